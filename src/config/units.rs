@@ -1,0 +1,1 @@
+//! Durations, sizes and networks as people write them.

@@ -1,0 +1,136 @@
+//! What a connection-limit message says, once it is understood.
+//!
+//! An [`Event`] borrows from the message it was read from; nothing in it is copied. Which record it
+//! came in, when and from which host is the [`Context`]'s matter, not the message's.
+
+use core::net::IpAddr;
+
+/// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Scope {
+    /// One user from one address (`mail_max_userip_connections`).
+    UserIp = 0,
+    /// One service: its `client_limit`, or its full connection queue.
+    Service = 1,
+    /// One service's number of processes (`process_limit`).
+    Process = 2,
+    /// One user, whatever the address (patterns of one's own).
+    User = 3,
+    /// One address, whatever the user (patterns of one's own).
+    Ip = 4,
+    /// The whole server (patterns of one's own).
+    Global = 5,
+}
+
+impl Scope {
+    /// Every scope, in the order of their numbers.
+    pub const ALL: [Scope; 6] =
+        [Scope::UserIp, Scope::Service, Scope::Process, Scope::User, Scope::Ip, Scope::Global];
+
+    /// The name in documents and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::UserIp => "user+ip",
+            Scope::Service => "service",
+            Scope::Process => "process",
+            Scope::User => "user",
+            Scope::Ip => "ip",
+            Scope::Global => "global",
+        }
+    }
+
+    /// The scope of that name.
+    pub fn from_name(name: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+}
+
+/// What the line says about TLS on the refused connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Security<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// `secured`: local, or behind a proxy that is trusted. Not TLS of our own.
+    Secured,
+    /// `TLS`, or `TLS: ` and free text (such as `TLSv1.3 with cipher NAME (…)`), which is in `detail`.
+    Tls {
+        /// The protocol version where the text names one, as ECS wants it: `1.2`, `1.3`.
+        version: Option<&'a str>,
+        /// The cipher where the text names one.
+        cipher: Option<&'a str>,
+    },
+}
+
+/// An IP address and the port beside it, where the line has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address; a scope id (`%eth0`) is not part of it, an IPv4-mapped one stays mapped.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+/// One recognised connection-limit message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// `dovecot`, or the name of the pattern that matched: the value of `event.module`.
+    pub module: &'a str,
+    /// What was exhausted, e.g. `mail_max_userip_connections`: `event.code` and `maxconn.limit.name`.
+    pub limit: &'a str,
+    /// The configured limit, where the line says it.
+    pub limit_value: Option<u64>,
+    /// What the limit is counted over.
+    pub scope: Scope,
+    /// The service, e.g. `imap-login` (for a service limit the one whose limit it is).
+    pub service: Option<&'a str>,
+    /// The user name, exactly as logged. Never empty: an empty one is absent.
+    pub user: Option<&'a str>,
+    /// The SASL mechanism.
+    pub auth_method: Option<&'a str>,
+    /// The client.
+    pub source: Option<Endpoint>,
+    /// The address and port the client connected to.
+    pub destination: Option<Endpoint>,
+    /// TLS or `secured`.
+    pub security: Security<'a>,
+    /// The session id.
+    pub session: Option<&'a str>,
+}
+
+impl Event<'_> {
+    /// `imap` for `imap-login` and so on: the value of `network.protocol`, for the services that speak one.
+    pub fn protocol(&self) -> Option<&'static str> {
+        let service = self.service?;
+        match service.strip_suffix("-login").unwrap_or(service) {
+            "imap" => Some("imap"),
+            "pop3" => Some("pop3"),
+            "managesieve" | "sieve" => Some("sieve"),
+            "submission" => Some("submission"),
+            "lmtp" => Some("lmtp"),
+            _ => None,
+        }
+    }
+
+    /// Whether client and server have the same address, as with a webmail on the mail server itself.
+    pub fn is_local(&self) -> bool {
+        match (&self.source, &self.destination) {
+            (Some(source), Some(destination)) => source.ip == destination.ip,
+            _ => false,
+        }
+    }
+}
+
+/// Where and when an event was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context<'a> {
+    /// Event time in ms since the Unix epoch.
+    pub time_ms: i64,
+    /// The host that logged it, where anything says it.
+    pub host: Option<&'a str>,
+    /// The whole original message.
+    pub message: &'a str,
+    /// The bytes of the record, as they would have gone on.
+    pub record_bytes: u64,
+}

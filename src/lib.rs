@@ -1,0 +1,47 @@
+//! maxconn-core: recognises connection-limit messages in log records and turns their floods into a
+//! few exact alerts.
+//!
+//! A record's way through the layers, each of which knows only the ones named before it:
+//!
+//! ```text
+//! bytes ─► search ─► record ─► head ─► dovecot, patterns ─► event
+//!                                                             │
+//!          bytes ◄─ enrich, alert ◄─ engine ◄─ table ◄─ detector
+//! ```
+//!
+//! | layer | what it knows |
+//! |---|---|
+//! | [`search`] | which bytes could hold an event at all; nearly every record ends here, unread |
+//! | [`json`] | JSON as bytes: walking it, decoding strings, writing it |
+//! | [`record`] | what is where in a record: its message, time, host and position |
+//! | [`time`], [`head`] | calendar arithmetic; time, host and program at the head of a text line |
+//! | [`dovecot`], [`patterns`] | the meaning of a message: an [`event::Event`] |
+//! | [`config`] | the one schema of the configuration |
+//! | [`detector`] | one key under one rule: all transitions of a flood, no I/O, no clock |
+//! | [`table`] | many keys: bounds, recency, deadlines |
+//! | [`enrich`], [`alert`] | the documents that go out |
+//! | [`engine`] | batches, verdicts, statistics, snapshots |
+//!
+//! The crate reads no clock and does no I/O: time comes with records, ticks and the end of input.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(test, feature = "patterns"))]
+extern crate std;
+
+pub mod alert;
+pub mod config;
+pub mod detector;
+pub mod dovecot;
+pub mod engine;
+pub mod enrich;
+pub mod event;
+pub mod head;
+pub mod json;
+pub mod patterns;
+pub mod record;
+pub mod redact;
+pub mod search;
+pub mod table;
+pub mod time;
