@@ -1,0 +1,332 @@
+//! Writing JSON into a buffer that the caller keeps.
+//!
+//! The writer knows one thing about where it is: whether a comma is due. So it costs no stack, and
+//! its caller is trusted to close what it opened.
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
+
+/// Writes one compact JSON document at the end of a buffer.
+///
+/// ```
+/// use maxconn_core::json::write::Writer;
+/// let mut out = Vec::new();
+/// let mut json = Writer::new(&mut out);
+/// json.begin_object();
+/// json.key("count");
+/// json.uint(3);
+/// json.end_object();
+/// assert_eq!(out, br#"{"count":3}"#);
+/// ```
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    comma_due: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer that appends to `out`; the first value gets no comma.
+    pub fn new(out: &'a mut Vec<u8>) -> Writer<'a> {
+        Writer {
+            out,
+            comma_due: false,
+        }
+    }
+
+    /// A writer that goes on inside an object or array that has members already.
+    pub fn after_member(out: &'a mut Vec<u8>) -> Writer<'a> {
+        Writer {
+            out,
+            comma_due: true,
+        }
+    }
+
+    /// Opens an object.
+    pub fn begin_object(&mut self) {
+        self.open(b'{');
+    }
+
+    /// Closes an object.
+    pub fn end_object(&mut self) {
+        self.close(b'}');
+    }
+
+    /// Opens an array.
+    pub fn begin_array(&mut self) {
+        self.open(b'[');
+    }
+
+    /// Closes an array.
+    pub fn end_array(&mut self) {
+        self.close(b']');
+    }
+
+    /// The key of the member whose value comes next.
+    pub fn key(&mut self, key: &str) {
+        self.separate();
+        push_string(self.out, key.as_bytes());
+        self.out.push(b':');
+        self.comma_due = false;
+    }
+
+    /// A string, escaped as needed.
+    pub fn string(&mut self, value: &str) {
+        self.separate();
+        push_string(self.out, value.as_bytes());
+    }
+
+    /// A string that is shown by its `Display`, such as an address; escaped as needed.
+    pub fn display(&mut self, value: impl fmt::Display) {
+        self.separate();
+        self.out.push(b'"');
+        // The sink never fails, so that only a broken `Display` could: it would yield a shorter string.
+        let _ = write!(Escaped(self.out), "{value}");
+        self.out.push(b'"');
+    }
+
+    /// A signed integer.
+    pub fn int(&mut self, value: i64) {
+        self.separate();
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        push_uint(self.out, value.unsigned_abs());
+    }
+
+    /// An unsigned integer.
+    pub fn uint(&mut self, value: u64) {
+        self.separate();
+        push_uint(self.out, value);
+    }
+
+    /// A number with as many digits as tell it from its neighbours; `null` if it is not finite, since
+    /// JSON has no word for that.
+    pub fn float(&mut self, value: f64) {
+        self.separate();
+        if value.is_finite() {
+            let _ = write!(Escaped(self.out), "{value}");
+        } else {
+            self.out.extend_from_slice(b"null");
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&mut self, value: bool) {
+        self.raw(if value { b"true" } else { b"false" });
+    }
+
+    /// A value that is JSON already.
+    pub fn raw(&mut self, json: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(json);
+    }
+
+    /// Writes the comma if one is due; a value follows, after which one is.
+    #[inline]
+    fn separate(&mut self) {
+        if self.comma_due {
+            self.out.push(b',');
+        }
+        self.comma_due = true;
+    }
+
+    fn open(&mut self, bracket: u8) {
+        self.separate();
+        self.out.push(bracket);
+        self.comma_due = false;
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.out.push(bracket);
+        self.comma_due = true;
+    }
+}
+
+/// A `fmt` sink that escapes what it gets.
+struct Escaped<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Appends `text` in quotes, escaped. `text` is taken to be UTF-8.
+pub fn push_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    push_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Appends `text` escaped for the inside of a JSON string. `text` is taken to be UTF-8.
+///
+/// Clean runs are copied in bulk; eight bytes are judged at a time, for most text needs no escape.
+pub fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    loop {
+        let clean = clean_prefix(rest);
+        let (run, tail) = rest.split_at(clean);
+        out.extend_from_slice(run);
+        let Some((&byte, tail)) = tail.split_first() else {
+            return;
+        };
+        push_escape(out, byte);
+        rest = tail;
+    }
+}
+
+/// Appends the decimal digits of `value`.
+pub fn push_uint(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0u8; 20];
+    let mut count = 0;
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + (value % 10) as u8;
+        value /= 10;
+        count += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    if let Some(written) = digits.get(digits.len() - count..) {
+        out.extend_from_slice(written);
+    }
+}
+
+/// How many bytes at the start of `text` need no escape in a JSON string.
+pub fn clean_prefix(text: &[u8]) -> usize {
+    let mut clean = 0;
+    let mut words = text.chunks_exact(8);
+    for word in &mut words {
+        let Ok(word) = <[u8; 8]>::try_from(word) else {
+            break;
+        };
+        let hits = special_bytes(u64::from_le_bytes(word));
+        if hits != 0 {
+            return clean + (hits.trailing_zeros() / 8) as usize;
+        }
+        clean += 8;
+    }
+    let tail = words.remainder();
+    clean
+        + tail
+            .iter()
+            .position(|&byte| is_special(byte))
+            .unwrap_or(tail.len())
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte that is a quote, a backslash or a control character. Borrows may mark
+/// bytes above a true hit as well, never one below: the lowest mark is exact.
+#[inline]
+pub(super) fn special_bytes(word: u64) -> u64 {
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let quotes = quote.wrapping_sub(ONES) & !quote;
+    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    (quotes | backslashes | controls) & HIGHS
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn push_escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.push(hex_digit(byte >> 4));
+            out.push(hex_digit(byte));
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// The digit of the lower four bits.
+pub(crate) fn hex_digit(value: u8) -> u8 {
+    match value & 15 {
+        digit @ 0..=9 => b'0' + digit,
+        letter => b'a' + (letter - 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    #[test]
+    fn puts_commas_where_they_belong() {
+        let mut out = Vec::new();
+        let mut json = Writer::new(&mut out);
+        json.begin_object();
+        json.key("a");
+        json.begin_array();
+        json.int(i64::MIN);
+        json.uint(u64::MAX);
+        json.begin_array();
+        json.end_array();
+        json.bool(true);
+        json.end_array();
+        json.key("b");
+        json.begin_object();
+        json.end_object();
+        json.key("c\n");
+        json.raw(b"null");
+        json.key("d");
+        json.display(core::net::Ipv6Addr::LOCALHOST);
+        json.key("e");
+        json.string("x");
+        json.end_object();
+        assert_eq!(
+            core::str::from_utf8(&out),
+            Ok(
+                "{\"a\":[-9223372036854775808,18446744073709551615,[],true],\
+                \"b\":{},\"c\\n\":null,\"d\":\"::1\",\"e\":\"x\"}"
+            )
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn strings_come_back(text in any::<String>(), control in "[\\x00-\\x7f]{0,40}") {
+            for text in [text, control] {
+                let mut out = Vec::new();
+                Writer::new(&mut out).string(&text);
+                prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            }
+        }
+
+        #[test]
+        fn numbers_come_back(float in any::<f64>(), uint in any::<u64>(), int in any::<i64>()) {
+            let mut out = Vec::new();
+            let mut json = Writer::new(&mut out);
+            json.begin_array();
+            json.float(float);
+            json.uint(uint);
+            json.int(int);
+            json.end_array();
+            let (back, back_uint, back_int): (Option<f64>, u64, i64) =
+                serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(back_uint, uint);
+            prop_assert_eq!(back_int, int);
+            match back {
+                // serde_json reads floats to within one unit in the last place.
+                Some(back) => prop_assert!((back - float).abs() <= float.abs() * 1e-15),
+                None => prop_assert!(!float.is_finite()),
+            }
+        }
+    }
+}
