@@ -2,6 +2,14 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`scan`] | walks a document strictly, in one pass, and says where things are |
+//! | [`string`] | what a string or a byte array says |
 //! | [`write`] | documents of our own, with commas and escapes |
 
+pub mod scan;
+pub mod string;
 pub mod write;
+
+/// How deeply a document may nest, itself included: what serde_json takes, so that whatever we accept
+/// other programs accept as well. Anything deeper is malformed to us.
+pub const MAX_DEPTH: u32 = 127;
