@@ -1,1 +1,490 @@
-//! placeholder
+//! What is where in a record: its message, time, host and position.
+//!
+//! A record is read in one pass that enters only the objects that can hold what we look for. Fields
+//! may be nested, dotted, or both (`{"log": {"file.path": …}}`). Where a field comes twice, the last one
+//! that can be used counts.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::json::scan::{Kind, Malformed, Scanner};
+use crate::json::string::{decode, decode_byte_array};
+use crate::json::write::{push_escaped, push_string, push_uint};
+use crate::time::TimeZone;
+
+/// What we read from a JSON record; everything else in it is skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The message: the first of the message keys, in the order of the configuration, that holds a string
+    /// (for `MESSAGE` a byte array will do).
+    pub message: Option<Cow<'a, str>>,
+    /// The record's own time in ms since the Unix epoch: `@timestamp`, `timestamp`, `__REALTIME_TIMESTAMP`, or
+    /// `time` (docker), in this order.
+    pub time_ms: Option<i64>,
+    /// The host: `host.name`, `host`, `hostname` or `_HOSTNAME`, in this order.
+    pub host: Option<Cow<'a, str>>,
+    /// `log.file.path`.
+    pub path: Option<Cow<'a, str>>,
+    /// `log.offset`.
+    pub offset: Option<u64>,
+    /// journald's `__CURSOR`.
+    pub cursor: Option<Cow<'a, str>>,
+    /// It is a document of our own, which is not to be counted again: it has `maxconn` fields and an
+    /// `event.action` that we write.
+    pub is_ours: bool,
+}
+
+/// Reads a JSON record. Times that have no zone are in `zone`. `None` if it is not a JSON object.
+pub fn read_json<'a>(
+    json: &'a [u8],
+    message_keys: &[String],
+    zone: &TimeZone,
+) -> Option<Record<'a>> {
+    let mut reader = Reader {
+        scanner: Scanner::new(json),
+        message_keys,
+        found: Found::default(),
+    };
+    reader
+        .object(Place::Root)
+        .and_then(|()| reader.scanner.end())
+        .ok()?;
+    let found = reader.found;
+    Some(Record {
+        message: found.message.and_then(|(_, message)| match message {
+            Message::String(raw) => Some(decode(raw)),
+            Message::Bytes(range) => decode_byte_array(json.get(range)?).map(Cow::Owned),
+        }),
+        time_ms: found
+            .time
+            .and_then(|(source, raw)| read_time(source, raw, zone)),
+        host: found.host.map(|(_, raw)| decode(raw)),
+        path: found.path.map(decode),
+        offset: found.offset,
+        cursor: found.cursor.map(decode),
+        is_ours: found.has_maxconn && found.has_our_action,
+    })
+}
+
+/// Whether an `event.action` is one that we write.
+pub fn is_our_action(action: &str) -> bool {
+    action == "connection-limit-exceeded" || action.starts_with("connection-limit-flood-")
+}
+
+/// Appends the record that a text line becomes, as Filebeat would write it: the line without a `\r` at its
+/// end, where it was as far as that is known, bytes that are not UTF-8 as U+FFFD.
+pub fn write_text_record(line: &[u8], path: Option<&str>, offset: Option<u64>, out: &mut Vec<u8>) {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    out.reserve(line.len() + path.map_or(0, str::len) + 64);
+    out.extend_from_slice(b"{\"message\":\"");
+    for chunk in line.utf8_chunks() {
+        push_escaped(out, chunk.valid().as_bytes());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    out.push(b'"');
+    if path.is_some() || offset.is_some() {
+        out.extend_from_slice(b",\"log\":{");
+        if let Some(path) = path {
+            out.extend_from_slice(b"\"file\":{\"path\":");
+            push_string(out, path.as_bytes());
+            out.push(b'}');
+        }
+        if let Some(offset) = offset {
+            if path.is_some() {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"\"offset\":");
+            push_uint(out, offset);
+        }
+        out.push(b'}');
+    }
+    out.push(b'}');
+}
+
+/// An object that can hold something we look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Root,
+    Host,
+    Log,
+    LogFile,
+    Event,
+}
+
+/// What a key in a place means to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// An object to enter.
+    Place(Place),
+    /// A leaf, or an object to enter: `host` comes as either.
+    HostOrPlace,
+    Host(HostSource),
+    Time(TimeSource),
+    Path,
+    Offset,
+    Cursor,
+    Action,
+    /// `maxconn`, which counts as ours if it is an object.
+    Maxconn,
+    /// A dotted `maxconn.…`.
+    MaxconnField,
+}
+
+/// Where a time is from; the lowest is preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TimeSource {
+    AtTimestamp,
+    Timestamp,
+    Journal,
+    Docker,
+}
+
+/// Where a host name is from; the lowest is preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HostSource {
+    HostName,
+    Host,
+    Hostname,
+    Journal,
+}
+
+/// A message, not yet decoded: most often only one of several is wanted.
+#[derive(Clone, Debug)]
+enum Message<'a> {
+    String(&'a [u8]),
+    Bytes(Range<usize>),
+}
+
+#[derive(Debug, Default)]
+struct Found<'a> {
+    message: Option<(usize, Message<'a>)>,
+    time: Option<(TimeSource, &'a [u8])>,
+    host: Option<(HostSource, &'a [u8])>,
+    path: Option<&'a [u8]>,
+    offset: Option<u64>,
+    cursor: Option<&'a [u8]>,
+    has_maxconn: bool,
+    has_our_action: bool,
+}
+
+struct Reader<'a, 'k> {
+    scanner: Scanner<'a>,
+    message_keys: &'k [String],
+    found: Found<'a>,
+}
+
+impl Reader<'_, '_> {
+    /// Reads the members of an object. It calls itself for the few places that it knows only, none of
+    /// which is within itself.
+    fn object(&mut self, place: Place) -> Result<(), Malformed> {
+        let mut members = self.scanner.begin_object()?;
+        while let Some(key) = self.scanner.next_key(&mut members)? {
+            if place == Place::Root && self.message(&key)? {
+                continue;
+            }
+            match target(place, &key) {
+                Some(target) => self.value(target)?,
+                None => {
+                    self.scanner.skip_value()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a message, if this is the key of one and its value can be one.
+    #[inline]
+    fn message(&mut self, key: &[u8]) -> Result<bool, Malformed> {
+        let Some(index) = self
+            .message_keys
+            .iter()
+            .position(|name| name.as_bytes() == key)
+        else {
+            return Ok(false);
+        };
+        let message = match self.scanner.kind()? {
+            Kind::String => Message::String(self.scanner.string()?.0),
+            Kind::Array if key == b"MESSAGE" => Message::Bytes(self.scanner.skip_value()?),
+            _ => return Ok(false),
+        };
+        if self
+            .found
+            .message
+            .as_ref()
+            .is_none_or(|(best, _)| index <= *best)
+        {
+            self.found.message = Some((index, message));
+        }
+        Ok(true)
+    }
+
+    fn value(&mut self, target: Target) -> Result<(), Malformed> {
+        let kind = self.scanner.kind()?;
+        let found = &mut self.found;
+        match (target, kind) {
+            (Target::Place(place), Kind::Object) => return self.object(place),
+            (Target::HostOrPlace, Kind::Object) => return self.object(Place::Host),
+            (Target::HostOrPlace, Kind::String) => {
+                let raw = self.scanner.string()?.0;
+                found.offer_host(HostSource::Host, raw);
+            }
+            (Target::Host(source), Kind::String) => {
+                let raw = self.scanner.string()?.0;
+                found.offer_host(source, raw);
+            }
+            (Target::Time(source), Kind::String) => {
+                let raw = self.scanner.string()?.0;
+                found.offer_time(source, raw);
+            }
+            (Target::Time(source), Kind::Number) => {
+                let range = self.scanner.skip_value()?;
+                found.offer_time(source, self.scanner.text(range));
+            }
+            (Target::Path, Kind::String) => found.path = Some(self.scanner.string()?.0),
+            (Target::Cursor, Kind::String) => found.cursor = Some(self.scanner.string()?.0),
+            (Target::Offset, Kind::Number) => {
+                let range = self.scanner.skip_value()?;
+                let digits = core::str::from_utf8(self.scanner.text(range)).ok();
+                found.offset = digits.and_then(|digits| digits.parse().ok());
+            }
+            (Target::Action, Kind::String) => {
+                found.has_our_action = is_our_action(&decode(self.scanner.string()?.0));
+            }
+            (target, kind) => {
+                found.has_maxconn |= target == Target::MaxconnField
+                    || (target == Target::Maxconn && kind == Kind::Object);
+                self.scanner.skip_value()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Found<'a> {
+    fn offer_host(&mut self, source: HostSource, raw: &'a [u8]) {
+        if !raw.is_empty() && self.host.is_none_or(|(best, _)| source <= best) {
+            self.host = Some((source, raw));
+        }
+    }
+
+    fn offer_time(&mut self, source: TimeSource, raw: &'a [u8]) {
+        if self.time.is_none_or(|(best, _)| source <= best) {
+            self.time = Some((source, raw));
+        }
+    }
+}
+
+/// What `key` means in a place.
+#[inline]
+fn target(place: Place, key: &[u8]) -> Option<Target> {
+    Some(match (place, key) {
+        (Place::Root, b"@timestamp") => Target::Time(TimeSource::AtTimestamp),
+        (Place::Root, b"timestamp") => Target::Time(TimeSource::Timestamp),
+        (Place::Root, b"__REALTIME_TIMESTAMP") => Target::Time(TimeSource::Journal),
+        (Place::Root, b"time") => Target::Time(TimeSource::Docker),
+        (Place::Root, b"host") => Target::HostOrPlace,
+        (Place::Root, b"hostname") => Target::Host(HostSource::Hostname),
+        (Place::Root, b"_HOSTNAME") => Target::Host(HostSource::Journal),
+        (Place::Root, b"log") => Target::Place(Place::Log),
+        (Place::Root, b"event") => Target::Place(Place::Event),
+        (Place::Root, b"maxconn") => Target::Maxconn,
+        (Place::Root, b"__CURSOR") => Target::Cursor,
+        (Place::Host, b"name") => Target::Host(HostSource::HostName),
+        (Place::Log, b"file") => Target::Place(Place::LogFile),
+        (Place::Log, b"offset") => Target::Offset,
+        (Place::LogFile, b"path") => Target::Path,
+        (Place::Event, b"action") => Target::Action,
+        // A dotted key names the places on its way.
+        (Place::Root | Place::Log, _) => {
+            let (head, tail) = key.split_at_checked(memchr::memchr(b'.', key)?)?;
+            let inner = match target(place, head)? {
+                Target::Place(inner) => inner,
+                Target::HostOrPlace => Place::Host,
+                Target::Maxconn => return Some(Target::MaxconnField),
+                _ => return None,
+            };
+            return target(inner, tail.get(1..)?);
+        }
+        _ => return None,
+    })
+}
+
+/// Reads a time: epoch seconds or milliseconds, RFC 3339, or journald's microseconds.
+fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64> {
+    let text = decode(raw);
+    match source {
+        TimeSource::Journal => text
+            .parse::<i64>()
+            .ok()
+            .map(|time_us| time_us.div_euclid(1_000)),
+        _ => parse_time(&text, zone),
+    }
+}
+
+fn parse_time(text: &str, _zone: &TimeZone) -> Option<i64> {
+    text.parse::<i64>().ok().map(|time| {
+        if time < 100_000_000_000 {
+            time.saturating_mul(1_000)
+        } else {
+            time
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn keys() -> Vec<String> {
+        ["message", "log", "MESSAGE", "msg"]
+            .map(String::from)
+            .to_vec()
+    }
+
+    fn read(json: &str) -> Record<'_> {
+        read_json(json.as_bytes(), &keys(), &TimeZone::utc()).expect("a JSON object")
+    }
+
+    #[test]
+    fn prefers_message_keys_in_their_order() {
+        for (json, message) in [
+            (r#"{"msg":"4","log":"2","message":"1"}"#, Some("1")),
+            (r#"{"message":{"a":1},"log":"2"}"#, Some("2")),
+            (r#"{"message":null,"msg":"a\u003cb"}"#, Some("a<b")),
+            (r#"{"MESSAGE":[77, 97,120],"x":[1]}"#, Some("Max")),
+            (r#"{"MESSAGE":["a"]}"#, None),
+            (r#"{"message":[77]}"#, None),
+            (r#"{"message":"1","message":"2"}"#, Some("2")),
+            (r#"{"m\u0065ssage":"1"}"#, Some("1")),
+            (r#"{"log":{"message":"no"}}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(read(json).message.as_deref(), message, "{json}");
+        }
+    }
+
+    #[test]
+    fn finds_the_host_wherever_it_is() {
+        for (json, host) in [
+            (
+                r#"{"_HOSTNAME":"j","hostname":"h","host":"s","host.name":"n"}"#,
+                Some("n"),
+            ),
+            (
+                r#"{"host":{"os":{"name":"x"},"name":"n"},"hostname":"h"}"#,
+                Some("n"),
+            ),
+            (r#"{"_HOSTNAME":"j","hostname":"h","host":"s"}"#, Some("s")),
+            (r#"{"_HOSTNAME":"j","host":["s"],"hostname":""}"#, Some("j")),
+            (r#"{"host":{"name":1}}"#, None),
+        ] {
+            assert_eq!(read(json).host.as_deref(), host, "{json}");
+        }
+    }
+
+    #[test]
+    fn finds_the_position() {
+        for json in [
+            r#"{"log":{"offset":7,"file":{"path":"/a"}}}"#,
+            r#"{"log":{"offset":7,"file.path":"/a"}}"#,
+            r#"{"log.offset":7,"log.file":{"path":"/a"}}"#,
+            r#"{"log.offset":7,"log.file.path":"/a"}"#,
+        ] {
+            let record = read(json);
+            assert_eq!(
+                (record.path.as_deref(), record.offset),
+                (Some("/a"), Some(7)),
+                "{json}"
+            );
+        }
+        assert_eq!(
+            read(r#"{"log":{"offset":-1},"__CURSOR":"s=1"}"#)
+                .cursor
+                .as_deref(),
+            Some("s=1")
+        );
+    }
+
+    #[test]
+    fn takes_the_best_time() {
+        for (json, time_ms) in [
+            (
+                r#"{"time":1,"timestamp":2,"__REALTIME_TIMESTAMP":"3","@timestamp":4}"#,
+                Some(4_000),
+            ),
+            (
+                r#"{"timestamp":"1763843054123","time":"5"}"#,
+                Some(1_763_843_054_123),
+            ),
+            (
+                r#"{"__REALTIME_TIMESTAMP":"1763843054123456"}"#,
+                Some(1_763_843_054_123),
+            ),
+            (r#"{"__REALTIME_TIMESTAMP":"soon"}"#, None),
+            (r#"{"@timestamp":null,"timestamp":9}"#, Some(9_000)),
+        ] {
+            assert_eq!(read(json).time_ms, time_ms, "{json}");
+        }
+    }
+
+    #[test]
+    fn knows_our_own_documents() {
+        for (json, ours) in [
+            (
+                r#"{"event":{"action":"connection-limit-flood-start"},"maxconn":{}}"#,
+                true,
+            ),
+            (
+                r#"{"event.action":"connection-limit-exceeded","maxconn.limit.name":"x"}"#,
+                true,
+            ),
+            (r#"{"event":{"action":"connection-limit-exceeded"}}"#, false),
+            (r#"{"event":{"action":"other"},"maxconn":{}}"#, false),
+            (
+                r#"{"event":{"action":"connection-limit-exceeded"},"maxconn":1}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(read(json).is_ours, ours, "{json}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_object() {
+        for json in ["", "[]", "text", "{\"a\":}", "{} x", "{\"log\":{\"a\" 1}}"] {
+            assert_eq!(
+                read_json(json.as_bytes(), &keys(), &TimeZone::utc()),
+                None,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn wraps_lines_as_filebeat_does() {
+        let mut out = Vec::new();
+        write_text_record(
+            b"a \"b\"\xff\r",
+            Some("/var/log/mail.log"),
+            Some(12),
+            &mut out,
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "{\"message\":\"a \\\"b\\\"\u{fffd}\",\"log\":{\"file\":{\"path\":\"/var/log/mail.log\"},\"offset\":12}}"
+        );
+        for (path, offset) in [(None, None), (Some("/a"), None), (None, Some(0))] {
+            out.clear();
+            write_text_record(b"line", path, offset, &mut out);
+            let text = String::from_utf8_lossy(&out).to_string();
+            let record = read(&text);
+            assert_eq!(record.message.as_deref(), Some("line"));
+            assert_eq!((record.path.as_deref(), record.offset), (path, offset));
+        }
+    }
+}
