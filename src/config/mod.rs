@@ -3,10 +3,19 @@
 //! People write TOML; the command turns that into JSON and every guest parses the same JSON with
 //! [`Config::parse`]. A value here is always a valid one: whoever holds a [`Config`] need not check.
 
+mod error;
+pub mod limits;
 mod parse;
+mod patterns;
+mod print;
+mod rules;
+mod table;
 mod units;
 
-pub use parse::ConfigError;
+pub use error::ConfigError;
+pub use parse::KEYS;
+pub use patterns::KEYS as PATTERN_KEYS;
+pub use rules::KEYS as RULE_KEYS;
 
 use alloc::string::{String, ToString};
 use alloc::vec;

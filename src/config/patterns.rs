@@ -1,0 +1,93 @@
+//! `[[pattern]]`: limit messages of one's own.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::error::quoted;
+use super::limits;
+use super::table::Table;
+use super::units::escapable;
+use super::{ConfigError, Pattern};
+use crate::event::Scope;
+
+/// The keys of a pattern, in the order in which people write them.
+pub const KEYS: [&str; 5] = ["name", "contains", "regex", "limit", "scope"];
+
+/// The patterns, in order. Whether their expressions compile is seen where they are compiled.
+pub(super) fn read(list: &[Value]) -> Result<Vec<Pattern>, ConfigError> {
+    let mut patterns: Vec<Pattern> = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        let table = Table::new(value, format!("pattern[{index}]"), &KEYS)?;
+        let pattern = one(&table)?;
+        if let Some(first) = patterns
+            .iter()
+            .position(|earlier| earlier.name == pattern.name)
+        {
+            let problem = format!(
+                "{} is the name of pattern[{first}] already",
+                quoted(&pattern.name)
+            );
+            return Err(table.error("name", problem, "give each pattern a name of its own"));
+        }
+        patterns.push(pattern);
+    }
+    Ok(patterns)
+}
+
+fn one(table: &Table<'_>) -> Result<Pattern, ConfigError> {
+    let name = table.name("name", "postgresql")?;
+    if name == "dovecot" {
+        let mend = "choose another name: documents say by it where an event comes from";
+        return Err(table.error(
+            "name",
+            "\"dovecot\" is the name of the built-in recogniser",
+            mend,
+        ));
+    }
+    table.required_text("contains", "too many connections")?;
+    let contains = table
+        .bounded_text("contains", limits::CONTAINS_BYTES)?
+        .unwrap_or_default();
+    if let Some(character) = escapable(contains) {
+        let mut buffer = [0; 4];
+        let problem = format!(
+            "encoders of JSON may escape {}, so a search for it would miss records",
+            quoted(character.encode_utf8(&mut buffer))
+        );
+        return Err(table.error(
+            "contains",
+            problem,
+            "take a part of the message without that character",
+        ));
+    }
+    table.required_text("regex", "too many connections for (?<user>[a-z]+)")?;
+    let regex = table
+        .bounded_text("regex", limits::REGEX_BYTES)?
+        .unwrap_or_default();
+    let limit = table.required_text("limit", "role_connection_limit")?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    if limit.is_empty() || limit.len() > limits::NAME_BYTES_MAX || !limit.bytes().all(fits) {
+        let mend = format!(
+            "use 1 to {} letters, digits, `.`, `_`, `-` and `/`, e.g. \"role_connection_limit\"",
+            limits::NAME_BYTES_MAX
+        );
+        return Err(table.error(
+            "limit",
+            format!("{} is no name of a limit", quoted(limit)),
+            mend,
+        ));
+    }
+    table.required_text("scope", "user")?;
+    let scopes = Scope::ALL.map(|scope| (scope.name(), scope));
+    let scope = table.choice("scope", &scopes)?.unwrap_or(Scope::User);
+    Ok(Pattern {
+        name: name.to_string(),
+        contains: contains.to_string(),
+        regex: regex.to_string(),
+        limit: limit.to_string(),
+        scope,
+    })
+}

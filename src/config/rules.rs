@@ -1,0 +1,207 @@
+//! `[[rule]]`: built-in rules changed key by key, and rules of one's own.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use serde_json::Value;
+
+use super::error::quoted;
+use super::limits;
+use super::table::{Table, pick};
+use super::units::duration_text;
+use super::{ConfigError, Distinct, KeyField, Policy, Rule};
+use crate::event::Scope;
+
+/// The keys of a rule, in the order in which people write them.
+pub const KEYS: [&str; 12] = [
+    "name",
+    "enabled",
+    "scope",
+    "key",
+    "threshold",
+    "within",
+    "distinct",
+    "quiet",
+    "update_every",
+    "update_max",
+    "policy",
+    "sample_every",
+];
+
+/// The fields whose different values can be counted. The others have few values or follow from these.
+const DISTINCT_FIELDS: [(&str, KeyField); 4] = [
+    ("user", KeyField::User),
+    ("ip", KeyField::Ip),
+    ("host", KeyField::Host),
+    ("service", KeyField::Service),
+];
+
+const POLICIES: [(&str, Policy); 3] = [
+    ("suppress", Policy::Suppress),
+    ("sample", Policy::Sample),
+    ("pass", Policy::Pass),
+];
+
+/// The rules in force: the built-in ones in their order, as changed, then one's own in theirs.
+pub(super) fn read(list: &[Value], built_in: &[Rule]) -> Result<Vec<Rule>, ConfigError> {
+    let mut rules: Vec<(Rule, bool)> = built_in.iter().map(|rule| (rule.clone(), true)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        let table = Table::new(value, format!("rule[{index}]"), &KEYS)?;
+        let name = table.name("name", "my-rule")?;
+        if let Some(first) = names.iter().position(|earlier| *earlier == name) {
+            let problem = format!("{} is the name of rule[{first}] already", quoted(name));
+            return Err(table.error("name", problem, "give each rule a name of its own"));
+        }
+        names.push(name);
+        let enabled = table.flag("enabled")?.unwrap_or(true);
+        match rules.iter_mut().find(|(rule, _)| rule.name == name) {
+            Some((rule, in_force)) => {
+                change(rule, &table)?;
+                *in_force = enabled;
+            }
+            None => {
+                let mut rule = Rule {
+                    name: name.to_string(),
+                    ..Rule::default()
+                };
+                change(&mut rule, &table)?;
+                rules.push((rule, enabled));
+            }
+        }
+    }
+    let rules: Vec<Rule> = rules
+        .into_iter()
+        .filter(|(_, in_force)| *in_force)
+        .map(|(rule, _)| rule)
+        .collect();
+    if rules.len() > limits::RULES_MAX {
+        return Err(ConfigError::new(
+            "rule",
+            format!("{} rules are too many, built-in ones included", rules.len()),
+            format!("keep at most {} in force", limits::RULES_MAX),
+        ));
+    }
+    Ok(rules)
+}
+
+/// Sets what `table` gives, then checks the rule as a whole.
+fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), ConfigError> {
+    let scopes = Scope::ALL.map(|scope| (scope.name(), scope));
+    let fields = KeyField::ALL.map(|field| (field.name(), field));
+    if let Some(scope) = table.list_of("scope", 1, scopes.len(), |text| pick(text, &scopes))? {
+        rule.scope = scope;
+    }
+    if let Some(key) = table.list_of("key", 1, fields.len(), |text| pick(text, &fields))? {
+        rule.key = key;
+    }
+    if let Some(threshold) = table.integer("threshold", limits::THRESHOLD)? {
+        rule.threshold = narrow(threshold);
+    }
+    if let Some(ms) = table.duration_ms("within", limits::WITHIN_MS, false)? {
+        rule.within_ms = ms;
+    }
+    if let Some(distinct) = table.value("distinct") {
+        rule.distinct = Some(distinct_of(distinct, table, rule.distinct)?);
+    }
+    if let Some(ms) = table.duration_ms("quiet", limits::QUIET_MS, false)? {
+        rule.quiet_ms = ms;
+    }
+    if let Some(ms) = table.duration_ms("update_every", limits::UPDATE_MS, false)? {
+        rule.update_every_ms = ms;
+    }
+    if let Some(ms) = table.duration_ms("update_max", limits::UPDATE_MS, false)? {
+        rule.update_max_ms = ms;
+    }
+    if let Some(policy) = table.choice("policy", &POLICIES)? {
+        rule.policy = policy;
+    }
+    if let Some(every) = table.integer("sample_every", limits::SAMPLE_EVERY)? {
+        rule.sample_every = narrow(every);
+    }
+    check_whole(rule, table)
+}
+
+/// What no key by itself gets wrong.
+fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), ConfigError> {
+    for (longer, longer_ms, shorter, shorter_ms) in [
+        ("quiet", rule.quiet_ms, "within", rule.within_ms),
+        (
+            "update_max",
+            rule.update_max_ms,
+            "update_every",
+            rule.update_every_ms,
+        ),
+    ] {
+        if longer_ms < shorter_ms {
+            // The key that somebody wrote is the one to look at; the other may be a default.
+            let written = if table.has(longer) { longer } else { shorter };
+            return Err(table.error(
+                written,
+                format!(
+                    "`{longer}` ({}) is shorter than `{shorter}` ({})",
+                    duration_text(longer_ms),
+                    duration_text(shorter_ms)
+                ),
+                format!("set `{longer}` to {} or longer", duration_text(shorter_ms)),
+            ));
+        }
+    }
+    if let Some(distinct) = rule.distinct
+        && rule.key.contains(&distinct.field)
+    {
+        let written = if table.has("distinct") {
+            "distinct"
+        } else {
+            "key"
+        };
+        let field = distinct.field.name();
+        return Err(table.error(
+            written,
+            format!("all events of one key have the same {field}, so it is never distinct"),
+            format!("take {field} out of `key`, or count another field"),
+        ));
+    }
+    if table.has("sample_every") && rule.policy != Policy::Sample {
+        return Err(table.error(
+            "sample_every",
+            "only the policy \"sample\" knows it",
+            "set policy = \"sample\" or remove `sample_every`",
+        ));
+    }
+    Ok(())
+}
+
+/// `{ field = "user", at_least = 10 }`; of a rule that has one already, either may be left out.
+fn distinct_of(
+    value: &Value,
+    rule: &Table<'_>,
+    before: Option<Distinct>,
+) -> Result<Distinct, ConfigError> {
+    let table = Table::new(value, rule.place("distinct"), &["field", "at_least"])?;
+    let missing = |key: &str| {
+        table.error(
+            key,
+            "this key is missing",
+            "write e.g. { field = \"user\", at_least = 10 }",
+        )
+    };
+    let field = table.choice("field", &DISTINCT_FIELDS)?;
+    let at_least = table
+        .integer("at_least", limits::DISTINCT_AT_LEAST)?
+        .map(narrow);
+    Ok(Distinct {
+        field: field
+            .or(before.map(|d| d.field))
+            .ok_or_else(|| missing("field"))?,
+        at_least: at_least
+            .or(before.map(|d| d.at_least))
+            .ok_or_else(|| missing("at_least"))?,
+    })
+}
+
+/// A number whose bounds, checked before, fit the smaller type.
+fn narrow<T: TryFrom<u64> + Default>(number: u64) -> T {
+    T::try_from(number).unwrap_or_default()
+}
