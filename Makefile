@@ -1,0 +1,72 @@
+# Everything a person or a CI machine does with this repository. `make` alone lists it.
+
+CARGO ?= cargo
+WASM := wasm32-unknown-unknown
+GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard pipelines/*/Cargo.toml)))
+GUEST_PACKAGES := $(addprefix -p maxconn-,$(GUESTS))
+# Where cargo puts the command.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
+
+.DEFAULT_GOAL := help
+.PHONY: help build guests check format lint layers test bench demo clean target
+
+help: ## List what there is to make.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: target ## Build the command: target/release/maxconn.
+	$(CARGO) build --release -p maxconn
+
+guests: target ## Build the guests: target/guests/maxconn-NAME.wasm.
+	$(CARGO) run --release --quiet -p guest-build
+
+check: format lint layers ## Check formatting, lints and layers.
+
+# The bench workspace is only checked for its format here: its peers take minutes to build.
+format:
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
+
+# In the release profile, so that build scripts find the wasmtime that `build` and `test` use. Guests
+# are linted for the target they are made for.
+lint: target
+	$(CARGO) clippy --release --workspace $(addprefix --exclude maxconn-,$(GUESTS)) --all-targets -- -D warnings
+	$(CARGO) clippy --release -p maxconn-core --features patterns --all-targets -- -D warnings
+	$(CARGO) clippy --release --target $(WASM) $(GUEST_PACKAGES) -- -D warnings
+
+# The core must build for a machine without an operating system, and nothing below it may bring `std`.
+layers: target
+	$(CARGO) check --release --quiet --target $(WASM) -p maxconn-core --no-default-features
+	@if $(CARGO) tree -p maxconn-core --edges normal --format '{p} [{f}]' --prefix none | grep -E '[[,]std[],]'; then \
+		echo 'layers: the packages above bring std into the core; take their feature "std" away in Cargo.toml' >&2; \
+		exit 1; \
+	fi
+	@echo 'layers: the core builds for $(WASM) and brings no std'
+
+test: target ## Run every test.
+	$(CARGO) test -p maxconn-core
+	$(CARGO) test -p maxconn-core --features patterns --lib
+	$(CARGO) test --release --workspace --exclude maxconn-core $(addprefix --exclude maxconn-,$(GUESTS))
+
+bench: build ## Measure everything BENCHMARKS.md reports (about 15 minutes, 2 GB of temporary files).
+	$(CARGO) run --release --manifest-path bench/Cargo.toml -- --maxconn $(TARGET_DIR)/release/maxconn
+
+demo: target ## Replay a real Dovecot flood: its alerts, then a summary.
+	@echo 'Building the command: a few minutes the first time.'
+	@$(CARGO) build --release --quiet -p maxconn
+	@echo '7,514 lines of a real Dovecot log, its alerts below, one JSON document a line:'
+	@$(CARGO) run --release --quiet -p maxconn -- replay --only alerts $(FLOOD)
+
+clean: ## Remove what was built.
+	$(CARGO) clean
+	$(CARGO) clean --manifest-path bench/Cargo.toml
+
+# Guests need the standard library of their target; rustup brings it, a distribution's Rust has a package.
+target:
+	@if [ ! -d "$$(rustc --print sysroot)/lib/rustlib/$(WASM)" ]; then \
+		if command -v rustup >/dev/null; then rustup target add $(WASM); else \
+			echo 'The target $(WASM) is missing. Install Rust with https://rustup.rs, or the package of your' \
+				'distribution (Debian: libstd-rust-dev-wasm32).' >&2; \
+			exit 1; \
+		fi; \
+	fi
