@@ -1,0 +1,242 @@
+//! Builds the wasm guests, one package at a time, with the flags that their hosts ask for.
+//!
+//! Build scripts call [`build`]; `cargo run -p guest-build` builds every guest. Each variant has a
+//! target directory of its own: it keeps cargo from waiting for the lock that the outer cargo holds,
+//! and two variants of one guest from overwriting each other.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target of every guest. Not wasip1: there each export is wrapped to run destructors after every
+/// call, which is wrong for a module that keeps state.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Every guest there is, by the name of its folder below `pipelines/`.
+pub const GUESTS: [&str; 2] = ["embed", "fluent-bit"];
+
+/// The shadow stack of a guest, in bytes. Hosts with small memories load it, and the deepest recursion
+/// (the JSON of a configuration) is bounded.
+pub const STACK_BYTES: u32 = 64 * 1024;
+
+/// What a variant of a guest is built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Patterns of one's own (the cargo feature `patterns`).
+    pub patterns: bool,
+    /// 128-bit SIMD instructions, which Fluent Bit and other runtimes refuse: for our own host only.
+    pub simd: bool,
+}
+
+impl Default for Features {
+    /// What users get: with patterns, without SIMD.
+    fn default() -> Features {
+        Features {
+            patterns: true,
+            simd: false,
+        }
+    }
+}
+
+impl Features {
+    /// The variant's folder below `target/guest-build`.
+    fn folder(self) -> &'static str {
+        match (self.patterns, self.simd) {
+            (true, false) => "default",
+            (false, false) => "without-patterns",
+            (true, true) => "simd",
+            (false, true) => "simd-without-patterns",
+        }
+    }
+}
+
+/// Why a guest was not built.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The wasm target of the compiler is missing and could not be added.
+    NoTarget,
+    /// Cargo could not be started.
+    NoCargo(std::io::Error),
+    /// Cargo said no; its own words are above this one's.
+    Failed(String),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::NoTarget => write!(
+                out,
+                "this Rust has no {TARGET} target, which every guest needs; add it with `rustup target add {TARGET}`, \
+                 or install the package of your distribution that has it"
+            ),
+            BuildError::NoCargo(error) => {
+                write!(out, "cannot start cargo: {error}; is it in the PATH?")
+            }
+            BuildError::Failed(name) => write!(
+                out,
+                "the guest {name} does not build; the compiler says why, above"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Builds the guest `pipelines/NAME` and returns the path of its module, for build scripts: tells cargo
+/// what the module depends on, and ends the process with a sentence if the guest does not build.
+pub fn build(name: &str, features: Features) -> PathBuf {
+    let root = workspace();
+    for path in [
+        "Cargo.lock",
+        "Cargo.toml",
+        "rust-toolchain.toml",
+        "src",
+        "guest-build/src",
+    ] {
+        println!("cargo:rerun-if-changed={}", root.join(path).display());
+    }
+    println!(
+        "cargo:rerun-if-changed={}",
+        root.join("pipelines").join(name).display()
+    );
+    try_build(name, features).unwrap_or_else(|error| {
+        eprintln!("guest-build: {error}");
+        std::process::exit(1)
+    })
+}
+
+/// Builds the guest `pipelines/NAME` and returns the path of its module.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> {
+    let root = workspace();
+    ensure_target(&root)?;
+    let target_dir = root.join("target/guest-build").join(features.folder());
+    let mut cargo = clean_command(
+        &env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+        &root,
+    );
+    cargo
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "guest",
+            "--target",
+            TARGET,
+            "--package",
+        ])
+        .arg(format!("maxconn-{name}"))
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rustc_flags(&root, features).join("\u{1f}"),
+        );
+    if !features.patterns {
+        cargo.arg("--no-default-features");
+    }
+    match cargo.status() {
+        Ok(status) if status.success() => {}
+        Ok(_) => return Err(BuildError::Failed(name.to_string())),
+        Err(error) => return Err(BuildError::NoCargo(error)),
+    }
+    let file = format!("maxconn_{}.wasm", name.replace('-', "_"));
+    Ok(target_dir.join(TARGET).join("guest").join(file))
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+fn rustc_flags(root: &Path, features: Features) -> Vec<String> {
+    let mut flags = vec![
+        "-Clink-arg=-zstack-size=".to_string() + &STACK_BYTES.to_string(),
+        // The same source makes the same module wherever it lies.
+        format!("--remap-path-prefix={}=maxconn", root.display()),
+    ];
+    if let Some(home) = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+    {
+        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
+    }
+    flags.push(format!(
+        "-Ctarget-feature={}simd128",
+        if features.simd { '+' } else { '-' }
+    ));
+    flags
+}
+
+/// A command that does not inherit what an outer cargo (or clippy) says about *its* build.
+fn clean_command(program: &std::ffi::OsStr, root: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root);
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        let ours = [
+            "CARGO_CFG_",
+            "CARGO_FEATURE_",
+            "CARGO_PKG_",
+            "CARGO_PROFILE_",
+            "CARGO_TARGET_",
+            "CARGO_BUILD_",
+            "DEP_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+        let exact = [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC",
+            "RUSTC_WRAPPER",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "RUSTC_LINKER",
+            "RUSTDOC",
+            "CARGO_INCREMENTAL",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_MANIFEST_PATH",
+            "TARGET",
+            "HOST",
+            "OPT_LEVEL",
+            "DEBUG",
+            "PROFILE",
+            "OUT_DIR",
+            "CLIPPY_ARGS",
+        ]
+        .contains(&name);
+        if ours || exact {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Adds the wasm target where it is missing and rustup is there.
+fn ensure_target(root: &Path) -> Result<(), BuildError> {
+    let installed = || {
+        let output = clean_command("rustc".as_ref(), root)
+            .args(["--print", "target-libdir", "--target", TARGET])
+            .output();
+        output.is_ok_and(|output| {
+            output.status.success()
+                && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+        })
+    };
+    if installed() {
+        return Ok(());
+    }
+    let _ = clean_command("rustup".as_ref(), root)
+        .args(["target", "add", TARGET])
+        .status();
+    if installed() {
+        Ok(())
+    } else {
+        Err(BuildError::NoTarget)
+    }
+}
