@@ -55,7 +55,12 @@ pub struct Want {
 
 impl Default for Want {
     fn default() -> Want {
-        Want { records: true, enriched: true, alerts: true, views: false }
+        Want {
+            records: true,
+            enriched: true,
+            alerts: true,
+            views: false,
+        }
     }
 }
 
@@ -169,7 +174,13 @@ impl Engine {
     ///
     /// Returns how many bytes were consumed: whole lines, fewer than all if the output has grown past
     /// [`OUTPUT_SOFT_LIMIT`]. Call again with the rest (and the offset moved on) then.
-    pub fn push_lines(&mut self, source: &Source, lines: &[u8], offset: Option<u64>, out: &mut Output) -> usize {
+    pub fn push_lines(
+        &mut self,
+        source: &Source,
+        lines: &[u8],
+        offset: Option<u64>,
+        out: &mut Output,
+    ) -> usize {
         let _ = (source, offset, out);
         lines.len()
     }

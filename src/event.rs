@@ -25,8 +25,14 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope, in the order of their numbers.
-    pub const ALL: [Scope; 6] =
-        [Scope::UserIp, Scope::Service, Scope::Process, Scope::User, Scope::Ip, Scope::Global];
+    pub const ALL: [Scope; 6] = [
+        Scope::UserIp,
+        Scope::Service,
+        Scope::Process,
+        Scope::User,
+        Scope::Ip,
+        Scope::Global,
+    ];
 
     /// The name in documents and in the configuration.
     pub fn name(self) -> &'static str {

@@ -118,8 +118,14 @@ impl KeyField {
         }
     }
     /// Every field.
-    pub const ALL: [KeyField; 6] =
-        [KeyField::Service, KeyField::User, KeyField::Ip, KeyField::Net, KeyField::Host, KeyField::Limit];
+    pub const ALL: [KeyField; 6] = [
+        KeyField::Service,
+        KeyField::User,
+        KeyField::Ip,
+        KeyField::Net,
+        KeyField::Host,
+        KeyField::Limit,
+    ];
 }
 
 /// What happens to the events of an open flood.
@@ -164,11 +170,17 @@ impl Network {
         match (canonical(self.address), canonical(ip)) {
             (IpAddr::V4(network), IpAddr::V4(ip)) => {
                 let bits = 32 - u32::from(self.prefix.min(32));
-                (u32::from(network) ^ u32::from(ip)).checked_shr(bits).unwrap_or(0) == 0
+                (u32::from(network) ^ u32::from(ip))
+                    .checked_shr(bits)
+                    .unwrap_or(0)
+                    == 0
             }
             (IpAddr::V6(network), IpAddr::V6(ip)) => {
                 let bits = 128 - u32::from(self.prefix.min(128));
-                (u128::from(network) ^ u128::from(ip)).checked_shr(bits).unwrap_or(0) == 0
+                (u128::from(network) ^ u128::from(ip))
+                    .checked_shr(bits)
+                    .unwrap_or(0)
+                    == 0
             }
             _ => false,
         }
@@ -198,7 +210,9 @@ impl Default for Config {
     /// No configuration at all: the normal way to start.
     fn default() -> Config {
         Config {
-            message_keys: ["message", "log", "MESSAGE", "msg"].map(ToString::to_string).to_vec(),
+            message_keys: ["message", "log", "MESSAGE", "msg"]
+                .map(ToString::to_string)
+                .to_vec(),
             timezone: TimeZone::utc(),
             allowed_lateness_ms: 5_000,
             max_keys: 10_000,
@@ -215,9 +229,17 @@ impl Default for Config {
 
 /// The four rules that are there without being written.
 fn built_in_rules() -> Vec<Rule> {
-    let distinct = |field| Some(Distinct { field, at_least: 10 });
+    let distinct = |field| {
+        Some(Distinct {
+            field,
+            at_least: 10,
+        })
+    };
     vec![
-        Rule { name: "userip".to_string(), ..Rule::default() },
+        Rule {
+            name: "userip".to_string(),
+            ..Rule::default()
+        },
         Rule {
             name: "many-users-one-ip".to_string(),
             key: vec![KeyField::Ip],
