@@ -5,8 +5,10 @@
 
 use core::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Scope {
     /// One user from one address (`mail_max_userip_connections`).
@@ -53,7 +55,7 @@ impl Scope {
 }
 
 /// What the line says about TLS on the refused connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Security<'a> {
     /// Nothing.
     #[default]
@@ -70,7 +72,7 @@ pub enum Security<'a> {
 }
 
 /// An IP address and the port beside it, where the line has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address; a scope id (`%eth0`) is not part of it, an IPv4-mapped one stays mapped.
     pub ip: IpAddr,
@@ -79,7 +81,7 @@ pub struct Endpoint {
 }
 
 /// One recognised connection-limit message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event<'a> {
     /// `dovecot`, or the name of the pattern that matched: the value of `event.module`.
     pub module: &'a str,
@@ -105,18 +107,22 @@ pub struct Event<'a> {
     pub session: Option<&'a str>,
 }
 
+/// `imap` for `imap-login` and so on, for the services that speak a protocol of mail clients.
+pub fn protocol_of(service: &str) -> Option<&'static str> {
+    match service.strip_suffix("-login").unwrap_or(service) {
+        "imap" => Some("imap"),
+        "pop3" => Some("pop3"),
+        "managesieve" | "sieve" => Some("sieve"),
+        "submission" => Some("submission"),
+        "lmtp" => Some("lmtp"),
+        _ => None,
+    }
+}
+
 impl Event<'_> {
-    /// `imap` for `imap-login` and so on: the value of `network.protocol`, for the services that speak one.
+    /// The value of `network.protocol`.
     pub fn protocol(&self) -> Option<&'static str> {
-        let service = self.service?;
-        match service.strip_suffix("-login").unwrap_or(service) {
-            "imap" => Some("imap"),
-            "pop3" => Some("pop3"),
-            "managesieve" | "sieve" => Some("sieve"),
-            "submission" => Some("submission"),
-            "lmtp" => Some("lmtp"),
-            _ => None,
-        }
+        self.service.and_then(protocol_of)
     }
 
     /// Whether client and server have the same address, as with a webmail on the mail server itself.
@@ -129,7 +135,7 @@ impl Event<'_> {
 }
 
 /// Where and when an event was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context<'a> {
     /// Event time in ms since the Unix epoch.
     pub time_ms: i64,

@@ -37,6 +37,7 @@ pub mod dovecot;
 pub mod engine;
 pub mod enrich;
 pub mod event;
+pub mod hash;
 pub mod head;
 pub mod json;
 pub mod patterns;

@@ -1,6 +1,8 @@
 //! Time zones: fixed offsets and POSIX TZ rules. Names of the IANA database are the host's matter: a
 //! guest has no database, so a host hands over the POSIX rule behind the name.
 
+use core::fmt;
+
 use super::{DAY_S, date_from_days, days_from_date, days_of_month, is_leap, read_offset};
 
 /// A time zone: a fixed offset or a POSIX TZ rule with daylight saving time.
@@ -34,6 +36,75 @@ enum Day {
     WithoutLeap(u16),
     /// `n`: day 0 to 365, February 29th counted.
     WithLeap(u16),
+}
+
+impl fmt::Display for TimeZone {
+    /// The zone as [`TimeZone::parse`] reads it; a POSIX rule in canonical form, its names left out.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(daylight) = &self.daylight else {
+            return match self.standard_s {
+                0 => write!(out, "UTC"),
+                east_s => write!(
+                    out,
+                    "{}",
+                    Clock {
+                        s: east_s,
+                        plus: "+"
+                    }
+                ),
+            };
+        };
+        // POSIX counts offsets westward.
+        let west = |east_s: i32| Clock {
+            s: -east_s,
+            plus: "",
+        };
+        write!(
+            out,
+            "STD{}DST{}",
+            west(self.standard_s),
+            west(daylight.offset_s)
+        )?;
+        for change in [&daylight.start, &daylight.end] {
+            match change.day {
+                Day::Weekday {
+                    month,
+                    week,
+                    weekday,
+                } => write!(out, ",M{month}.{week}.{weekday}")?,
+                Day::WithoutLeap(day) => write!(out, ",J{day}")?,
+                Day::WithLeap(day) => write!(out, ",{day}")?,
+            }
+            write!(
+                out,
+                "/{}",
+                Clock {
+                    s: change.time_s,
+                    plus: ""
+                }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Hours, minutes and, where there are any, seconds.
+struct Clock {
+    s: i32,
+    plus: &'static str,
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.s < 0 { "-" } else { self.plus };
+        let s = self.s.unsigned_abs();
+        write!(out, "{sign}{:02}:{:02}", s / 3_600, s / 60 % 60)?;
+        if s % 60 == 0 {
+            Ok(())
+        } else {
+            write!(out, ":{:02}", s % 60)
+        }
+    }
 }
 
 impl TimeZone {

@@ -1,0 +1,204 @@
+//! The likely cause of a flood: a hint, the evidence for it in figures, and what to do.
+//!
+//! A refusal over user+IP comes after a successful password check, so such a flood is never password
+//! guessing (contract.md §7). What it is shows in how many users and addresses there are and in how the
+//! events are spread in time.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use core::net::IpAddr;
+
+use super::flood::Flood;
+use crate::config::Network;
+use crate::event::Scope;
+
+/// A retry is automatic when events in spans of 10 s vary by no more than this share of their mean …
+const EVEN: f64 = 0.35;
+/// … and there are so many of them in 10 s.
+const MIN_EVENTS_IN_SPAN: f64 = 5.0;
+/// Pauses between bursts of a client that opens its folders are at least so long.
+const MIN_PAUSE_S: f64 = 20.0;
+/// A client opens about as many connections as it has folders.
+const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
+/// So many users behind one address, or addresses of one user, are many.
+const MANY: u64 = 5;
+
+/// What the evidence points to: the values of `maxconn.flood.cause.hint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// One client that retries without a pause.
+    RetryStorm,
+    /// One client that opens all its folders at once, again and again.
+    ManyFolders,
+    /// Many users behind one public address.
+    SharedAddress,
+    /// Many users behind an address of our own.
+    WebmailOrProxy,
+    /// One user from many unrelated addresses.
+    ManyAddresses,
+    /// Nothing of that.
+    Unknown,
+}
+
+impl Hint {
+    /// The value in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hint::RetryStorm => "retry-storm",
+            Hint::ManyFolders => "many-folders",
+            Hint::SharedAddress => "shared-address",
+            Hint::WebmailOrProxy => "webmail-or-proxy",
+            Hint::ManyAddresses => "many-addresses",
+            Hint::Unknown => "unknown",
+        }
+    }
+
+    /// Whether it may be an attack.
+    pub fn is_hostile(self) -> bool {
+        self == Hint::ManyAddresses
+    }
+
+    fn advice(self, scope: Scope) -> &'static str {
+        match (self, scope) {
+            (Hint::RetryStorm, _) => {
+                "The password is right: find the device behind the address and close or reconfigure its mail client. Raising the limit ends the refusals only if the client really needs that many connections."
+            }
+            (Hint::ManyFolders, _) => {
+                "The client opens one connection per folder: lower its number of cached connections, or raise mail_max_userip_connections above its number of folders."
+            }
+            (Hint::SharedAddress, _) => {
+                "Many users share the address (NAT, office, mobile network): raise mail_max_userip_connections only if single users are over it; do not ban the address."
+            }
+            (Hint::WebmailOrProxy, _) => {
+                "The address is one of our own: raise mail_max_userip_connections for it, or let the webmail or proxy pass on the client's address (login_trusted_networks)."
+            }
+            (Hint::ManyAddresses, _) => {
+                "Logins with the right password from many unrelated networks: ask the user, and if it was not them, change the password and end the sessions."
+            }
+            (Hint::Unknown, Scope::Process | Scope::Service) => {
+                "The service is full and drops connections: raise the limit if memory allows, and see which clients hold its connections (doveadm who)."
+            }
+            (Hint::Unknown, _) => {
+                "See which connections are open (doveadm who) and what the client does. The password is right: this is not guessing."
+            }
+        }
+    }
+}
+
+/// A hint with its reasons.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// What it is.
+    pub hint: Hint,
+    /// The figures that speak for it.
+    pub evidence: String,
+    /// What to do.
+    pub advice: &'static str,
+}
+
+/// Judges a flood by what is known of it so far.
+pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
+    let (hint, evidence) = if flood.scope() == Scope::UserIp {
+        judge_clients(flood, trusted)
+    } else {
+        unknown(flood)
+    };
+    Cause {
+        hint,
+        evidence,
+        advice: hint.advice(flood.scope()),
+    }
+}
+
+fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
+    let users = flood.seen.users.sketch.count().0;
+    let ips = flood.seen.ips.sketch.count().0;
+    if let Some(ip) = flood.seen.ips.only()
+        && users >= MANY
+    {
+        let reason = if flood.seen.all_local {
+            Some("the server's own address")
+        } else if trusted.iter().any(|network| network.contains(*ip)) {
+            Some("a trusted address")
+        } else if is_private(*ip) {
+            Some("a private address")
+        } else {
+            None
+        };
+        return match reason {
+            Some(reason) => (
+                Hint::WebmailOrProxy,
+                format!("{users} users behind {ip}, {reason}"),
+            ),
+            None => (
+                Hint::SharedAddress,
+                format!("{users} users behind the public address {ip}"),
+            ),
+        };
+    }
+    let networks = unrelated_networks(flood.seen.ips.iter());
+    if users == 1 && ips >= MANY && networks >= 3 {
+        return (
+            Hint::ManyAddresses,
+            format!("1 user from {ips} addresses in at least {networks} unrelated networks"),
+        );
+    }
+    if users <= 1 && ips <= 1 {
+        return judge_one_client(flood);
+    }
+    unknown(flood)
+}
+
+fn judge_one_client(flood: &Flood) -> (Hint, String) {
+    let (pauses, pause_s) = flood.pace.pauses();
+    if pauses > 0 {
+        let burst = flood.count as f64 / (pauses + 1) as f64;
+        if pause_s >= MIN_PAUSE_S && FOLDERS.contains(&burst) {
+            let bursts = pauses + 1;
+            return (
+                Hint::ManyFolders,
+                format!("{bursts} bursts of about {burst:.0} attempts, {pause_s:.0} s apart"),
+            );
+        }
+    }
+    match flood.pace.evenness() {
+        Some((mean, deviation)) if deviation <= EVEN && mean >= MIN_EVENTS_IN_SPAN => {
+            let hours = flood.pace.hours();
+            let per_s = mean / 10.0;
+            let percent = deviation * 100.0;
+            let evidence = format!(
+                "1 user, 1 address, an even {per_s:.1}/s (±{percent:.0} %) in {hours} of 24 hours of the day"
+            );
+            (Hint::RetryStorm, evidence)
+        }
+        _ => unknown(flood),
+    }
+}
+
+fn unknown(flood: &Flood) -> (Hint, String) {
+    let seconds = flood.duration_ms() as f64 / 1_000.0;
+    (
+        Hint::Unknown,
+        format!("{} events in {seconds:.1} s so far", flood.count),
+    )
+}
+
+/// How many networks the addresses lie in: a /16 of IPv4 or a /32 of IPv6 counts as one.
+fn unrelated_networks<'a>(ips: impl Iterator<Item = &'a IpAddr>) -> usize {
+    let networks: BTreeSet<_> = ips
+        .map(|ip| match ip.to_canonical() {
+            IpAddr::V4(ip) => (4, u32::from(ip) >> 16),
+            IpAddr::V6(ip) => (6, (u128::from(ip) >> 96) as u32),
+        })
+        .collect();
+    networks.len()
+}
+
+/// Loopback, link-local and private addresses (RFC 1918, RFC 4193).
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}

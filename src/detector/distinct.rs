@@ -1,0 +1,179 @@
+//! How many different values: exactly within a window, estimated over a flood.
+
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The most recently seen different values of one field, as many as a rule wants to see.
+///
+/// Keeping the `at_least` most recent ones is enough to know exactly whether as many lie within the
+/// window: if the oldest of them does, all do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentValues {
+    values: Vec<RecentValue>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct RecentValue {
+    /// Two halves, so that an entry takes 12 bytes.
+    hash: [u32; 2],
+    /// The low bits of the number of the slot it was last seen in.
+    slot: u32,
+}
+
+impl RecentValues {
+    /// Notes that the value was seen in `slot`.
+    pub fn add(&mut self, hash: u64, slot: i64, at_least: usize) {
+        let hash = [(hash >> 32) as u32, hash as u32];
+        let slot = slot as u32;
+        if let Some(value) = self.values.iter_mut().find(|value| value.hash == hash) {
+            if is_newer(slot, value.slot) {
+                value.slot = slot;
+            }
+            return;
+        }
+        let seen = RecentValue { hash, slot };
+        if self.values.len() < at_least {
+            self.values.reserve_exact(1);
+            self.values.push(seen);
+        } else if let Some(oldest) = self
+            .values
+            .iter_mut()
+            .reduce(|a, b| if is_newer(a.slot, b.slot) { b } else { a })
+            && !is_newer(oldest.slot, slot)
+        {
+            *oldest = seen;
+        }
+    }
+
+    /// How many of them were seen in `oldest_slot` or later.
+    pub fn count_since(&self, oldest_slot: i64) -> usize {
+        self.hashes_since(oldest_slot).count()
+    }
+
+    /// The hashes of the values seen in `oldest_slot` or later.
+    pub fn hashes_since(&self, oldest_slot: i64) -> impl Iterator<Item = u64> + '_ {
+        let is_recent = move |value: &&RecentValue| !is_newer(oldest_slot as u32, value.slot);
+        self.values
+            .iter()
+            .filter(is_recent)
+            .map(|value| u64::from(value.hash[0]) << 32 | u64::from(value.hash[1]))
+    }
+
+    /// Forgets every value.
+    pub fn clear(&mut self) {
+        self.values = Vec::new();
+    }
+}
+
+/// Whether slot `a` is later than slot `b`; slot numbers wrap.
+fn is_newer(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) > 0
+}
+
+/// How many values are counted exactly.
+pub const EXACT: usize = 16;
+const REGISTERS: usize = 128;
+
+/// Counts different values in 128 bytes: exactly up to [`EXACT`], then by HyperLogLog with 128
+/// registers (standard error 9 %; Flajolet et al. 2007, with linear counting for small numbers).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sketch {
+    /// The hashes themselves.
+    Exact(Vec<u64>),
+    /// One register for each value of the hash's upper seven bits.
+    Estimated(Vec<u8>),
+}
+
+impl Default for Sketch {
+    fn default() -> Sketch {
+        Sketch::Exact(Vec::new())
+    }
+}
+
+impl Sketch {
+    /// Adds a value.
+    pub fn add(&mut self, hash: u64) {
+        match self {
+            Sketch::Exact(hashes) if hashes.contains(&hash) => {}
+            Sketch::Exact(hashes) if hashes.len() < EXACT => hashes.push(hash),
+            Sketch::Exact(hashes) => {
+                let mut registers = alloc::vec![0; REGISTERS];
+                for &hash in hashes.iter().chain([&hash]) {
+                    register(&mut registers, hash);
+                }
+                *self = Sketch::Estimated(registers);
+            }
+            Sketch::Estimated(registers) => register(registers, hash),
+        }
+    }
+
+    /// The number of different values, and whether it is exact.
+    pub fn count(&self) -> (u64, bool) {
+        match self {
+            Sketch::Exact(hashes) => (hashes.len() as u64, true),
+            Sketch::Estimated(registers) => (estimate(registers), false),
+        }
+    }
+}
+
+fn register(registers: &mut [u8], hash: u64) {
+    let rank = ((hash << 7) | 1 << 6).leading_zeros() as u8 + 1;
+    if let Some(register) = registers.get_mut((hash >> 57) as usize)
+        && *register < rank
+    {
+        *register = rank;
+    }
+}
+
+fn estimate(registers: &[u8]) -> u64 {
+    let m = REGISTERS as f64;
+    let sum: f64 = registers
+        .iter()
+        .map(|&rank| 1.0 / (1_u64 << rank.min(63)) as f64)
+        .sum();
+    let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
+    let zeros = registers.iter().filter(|&&rank| rank == 0).count();
+    let estimate = if raw <= 2.5 * m && zeros > 0 {
+        m * libm::log(m / zeros as f64)
+    } else {
+        raw
+    };
+    (libm::round(estimate) as u64).max(EXACT as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::hash128;
+
+    #[test]
+    fn recent_values_know_exactly_whether_enough_lie_in_the_window() {
+        let mut recent = RecentValues::default();
+        for slot in 0..40_i64 {
+            recent.add(slot as u64 % 25, slot, 10);
+            let since = slot - 16;
+            let exact = (0..=slot)
+                .filter(|&s| s >= since)
+                .map(|s| s % 25)
+                .collect::<alloc::collections::BTreeSet<_>>();
+            assert_eq!(recent.count_since(since), exact.len().min(10), "{slot}");
+        }
+    }
+
+    #[test]
+    fn the_sketch_is_exact_when_small_and_near_when_large() {
+        let mut sketch = Sketch::default();
+        for n in 0..200_000_u64 {
+            for _ in 0..2 {
+                sketch.add(hash128(9, &n.to_le_bytes()) as u64);
+            }
+            let (count, exact) = sketch.count();
+            if n < EXACT as u64 {
+                assert_eq!((count, exact), (n + 1, true));
+            } else if n % 1_000 == 999 {
+                let error = (count as f64 - (n + 1) as f64).abs() / (n + 1) as f64;
+                assert!(error < 0.30 && !exact, "{count} for {}", n + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What is known of an open flood: totals, rates, who was seen, and how the events are spread in time.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::distinct::Sketch;
+use super::{Sighting, clipped};
+use crate::config::KeyField;
+use crate::event::Scope;
+use crate::hash::quick64;
+
+/// How many different users, addresses and hosts of a flood are named.
+pub const MAX_NAMED: usize = 10;
+/// How many bytes of the first message are kept as the sample.
+pub const MAX_SAMPLE_BYTES: usize = 1_024;
+/// How many bytes of a name (user, host, service …) are kept.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// An open flood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// The hash of rule, key, host, opening time and crossing message.
+    pub id: u128,
+    /// The key's values, joined.
+    pub key: String,
+    /// The time of the event that crossed the threshold.
+    pub opened_ms: i64,
+    /// The first event.
+    pub start_ms: i64,
+    /// The last event so far.
+    pub last_ms: i64,
+    /// The events, exactly; so many of them passed by this rule, and so many were held back.
+    pub count: u64,
+    /// Of them: passed by this rule.
+    pub passed: u64,
+    /// Of them: held back by this rule.
+    pub suppressed: u64,
+    /// The bytes of the records that this rule held back.
+    pub suppressed_bytes: u64,
+    /// The number of the next alert.
+    pub sequence: u32,
+    /// When to say that it goes on.
+    pub next_update_ms: i64,
+    /// The pause that led there.
+    pub pause_ms: i64,
+    /// `count` when the last alert was made.
+    pub told: u64,
+    /// The busiest second.
+    pub peak: u32,
+    /// Who and what was seen.
+    pub seen: Seen,
+    /// How the events are spread in time.
+    pub pace: Pace,
+    /// The crossing message, clipped.
+    pub sample: String,
+}
+
+/// The values that were seen in a flood; strings are as they go into documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Users (or their hashes under redaction).
+    pub users: Named<String>,
+    /// Client addresses.
+    pub ips: Named<IpAddr>,
+    /// Hosts that logged.
+    pub hosts: Named<String>,
+    /// Session ids.
+    pub sessions: Sketch,
+    /// The module, the limit's name and its scope, as the crossing event has them.
+    pub module: String,
+    /// The limit's name.
+    pub limit: String,
+    /// The number of its scope.
+    pub scope: u8,
+    /// The limit's value in the last event that has one.
+    pub limit_value: Option<u64>,
+    /// The services, while there is one only.
+    pub service: Same<String>,
+    /// The server addresses, while there is one only.
+    pub destination: Same<IpAddr>,
+    /// Whether every event came from the server's own address.
+    pub all_local: bool,
+}
+
+/// A bounded list of values beside the count of all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named<T> {
+    /// The first [`MAX_NAMED`] values, each with its hash.
+    first: Vec<(u64, T)>,
+    /// The hash of the value seen last, so that a flood of one value costs one comparison.
+    last: u64,
+    /// How many there are.
+    pub sketch: Sketch,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Named<T> {
+        Named {
+            first: Vec::new(),
+            last: 0,
+            sketch: Sketch::default(),
+        }
+    }
+}
+
+impl<T> Named<T> {
+    fn add(&mut self, hash: u64, make: impl FnOnce() -> T) {
+        if self.last == hash && !self.first.is_empty() {
+            return;
+        }
+        self.last = hash;
+        self.sketch.add(hash);
+        if self.first.len() < MAX_NAMED && !self.first.iter().any(|(named, _)| *named == hash) {
+            self.first.push((hash, make()));
+        }
+    }
+
+    /// The first values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + Clone {
+        self.first.iter().map(|(_, value)| value)
+    }
+
+    /// The value, if there was exactly one.
+    pub fn only(&self) -> Option<&T> {
+        match self.first.as_slice() {
+            [(_, value)] if self.sketch.count() == (1, true) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// A value as long as it is the same for all events that have one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Same<T> {
+    /// No event had one.
+    #[default]
+    None,
+    /// All events that had one had this.
+    One(T),
+    /// Different ones were seen.
+    Many,
+}
+
+impl<T> Same<T> {
+    fn add(&mut self, is_same: impl FnOnce(&T) -> bool, make: impl FnOnce() -> T) {
+        match self {
+            Same::None => *self = Same::One(make()),
+            Same::One(value) if !is_same(value) => *self = Same::Many,
+            Same::One(_) | Same::Many => {}
+        }
+    }
+
+    /// The value, if there is one only.
+    pub fn one(&self) -> Option<&T> {
+        match self {
+            Same::One(value) => Some(value),
+            Same::None | Same::Many => None,
+        }
+    }
+}
+
+/// Pauses of this length separate bursts.
+const BURST_PAUSE_MS: i64 = 10_000;
+/// The evenness of a flood is judged by counts of events in spans of this length.
+const SPAN_MS: i64 = 10_000;
+
+/// How events are spread in time: evenly, as an automatic retry does it, or in bursts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// The start of the span at hand.
+    span_ms: i64,
+    span_count: u64,
+    /// Spans that are over, empty ones included, the sum of their counts and of the counts' squares.
+    spans: u64,
+    sum: u64,
+    squares: u64,
+    /// Bursts that followed a pause, and the sum of these pauses.
+    pauses: u64,
+    pauses_ms: u64,
+    /// The hours of the day (UTC) with events, as bits.
+    hours: u32,
+}
+
+impl Pace {
+    fn add(&mut self, time_ms: i64, last_ms: i64) {
+        let gap_ms = time_ms - last_ms;
+        if gap_ms >= BURST_PAUSE_MS {
+            self.pauses += 1;
+            self.pauses_ms = self.pauses_ms.saturating_add(gap_ms as u64);
+        }
+        let elapsed_ms = time_ms.saturating_sub(self.span_ms);
+        if elapsed_ms >= SPAN_MS {
+            let is_first = self.span_ms == 0;
+            if !is_first {
+                self.spans = self.spans.saturating_add((elapsed_ms / SPAN_MS) as u64);
+                self.sum = self.sum.saturating_add(self.span_count);
+                self.squares = self
+                    .squares
+                    .saturating_add(self.span_count.saturating_mul(self.span_count));
+            }
+            self.span_ms = time_ms - time_ms.rem_euclid(SPAN_MS);
+            self.span_count = 0;
+            // Hours begin with a span, so that looking here is often enough.
+            self.hours |= 1 << time_ms.div_euclid(3_600_000).rem_euclid(24);
+        }
+        self.span_count += 1;
+    }
+
+    /// In how many of the day's 24 hours (UTC) there were events.
+    pub fn hours(&self) -> u32 {
+        self.hours.count_ones()
+    }
+
+    /// Of at least three spans: the mean of events in 10 s, and the standard deviation relative to it.
+    pub fn evenness(&self) -> Option<(f64, f64)> {
+        if self.spans < 3 || self.sum == 0 {
+            return None;
+        }
+        let n = self.spans as f64;
+        let mean = self.sum as f64 / n;
+        let variance = (self.squares as f64 / n - mean * mean).max(0.0);
+        Some((mean, libm::sqrt(variance) / mean))
+    }
+
+    /// How many pauses of 10 s and more there were, and their mean length in seconds.
+    pub fn pauses(&self) -> (u64, f64) {
+        (
+            self.pauses,
+            self.pauses_ms as f64 / 1_000.0 / self.pauses.max(1) as f64,
+        )
+    }
+}
+
+impl Flood {
+    /// Takes one more event into the flood's knowledge. Late ones move no time.
+    pub fn note(&mut self, sighting: &Sighting<'_>, is_late: bool) {
+        let time_ms = sighting.context.time_ms;
+        self.count += 1;
+        if !is_late {
+            self.start_ms = self.start_ms.min(time_ms);
+            if time_ms >= self.last_ms {
+                self.pace.add(time_ms, self.last_ms);
+                self.last_ms = time_ms;
+            }
+        }
+        self.seen.note(sighting);
+    }
+
+    /// The scope of its events.
+    pub fn scope(&self) -> Scope {
+        Scope::ALL
+            .get(usize::from(self.seen.scope))
+            .copied()
+            .unwrap_or(Scope::Global)
+    }
+
+    /// The time between its first and its last event.
+    pub fn duration_ms(&self) -> i64 {
+        self.last_ms.saturating_sub(self.start_ms).max(0)
+    }
+
+    /// Events per second over the flood. Times in logs are often whole seconds, so nothing counts as
+    /// shorter than one.
+    pub fn mean_rate(&self) -> f64 {
+        self.count as f64 * 1_000.0 / self.duration_ms().max(1_000) as f64
+    }
+}
+
+impl Seen {
+    /// What is known from the crossing event.
+    pub fn new(sighting: &Sighting<'_>) -> Seen {
+        let event = sighting.event;
+        Seen {
+            module: clipped(event.module, MAX_NAME_BYTES),
+            limit: clipped(event.limit, MAX_NAME_BYTES),
+            scope: event.scope as u8,
+            all_local: true,
+            ..Seen::default()
+        }
+    }
+
+    /// Counts the values of the rule's `distinct` field that were seen before the flood opened. Their
+    /// names are not known any more.
+    pub fn recall(&mut self, field: KeyField, hashes: impl Iterator<Item = u64>) {
+        let sketch = match field {
+            KeyField::User => &mut self.users.sketch,
+            KeyField::Ip => &mut self.ips.sketch,
+            KeyField::Host => &mut self.hosts.sketch,
+            KeyField::Net | KeyField::Service | KeyField::Limit => return,
+        };
+        hashes.for_each(|hash| {
+            sketch.add(hash);
+        });
+    }
+
+    fn note(&mut self, sighting: &Sighting<'_>) {
+        let (event, hashes) = (sighting.event, &sighting.hashes);
+        if let (Some(user), Some(hash)) = (event.user, hashes.user) {
+            self.users.add(hash as u64, || match sighting.redactor {
+                Some(redactor) => redactor.hash(user),
+                None => clipped(user, MAX_NAME_BYTES),
+            });
+        }
+        if let (Some(source), Some(hash)) = (&event.source, hashes.ip) {
+            self.ips.add(hash as u64, || source.ip);
+        }
+        if let (Some(host), Some(hash)) = (sighting.context.host, hashes.host) {
+            self.hosts
+                .add(hash as u64, || clipped(host, MAX_NAME_BYTES));
+        }
+        if let Some(session) = event.session {
+            self.sessions.add(quick64(session.as_bytes()));
+        }
+        if let Some(service) = event.service {
+            self.service.add(
+                |same| same.as_str() == clip(service),
+                || clipped(service, MAX_NAME_BYTES),
+            );
+        }
+        if let Some(destination) = &event.destination {
+            self.destination
+                .add(|same| *same == destination.ip, || destination.ip);
+        }
+        self.limit_value = event.limit_value.or(self.limit_value);
+        self.all_local &= event.is_local();
+    }
+}
+
+fn clip(name: &str) -> &str {
+    super::clip(name, MAX_NAME_BYTES)
+}

@@ -1,0 +1,407 @@
+//! All keys of all rules: time, the order of deadlines, who is told.
+//!
+//! Time is moved by events, ticks and the end of input only (contract.md §4.1). The watermark is the newest
+//! event time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
+//! rule and key; an event's own keys' deadlines fire up to the event's own time.
+
+use alloc::vec::Vec;
+
+use super::output::{Kind, Output};
+use super::queue::Queue;
+use super::statistics::Statistics;
+use crate::alert::Alert;
+use crate::config::{Config, KeyField, Rule};
+use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
+use crate::event::{Context, Event, Scope};
+use crate::hash::Hash;
+use crate::redact::Redactor;
+use crate::table::{Slot, Table};
+
+/// What the detector needs to know of a rule and would otherwise work out for every event.
+pub(super) struct Plan {
+    scopes: u8,
+    takes_missing: bool,
+    identity: u128,
+}
+
+impl Plan {
+    fn new(rule: &Rule) -> Plan {
+        Plan {
+            scopes: rule
+                .scope
+                .iter()
+                .fold(0, |bits, &scope| bits | 1 << scope as u8),
+            takes_missing: rule.name == "userip",
+            identity: rule_identity(&rule.name, &rule.key),
+        }
+    }
+
+    /// The hash of the event's key; `None` where the rule does not take the event.
+    ///
+    /// An absent host is a value like any other, because most files name none: it means "this one".
+    fn key(&self, rule: &Rule, scope: Scope, hashes: &FieldHashes) -> Option<u128> {
+        if self.scopes & 1 << scope as u8 == 0 {
+            return None;
+        }
+        if let Some(distinct) = rule.distinct {
+            hashes.get(distinct.field)?;
+        }
+        rule.key.iter().try_fold(self.identity, |hash, &field| {
+            let value = match hashes.get(field) {
+                Some(value) => value,
+                None if self.takes_missing || field == KeyField::Host => MISSING,
+                None => return None,
+            };
+            // The values are uniform already; rotation keeps equal values in different places apart.
+            Some(hash.rotate_left(43).wrapping_add(value))
+        })
+    }
+}
+
+/// Rules with the same name and key have the same keys, also after a restart.
+pub(super) fn rule_identity(name: &str, key: &[KeyField]) -> u128 {
+    key.iter()
+        .fold(Hash::new(HASH_RULE).part(name.as_bytes()), |hash, field| {
+            hash.part(field.name().as_bytes())
+        })
+        .finish()
+}
+
+const HASH_RULE: u8 = 10;
+const HASH_SEED: u8 = 11;
+/// Stands for a field that the event does not have.
+const MISSING: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
+
+fn needs_net(rule: &Rule) -> bool {
+    let distinct = rule.distinct.map(|distinct| distinct.field);
+    rule.key
+        .iter()
+        .copied()
+        .chain(distinct)
+        .any(|field| field == KeyField::Net)
+}
+
+/// What became of one event.
+pub(super) struct Observed {
+    /// Whether an open flood holds it back.
+    pub is_held_back: bool,
+    /// The first rule in order that has a flood open for it, and the flood.
+    pub flood: Option<(usize, u128)>,
+}
+
+pub(super) struct Floods {
+    pub table: Table,
+    pub outbox: Outbox,
+    pub redactor: Option<Redactor>,
+    plans: Vec<Plan>,
+    hasher: FieldHasher,
+    /// Whether any rule has the client's network in its key.
+    pub needs_net: bool,
+    /// The greatest event time.
+    pub latest_ms: Option<i64>,
+    /// The clock of the first tick after the last event.
+    pub tick_base_ms: Option<i64>,
+    /// The rules that apply to the event at hand, and their slots.
+    own: Vec<(usize, Slot)>,
+    /// Floods that the event at hand opened; their alerts follow the event.
+    crossed: Vec<Slot>,
+}
+
+impl Floods {
+    pub fn new(config: &Config) -> Floods {
+        Floods {
+            table: Table::new(config.max_keys, config.max_floods),
+            outbox: Outbox::default(),
+            redactor: config.redact_key.as_deref().map(Redactor::new),
+            plans: config.rules.iter().map(Plan::new).collect(),
+            hasher: FieldHasher::default(),
+            needs_net: config.rules.iter().any(needs_net),
+            latest_ms: None,
+            tick_base_ms: None,
+            own: Vec::new(),
+            crossed: Vec::new(),
+        }
+    }
+
+    /// Advances to the event's time, then lets every rule count it. The caller writes the record where it
+    /// goes on and then calls [`Floods::tell_starts`].
+    pub fn observe(
+        &mut self,
+        config: &Config,
+        event: &Event<'_>,
+        context: &Context<'_>,
+        out: &mut Output,
+    ) -> Observed {
+        let time_ms = context.time_ms;
+        if self.table.is_empty() {
+            self.table.seed(
+                Hash::new(HASH_SEED)
+                    .part(context.message.as_bytes())
+                    .number(time_ms as u64)
+                    .finish() as u64,
+            );
+        }
+        let latest_ms = self
+            .latest_ms
+            .map_or(time_ms, |latest_ms| latest_ms.max(time_ms));
+        self.latest_ms = Some(latest_ms);
+        self.tick_base_ms = None;
+        self.advance(
+            config,
+            latest_ms.saturating_sub(config.allowed_lateness_ms),
+            out,
+        );
+
+        let hashes = self.hasher.hash(event, context, self.needs_net);
+        self.find_own(config, event, &hashes);
+        self.advance_own(config, time_ms, out);
+        let redactor = self.redactor.take();
+        let sighting = Sighting {
+            event,
+            context,
+            hashes,
+            redactor: redactor.as_ref(),
+        };
+        let observed = self.apply(config, &sighting, out);
+        self.redactor = redactor;
+        observed
+    }
+
+    /// The numbers of the rules that apply to an event, and its key under each.
+    pub fn keys_of(
+        &self,
+        config: &Config,
+        event: &Event<'_>,
+        hashes: &FieldHashes,
+    ) -> Vec<(usize, u128)> {
+        let rules = config.rules.iter().zip(&self.plans).enumerate();
+        rules
+            .filter_map(|(number, (rule, plan))| {
+                Some((number, plan.key(rule, event.scope, hashes)?))
+            })
+            .collect()
+    }
+
+    /// Finds the keys of all rules that apply, and makes those that are new.
+    fn find_own(&mut self, config: &Config, event: &Event<'_>, hashes: &FieldHashes) {
+        self.own.clear();
+        for (number, (rule, plan)) in config.rules.iter().zip(&self.plans).enumerate() {
+            let Some(hash) = plan.key(rule, event.scope, hashes) else {
+                continue;
+            };
+            let slot = match self.table.find(hash) {
+                Some(slot) => {
+                    self.table.touch(slot);
+                    slot
+                }
+                None => self.table.insert(hash, number as u8, KeyState::default()),
+            };
+            self.own.push((number, slot));
+        }
+    }
+
+    fn apply(&mut self, config: &Config, sighting: &Sighting<'_>, out: &mut Output) -> Observed {
+        let mut observed = Observed {
+            is_held_back: false,
+            flood: None,
+        };
+        let mut is_late = false;
+        for at in 0..self.own.len() {
+            let Some(&(number, slot)) = self.own.get(at) else {
+                break;
+            };
+            let Some(rule) = config.rules.get(number) else {
+                break;
+            };
+            let open = self.table.floods();
+            let may_open = self
+                .outbox
+                .queue
+                .as_ref()
+                .is_none_or(|queue| queue.has_room_for_a_flood(open, config.max_floods));
+            let Some(entry) = self.table.entry_mut(slot) else {
+                continue;
+            };
+            let applied = entry
+                .state
+                .apply(rule, config.allowed_lateness_ms, sighting, may_open);
+            observed.is_held_back |= applied.is_held_back;
+            is_late |= applied.is_late;
+            self.outbox.statistics.floods_refused += u64::from(applied.is_refused);
+            if observed.flood.is_none() {
+                observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+            }
+            if applied.is_crossing {
+                if self.table.is_full_of_floods()
+                    && let Some(quietest) = self.table.quietest_flood()
+                {
+                    self.tell(
+                        config,
+                        quietest,
+                        Transition::End(EndReason::Evicted),
+                        sighting.context.time_ms,
+                        out,
+                    );
+                }
+                self.table.settle(slot);
+                self.arm(config, slot);
+                self.crossed.push(slot);
+            }
+        }
+        self.outbox.statistics.late += u64::from(is_late);
+        observed
+    }
+
+    /// Tells of the floods that the last event opened.
+    pub fn tell_starts(&mut self, config: &Config, time_ms: i64, out: &mut Output) {
+        for at in 0..self.crossed.len() {
+            if let Some(&slot) = self.crossed.get(at) {
+                self.tell(config, slot, Transition::Start, time_ms, out);
+            }
+        }
+        self.crossed.clear();
+    }
+
+    /// Fires every deadline up to a time.
+    pub fn advance(&mut self, config: &Config, up_to_ms: i64, out: &mut Output) {
+        while let Some((slot, due_ms)) = self.table.due(up_to_ms) {
+            let Some(entry) = self.table.entry_mut(slot) else {
+                continue;
+            };
+            let Some(rule) = config.rules.get(usize::from(entry.rule)) else {
+                continue;
+            };
+            // The timer may be from before later events. Only one that still holds is the first of all
+            // deadlines; any other waits again. One step at a time keeps all keys' deadlines in their order.
+            if entry
+                .state
+                .deadline_ms(rule)
+                .is_some_and(|deadline_ms| deadline_ms <= due_ms)
+                && let Some((transition, at_ms)) = entry.state.step(rule, due_ms)
+            {
+                self.tell(config, slot, transition, at_ms, out);
+            }
+            self.arm(config, slot);
+        }
+    }
+
+    /// Fires the deadlines of the event's own keys up to its time.
+    fn advance_own(&mut self, config: &Config, up_to_ms: i64, out: &mut Output) {
+        loop {
+            let due = self.own.iter().filter_map(|&(number, slot)| {
+                let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
+                let deadline_ms = entry.state.deadline_ms(rule)?;
+                (deadline_ms <= up_to_ms).then_some((deadline_ms, number, entry.hash, slot))
+            });
+            let Some((deadline_ms, number, _, slot)) = due.min() else {
+                return;
+            };
+            let step = match (config.rules.get(number), self.table.entry_mut(slot)) {
+                (Some(rule), Some(entry)) => entry.state.step(rule, deadline_ms),
+                _ => return,
+            };
+            if let Some((transition, at_ms)) = step {
+                self.tell(config, slot, transition, at_ms, out);
+            }
+        }
+    }
+
+    /// Ends every open flood, in the order of deadline, rule and key.
+    pub fn end_all(&mut self, config: &Config, reason: EndReason, time_ms: i64, out: &mut Output) {
+        let mut open: Vec<_> = self
+            .table
+            .slots()
+            .filter_map(|slot| {
+                let entry = self.table.entry(slot)?;
+                let deadline_ms = entry
+                    .state
+                    .deadline_ms(config.rules.get(usize::from(entry.rule))?)?;
+                Some((deadline_ms, entry.rule, entry.hash, slot))
+            })
+            .collect();
+        open.sort_unstable();
+        for (_, _, _, slot) in open {
+            self.tell(config, slot, Transition::End(reason), time_ms, out);
+        }
+    }
+
+    pub fn arm(&mut self, config: &Config, slot: Slot) {
+        let deadline_ms = self.table.entry(slot).and_then(|entry| {
+            entry
+                .state
+                .deadline_ms(config.rules.get(usize::from(entry.rule))?)
+        });
+        if let Some(deadline_ms) = deadline_ms {
+            self.table.arm(slot, deadline_ms);
+        }
+    }
+
+    /// Makes the alert of a transition and, at an end, closes the flood.
+    pub fn tell(
+        &mut self,
+        config: &Config,
+        slot: Slot,
+        transition: Transition,
+        at_ms: i64,
+        out: &mut Output,
+    ) {
+        let Some(entry) = self.table.entry_mut(slot) else {
+            return;
+        };
+        let Some(rule) = config.rules.get(usize::from(entry.rule)) else {
+            return;
+        };
+        let current_rate = entry.state.current_rate(rule, at_ms);
+        let Some((sequence, flood)) = entry.state.tell() else {
+            return;
+        };
+        let alert = Alert {
+            flood,
+            transition,
+            at_ms: at_ms.max(flood.start_ms),
+            sequence,
+            rule: &rule.name,
+            current_rate,
+            trusted: &config.trusted_networks,
+            is_redacted: config.redact_key.is_some(),
+        };
+        self.outbox.send(config, &alert, out);
+        if let Transition::End(_) = transition {
+            entry.state.close();
+            self.table.settle(slot);
+        }
+    }
+}
+
+/// Where alerts go: at once into the output, or into the queue of a host that answers record by record.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub queue: Option<Queue>,
+    pub statistics: Statistics,
+}
+
+impl Outbox {
+    /// Writes or queues an alert.
+    pub fn send(&mut self, config: &Config, alert: &Alert<'_>, out: &mut Output) {
+        self.statistics.count_alert(alert.transition);
+        if !out.want.alerts {
+            return;
+        }
+        if let Some(queue) = &mut self.queue {
+            let mut document = Vec::with_capacity(2_048);
+            alert.write(&mut document);
+            document.pop();
+            document.shrink_to_fit();
+            let is_dropped = queue.push(
+                document,
+                alert.transition == Transition::Ongoing,
+                config.max_floods,
+            );
+            self.statistics.alerts.dropped += u64::from(is_dropped);
+        } else {
+            let start = out.bytes.len();
+            alert.write(&mut out.bytes);
+            out.piece(Kind::Alert, start);
+        }
+    }
+}

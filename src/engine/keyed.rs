@@ -1,0 +1,238 @@
+//! The calls for keyed engines (Flink): the engine keeps each key's state as bytes and calls again by its
+//! own event-time timers. The same state machine as the table's, so both agree to the byte when nothing is late.
+//!
+//! # How to drive it
+//! [`Engine::classify`] says under which keys a record counts. For each of them, in the order given, and with
+//! the state kept under that key (empty at first): [`Engine::step`] with the event; keep the state it returns,
+//! emit the alerts, set the key's one timer. When the timer fires: `step` with [`Input::Timer`]. The
+//! record goes on if no step held it back.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::recognise::{Found, Input as RecordInput};
+use super::snapshot::STATE_FORMAT;
+use super::{Engine, Source};
+use crate::alert::Alert;
+use crate::config::Rule;
+use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
+use crate::event::{Context, Event};
+
+/// A recognised event, and the keys under which it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyedEvent {
+    /// The rules that apply: their numbers, and the key as 32 hex digits.
+    pub keys: Vec<(u8, String)>,
+    /// The event, to be handed to [`Engine::step`].
+    pub event: Vec<u8>,
+    /// Its time.
+    pub time_ms: i64,
+}
+
+/// What a key is stepped with.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// An event, as [`Engine::classify`] gave it.
+    Event(&'a [u8]),
+    /// The time that the key's timer was set to, or any later one.
+    Timer(i64),
+    /// The end of input at that time.
+    End(i64),
+}
+
+/// What a step says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The state to keep.
+    pub state: Vec<u8>,
+    /// Whether the event is held back.
+    pub is_held_back: bool,
+    /// Alerts, a line of JSON each.
+    pub alerts: Vec<u8>,
+    /// When to call again; `None`: no timer is needed.
+    pub timer_ms: Option<i64>,
+}
+
+/// Why a step was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// There is no rule of that number.
+    Rule(u8),
+    /// The state is damaged or of another format.
+    State,
+    /// The event's bytes are not from this version's `classify`.
+    Event,
+}
+
+impl core::fmt::Display for StepError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            StepError::Rule(rule) => write!(
+                out,
+                "there is no rule number {rule}; classify and step with the same configuration"
+            ),
+            StepError::State => write!(
+                out,
+                "the key's state is damaged or of another format; start the key anew"
+            ),
+            StepError::Event => write!(
+                out,
+                "the event is not from this version's classify; classify the record again"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StepError {}
+
+#[derive(Serialize, Deserialize)]
+struct Observed<'a> {
+    #[serde(borrow)]
+    event: Event<'a>,
+    #[serde(borrow)]
+    context: Context<'a>,
+}
+
+impl Engine {
+    /// Recognises a record and says under which keys it counts; `None` for one without an event. Counts
+    /// nothing and changes nothing.
+    pub fn classify(
+        &self,
+        source: &Source,
+        record: &[u8],
+        time_ms: Option<i64>,
+    ) -> Option<KeyedEvent> {
+        self.recogniser.find(record, 0)?;
+        let input = RecordInput {
+            source,
+            line: record,
+            time_ms,
+            offset: None,
+            position: None,
+            latest_ms: None,
+        };
+        let Found::Message(found) = self.recogniser.recognise(&self.config, &input) else {
+            return None;
+        };
+        let sight = self.recogniser.read(&self.config, &input, &found)?;
+        let hashes =
+            FieldHasher::default().hash(&sight.event, &sight.context, self.floods.needs_net);
+        let keys = self.floods.keys_of(&self.config, &sight.event, &hashes);
+        let time_ms = sight.context.time_ms;
+        let observed = Observed {
+            event: sight.event,
+            context: sight.context,
+        };
+        let event = postcard::to_allocvec(&observed).unwrap_or_default();
+        Some(KeyedEvent {
+            keys: keys
+                .into_iter()
+                .map(|(rule, hash)| (rule as u8, alloc::format!("{hash:032x}")))
+                .collect(),
+            event,
+            time_ms,
+        })
+    }
+
+    /// Moves one key on.
+    ///
+    /// # Errors
+    /// See [`StepError`]; the state that was given is still good then.
+    pub fn step(&self, rule: u8, state: &[u8], input: Input<'_>) -> Result<Step, StepError> {
+        let number = rule;
+        let rule = self
+            .config
+            .rules
+            .get(usize::from(number))
+            .ok_or(StepError::Rule(number))?;
+        let mut key = read_state(state)?;
+        let mut step = Step::default();
+        match input {
+            Input::Timer(now_ms) => self.fire(rule, &mut key, now_ms, &mut step),
+            Input::End(now_ms) => {
+                self.fire(rule, &mut key, now_ms, &mut step);
+                self.tell(
+                    rule,
+                    &mut key,
+                    Transition::End(EndReason::EndOfInput),
+                    now_ms,
+                    &mut step,
+                );
+            }
+            Input::Event(bytes) => {
+                let Observed { event, context } =
+                    postcard::from_bytes(bytes).map_err(|_| StepError::Event)?;
+                self.fire(rule, &mut key, context.time_ms, &mut step);
+                let hashes = FieldHasher::default().hash(&event, &context, self.floods.needs_net);
+                let redactor = self.floods.redactor.as_ref();
+                let sighting = Sighting {
+                    event: &event,
+                    context: &context,
+                    hashes,
+                    redactor,
+                };
+                let applied = key.apply(rule, self.config.allowed_lateness_ms, &sighting, true);
+                step.is_held_back = applied.is_held_back;
+                if applied.is_crossing {
+                    self.tell(
+                        rule,
+                        &mut key,
+                        Transition::Start,
+                        context.time_ms,
+                        &mut step,
+                    );
+                }
+            }
+        }
+        step.timer_ms = key.deadline_ms(rule);
+        step.state.extend_from_slice(&STATE_FORMAT.to_le_bytes());
+        step.state = postcard::to_extend(&key, step.state).unwrap_or_default();
+        Ok(step)
+    }
+
+    fn fire(&self, rule: &Rule, key: &mut KeyState, up_to_ms: i64, step: &mut Step) {
+        while let Some((transition, at_ms)) = key.step(rule, up_to_ms) {
+            self.tell(rule, key, transition, at_ms, step);
+        }
+    }
+
+    fn tell(
+        &self,
+        rule: &Rule,
+        key: &mut KeyState,
+        transition: Transition,
+        at_ms: i64,
+        step: &mut Step,
+    ) {
+        let current_rate = key.current_rate(rule, at_ms);
+        if let Some((sequence, flood)) = key.tell() {
+            let alert = Alert {
+                flood,
+                transition,
+                at_ms: at_ms.max(flood.start_ms),
+                sequence,
+                rule: &rule.name,
+                current_rate,
+                trusted: &self.config.trusted_networks,
+                is_redacted: self.config.redact_key.is_some(),
+            };
+            alert.write(&mut step.alerts);
+        }
+        if let Transition::End(_) = transition {
+            key.close();
+        }
+    }
+}
+
+fn read_state(state: &[u8]) -> Result<KeyState, StepError> {
+    if state.is_empty() {
+        return Ok(KeyState::default());
+    }
+    let (format, rest) = state.split_first_chunk::<4>().ok_or(StepError::State)?;
+    if u32::from_le_bytes(*format) != STATE_FORMAT {
+        return Err(StepError::State);
+    }
+    postcard::from_bytes(rest).map_err(|_| StepError::State)
+}

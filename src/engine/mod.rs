@@ -1,0 +1,452 @@
+//! The whole plugin behind one type: records in, documents out.
+//!
+//! # How to drive it
+//! Hand over records in the order they come ([`Engine::push_lines`], [`Engine::push`]), call
+//! [`Engine::tick`] now and then if the host has a clock, and [`Engine::finish`] once at the end. After
+//! each call read the [`Output`] and [`Output::clear`] it. Time moves with events, ticks and the end only.
+
+mod floods;
+mod keyed;
+mod output;
+mod queue;
+mod recognise;
+mod snapshot;
+mod statistics;
+mod view;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::config::{Config, ConfigError};
+use crate::detector::EndReason;
+use crate::enrich::{Extras, enrich};
+use crate::record::write_text_record;
+use crate::search;
+use floods::Floods;
+use recognise::{Found, Input, Recogniser, is_json};
+
+pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
+pub use output::{Kind, Output, Segment, Want};
+pub use snapshot::RestoreError;
+pub use statistics::{Levels, Statistics};
+
+/// How the lines of a source are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line that starts with `{` is a JSON record, any other is text.
+    #[default]
+    Auto,
+    /// Every line is text.
+    Text,
+    /// Every line is a JSON record.
+    Json,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The file's path, as `log.file.path` has it.
+    pub path: Option<String>,
+    /// The time that the missing year of a timestamp is nearest to: a file's modification time, a clock.
+    pub reference_ms: Option<i64>,
+    /// How lines are read.
+    pub format: Format,
+}
+
+/// What happened to one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It carries no event and passes untouched.
+    Passed,
+    /// It carries an event and goes on, enriched.
+    Enriched,
+    /// It carries an event and is held back.
+    Suppressed,
+}
+
+/// [`Engine::push_lines`] stops at the next line when the output is larger than this many bytes.
+pub const OUTPUT_SOFT_LIMIT: usize = 256 * 1024;
+
+/// The plugin.
+pub struct Engine {
+    config: Config,
+    recogniser: Recogniser,
+    floods: Floods,
+    adds_timestamp: bool,
+    memory_bytes: u64,
+    next_statistics_ms: Option<i64>,
+    /// A text line's record, before it is enriched.
+    scratch: Vec<u8>,
+}
+
+impl Engine {
+    /// An engine with an empty table.
+    ///
+    /// # Errors
+    /// A pattern's expression that regex-lite does not take, or patterns in a build without them.
+    pub fn new(config: Config) -> Result<Engine, ConfigError> {
+        let recogniser = Recogniser::new(&config)?;
+        let floods = Floods::new(&config);
+        Ok(Engine {
+            config,
+            recogniser,
+            floods,
+            adds_timestamp: true,
+            memory_bytes: 0,
+            next_statistics_ms: None,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Puts another configuration in force. Floods whose rule is gone or has other key fields end
+    /// (`reconfigured`); the rest goes on.
+    ///
+    /// # Errors
+    /// As [`Engine::new`]; the old configuration stays in force then.
+    pub fn reconfigure(&mut self, config: Config, out: &mut Output) -> Result<(), ConfigError> {
+        let recogniser = Recogniser::new(&config)?;
+        let state = self.take_state();
+        self.recogniser = recogniser;
+        self.config = config;
+        self.put_state(state, out);
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Alerts are to be fetched with [`Engine::take_alert`] instead of appearing in the output: for
+    /// hosts that can only answer one record with one record (Fluent Bit).
+    pub fn queue_alerts(&mut self) {
+        self.floods.outbox.queue.get_or_insert_default();
+    }
+
+    /// The oldest queued alert, without a newline.
+    pub fn take_alert(&mut self) -> Option<Vec<u8>> {
+        self.floods.outbox.queue.as_mut()?.pop()
+    }
+
+    /// Whether enriched records get an `@timestamp` where they have none. They do unless this says no: for
+    /// hosts whose outputs always add one of their own (Fluent Bit).
+    pub fn set_add_timestamp(&mut self, adds_timestamp: bool) {
+        self.adds_timestamp = adds_timestamp;
+    }
+
+    /// What the statistics are to say of the memory in use.
+    pub fn set_memory_bytes(&mut self, memory_bytes: u64) {
+        self.memory_bytes = memory_bytes;
+    }
+
+    /// Counts a record that the host could not have taken back, and that does not go on.
+    pub fn reject(&mut self) {
+        self.floods.outbox.statistics.records += 1;
+        self.floods.outbox.statistics.rejected += 1;
+    }
+
+    /// A batch of records, one a line, the last one's newline optional. `offset` is the position of
+    /// `lines` in its source, where that is known.
+    ///
+    /// Returns how many bytes were consumed: whole lines, fewer than all if the output has grown past
+    /// [`OUTPUT_SOFT_LIMIT`]. Call again with the rest (and the offset moved on) then.
+    pub fn push_lines(
+        &mut self,
+        source: &Source,
+        lines: &[u8],
+        offset: Option<u64>,
+        out: &mut Output,
+    ) -> usize {
+        // Nothing before `done` needs to be looked at again.
+        let mut done = 0;
+        while done < lines.len() {
+            let Some(hit) = self.recogniser.find(lines, done) else {
+                return self.pass_lines(source, lines, done, lines.len(), offset, out);
+            };
+            let start = done
+                + lines
+                    .get(done..hit)
+                    .and_then(|before| memchr::memrchr(b'\n', before))
+                    .map_or(0, |at| at + 1);
+            let end = lines
+                .get(hit..)
+                .and_then(|rest| memchr::memchr(b'\n', rest))
+                .map_or(lines.len(), |at| hit + at);
+            if done < start {
+                done = self.pass_lines(source, lines, done, start, offset, out);
+                if done < start {
+                    return done;
+                }
+            }
+            done = (end + 1).min(lines.len());
+            let line = lines.get(start..end).unwrap_or_default();
+            let position = offset.map(|offset| offset + start as u64);
+            if self.line(source, line, None, position, None, out) == Verdict::Passed {
+                self.pass_line(source, lines, (start, done), offset, out);
+            }
+            if out.bytes.len() >= OUTPUT_SOFT_LIMIT {
+                return done;
+            }
+        }
+        done
+    }
+
+    /// One record, as the host has it: a JSON object or a text line, without a newline at its end.
+    /// `time_ms` is the host's own timestamp. `position` makes `event.id` where the host has something
+    /// unique (topic, partition, offset). A record that passes is not written anywhere: the host has it.
+    pub fn push(
+        &mut self,
+        source: &Source,
+        record: &[u8],
+        time_ms: Option<i64>,
+        position: Option<&[u8]>,
+        out: &mut Output,
+    ) -> Verdict {
+        if self.recogniser.find(record, 0).is_none() {
+            self.floods.outbox.statistics.records += 1;
+            self.floods.outbox.statistics.passed += 1;
+            return Verdict::Passed;
+        }
+        let verdict = self.line(source, record, time_ms, None, position, out);
+        self.floods.outbox.statistics.passed += u64::from(verdict == Verdict::Passed);
+        self.floods.outbox.statistics.records += u64::from(verdict == Verdict::Passed);
+        verdict
+    }
+
+    /// The times of lines, for merging several sources: the event time of each line that has one, else
+    /// `None`; appended to `times`.
+    pub fn line_times(&self, source: &Source, lines: &[u8], times: &mut Vec<Option<i64>>) {
+        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
+        times.extend(
+            lines
+                .split(|&byte| byte == b'\n')
+                .map(|line| recognise::time(&self.config, source, line)),
+        );
+    }
+
+    /// Says that time goes on although nothing arrives. `now_ms` is any clock that runs at the usual speed.
+    pub fn tick(&mut self, now_ms: i64, out: &mut Output) {
+        let Some(latest_ms) = self.floods.latest_ms else {
+            return;
+        };
+        let base_ms = match self.floods.tick_base_ms {
+            Some(base_ms) if base_ms <= now_ms => base_ms,
+            // The first tick since the last event, or a clock that was set back.
+            _ => *self.floods.tick_base_ms.insert(now_ms),
+        };
+        let elapsed_ms = now_ms.saturating_sub(base_ms);
+        let watermark_ms = latest_ms
+            .saturating_sub(self.config.allowed_lateness_ms)
+            .saturating_add(elapsed_ms);
+        self.floods.advance(&self.config, watermark_ms, out);
+        self.statistics_if_due(latest_ms.saturating_add(elapsed_ms), out);
+    }
+
+    /// The end of input: a tick to the time of the last line (`None`: the newest event), then every
+    /// flood that is still open ends (`end_of_input`).
+    pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) {
+        let Some(end_ms) = time_ms.max(self.floods.latest_ms) else {
+            return;
+        };
+        self.floods.advance(&self.config, end_ms, out);
+        self.floods
+            .end_all(&self.config, EndReason::EndOfInput, end_ms, out);
+    }
+
+    /// Ends every open flood (`shutdown`): for a stop without kept state.
+    pub fn shutdown(&mut self, out: &mut Output) {
+        if let Some(latest_ms) = self.floods.latest_ms {
+            self.floods
+                .end_all(&self.config, EndReason::Shutdown, latest_ms, out);
+        }
+    }
+
+    /// Writes the statistics document of contract.md §3.4 as one [`Kind::Statistics`].
+    pub fn statistics(&mut self, out: &mut Output) {
+        let start = out.bytes.len();
+        self.floods
+            .outbox
+            .statistics
+            .write(self.floods.latest_ms, self.levels(), &mut out.bytes);
+        out.piece(Kind::Statistics, start);
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Statistics {
+        &self.floods.outbox.statistics
+    }
+
+    /// How full the table is.
+    pub fn levels(&self) -> Levels {
+        let table = &self.floods.table;
+        Levels {
+            keys: table.len() as u64,
+            floods: table.floods() as u64,
+            evictions: table.evictions(),
+            waiting: self
+                .floods
+                .outbox
+                .queue
+                .as_ref()
+                .map_or(0, |queue| queue.len() as u64),
+            memory_bytes: self.memory_bytes,
+        }
+    }
+
+    fn statistics_if_due(&mut self, now_ms: i64, out: &mut Output) {
+        let every_ms = self.config.statistics_every_ms;
+        if every_ms <= 0 {
+            return;
+        }
+        let next_ms = self
+            .next_statistics_ms
+            .get_or_insert(now_ms.saturating_add(every_ms));
+        if now_ms >= *next_ms {
+            *next_ms = now_ms.saturating_add(every_ms);
+            self.statistics(out);
+        }
+    }
+
+    /// One record that may carry an event. One that does not is left to the caller, uncounted.
+    fn line(
+        &mut self,
+        source: &Source,
+        line: &[u8],
+        time_ms: Option<i64>,
+        offset: Option<u64>,
+        position: Option<&[u8]>,
+        out: &mut Output,
+    ) -> Verdict {
+        let latest_ms = self.floods.latest_ms;
+        let input = Input {
+            source,
+            line,
+            time_ms,
+            offset,
+            position,
+            latest_ms,
+        };
+        let found = self.recogniser.recognise(&self.config, &input);
+        let statistics = &mut self.floods.outbox.statistics;
+        let found = match &found {
+            Found::Nothing => return Verdict::Passed,
+            Found::Malformed => {
+                statistics.malformed += 1;
+                return Verdict::Passed;
+            }
+            Found::Message(found) => found,
+        };
+        let Some(sight) = self.recogniser.read(&self.config, &input, found) else {
+            return Verdict::Passed;
+        };
+        let (event, context) = (&sight.event, &sight.context);
+        statistics.records += 1;
+        statistics.timeless += u64::from(sight.is_timeless);
+        statistics.count_event(event.limit);
+        let observed = self.floods.observe(&self.config, event, context, out);
+        let statistics = &mut self.floods.outbox.statistics;
+        let verdict = if observed.is_held_back {
+            statistics.suppressed += 1;
+            Verdict::Suppressed
+        } else {
+            statistics.passed += 1;
+            Verdict::Enriched
+        };
+        if out.want.views {
+            view::write(
+                &self.config,
+                self.floods.redactor.as_ref(),
+                &sight,
+                &observed,
+                out,
+            );
+        }
+        if verdict == Verdict::Enriched && out.want.enriched {
+            let id = observed.flood.map(|(_, id)| alloc::format!("{id:032x}"));
+            let extras = Extras {
+                add_timestamp: self.adds_timestamp,
+                id: sight.id,
+                flood: id.as_deref().map(|id| (id, "ongoing")),
+                redactor: self.floods.redactor.as_ref(),
+            };
+            let record = if sight.is_json {
+                line
+            } else {
+                self.scratch.clear();
+                write_text_record(line, source.path.as_deref(), offset, &mut self.scratch);
+                self.scratch.as_slice()
+            };
+            let start = out.bytes.len();
+            if !enrich(record, event, context, &extras, &mut out.bytes) {
+                // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
+                out.bytes.extend_from_slice(record);
+            }
+            out.bytes.push(b'\n');
+            out.piece(Kind::Enriched, start);
+        }
+        self.floods.tell_starts(&self.config, context.time_ms, out);
+        self.statistics_if_due(context.time_ms, out);
+        verdict
+    }
+
+    /// Passes lines without an event; returns where it stopped because the output is full.
+    fn pass_lines(
+        &mut self,
+        source: &Source,
+        lines: &[u8],
+        start: usize,
+        end: usize,
+        offset: Option<u64>,
+        out: &mut Output,
+    ) -> usize {
+        if source.format == Format::Json || !out.want.records {
+            let passed = lines.get(start..end).unwrap_or_default();
+            let records = search::count_lines(passed) + u64::from(!passed.ends_with(b"\n"));
+            self.floods.outbox.statistics.records += records;
+            self.floods.outbox.statistics.passed += records;
+            out.pass(start, end);
+            return end;
+        }
+        let mut at = start;
+        while at < end {
+            let next = lines
+                .get(at..end)
+                .and_then(|rest| memchr::memchr(b'\n', rest))
+                .map_or(end, |newline| at + newline + 1);
+            self.pass_line(source, lines, (at, next), offset, out);
+            at = next;
+            if out.bytes.len() >= OUTPUT_SOFT_LIMIT {
+                break;
+            }
+        }
+        at
+    }
+
+    /// Passes one line, newline included: JSON as it is, text as the record made from it.
+    fn pass_line(
+        &mut self,
+        source: &Source,
+        lines: &[u8],
+        (start, end): (usize, usize),
+        offset: Option<u64>,
+        out: &mut Output,
+    ) {
+        self.floods.outbox.statistics.records += 1;
+        self.floods.outbox.statistics.passed += 1;
+        let line = lines.get(start..end).unwrap_or_default();
+        if is_json(source.format, line) {
+            out.pass(start, end);
+        } else if out.want.records {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let from = out.bytes.len();
+            write_text_record(
+                line,
+                source.path.as_deref(),
+                offset.map(|offset| offset + start as u64),
+                &mut out.bytes,
+            );
+            out.bytes.push(b'\n');
+            out.piece(Kind::Wrapped, from);
+        }
+    }
+}

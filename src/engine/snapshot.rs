@@ -1,0 +1,277 @@
+//! Snapshot and restore: the whole table as bytes, and the same way taken when the configuration changes.
+//!
+//! The format: `MXCN`, the format's number (u32, little endian), a 64-bit checksum of the rest, then the head
+//! and one key after the other as postcard, the longest silent first, so that recency survives.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::floods::{Floods, rule_identity};
+use super::output::Output;
+use super::queue::Queue;
+use super::statistics::Statistics;
+use crate::alert::Alert;
+use crate::config::Rule;
+use crate::detector::{EndReason, KeyState, Transition};
+use crate::hash::hash128;
+
+const MAGIC: &[u8; 4] = b"MXCN";
+/// The number of the state format. It changes with every change of what is serialised.
+pub const STATE_FORMAT: u32 = 1;
+const HASH_CHECKSUM: u8 = 40;
+
+/// Why a snapshot was not restored; the state in force is unchanged then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// Not a snapshot of ours.
+    Foreign,
+    /// A state format that this version does not read.
+    Format(u32),
+    /// Damaged: its checksum or its contents do not hold.
+    Damaged,
+}
+
+impl core::fmt::Display for RestoreError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            RestoreError::Foreign => {
+                write!(out, "this is not a snapshot of maxconn; start without it")
+            }
+            RestoreError::Format(format) => write!(
+                out,
+                "the snapshot has state format {format}, this version reads {STATE_FORMAT}; start without it or use the version that wrote it"
+            ),
+            RestoreError::Damaged => write!(
+                out,
+                "the snapshot is damaged; start without it or from an older one"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for RestoreError {}
+
+/// All but the keys.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    latest_ms: Option<i64>,
+    tick_base_ms: Option<i64>,
+    next_statistics_ms: Option<i64>,
+    statistics: Statistics,
+    evictions: u64,
+    seed: u64,
+    queue: Option<Queue>,
+    rules: Vec<KnownRule>,
+    keys: u32,
+}
+
+/// What must be known of a rule to go on with its keys.
+#[derive(Serialize, Deserialize)]
+struct KnownRule {
+    name: String,
+    identity: u128,
+    within_ms: i64,
+    distinct: Option<(String, u16)>,
+}
+
+impl KnownRule {
+    fn new(rule: &Rule) -> KnownRule {
+        KnownRule {
+            name: rule.name.clone(),
+            identity: rule_identity(&rule.name, &rule.key),
+            within_ms: rule.within_ms,
+            distinct: rule
+                .distinct
+                .map(|distinct| (String::from(distinct.field.name()), distinct.at_least)),
+        }
+    }
+}
+
+/// A state on its way from one configuration to another.
+pub(super) struct State {
+    head: Head,
+    keys: Vec<(u128, u8, KeyState)>,
+}
+
+impl Engine {
+    /// Everything that is needed to go on elsewhere as if nothing had happened.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&STATE_FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes = append(bytes, &self.head());
+        let table = &self.floods.table;
+        for entry in table.slots().filter_map(|slot| table.entry(slot)) {
+            bytes = append(bytes, &(entry.hash, entry.rule, &entry.state));
+        }
+        let checksum = hash128(HASH_CHECKSUM, bytes.get(16..).unwrap_or_default()) as u64;
+        if let Some(place) = bytes.get_mut(8..16) {
+            place.copy_from_slice(&checksum.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Goes on from a snapshot. Floods whose rule is gone or has another key end (`reconfigured`).
+    ///
+    /// # Errors
+    /// See [`RestoreError`]; nothing has changed then.
+    pub fn restore(&mut self, snapshot: &[u8], out: &mut Output) -> Result<(), RestoreError> {
+        let state = read(snapshot)?;
+        self.put_state(state, out);
+        Ok(())
+    }
+
+    fn head(&self) -> Head {
+        let floods = &self.floods;
+        Head {
+            latest_ms: floods.latest_ms,
+            tick_base_ms: floods.tick_base_ms,
+            next_statistics_ms: self.next_statistics_ms,
+            statistics: floods.outbox.statistics.clone(),
+            evictions: floods.table.evictions(),
+            seed: floods.table.current_seed(),
+            queue: floods.outbox.queue.clone(),
+            rules: self.config.rules.iter().map(KnownRule::new).collect(),
+            keys: floods.table.len() as u32,
+        }
+    }
+
+    /// Takes the state out, for another configuration. The engine is empty until it is put back.
+    pub(super) fn take_state(&mut self) -> State {
+        let head = self.head();
+        let table = &mut self.floods.table;
+        let slots: Vec<_> = table.slots().collect();
+        let keys = slots.into_iter().filter_map(|slot| {
+            let entry = table.entry_mut(slot)?;
+            Some((entry.hash, entry.rule, core::mem::take(&mut entry.state)))
+        });
+        State {
+            head,
+            keys: keys.collect(),
+        }
+    }
+
+    /// Goes on from a state under the configuration in force.
+    pub(super) fn put_state(&mut self, state: State, out: &mut Output) {
+        let State { head, keys } = state;
+        let queues = self.floods.outbox.queue.is_some();
+        self.floods = Floods::new(&self.config);
+        let floods = &mut self.floods;
+        floods.latest_ms = head.latest_ms;
+        floods.tick_base_ms = head.tick_base_ms;
+        floods.outbox.statistics = head.statistics;
+        floods.outbox.queue = if queues {
+            Some(head.queue.unwrap_or_default())
+        } else {
+            None
+        };
+        floods.table.resume(head.seed, head.evictions);
+        self.next_statistics_ms = head.next_statistics_ms;
+        let at_ms = head.latest_ms.unwrap_or(0);
+
+        let successors: Vec<_> = head
+            .rules
+            .iter()
+            .map(|known| {
+                let same = |rule: &Rule| rule_identity(&rule.name, &rule.key) == known.identity;
+                let number = self.config.rules.iter().position(same)?;
+                let now = KnownRule::new(self.config.rules.get(number)?);
+                Some((
+                    number,
+                    now.within_ms == known.within_ms && now.distinct == known.distinct,
+                ))
+            })
+            .collect();
+        for (hash, rule, mut key) in keys {
+            match successors.get(usize::from(rule)).copied().flatten() {
+                Some((number, keeps_window)) => {
+                    if !keeps_window {
+                        key.forget_window();
+                    }
+                    let slot = floods.table.insert(hash, number as u8, key);
+                    floods.arm(&self.config, slot);
+                }
+                None => {
+                    let name = head
+                        .rules
+                        .get(usize::from(rule))
+                        .map_or("", |known| &known.name);
+                    floods.end_orphan(&self.config, name, &mut key, at_ms, out);
+                }
+            }
+        }
+        while floods.table.floods() > self.config.max_floods
+            && let Some(quietest) = floods.table.quietest_flood()
+        {
+            floods.tell(
+                &self.config,
+                quietest,
+                Transition::End(EndReason::Evicted),
+                at_ms,
+                out,
+            );
+        }
+    }
+}
+
+impl Floods {
+    /// Ends a flood whose rule is not there any more.
+    fn end_orphan(
+        &mut self,
+        config: &crate::config::Config,
+        rule: &str,
+        key: &mut KeyState,
+        at_ms: i64,
+        out: &mut Output,
+    ) {
+        let transition = Transition::End(EndReason::Reconfigured);
+        let Some((sequence, flood)) = key.tell() else {
+            return;
+        };
+        let alert = Alert {
+            flood,
+            transition,
+            at_ms: at_ms.max(flood.start_ms),
+            sequence,
+            rule,
+            current_rate: 0.0,
+            trusted: &config.trusted_networks,
+            is_redacted: config.redact_key.is_some(),
+        };
+        self.outbox.send(config, &alert, out);
+    }
+}
+
+fn append(bytes: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
+    // Serialising plain values into memory has no way to fail.
+    postcard::to_extend(value, bytes).unwrap_or_default()
+}
+
+fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
+    let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
+    let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
+    let format = u32::from_le_bytes(*format);
+    if format != STATE_FORMAT {
+        return Err(RestoreError::Format(format));
+    }
+    let (checksum, rest) = rest.split_first_chunk::<8>().ok_or(RestoreError::Damaged)?;
+    if hash128(HASH_CHECKSUM, rest) as u64 != u64::from_le_bytes(*checksum) {
+        return Err(RestoreError::Damaged);
+    }
+    let (head, mut rest) =
+        postcard::take_from_bytes::<Head>(rest).map_err(|_| RestoreError::Damaged)?;
+    let mut keys = Vec::new();
+    for _ in 0..head.keys {
+        let (key, after) = postcard::take_from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+        keys.push(key);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        return Err(RestoreError::Damaged);
+    }
+    Ok(State { head, keys })
+}

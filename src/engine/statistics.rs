@@ -1,0 +1,152 @@
+//! Counters, and the document that shows them (contract.md §3.4).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::write_time;
+use crate::detector::{Transition, clipped};
+use crate::json::write::Writer;
+
+/// How many limits are counted by name; those of further patterns are counted as `other`.
+const MAX_LIMITS: usize = 64;
+
+/// Everything that was counted since the start, or since the snapshot that was restored began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Records that came in.
+    pub records: u64,
+    /// Records that went on, enriched or not.
+    pub passed: u64,
+    /// Events that were held back.
+    pub suppressed: u64,
+    /// Records that a host could not have taken back.
+    pub rejected: u64,
+    /// Records that look like JSON and are not; they pass.
+    pub malformed: u64,
+    /// Events by limit.
+    pub events: Vec<(String, u64)>,
+    /// Events that were older than the allowed lateness.
+    pub late: u64,
+    /// Events for which no time was found; they count at the newest event time.
+    pub timeless: u64,
+    /// Alerts made.
+    pub alerts: Alerts,
+    /// Floods that could not open because no alert of theirs would have found a place.
+    pub floods_refused: u64,
+}
+
+/// Alerts by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerts {
+    /// Starts.
+    pub start: u64,
+    /// Updates.
+    pub ongoing: u64,
+    /// Ends.
+    pub end: u64,
+    /// Updates that gave way at a limit.
+    pub dropped: u64,
+}
+
+/// What the table says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Keys without an open flood, and with one.
+    pub keys: u64,
+    /// Open floods.
+    pub floods: u64,
+    /// Keys forgotten at the limit.
+    pub evictions: u64,
+    /// Alerts that wait for a slot.
+    pub waiting: u64,
+    /// The memory of the guest, where it is known.
+    pub memory_bytes: u64,
+}
+
+impl Statistics {
+    pub(crate) fn count_event(&mut self, limit: &str) {
+        let name = if self.events.len() < MAX_LIMITS {
+            limit
+        } else {
+            "other"
+        };
+        let known = self
+            .events
+            .iter()
+            .position(|(known, _)| known == limit || known == name);
+        match known.and_then(|at| self.events.get_mut(at)) {
+            Some((_, count)) => *count += 1,
+            None => self.events.push((clipped(name, 64), 1)),
+        }
+    }
+
+    pub(crate) fn count_alert(&mut self, transition: Transition) {
+        match transition {
+            Transition::Start => self.alerts.start += 1,
+            Transition::Ongoing => self.alerts.ongoing += 1,
+            Transition::End(_) => self.alerts.end += 1,
+        }
+    }
+
+    /// Writes the document as one line of JSON, newline included.
+    pub fn write(&self, at_ms: Option<i64>, levels: Levels, out: &mut Vec<u8>) {
+        let mut json = Writer::new(out);
+        json.begin_object();
+        if let Some(at_ms) = at_ms {
+            write_time(&mut json, "@timestamp", at_ms);
+        }
+        json.key("event");
+        json.begin_object();
+        for (key, value) in [
+            ("kind", "metric"),
+            ("module", "maxconn"),
+            ("dataset", "maxconn.statistics"),
+        ] {
+            json.key(key);
+            json.string(value);
+        }
+        json.end_object();
+        json.key("maxconn");
+        json.begin_object();
+        json.key("statistics");
+        json.begin_object();
+        let number = |json: &mut Writer<'_>, key: &str, value: u64| {
+            json.key(key);
+            json.uint(value);
+        };
+        number(&mut json, "records", self.records);
+        number(&mut json, "passed", self.passed);
+        number(&mut json, "suppressed", self.suppressed);
+        number(&mut json, "rejected", self.rejected);
+        number(&mut json, "malformed", self.malformed);
+        number(&mut json, "late", self.late);
+        number(&mut json, "timeless", self.timeless);
+        json.key("events");
+        json.begin_object();
+        for (limit, count) in &self.events {
+            number(&mut json, limit, *count);
+        }
+        json.end_object();
+        json.key("alerts");
+        json.begin_object();
+        number(&mut json, "start", self.alerts.start);
+        number(&mut json, "ongoing", self.alerts.ongoing);
+        number(&mut json, "end", self.alerts.end);
+        number(&mut json, "dropped", self.alerts.dropped);
+        number(&mut json, "waiting", levels.waiting);
+        json.end_object();
+        number(&mut json, "keys", levels.keys);
+        number(&mut json, "floods", levels.floods);
+        number(&mut json, "floods_refused", self.floods_refused);
+        number(&mut json, "evictions", levels.evictions);
+        if levels.memory_bytes > 0 {
+            number(&mut json, "memory_bytes", levels.memory_bytes);
+        }
+        json.end_object();
+        json.end_object();
+        json.end_object();
+        out.push(b'\n');
+    }
+}
