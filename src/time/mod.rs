@@ -165,6 +165,12 @@ fn nearest_year(
     reference_ms: i64,
 ) -> Option<i64> {
     let (year, ..) = date_from_days(reference_ms.div_euclid(DAY_S * 1_000));
+    // Most often it is the reference's own year: nothing of another year can be nearer than this.
+    if let Some(time_ms) = at_date(year, month, day, day_s, zone)
+        && time_ms.abs_diff(reference_ms) < 181 * DAY_S.unsigned_abs() * 1_000
+    {
+        return Some(time_ms);
+    }
     let reach = if (month, day) == (2, 29) { 8 } else { 1 };
     let mut best: Option<i64> = None;
     let distance = |time_ms: i64| time_ms.abs_diff(reference_ms);

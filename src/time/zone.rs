@@ -316,10 +316,12 @@ impl Posix<'_> {
 mod tests {
     use super::super::parse_rfc3339;
     use super::*;
+    use alloc::string::ToString;
 
     #[track_caller]
     fn check(zone: &str, cases: &[(&str, &str)]) {
         let zone = TimeZone::parse(zone).expect(zone);
+        assert_eq!(TimeZone::parse(&zone.to_string()), Some(zone));
         for (wall, utc) in cases {
             let time = parse_rfc3339(wall.as_bytes(), &zone);
             assert_eq!(
