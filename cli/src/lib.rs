@@ -1,1 +1,7 @@
-//! The host.
+//! The host of the maxconn plugin, and what the command `maxconn` is made of.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
+
+pub mod host;

@@ -1,0 +1,127 @@
+//! Reading a guest's output in place, without believing any of its numbers.
+
+use super::Kind;
+
+/// What lies in the output of the last call.
+pub(super) struct Output<'a> {
+    /// Twelve bytes a segment.
+    segments: &'a [u8],
+    /// What all segments but passed ones lie in; of calls that have none, the answer itself.
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Output<'a> {
+    /// Reads the descriptor at `address`, or says what is wrong with it.
+    pub(super) fn read(memory: &'a [u8], address: u32) -> Result<Output<'a>, String> {
+        let descriptor =
+            slice(memory, address, 16).ok_or("gives an address outside of its memory")?;
+        let [segments, count, bytes, len] = numbers(descriptor);
+        let segments = count
+            .checked_mul(12)
+            .and_then(|size| slice(memory, segments, size))
+            .ok_or("gives segments outside of its memory")?;
+        let bytes = slice(memory, bytes, len).ok_or("gives bytes outside of its memory")?;
+        Ok(Output { segments, bytes })
+    }
+
+    /// Every segment in order; `input` is what was pushed.
+    pub(super) fn segments(
+        &self,
+        input: &'a [u8],
+    ) -> impl Iterator<Item = Result<(Kind, &'a [u8]), String>> + use<'a> {
+        let bytes = self.bytes;
+        self.segments
+            .as_chunks::<12>()
+            .0
+            .iter()
+            .map(move |segment| {
+                let [kind, start, len] = numbers(segment);
+                let kind = kind_of(kind)
+                    .ok_or_else(|| format!("gives a segment of the unknown kind {kind}"))?;
+                let whole = if kind == Kind::Passed { input } else { bytes };
+                let piece = slice(whole, start, len).ok_or_else(|| {
+                    format!(
+                        "gives a segment of {len} bytes at {start}, of {} that there are",
+                        whole.len()
+                    )
+                })?;
+                Ok((kind, piece))
+            })
+    }
+}
+
+/// `len` bytes at `address`, if the memory has them.
+pub(super) fn slice(memory: &[u8], address: u32, len: u32) -> Option<&[u8]> {
+    let start = address as usize;
+    memory.get(start..start.checked_add(len as usize)?)
+}
+
+fn numbers<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let mut numbers = [0; N];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *number = u32::from_le_bytes(*bytes);
+    }
+    numbers
+}
+
+fn kind_of(number: u32) -> Option<Kind> {
+    [
+        Kind::Passed,
+        Kind::Wrapped,
+        Kind::Enriched,
+        Kind::Alert,
+        Kind::Statistics,
+        Kind::View,
+    ]
+    .into_iter()
+    .find(|kind| *kind as u32 == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(numbers: &[u32]) -> Vec<u8> {
+        numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn segments_are_read_where_they_lie() {
+        // The descriptor at 0, one segment of each place at 16, five bytes at 40.
+        let mut memory = memory(&[16, 2, 40, 5, 0, 1, 3, 3, 0, 5]);
+        memory.extend_from_slice(b"alert");
+        let output = Output::read(&memory, 0).unwrap();
+        let segments: Vec<_> = output.segments(b"input").map(Result::unwrap).collect();
+        assert_eq!(
+            segments,
+            [(Kind::Passed, &b"npu"[..]), (Kind::Alert, &b"alert"[..])]
+        );
+    }
+
+    #[test]
+    fn numbers_beyond_the_memory_are_refused() {
+        for descriptor in [
+            [u32::MAX, 1, 0, 0],
+            [0, u32::MAX, 0, 0],
+            [0, 0, 8, 9],
+            [0, 0, u32::MAX, u32::MAX],
+        ] {
+            assert!(
+                Output::read(&memory(&descriptor), 0).is_err(),
+                "{descriptor:?}"
+            );
+        }
+        assert!(Output::read(&[0; 15], 0).is_err());
+        let memory = memory(&[16, 2, 0, 4, 9, 0, 0, 1, 4, 1]);
+        let output = Output::read(&memory, 0).unwrap();
+        let problems: Vec<String> = output
+            .segments(b"")
+            .map(|segment| segment.unwrap_err())
+            .collect();
+        assert!(problems[0].contains("unknown kind 9"), "{}", problems[0]);
+        assert!(problems[1].contains("1 bytes at 4"), "{}", problems[1]);
+    }
+}

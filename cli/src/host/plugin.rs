@@ -1,0 +1,212 @@
+//! A loaded guest: compiled once, instantiated as often as wanted.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Engine, ExternType, Module, ValType};
+
+use super::engine::config;
+use super::{HostError, Instance};
+
+/// How many times the epoch moves on within the time limit of a call: the limit is exact to a tenth.
+pub(super) const EPOCHS_PER_LIMIT: u32 = 10;
+
+/// What a guest may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long one call may take.
+    pub call: Duration,
+    /// How large its memory may grow.
+    pub memory_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 10 s and 64 MiB: both far beyond what a sound guest needs.
+    fn default() -> Limits {
+        Limits {
+            call: Duration::from_secs(10),
+            memory_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A guest that has the exports of the embed ABI.
+pub struct Plugin {
+    pub(super) name: String,
+    pub(super) engine: Engine,
+    pub(super) module: Module,
+    pub(super) limits: Limits,
+}
+
+impl Plugin {
+    /// The guest inside this program, compiled when the program was built.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub fn builtin(limits: Limits) -> Result<Plugin, HostError> {
+        let name = "the built-in plugin".to_string();
+        let engine = new_engine(&name, limits)?;
+        let machine_code = include_bytes!(concat!(env!("OUT_DIR"), "/embed.cwasm"));
+        // SAFETY: the bytes are what this crate's build script got from `Engine::precompile_module`;
+        // nothing else writes them, and wasmtime refuses those of another version or configuration.
+        let module = unsafe { Module::deserialize(&engine, machine_code) };
+        // Refused where the build was for a machine that this one is not: then it is compiled here.
+        let module = module.or_else(|_| {
+            Module::new(
+                &engine,
+                include_bytes!(concat!(env!("OUT_DIR"), "/embed.wasm")),
+            )
+        });
+        Plugin::new(name, engine, module, limits)
+    }
+
+    /// The guest in a file: a wasm module.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub fn load(path: &Path, limits: Limits) -> Result<Plugin, HostError> {
+        let name = path.display().to_string();
+        let wasm = fs::read(path).map_err(|error| HostError::Read {
+            plugin: name.clone(),
+            error,
+        })?;
+        let engine = new_engine(&name, limits)?;
+        let module = Module::from_binary(&engine, &wasm);
+        Plugin::new(name, engine, module, limits)
+    }
+
+    fn new(
+        name: String,
+        engine: Engine,
+        module: wasmtime::Result<Module>,
+        limits: Limits,
+    ) -> Result<Plugin, HostError> {
+        let module = module.map_err(|error| not_a_module(&name, &error))?;
+        check_surface(&name, &module)?;
+        let plugin = Plugin {
+            name,
+            engine,
+            module,
+            limits,
+        };
+        // Asks for the version, so that a plugin of another one fails here and not in the midst of work.
+        plugin.instantiate()?;
+        Ok(plugin)
+    }
+
+    /// The file it came from, or words that say that it is the built-in one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A new instance, with no configuration and no state.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub fn instantiate(&self) -> Result<Instance, HostError> {
+        Instance::new(self)
+    }
+}
+
+fn new_engine(name: &str, limits: Limits) -> Result<Engine, HostError> {
+    let engine = config(None)
+        .and_then(|config| Engine::new(&config))
+        .map_err(|error| not_a_module(name, &error))?;
+    let weak = engine.weak();
+    let pause = limits.call / EPOCHS_PER_LIMIT;
+    // Ends with the engine: at the next tick after the last user of it is gone.
+    thread::Builder::new()
+        .name("watchdog".to_string())
+        .spawn(move || {
+            loop {
+                thread::sleep(pause);
+                match weak.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })
+        .map_err(|error| HostError::Read {
+            plugin: name.to_string(),
+            error,
+        })?;
+    Ok(engine)
+}
+
+fn not_a_module(name: &str, error: &wasmtime::Error) -> HostError {
+    HostError::NotAModule {
+        plugin: name.to_string(),
+        reason: one_line(error),
+    }
+}
+
+/// All causes of an error on one line.
+pub(super) fn one_line(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error
+        .chain()
+        .map(|cause| cause.to_string().replace('\n', " "))
+        .collect();
+    causes.join(": ")
+}
+
+const I32: ValType = ValType::I32;
+const I64: ValType = ValType::I64;
+
+/// The functions of the ABI with their parameters; each answers one `i32`.
+const FUNCTIONS: [(&str, &[ValType]); 15] = [
+    ("maxconn_abi_version", &[]),
+    ("maxconn_input", &[I32]),
+    ("maxconn_output", &[]),
+    ("maxconn_configure", &[I32]),
+    ("maxconn_source", &[I32, I32]),
+    ("maxconn_want", &[I32]),
+    ("maxconn_push", &[I32, I32, I64]),
+    ("maxconn_push_record", &[I32, I64, I32]),
+    ("maxconn_line_times", &[I32]),
+    ("maxconn_tick", &[I64]),
+    ("maxconn_finish", &[I64]),
+    ("maxconn_shutdown", &[]),
+    ("maxconn_statistics", &[]),
+    ("maxconn_snapshot", &[]),
+    ("maxconn_restore", &[I32]),
+];
+
+/// Says in one sentence what is missing, of the wrong type, or asked for in vain.
+fn check_surface(name: &str, module: &Module) -> Result<(), HostError> {
+    let wrong = |problem: String| {
+        Err(HostError::Surface {
+            plugin: name.to_string(),
+            problem,
+        })
+    };
+    if let Some(import) = module.imports().next() {
+        return wrong(format!(
+            "it imports {}.{}, and nothing is offered",
+            import.module(),
+            import.name()
+        ));
+    }
+    match module.get_export("memory") {
+        Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {}
+        Some(_) => return wrong("its export memory is not a plain 32-bit memory".to_string()),
+        None => return wrong("it lacks the export memory".to_string()),
+    }
+    for (function, parameters) in FUNCTIONS {
+        let Some(export) = module.get_export(function) else {
+            return wrong(format!("it lacks the export {function}"));
+        };
+        let ExternType::Func(found) = export else {
+            return wrong(format!("its export {function} is not a function"));
+        };
+        let same = |found: &mut dyn Iterator<Item = ValType>, wanted: &[ValType]| {
+            let found: Vec<ValType> = found.collect();
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| ValType::eq(a, b))
+        };
+        if !same(&mut found.params(), parameters) || !same(&mut found.results(), &[I32]) {
+            return wrong(format!("its export {function} has the type {found}"));
+        }
+    }
+    Ok(())
+}
