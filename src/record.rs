@@ -12,7 +12,7 @@ use core::ops::Range;
 use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array};
 use crate::json::write::{push_escaped, push_string, push_uint};
-use crate::time::TimeZone;
+use crate::time::{self, TimeZone};
 
 /// What we read from a JSON record; everything else in it is skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -321,18 +321,11 @@ fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64> {
             .parse::<i64>()
             .ok()
             .map(|time_us| time_us.div_euclid(1_000)),
-        _ => parse_time(&text, zone),
-    }
-}
-
-fn parse_time(text: &str, _zone: &TimeZone) -> Option<i64> {
-    text.parse::<i64>().ok().map(|time| {
-        if time < 100_000_000_000 {
-            time.saturating_mul(1_000)
-        } else {
-            time
+        _ => {
+            let text = text.as_bytes();
+            time::parse_rfc3339(text, zone).or_else(|| time::parse_epoch(text))
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -427,6 +420,14 @@ mod tests {
             ),
             (r#"{"__REALTIME_TIMESTAMP":"soon"}"#, None),
             (r#"{"@timestamp":null,"timestamp":9}"#, Some(9_000)),
+            (
+                r#"{"@timestamp":"2025-11-22T20:24:14.123Z"}"#,
+                Some(1_763_843_054_123),
+            ),
+            (
+                r#"{"time":"2025-11-22T21:24:14.123456789+01:00"}"#,
+                Some(1_763_843_054_123),
+            ),
         ] {
             assert_eq!(read(json).time_ms, time_ms, "{json}");
         }

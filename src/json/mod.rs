@@ -2,10 +2,12 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`check`] | whether a host can read its own JSON back |
 //! | [`scan`] | walks a document strictly, in one pass, and says where things are |
 //! | [`string`] | what a string or a byte array says |
 //! | [`write`] | documents of our own, with commas and escapes |
 
+pub mod check;
 pub mod scan;
 pub mod string;
 pub mod write;

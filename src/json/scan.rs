@@ -351,7 +351,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether `bytes` are one valid JSON document, an object.
+/// Whether `bytes` are one JSON document, an object; whether its strings are UTF-8 is not judged.
 pub fn is_object(bytes: &[u8]) -> bool {
     let mut scanner = Scanner::new(bytes);
     let walked = scanner.kind().and_then(|kind| {
@@ -359,7 +359,7 @@ pub fn is_object(bytes: &[u8]) -> bool {
         scanner.end()?;
         Ok(kind)
     });
-    walked == Ok(Kind::Object) && core::str::from_utf8(bytes).is_ok()
+    walked == Ok(Kind::Object)
 }
 
 #[cfg(test)]

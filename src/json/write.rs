@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
     pub fn time(&mut self, time_ms: i64) {
         self.separate();
         self.out.push(b'"');
-        push_time(time_ms, self.out);
+        crate::time::write_rfc3339_ms(time_ms, self.out);
         self.out.push(b'"');
     }
 
@@ -296,29 +296,6 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
         }
     };
     out.extend_from_slice(&[b'\\', short]);
-}
-
-/// Appends a time as RFC 3339 in UTC, by the proleptic Gregorian calendar.
-fn push_time(time_ms: i64, out: &mut Vec<u8>) {
-    let (days, ms) = (
-        time_ms.div_euclid(86_400_000),
-        time_ms.rem_euclid(86_400_000),
-    );
-    // Counted from 1 March of year 0, leap days come last in a cycle of 400 years.
-    let shifted = days + 719_468;
-    let (cycle, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = cycle * 400 + year + i64::from(month < 3);
-    let (seconds, ms) = (ms / 1_000, ms % 1_000);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let _ = write!(
-        Escaped(out),
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
-    );
 }
 
 /// The digit of the lower four bits.
