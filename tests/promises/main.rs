@@ -1,0 +1,372 @@
+//! The seven promises of the contract, each a property named after it.
+//!
+//! Streams of events are generated, run through the engine and held against [`reference`], a detector
+//! that is slow and obviously right. Time is part of the input, so nothing here waits.
+
+mod reference;
+mod stream;
+
+use maxconn_core::config::{Config, Policy};
+use maxconn_core::engine::{Engine, Format, KeyedInput, Kind, Output, Source, Verdict};
+use proptest::prelude::*;
+use serde_json::Value;
+use stream::{Sighted, Stream, json_source, stream};
+
+/// A configuration with one rule and small numbers, so that short streams cross every edge.
+fn small(policy: Policy) -> Config {
+    let mut config = Config::default();
+    config.rules.truncate(1);
+    let rule = &mut config.rules[0];
+    rule.threshold = 5;
+    rule.within_ms = 16_000;
+    rule.quiet_ms = 40_000;
+    rule.update_every_ms = 10_000;
+    rule.update_max_ms = 60_000;
+    rule.policy = policy;
+    rule.sample_every = 3;
+    config
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    prop_oneof![
+        Just(Policy::Suppress),
+        Just(Policy::Pass),
+        Just(Policy::Sample)
+    ]
+}
+
+/// Everything that one run says: records that go on, and alerts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Run {
+    passed: Vec<Vec<u8>>,
+    alerts: Vec<Vec<u8>>,
+    /// All of it, in order.
+    bytes: Vec<u8>,
+}
+
+impl Run {
+    fn take(&mut self, input: &[u8], out: &mut Output) {
+        for segment in &out.segments {
+            let from: &[u8] = if segment.kind == Kind::Passed {
+                input
+            } else {
+                &out.bytes
+            };
+            let piece = &from[segment.start as usize..(segment.start + segment.len) as usize];
+            self.bytes.extend_from_slice(piece);
+            match segment.kind {
+                Kind::Alert => self.alerts.push(piece.to_vec()),
+                Kind::Passed => {
+                    let lines = piece.split_inclusive(|&byte| byte == b'\n');
+                    self.passed.extend(lines.map(<[u8]>::to_vec));
+                }
+                _ => self.passed.push(piece.to_vec()),
+            }
+        }
+        out.clear();
+    }
+
+    fn alerts(&self) -> Vec<Value> {
+        self.alerts
+            .iter()
+            .map(|alert| serde_json::from_slice(alert).unwrap())
+            .collect()
+    }
+}
+
+/// Runs a whole stream in batches that end where `cuts` says (in lines).
+fn run(config: &Config, lines: &[String], cuts: &[usize]) -> (Run, Engine) {
+    let mut engine = Engine::new(config.clone()).unwrap();
+    let mut result = Run::default();
+    let mut out = Output::default();
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([lines.len()]) {
+        let to = to.clamp(from, lines.len());
+        let batch = lines[from..to].concat();
+        push_all(&mut engine, batch.as_bytes(), &mut out, &mut result);
+        from = to;
+    }
+    engine.finish(None, &mut out);
+    result.take(&[], &mut out);
+    (result, engine)
+}
+
+fn push_all(engine: &mut Engine, batch: &[u8], out: &mut Output, result: &mut Run) {
+    let mut at = 0;
+    while at < batch.len() {
+        let rest = &batch[at..];
+        at += engine.push_lines(&json_source(), rest, Some(at as u64), out);
+        result.take(rest, out);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Promise 1: records in = passed + suppressed + rejected; per flood count = passed + suppressed. What
+    /// passes without an event passes byte for byte.
+    #[test]
+    fn nothing_is_lost_silently(stream in stream(200, 3), policy in any_policy()) {
+        let lines = stream.lines();
+        let (result, engine) = run(&small(policy), &lines, &[]);
+        let counted = engine.counters();
+        prop_assert_eq!(counted.records, lines.len() as u64);
+        prop_assert_eq!(counted.records, counted.passed + counted.suppressed + counted.rejected);
+        prop_assert_eq!(counted.passed, result.passed.len() as u64);
+        for alert in result.alerts() {
+            let flood = &alert["maxconn"]["flood"];
+            let sum = flood["passed"].as_u64().unwrap() + flood["suppressed"].as_u64().unwrap();
+            prop_assert_eq!(flood["count"].as_u64().unwrap(), sum);
+        }
+        for (line, sighted) in lines.iter().zip(&stream.0) {
+            if sighted.is_none() {
+                prop_assert!(result.passed.contains(&line.clone().into_bytes()));
+            }
+        }
+        let ended: u64 = ends(&result).iter().map(|flood| flood["suppressed"].as_u64().unwrap()).sum();
+        prop_assert_eq!(ended, counted.suppressed, "every event held back is in an end");
+    }
+
+    /// Promise 2: a flood opens at the latest at the event that makes `threshold` events in (t − within, t],
+    /// and never when no span of within·17/16 holds as many.
+    /// Promise 3: the `end` counts every event from the first of the opening window on.
+    #[test]
+    fn opening_is_bounded_and_totals_are_exact(stream in stream(300, 3), policy in any_policy()) {
+        let config = small(policy);
+        let (result, _) = run(&config, &stream.lines(), &[]);
+        reference::check(&config.rules[0], &stream, &result.alerts())?;
+    }
+
+    /// Promise 4: the same records give the same bytes whatever the batches.
+    #[test]
+    fn determinism_over_batches(
+        stream in stream(150, 3),
+        policy in any_policy(),
+        mut cuts in prop::collection::vec(0_usize..150, 0..12),
+    ) {
+        cuts.sort_unstable();
+        let config = small(policy);
+        let whole = run(&config, &stream.lines(), &[]).0;
+        // The offset of a line in its file is part of its id: only alerts are compared byte for byte.
+        let pieces = run(&config, &stream.lines(), &cuts).0;
+        prop_assert_eq!(&whole.alerts, &pieces.alerts);
+        prop_assert_eq!(whole.passed.len(), pieces.passed.len());
+    }
+
+    /// Promise 4: record by record says the same as in batches.
+    #[test]
+    fn determinism_over_calls(stream in stream(150, 3), policy in any_policy()) {
+        let config = small(policy);
+        let whole = run(&config, &stream.lines(), &[]).0;
+        let mut engine = Engine::new(config).unwrap();
+        let (mut single, mut out) = (Run::default(), Output::default());
+        for line in stream.lines() {
+            let record = line.trim_end().as_bytes();
+            let verdict = engine.push(&json_source(), record, None, None, &mut out);
+            single.take(&[], &mut out);
+            if verdict == Verdict::Passed {
+                single.passed.push(line.into_bytes());
+            }
+        }
+        engine.finish(None, &mut out);
+        single.take(&[], &mut out);
+        prop_assert_eq!(whole.alerts, single.alerts);
+        prop_assert_eq!(whole.passed.len(), single.passed.len());
+    }
+
+    /// Promise 4: keyed engines and the table agree to the byte when nothing is late.
+    #[test]
+    fn keyed_engines_and_the_table_agree(stream in stream(200, 3), policy in any_policy()) {
+        let config = small(policy);
+        let mut table = run(&config, &stream.lines(), &[]).0.alerts;
+        let mut keyed = keyed_alerts(&config, &stream);
+        table.sort();
+        keyed.sort();
+        prop_assert_eq!(table, keyed);
+    }
+
+    /// Promise 4: ticks at any point change no total and lose no flood of a stream without pauses.
+    #[test]
+    fn reordering_within_the_lateness_loses_and_doubles_nothing(
+        stream in stream(200, 3),
+        swaps in prop::collection::vec(0_usize..200, 0..60),
+    ) {
+        let config = small(Policy::Suppress);
+        let shuffled = stream.reordered(&swaps, config.allowed_lateness_ms);
+        let (result, engine) = run(&config, &shuffled.lines(), &[]);
+        let counted = engine.counters();
+        prop_assert_eq!(counted.late, 0);
+        prop_assert_eq!(counted.records, counted.passed + counted.suppressed);
+        let ended: u64 = ends(&result).iter().map(|flood| flood["suppressed"].as_u64().unwrap()).sum();
+        prop_assert_eq!(ended, counted.suppressed);
+    }
+
+    /// Promise 5: keys, floods and waiting alerts stay within their limits, starts and ends are never dropped,
+    /// and what is counted stays whole.
+    #[test]
+    fn memory_is_bounded(stream in stream(400, 40), max_floods in 1_usize..4, max_keys in 4_usize..9) {
+        let mut config = small(Policy::Suppress);
+        config.max_keys = max_keys;
+        config.max_floods = max_floods;
+        let mut engine = Engine::new(config).unwrap();
+        engine.queue_alerts();
+        let mut out = Output::default();
+        let mut alerts = Vec::new();
+        for (number, line) in stream.lines().iter().enumerate() {
+            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            out.clear();
+            let levels = engine.levels();
+            prop_assert!(levels.floods <= max_floods as u64);
+            prop_assert!(levels.keys <= (max_keys + max_floods) as u64);
+            prop_assert!(levels.waiting <= 2 * max_floods as u64);
+            if number % 7 == 0 {
+                alerts.extend(engine.take_alert());
+            }
+        }
+        engine.finish(None, &mut out);
+        alerts.extend(std::iter::from_fn(|| engine.take_alert()));
+        let alerts: Vec<Value> = alerts.iter().map(|alert| serde_json::from_slice(alert).unwrap()).collect();
+        let of_state = |state: &str| alerts.iter().filter(|alert| alert["maxconn"]["flood"]["state"] == state).count() as u64;
+        let counted = &engine.counters().alerts;
+        prop_assert_eq!((of_state("start"), of_state("end")), (counted.start, counted.end));
+        prop_assert_eq!(counted.start, counted.end);
+        prop_assert_eq!(of_state("ongoing") + counted.dropped, counted.ongoing);
+    }
+
+    /// Promise 6: restore after snapshot goes on as if nothing had happened.
+    #[test]
+    fn restart_changes_nothing(stream in stream(200, 6), at in 0_usize..200, policy in any_policy()) {
+        let mut config = small(policy);
+        config.max_keys = 4;
+        let lines = stream.lines();
+        let whole = run(&config, &lines, &[at]).0;
+        let (mut result, mut out) = (Run::default(), Output::default());
+        let mut first = Engine::new(config.clone()).unwrap();
+        let at = at.min(lines.len());
+        push_all(&mut first, lines[..at].concat().as_bytes(), &mut out, &mut result);
+        let mut second = Engine::new(config).unwrap();
+        second.restore(&first.snapshot(), &mut out).unwrap();
+        prop_assert_eq!(first.snapshot(), second.snapshot());
+        push_all(&mut second, lines[at..].concat().as_bytes(), &mut out, &mut result);
+        second.finish(None, &mut out);
+        result.take(&[], &mut out);
+        prop_assert_eq!(whole, result);
+    }
+
+    /// Promise 6: damage is refused by name and changes nothing.
+    #[test]
+    fn a_damaged_snapshot_is_refused(stream in stream(60, 3), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let config = small(Policy::Suppress);
+        let lines = stream.lines();
+        let (mut engine, mut out) = (Engine::new(config.clone()).unwrap(), Output::default());
+        push_all(&mut engine, lines.concat().as_bytes(), &mut out, &mut Run::default());
+        let mut snapshot = engine.snapshot();
+        let at = at.index(snapshot.len());
+        snapshot[at] ^= 1 << bit;
+        let before = engine.snapshot();
+        prop_assert!(engine.restore(&snapshot, &mut out).is_err());
+        prop_assert!(engine.restore(&snapshot[..at], &mut out).is_err());
+        prop_assert_eq!(before, engine.snapshot());
+    }
+
+    /// Promise 7: any bytes at all are taken, conserved, and leave valid JSON.
+    #[test]
+    fn hostile_input_does_no_harm(
+        pieces in prop::collection::vec(stream::hostile_piece(), 0..40),
+        times in prop::collection::vec(any::<i64>(), 40),
+    ) {
+        let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
+        let (mut out, source) = (Output::default(), Source::default());
+        for (piece, time_ms) in pieces.iter().zip(&times) {
+            engine.push(&source, piece, Some(*time_ms), None, &mut out);
+            engine.tick(*time_ms, &mut out);
+            engine.push_lines(&source, piece, Some(u64::MAX / 2), &mut out);
+            for segment in out.segments.iter().filter(|segment| segment.kind != Kind::Passed) {
+                let piece = &out.bytes[segment.start as usize..(segment.start + segment.len) as usize];
+                prop_assert!(serde_json::from_slice::<Value>(piece).is_ok(), "{}", String::from_utf8_lossy(piece));
+            }
+            out.clear();
+            let _ = engine.classify(&source, piece, Some(*time_ms));
+            let _ = engine.step(0, piece, KeyedInput::Event(piece));
+            let _ = engine.restore(piece, &mut out);
+        }
+        let counted = engine.counters();
+        prop_assert_eq!(counted.records, counted.passed + counted.suppressed + counted.rejected);
+    }
+}
+
+/// The `maxconn.flood` objects of all ends.
+fn ends(result: &Run) -> Vec<Value> {
+    let is_end = |alert: &Value| alert["maxconn"]["flood"]["state"] == "end";
+    result
+        .alerts()
+        .into_iter()
+        .filter(is_end)
+        .map(|alert| alert["maxconn"]["flood"].clone())
+        .collect()
+}
+
+/// A keyed engine in miniature: a map of states, timers that fire by event time.
+fn keyed_alerts(config: &Config, stream: &Stream) -> Vec<Vec<u8>> {
+    use std::collections::BTreeMap;
+    let engine = Engine::new(config.clone()).unwrap();
+    let mut states: BTreeMap<(u8, String), (Vec<u8>, Option<i64>)> = BTreeMap::new();
+    let mut alerts = Vec::new();
+    let mut latest_ms = 0;
+    for line in stream.lines() {
+        let Some(event) = engine.classify(&json_source(), line.trim_end().as_bytes(), None) else {
+            continue;
+        };
+        latest_ms = latest_ms.max(event.time_ms);
+        for (key, (state, timer_ms)) in &mut states {
+            if timer_ms.is_some_and(|timer_ms| timer_ms <= latest_ms - config.allowed_lateness_ms) {
+                let step = engine.step(key.0, state, KeyedInput::Timer(timer_ms.unwrap()));
+                let step = step.unwrap();
+                alerts.push(step.alerts);
+                (*state, *timer_ms) = (step.state, step.timer_ms);
+            }
+        }
+        for key in event.keys {
+            let (state, timer_ms) = states.entry(key.clone()).or_default();
+            let step = engine.step(key.0, state, KeyedInput::Event(&event.event)).unwrap();
+            alerts.push(step.alerts);
+            (*state, *timer_ms) = (step.state, step.timer_ms);
+        }
+    }
+    for (key, (state, _)) in &states {
+        alerts.push(engine.step(key.0, state, KeyedInput::End(latest_ms)).unwrap().alerts);
+    }
+    let alerts = alerts.concat();
+    alerts.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+/// Promises 5 and 7 together: millions of one-shot keys, and one flood among them that is told exactly.
+#[test]
+fn one_flood_among_a_million_one_shot_keys_is_exact() {
+    let mut engine = Engine::new(Config::default()).unwrap();
+    let (mut out, source) = (Output::default(), Source { format: Format::Json, ..Source::default() });
+    let mut starts = 0;
+    let mut total = 0;
+    for number in 0..1_000_000_u64 {
+        let time_ms = 1_700_000_000_000 + number as i64;
+        let in_flood = number % 20 == 0;
+        let sighted = if in_flood {
+            Sighted { time_ms, user: "victim".into(), ip: 1 }
+        } else {
+            Sighted { time_ms, user: format!("u{number}"), ip: 2 + number as u32 }
+        };
+        engine.push(&source, sighted.line().trim_end().as_bytes(), None, None, &mut out);
+        starts += out.segments.iter().filter(|segment| segment.kind == Kind::Alert).count();
+        out.clear();
+    }
+    let mut result = Run::default();
+    engine.finish(None, &mut out);
+    result.take(&[], &mut out);
+    for flood in ends(&result) {
+        assert!(flood["key"].as_str().unwrap().contains("victim"));
+        total = flood["count"].as_u64().unwrap();
+    }
+    assert_eq!((total, result.alerts.len()), (50_000, 1));
+    assert!(starts >= 1, "a start and updates");
+    assert!(engine.levels().keys <= 11_000);
+}

@@ -1,0 +1,105 @@
+//! Streams of events, and bytes that mean harm.
+
+use maxconn_core::engine::{Format, Source};
+use proptest::prelude::*;
+
+/// One event.
+#[derive(Clone, Debug)]
+pub struct Sighted {
+    pub time_ms: i64,
+    pub user: String,
+    pub ip: u32,
+}
+
+/// A stream: events in the order of their times, and ordinary records (`None`) among them.
+#[derive(Clone, Debug)]
+pub struct Stream(pub Vec<Option<Sighted>>);
+
+impl Sighted {
+    /// The record, as a shipper hands it over.
+    pub fn line(&self) -> String {
+        let (time_ms, user) = (self.time_ms, &self.user);
+        let [_, a, b, c] = self.ip.to_be_bytes();
+        format!(
+            "{{\"@timestamp\":{time_ms},\"message\":\"imap-login: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip=198.{a}.{b}.{c}, lip=192.0.2.1, TLS, session=<s{time_ms}>\"}}\n"
+        )
+    }
+}
+
+impl Stream {
+    /// The records, newline included.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(number, sighted): (usize, &Option<Sighted>)| match sighted {
+            Some(sighted) => sighted.line(),
+            None => format!("{{\"message\":\"imap-login: Login: user=<u{number}>, method=PLAIN\"}}\n"),
+        };
+        self.0.iter().enumerate().map(line).collect()
+    }
+
+    /// The times of one key's events, in order.
+    pub fn times(&self, user: &str, ip: u32) -> Vec<i64> {
+        let same = |sighted: &&Sighted| sighted.user == user && sighted.ip == ip;
+        self.0.iter().flatten().filter(same).map(|sighted| sighted.time_ms).collect()
+    }
+
+    /// Swaps neighbours as long as nothing comes later than the lateness allows.
+    pub fn reordered(&self, swaps: &[usize], lateness_ms: i64) -> Stream {
+        let mut stream = self.clone();
+        for &at in swaps {
+            if at + 1 < stream.0.len() {
+                stream.0.swap(at, at + 1);
+                let mut latest_ms = i64::MIN;
+                let is_late = stream.0.iter().flatten().any(|sighted| {
+                    latest_ms = latest_ms.max(sighted.time_ms);
+                    sighted.time_ms < latest_ms - lateness_ms
+                });
+                if is_late {
+                    stream.0.swap(at, at + 1);
+                }
+            }
+        }
+        stream
+    }
+}
+
+/// Bursts and pauses of a few keys: steps that stay in a slot, cross a window, reach `quiet` exactly.
+pub fn stream(max_len: usize, users: u32) -> impl Strategy<Value = Stream> {
+    let step_ms = prop_oneof![
+        6 => 0_i64..1_500,
+        2 => Just(1_000_i64),
+        2 => 1_500_i64..20_000,
+        1 => Just(40_000_i64),
+        1 => 30_000_i64..90_000,
+    ];
+    let one = (step_ms, 0..users, 0_u32..2, prop::bool::weighted(0.85));
+    prop::collection::vec(one, 0..max_len).prop_map(|steps| {
+        let mut time_ms = 1_700_000_000_000;
+        let sighted = steps.into_iter().map(|(step_ms, user, ip, is_event)| {
+            time_ms += step_ms;
+            is_event.then(|| Sighted { time_ms, user: format!("user{user}"), ip: 0x33_6401 + ip })
+        });
+        Stream(sighted.collect())
+    })
+}
+
+/// How the streams' lines are to be read.
+pub fn json_source() -> Source {
+    Source { format: Format::Json, ..Source::default() }
+}
+
+/// Bytes, halves of records, limit messages with anything in them.
+pub fn hostile_piece() -> impl Strategy<Value = Vec<u8>> {
+    let text = "imap-login: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=3): user=<";
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        "\\PC{0,80}".prop_map(move |name| format!("{text}{name}>, method=PLAIN, rip=1.2.3.4, lip=::1").into_bytes()),
+        "[<>,=: \\\\\"%(a-z]{0,80}".prop_map(move |name| {
+            let message = serde_json::Value::from(format!("{text}{name}>, rip=2001:db8::1, lip=::1, session=<x>"));
+            format!("{{\"message\":{message},\"maxconn\":1,\"user\":[],\"event\":{{\"kind\":null}}}}").into_bytes()
+        }),
+        ("\\PC{0,40}", 0_usize..300).prop_map(move |(name, len)| {
+            let line = format!("{{\"log\":\"{text}{name}>, rip=1.2.3.4\",\"n\":1e400,\"d\":[[[{{}}]]]}}");
+            line.as_bytes()[..len.min(line.len())].to_vec()
+        }),
+    ]
+}
