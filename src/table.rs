@@ -102,7 +102,7 @@ impl Table {
 
     /// Goes on as another, empty table left off.
     pub fn resume(&mut self, seed: u64, evictions: u64) {
-        self.seed(seed);
+        self.seed = seed;
         self.evictions = evictions;
     }
 

@@ -185,7 +185,31 @@ proptest! {
         prop_assert_eq!(table, keyed);
     }
 
-    /// Promise 4: ticks at any point change no total and lose no flood of a stream without pauses.
+    /// Promise 4: ticks by a clock that runs like the events' only make alerts come earlier.
+    #[test]
+    fn ticks_of_an_honest_clock_change_nothing(
+        stream in stream(200, 3),
+        every_ms in 500_i64..30_000,
+        ahead_ms in 0_i64..1_000_000,
+    ) {
+        let config = small(Policy::Suppress);
+        let whole = run(&config, &stream.lines(), &[]).0;
+        let mut engine = Engine::new(config).unwrap();
+        let (mut ticked, mut out) = (Run::default(), Output::default());
+        let mut tick_ms = 1_700_000_000_000;
+        for (line, sighted) in stream.lines().iter().zip(&stream.0) {
+            while sighted.as_ref().is_some_and(|sighted| tick_ms < sighted.time_ms) {
+                engine.tick(tick_ms + ahead_ms, &mut out);
+                tick_ms += every_ms;
+            }
+            push_all(&mut engine, line.as_bytes(), &mut out, &mut ticked);
+        }
+        engine.finish(None, &mut out);
+        ticked.take(&[], &mut out);
+        prop_assert_eq!(whole.alerts, ticked.alerts);
+    }
+
+    /// Promise 4: within the lateness, order does not matter for what is counted.
     #[test]
     fn reordering_within_the_lateness_loses_and_doubles_nothing(
         stream in stream(200, 3),
@@ -328,35 +352,108 @@ fn keyed_alerts(config: &Config, stream: &Stream) -> Vec<Vec<u8>> {
         }
         for key in event.keys {
             let (state, timer_ms) = states.entry(key.clone()).or_default();
-            let step = engine.step(key.0, state, KeyedInput::Event(&event.event)).unwrap();
+            let step = engine
+                .step(key.0, state, KeyedInput::Event(&event.event))
+                .unwrap();
             alerts.push(step.alerts);
             (*state, *timer_ms) = (step.state, step.timer_ms);
         }
     }
     for (key, (state, _)) in &states {
-        alerts.push(engine.step(key.0, state, KeyedInput::End(latest_ms)).unwrap().alerts);
+        alerts.push(
+            engine
+                .step(key.0, state, KeyedInput::End(latest_ms))
+                .unwrap()
+                .alerts,
+        );
     }
     let alerts = alerts.concat();
-    alerts.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+    alerts
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+/// A quiet live stream ends its floods by ticks; a backfill of old logs does not, however late the clock.
+#[test]
+fn ticks_end_what_is_quiet_and_nothing_else() {
+    let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
+    let mut out = Output::default();
+    for number in 0..20 {
+        let sighted = Sighted {
+            time_ms: 1_600_000_000_000 + number,
+            user: "u".into(),
+            ip: 1,
+        };
+        engine.push(
+            &json_source(),
+            sighted.line().trim_end().as_bytes(),
+            None,
+            None,
+            &mut out,
+        );
+    }
+    out.clear();
+    // The first tick only sets the clock, whatever it shows; then it takes `quiet` and the lateness.
+    for tick_ms in [0, 10_000, 44_999] {
+        engine.tick(1_800_000_000_000 + tick_ms, &mut out);
+    }
+    let states = |out: &Output| {
+        out.segments
+            .iter()
+            .filter(|segment| segment.kind == Kind::Alert)
+            .count()
+    };
+    assert_eq!(
+        (states(&out), engine.levels().floods),
+        (1, 1),
+        "one update, no end"
+    );
+    engine.tick(1_800_000_000_000 + 45_019, &mut out);
+    assert_eq!((states(&out), engine.levels().floods), (2, 0));
 }
 
 /// Promises 5 and 7 together: millions of one-shot keys, and one flood among them that is told exactly.
 #[test]
 fn one_flood_among_a_million_one_shot_keys_is_exact() {
     let mut engine = Engine::new(Config::default()).unwrap();
-    let (mut out, source) = (Output::default(), Source { format: Format::Json, ..Source::default() });
+    let (mut out, source) = (
+        Output::default(),
+        Source {
+            format: Format::Json,
+            ..Source::default()
+        },
+    );
     let mut starts = 0;
     let mut total = 0;
     for number in 0..1_000_000_u64 {
         let time_ms = 1_700_000_000_000 + number as i64;
         let in_flood = number % 20 == 0;
         let sighted = if in_flood {
-            Sighted { time_ms, user: "victim".into(), ip: 1 }
+            Sighted {
+                time_ms,
+                user: "victim".into(),
+                ip: 1,
+            }
         } else {
-            Sighted { time_ms, user: format!("u{number}"), ip: 2 + number as u32 }
+            Sighted {
+                time_ms,
+                user: format!("u{number}"),
+                ip: 2 + number as u32,
+            }
         };
-        engine.push(&source, sighted.line().trim_end().as_bytes(), None, None, &mut out);
-        starts += out.segments.iter().filter(|segment| segment.kind == Kind::Alert).count();
+        engine.push(
+            &source,
+            sighted.line().trim_end().as_bytes(),
+            None,
+            None,
+            &mut out,
+        );
+        starts += out
+            .segments
+            .iter()
+            .filter(|segment| segment.kind == Kind::Alert)
+            .count();
         out.clear();
     }
     let mut result = Run::default();

@@ -20,14 +20,22 @@ struct Told {
 
 /// Holds the alerts about every key against the key's events.
 pub fn check(rule: &Rule, stream: &Stream, alerts: &[Value]) -> Result<(), TestCaseError> {
-    let mut keys: Vec<_> = stream.0.iter().flatten().map(|sighted| (sighted.user.clone(), sighted.ip)).collect();
+    let mut keys: Vec<_> = stream
+        .0
+        .iter()
+        .flatten()
+        .map(|sighted| (sighted.user.clone(), sighted.ip))
+        .collect();
     keys.sort();
     keys.dedup();
     let mut told = 0;
     for (user, ip) in keys {
         let [_, a, b, c] = ip.to_be_bytes();
         let key = format!("imap-login|{user}|198.{a}.{b}.{c}");
-        let own: Vec<_> = alerts.iter().filter(|alert| alert["maxconn"]["flood"]["key"] == key.as_str()).collect();
+        let own: Vec<_> = alerts
+            .iter()
+            .filter(|alert| alert["maxconn"]["flood"]["key"] == key.as_str())
+            .collect();
         told += own.len();
         check_key(rule, &stream.times(&user, ip), &floods(&own)?)?;
         check_updates(rule, &own)?;
@@ -78,14 +86,24 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
     let mut fresh = 0;
     while at < times.len() {
         let now_ms = times[at];
-        let since = |span_ms: i64| times[fresh..=at].iter().filter(|&&time_ms| time_ms > now_ms - span_ms).count();
+        let since = |span_ms: i64| {
+            times[fresh..=at]
+                .iter()
+                .filter(|&&time_ms| time_ms > now_ms - span_ms)
+                .count()
+        };
         let must = since(rule.within_ms) >= rule.threshold as usize;
         let may = since(rule.within_ms * 17 / 16 + 1) >= rule.threshold as usize;
         let next = told.as_slice().first();
         // Equal times: the flood opened at one of the events of that time; the count says which.
         let opens = next.is_some_and(|flood| flood.opened_ms == now_ms) && may;
         if !opens {
-            prop_assert!(!must, "no flood at {} although the window holds {}", now_ms, since(rule.within_ms));
+            prop_assert!(
+                !must,
+                "no flood at {} although the window holds {}",
+                now_ms,
+                since(rule.within_ms)
+            );
             at += 1;
             continue;
         }
@@ -95,18 +113,30 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
         }
         let flood = told.next().unwrap();
         let mut last = at;
-        while times.get(last + 1).is_some_and(|&next_ms| next_ms < times[last] + rule.quiet_ms) {
+        while times
+            .get(last + 1)
+            .is_some_and(|&next_ms| next_ms < times[last] + rule.quiet_ms)
+        {
             last += 1;
         }
-        let first = (fresh..=at).find(|&event| times[event] >= flood.start_ms).unwrap();
+        let first = (fresh..=at)
+            .find(|&event| times[event] >= flood.start_ms)
+            .unwrap();
         prop_assert_eq!(times[first], flood.start_ms, "it starts at an event");
         prop_assert!(now_ms - flood.start_ms <= rule.within_ms * 17 / 16);
-        prop_assert_eq!(flood.count, (last + 1 - first) as u64, "every event from the first on");
+        prop_assert_eq!(
+            flood.count,
+            (last + 1 - first) as u64,
+            "every event from the first on"
+        );
         prop_assert_eq!(flood.last_ms, times[last]);
         if flood.reason == "quiet" {
             prop_assert_eq!(flood.ended_ms, times[last] + rule.quiet_ms);
         } else {
-            prop_assert_eq!((flood.reason.as_str(), last + 1), ("end_of_input", times.len()));
+            prop_assert_eq!(
+                (flood.reason.as_str(), last + 1),
+                ("end_of_input", times.len())
+            );
         }
         at = last + 1;
         fresh = at;

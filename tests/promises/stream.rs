@@ -31,7 +31,9 @@ impl Stream {
     pub fn lines(&self) -> Vec<String> {
         let line = |(number, sighted): (usize, &Option<Sighted>)| match sighted {
             Some(sighted) => sighted.line(),
-            None => format!("{{\"message\":\"imap-login: Login: user=<u{number}>, method=PLAIN\"}}\n"),
+            None => {
+                format!("{{\"message\":\"imap-login: Login: user=<u{number}>, method=PLAIN\"}}\n")
+            }
         };
         self.0.iter().enumerate().map(line).collect()
     }
@@ -39,7 +41,12 @@ impl Stream {
     /// The times of one key's events, in order.
     pub fn times(&self, user: &str, ip: u32) -> Vec<i64> {
         let same = |sighted: &&Sighted| sighted.user == user && sighted.ip == ip;
-        self.0.iter().flatten().filter(same).map(|sighted| sighted.time_ms).collect()
+        self.0
+            .iter()
+            .flatten()
+            .filter(same)
+            .map(|sighted| sighted.time_ms)
+            .collect()
     }
 
     /// Swaps neighbours as long as nothing comes later than the lateness allows.
@@ -76,7 +83,11 @@ pub fn stream(max_len: usize, users: u32) -> impl Strategy<Value = Stream> {
         let mut time_ms = 1_700_000_000_000;
         let sighted = steps.into_iter().map(|(step_ms, user, ip, is_event)| {
             time_ms += step_ms;
-            is_event.then(|| Sighted { time_ms, user: format!("user{user}"), ip: 0x33_6401 + ip })
+            is_event.then(|| Sighted {
+                time_ms,
+                user: format!("user{user}"),
+                ip: 0x33_6401 + ip,
+            })
         });
         Stream(sighted.collect())
     })
@@ -84,7 +95,10 @@ pub fn stream(max_len: usize, users: u32) -> impl Strategy<Value = Stream> {
 
 /// How the streams' lines are to be read.
 pub fn json_source() -> Source {
-    Source { format: Format::Json, ..Source::default() }
+    Source {
+        format: Format::Json,
+        ..Source::default()
+    }
 }
 
 /// Bytes, halves of records, limit messages with anything in them.
@@ -92,13 +106,22 @@ pub fn hostile_piece() -> impl Strategy<Value = Vec<u8>> {
     let text = "imap-login: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=3): user=<";
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
-        "\\PC{0,80}".prop_map(move |name| format!("{text}{name}>, method=PLAIN, rip=1.2.3.4, lip=::1").into_bytes()),
+        "\\PC{0,80}".prop_map(move |name| format!(
+            "{text}{name}>, method=PLAIN, rip=1.2.3.4, lip=::1"
+        )
+        .into_bytes()),
         "[<>,=: \\\\\"%(a-z]{0,80}".prop_map(move |name| {
-            let message = serde_json::Value::from(format!("{text}{name}>, rip=2001:db8::1, lip=::1, session=<x>"));
-            format!("{{\"message\":{message},\"maxconn\":1,\"user\":[],\"event\":{{\"kind\":null}}}}").into_bytes()
+            let message = serde_json::Value::from(format!(
+                "{text}{name}>, rip=2001:db8::1, lip=::1, session=<x>"
+            ));
+            format!(
+                "{{\"message\":{message},\"maxconn\":1,\"user\":[],\"event\":{{\"kind\":null}}}}"
+            )
+            .into_bytes()
         }),
         ("\\PC{0,40}", 0_usize..300).prop_map(move |(name, len)| {
-            let line = format!("{{\"log\":\"{text}{name}>, rip=1.2.3.4\",\"n\":1e400,\"d\":[[[{{}}]]]}}");
+            let line =
+                format!("{{\"log\":\"{text}{name}>, rip=1.2.3.4\",\"n\":1e400,\"d\":[[[{{}}]]]}}");
             line.as_bytes()[..len.min(line.len())].to_vec()
         }),
     ]
