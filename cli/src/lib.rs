@@ -2,6 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`bench`] | measures the plugin's throughput |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 
+pub mod bench;
 pub mod host;

@@ -1,0 +1,104 @@
+//! How much memory a guest takes under attack: first more floods at once than it may remember, then ten
+//! million events, each of another user from another address.
+
+use std::io::Write as _;
+
+use maxconn::host::{Instance, Limits, Plugin};
+
+use crate::Error;
+use crate::report::{Row, Target};
+
+/// Keys that come once.
+const KEYS: u64 = 10_000_000;
+
+/// Floods that are open at once before them: more than either configuration remembers.
+const FLOODS: u64 = 2_500;
+
+/// The events of each: enough to open it.
+const EVENTS_PER_FLOOD: u64 = 31;
+
+/// When the guest's memory must have stopped growing.
+const SETTLED_AFTER: u64 = KEYS / 10;
+
+/// Lines pushed at once.
+const BATCH_LINES: u64 = 1_000;
+
+/// Attacks the built-in guest with its default limits and with small ones.
+pub fn measure() -> Result<Vec<Row>, Error> {
+    let small = r#"{"max_keys":2000,"max_floods":256}"#;
+    let mut rows = attack("default limits", "{}", 4.0)?;
+    rows.extend(attack(
+        "`max_keys = 2_000`, `max_floods = 256`",
+        small,
+        2.0,
+    )?);
+    Ok(rows)
+}
+
+fn attack(name: &str, config: &str, at_most_mib: f64) -> Result<Vec<Row>, Error> {
+    let mut instance = Plugin::builtin(Limits::default())?.instantiate()?;
+    instance.configure(config.as_bytes(), |_, _| {})?;
+    let mut lines = Vec::new();
+    for _ in 0..EVENTS_PER_FLOOD {
+        for flood in 0..FLOODS {
+            refusal(&mut lines, 0, KEYS + flood)?;
+            if flood % BATCH_LINES == BATCH_LINES - 1 || flood == FLOODS - 1 {
+                push(&mut instance, &mut lines)?;
+            }
+        }
+    }
+    let mut settled = 0.0;
+    for key in 0..KEYS {
+        // A thousand a second: fast enough that nothing is forgotten for its age.
+        refusal(&mut lines, 1 + key / 1_000, key)?;
+        if key % BATCH_LINES == BATCH_LINES - 1 {
+            push(&mut instance, &mut lines)?;
+        }
+        if key == SETTLED_AFTER {
+            settled = mebibytes(&instance);
+        }
+    }
+    let all = mebibytes(&instance);
+    Ok(vec![
+        Row::new(
+            format!("guest memory, 10 M keys, {name}"),
+            all,
+            " MiB",
+            Target::AtMost(at_most_mib),
+        ),
+        Row::new(
+            format!("growth over the last 9 M of them, {name}"),
+            all - settled,
+            " MiB",
+            Target::Exactly(0.0),
+        ),
+    ])
+}
+
+/// Pushes the lines and forgets them; the output is read and dropped, as a host would hand it on.
+fn push(instance: &mut Instance, lines: &mut Vec<u8>) -> Result<(), Error> {
+    let mut bytes_out = 0;
+    instance.push(lines, None, |_, bytes| bytes_out += bytes.len())?;
+    lines.clear();
+    if bytes_out == 0 {
+        return Err("the guest does not answer under attack".into());
+    }
+    Ok(())
+}
+
+fn mebibytes(instance: &Instance) -> f64 {
+    instance.memory_bytes() as f64 / f64::from(1 << 20)
+}
+
+/// One refusal, `second` seconds into the day: each key has a user and an address of its own.
+fn refusal(lines: &mut Vec<u8>, second: u64, key: u64) -> Result<(), Error> {
+    let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
+    Ok(writeln!(
+        lines,
+        "2026-01-05T{hour:02}:{minute:02}:{second:02}.000Z mail dovecot: imap-login: Maximum number of \
+         connections from user+IP exceeded (mail_max_userip_connections=10): user=<u{key:x}@example.org>, \
+         method=PLAIN, rip=2001:db8::{:x}:{:x}, lip=192.0.2.10, TLS",
+        key >> 16,
+        key & 0xffff
+    )?)
+}
