@@ -1,21 +1,250 @@
-//! Limit messages of one's own.
-use crate::config::{ConfigError, Pattern};
-use crate::event::Event;
+//! Limit messages of one's own: `[[pattern]]` of the configuration.
+//!
+//! A pattern's `contains` is looked for first, so that its expression is tried only on messages that are
+//! likely its own. Without the feature `patterns` there is no engine for expressions, and a configuration
+//! that has patterns is refused rather than obeyed in part.
 
-/// Compiled patterns.
-pub struct Patterns;
+#[cfg(feature = "patterns")]
+pub use compiled::Patterns;
+#[cfg(not(feature = "patterns"))]
+pub use refused::Patterns;
 
-impl Patterns {
-    /// Compiles.
-    pub fn new(_patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
-        Ok(Patterns)
+#[cfg(feature = "patterns")]
+mod compiled {
+    use alloc::boxed::Box;
+    use alloc::format;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use memchr::memmem::Finder;
+    use regex_lite::{Regex, RegexBuilder};
+
+    use crate::config::{ConfigError, Pattern};
+    use crate::dovecot::parse_ip;
+    use crate::event::{Endpoint, Event, Scope, Security};
+
+    /// The most memory that one compiled expression takes, in bytes. It bounds the time of a match, too.
+    const REGEX_BYTES_MAX: usize = 256 * 1024;
+    /// How deep groups may nest.
+    const NESTING_MAX: u32 = 32;
+    /// How much of a message is read, in bytes: a match takes time in proportion to it.
+    const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+    /// The groups that are fields.
+    const GROUPS: [&str; 10] = [
+        "user", "ip", "rip", "port", "lip", "lport", "service", "session", "value", "method",
+    ];
+
+    /// Patterns, compiled.
+    pub struct Patterns {
+        patterns: Vec<Compiled>,
     }
-    /// The texts that the messages contain.
-    pub fn needles(&self) -> impl Iterator<Item = &str> {
-        core::iter::empty()
+
+    struct Compiled {
+        name: String,
+        limit: String,
+        scope: Scope,
+        contains: Box<str>,
+        finder: Finder<'static>,
+        regex: Regex,
+        /// The number of the group behind each of [`GROUPS`].
+        groups: [Option<usize>; GROUPS.len()],
     }
-    /// The event, if one matches.
-    pub fn recognise<'a>(&'a self, _message: &'a str) -> Option<Event<'a>> {
-        None
+
+    impl Patterns {
+        /// Compiles `patterns`; an error names the one that can't be compiled.
+        pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
+            let patterns = patterns.iter().enumerate();
+            let patterns = patterns.map(|(index, pattern)| Compiled::new(index, pattern));
+            Ok(Patterns {
+                patterns: patterns.collect::<Result<_, _>>()?,
+            })
+        }
+
+        /// The texts of which every message that a pattern can recognise contains one.
+        pub fn needles(&self) -> impl Iterator<Item = &str> {
+            self.patterns.iter().map(|pattern| &*pattern.contains)
+        }
+
+        /// The event that `message` is by the first pattern that matches. Only the first 8 KiB are read.
+        pub fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
+            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            let message = message.get(..end)?;
+            self.patterns
+                .iter()
+                .find_map(|pattern| pattern.recognise(message))
+        }
+    }
+
+    impl Compiled {
+        fn new(index: usize, pattern: &Pattern) -> Result<Compiled, ConfigError> {
+            let path = format!("pattern[{index}].regex");
+            let regex = RegexBuilder::new(&pattern.regex)
+                .size_limit(REGEX_BYTES_MAX)
+                .nest_limit(NESTING_MAX)
+                .build();
+            let regex = regex.map_err(|error| {
+                let problem = format!("this is no expression of regex-lite ({error})");
+                ConfigError::new(
+                    &*path,
+                    problem,
+                    "correct it there; look-around and back-references don't exist",
+                )
+            })?;
+            let mut groups = [None; GROUPS.len()];
+            for (number, name) in regex.capture_names().enumerate() {
+                let Some(name) = name else { continue };
+                match GROUPS
+                    .iter()
+                    .zip(&mut groups)
+                    .find(|(group, _)| **group == name)
+                {
+                    Some((_, group)) => *group = Some(number),
+                    None => {
+                        let problem = format!("the group \"{name}\" is no field");
+                        let mend = format!(
+                            "name it as one of {}, or leave its name out",
+                            GROUPS.join(", ")
+                        );
+                        return Err(ConfigError::new(path, problem, mend));
+                    }
+                }
+            }
+            Ok(Compiled {
+                name: pattern.name.clone(),
+                limit: pattern.limit.clone(),
+                scope: pattern.scope,
+                contains: pattern.contains.as_str().into(),
+                finder: Finder::new(&pattern.contains).into_owned(),
+                regex,
+                groups,
+            })
+        }
+
+        fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
+            self.finder.find(message.as_bytes())?;
+            let captures = self.regex.captures(message)?;
+            let values = self.groups.map(|group| {
+                let value = captures.get(group?)?.as_str();
+                (!value.is_empty()).then_some(value)
+            });
+            let [
+                user,
+                ip,
+                rip,
+                port,
+                lip,
+                lport,
+                service,
+                session,
+                value,
+                method,
+            ] = values;
+            let endpoint = |ip: Option<&str>, port: Option<&str>| {
+                let port = port.and_then(|port| port.parse().ok());
+                Some(Endpoint {
+                    ip: parse_ip(ip?)?,
+                    port,
+                })
+            };
+            Some(Event {
+                module: &self.name,
+                limit: &self.limit,
+                limit_value: value.and_then(|value| value.parse().ok()),
+                scope: self.scope,
+                service,
+                user,
+                auth_method: method,
+                source: endpoint(ip.or(rip), port),
+                destination: endpoint(lip, lport),
+                security: Security::None,
+                session,
+            })
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use alloc::string::ToString;
+
+        fn patterns(regex: &str) -> Result<Patterns, ConfigError> {
+            Patterns::new(&[Pattern {
+                name: "postgresql".to_string(),
+                contains: "too many connections for role".to_string(),
+                regex: regex.to_string(),
+                limit: "role_connection_limit".to_string(),
+                scope: Scope::User,
+            }])
+        }
+
+        #[test]
+        fn groups_are_fields() {
+            let regex = r#"host=(?<ip>[0-9a-f.:]+) port=(?<port>\d+).*role "(?<user>[^"]+)"(?: \((?<value>\d+)\))?"#;
+            let patterns = patterns(regex).expect("compiles");
+            assert_eq!(
+                patterns.needles().collect::<Vec<_>>(),
+                ["too many connections for role"]
+            );
+            let message =
+                "host=192.0.2.7 port=99999 FATAL: too many connections for role \"web\" (10)";
+            let event = patterns.recognise(message).expect("matches");
+            assert_eq!(
+                (event.module, event.limit, event.scope),
+                ("postgresql", "role_connection_limit", Scope::User)
+            );
+            assert_eq!(
+                (event.user, event.limit_value, event.service),
+                (Some("web"), Some(10), None)
+            );
+            let source = event.source.expect("an address");
+            assert_eq!(
+                (source.ip.to_string(), source.port),
+                ("192.0.2.7".to_string(), None)
+            );
+            assert_eq!(patterns.recognise("too many connections for role"), None);
+            let late = [" ".repeat(MESSAGE_BYTES_MAX).as_str(), message].concat();
+            assert_eq!(patterns.recognise(&late), None);
+        }
+
+        #[test]
+        fn what_does_not_compile_says_where() {
+            for regex in ["(", r"(?<name>a)", r"(a)\1", "((a{100}){100}){100}"] {
+                let error = patterns(regex).map(|_| ()).expect_err(regex);
+                assert_eq!(error.path, "pattern[0].regex");
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "patterns"))]
+mod refused {
+    use crate::config::{ConfigError, Pattern};
+    use crate::event::Event;
+
+    /// No patterns: this module was built without them.
+    pub struct Patterns(());
+
+    impl Patterns {
+        /// Accepts an empty list.
+        pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
+            if patterns.is_empty() {
+                return Ok(Patterns(()));
+            }
+            Err(ConfigError::new(
+                "pattern",
+                "this module was built without patterns",
+                "leave them out, or take a module built with the feature `patterns`",
+            ))
+        }
+
+        /// None.
+        pub fn needles(&self) -> impl Iterator<Item = &str> {
+            core::iter::empty()
+        }
+
+        /// Nothing.
+        pub fn recognise<'a>(&'a self, _message: &'a str) -> Option<Event<'a>> {
+            None
+        }
     }
 }

@@ -20,6 +20,9 @@ mod service;
 use crate::event::{Event, Scope, Security};
 use crate::head::level_len;
 
+#[cfg(feature = "patterns")]
+pub(crate) use elements::parse_ip;
+
 /// Every message that [`recognise`] can recognise contains one of these. Only letters, digits and spaces,
 /// which no JSON encoder escapes, and none that occurs in the lines of everyday traffic.
 pub const NEEDLES: &[&str] = &[

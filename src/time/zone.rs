@@ -99,7 +99,7 @@ impl fmt::Display for Clock {
         let sign = if self.s < 0 { "-" } else { self.plus };
         let s = self.s.unsigned_abs();
         write!(out, "{sign}{:02}:{:02}", s / 3_600, s / 60 % 60)?;
-        if s % 60 == 0 {
+        if s.is_multiple_of(60) {
             Ok(())
         } else {
             write!(out, ":{:02}", s % 60)
