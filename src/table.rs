@@ -151,11 +151,11 @@ impl Table {
 
     /// Adds a key as the most recent one. At the limit the key that was silent longest is forgotten.
     pub fn insert(&mut self, hash: u128, rule: u8, state: KeyState) -> Slot {
-        while self.closed.len >= self.max_keys && self.closed.first != NONE {
+        let is_open = state.flood().is_some();
+        while !is_open && self.closed.len >= self.max_keys && self.closed.first != NONE {
             self.forget(self.closed.first);
             self.evictions += 1;
         }
-        let is_open = state.flood().is_some();
         let entry = Entry {
             hash,
             rule,

@@ -23,7 +23,7 @@ use crate::enrich::{Extras, enrich};
 use crate::record::write_text_record;
 use crate::search;
 use floods::Floods;
-use recognise::{Found, Input, Recogniser, is_json};
+use recognise::{Found, Input, Recogniser, event_id, is_json};
 
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
 pub use output::{Kind, Output, Segment, Want};
@@ -365,7 +365,7 @@ impl Engine {
             let id = observed.flood.map(|(_, id)| alloc::format!("{id:032x}"));
             let extras = Extras {
                 add_timestamp: self.adds_timestamp,
-                id: sight.id,
+                id: event_id(&input, found, context.host),
                 flood: id.as_deref().map(|id| (id, "ongoing")),
                 redactor: self.floods.redactor.as_ref(),
             };

@@ -1,5 +1,6 @@
 //! From a record's bytes to an event with its time, host and position.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -52,8 +53,6 @@ pub(super) struct Sight<'a> {
     pub is_json: bool,
     /// Whether no time was found, so that it counts at the newest event time.
     pub is_timeless: bool,
-    /// The id of the event, where its place is known.
-    pub id: Option<u128>,
 }
 
 /// Finds and reads events.
@@ -96,7 +95,7 @@ impl Recogniser {
         } else {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             Record {
-                message: Some(String::from_utf8_lossy(line)),
+                message: Some(text(line)),
                 ..Record::default()
             }
         };
@@ -136,7 +135,6 @@ impl Recogniser {
             record_bytes: input.line.len() as u64,
         };
         Some(Sight {
-            id: event_id(input, record, context.host),
             event,
             context,
             is_json: is_json(source.format, input.line),
@@ -146,7 +144,7 @@ impl Recogniser {
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.
-fn event_id(input: &Input<'_>, record: &Record<'_>, host: Option<&str>) -> Option<u128> {
+pub(super) fn event_id(input: &Input<'_>, record: &Record<'_>, host: Option<&str>) -> Option<u128> {
     let hash = Hash::new(HASH_EVENT);
     if let Some(position) = input.position {
         return Some(hash.part(b"position").part(position).finish());
@@ -176,11 +174,15 @@ pub(super) fn time(config: &Config, source: &Source, line: &[u8]) -> Option<i64>
         };
         return record.time_ms.or_else(in_text);
     }
-    head::time(
-        &String::from_utf8_lossy(line),
-        &config.timezone,
-        source.reference_ms,
-    )
+    head::time(&text(line), &config.timezone, source.reference_ms)
+}
+
+/// A line as text. Nearly every line is UTF-8, and checking that is far quicker than replacing what is not.
+fn text(line: &[u8]) -> Cow<'_, str> {
+    match core::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(line),
+    }
 }
 
 /// Whether a line is to be read as a JSON record.
