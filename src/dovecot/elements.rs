@@ -12,6 +12,8 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use memchr::memrchr;
+
 use crate::event::{Endpoint, Event, Security};
 
 /// How many elements before `user=` are read.
@@ -105,7 +107,7 @@ impl<'a> Elements<'a> {
     fn read_backwards(&mut self, text: &'a str, bare: usize) -> usize {
         let mut end = text.len();
         while let Some(rest) = text.get(..end) {
-            let comma = rest.rfind(", ");
+            let comma = last_comma(rest);
             let element = rest
                 .get(comma.map_or(0, |comma| comma + 2)..)
                 .unwrap_or(rest);
@@ -138,7 +140,13 @@ impl<'a> Elements<'a> {
         if self.remote.is_named || self.session.is_some() {
             return None;
         }
-        let start = text.rfind(", session=<")?;
+        // Nearly always it is the last element; else it has a comma within.
+        let start = last_comma(text)
+            .filter(|comma| {
+                text.get(comma + 2..)
+                    .is_some_and(|last| last.starts_with("session=<"))
+            })
+            .or_else(|| text.rfind(", session=<"))?;
         let session = text.get(start + 11..text.len() - 1)?;
         if session.contains(['<', '>']) {
             return None;
@@ -149,25 +157,32 @@ impl<'a> Elements<'a> {
 
     fn take(&mut self, element: &'a str) -> Taken {
         let once = |is_new: bool| if is_new { Taken::Yes } else { Taken::Twice };
-        if element.starts_with("TLS") || element == "secured" {
-            self.take_security(element)
-        } else if let Some((name, value)) = element.split_once('=') {
-            match name {
-                "rip" => once(self.remote.name(value)),
-                "lip" => once(self.local.name(value)),
-                "rport" => once(set(&mut self.remote.port, value.parse().ok())),
-                "lport" => once(set(&mut self.local.port, value.parse().ok())),
-                "method" => once(set(&mut self.method, Some(value))),
-                "session" => {
+        let bytes = element.as_bytes();
+        let value = |name: usize| element.get(name..).unwrap_or_default();
+        match bytes {
+            [b'r', b'i', b'p', b'=', ..] => once(self.remote.name(value(4))),
+            [b'l', b'i', b'p', b'=', ..] => once(self.local.name(value(4))),
+            [b'm', b'e', b't', b'h', b'o', b'd', b'=', ..] => {
+                once(set(&mut self.method, Some(value(7))))
+            }
+            [b's', b'e', b'c', b'u', b'r', b'e', b'd'] | [b'T', b'L', b'S', ..] => {
+                self.take_security(element)
+            }
+            [b'r', b'p', b'o', b'r', b't', b'=', ..] => {
+                once(set(&mut self.remote.port, value(6).parse().ok()))
+            }
+            [b'l', b'p', b'o', b'r', b't', b'=', ..] => {
+                once(set(&mut self.local.port, value(6).parse().ok()))
+            }
+            _ => match element.strip_prefix("session=") {
+                Some(value) => {
                     let quoted = value
                         .strip_prefix('<')
                         .and_then(|value| value.strip_suffix('>'));
                     once(set(&mut self.session, Some(quoted.unwrap_or(value))))
                 }
-                _ => Taken::Unknown,
-            }
-        } else {
-            Taken::Unknown
+                None => Taken::Unknown,
+            },
         }
     }
 
@@ -222,6 +237,18 @@ impl Side {
             ip,
             port: self.port,
         })
+    }
+}
+
+/// The last comma before a space.
+fn last_comma(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut end = bytes.len();
+    loop {
+        end = memrchr(b',', bytes.get(..end)?)?;
+        if bytes.get(end + 1) == Some(&b' ') {
+            return Some(end);
+        }
     }
 }
 
