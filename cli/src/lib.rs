@@ -3,7 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`bench`] | measures the plugin's throughput |
+//! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 
 pub mod bench;
+pub mod generate;
 pub mod host;
