@@ -68,6 +68,7 @@ pub struct Table {
     max_keys: usize,
     max_floods: usize,
     evictions: u64,
+    forgotten: u64,
 }
 
 impl Table {
@@ -85,6 +86,7 @@ impl Table {
             max_keys,
             max_floods,
             evictions: 0,
+            forgotten: 0,
         }
     }
 
@@ -124,6 +126,11 @@ impl Table {
     /// How many keys were forgotten at the limit.
     pub fn evictions(&self) -> u64 {
         self.evictions
+    }
+
+    /// How many entries were forgotten for any reason. While this stays the same, every slot stays valid.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// The entry of a key.
@@ -218,6 +225,7 @@ impl Table {
             entry.armed_ms = NOT_ARMED;
         }
         self.free.push(slot);
+        self.forgotten += 1;
     }
 
     /// Says that the key just had an event.

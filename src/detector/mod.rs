@@ -64,7 +64,7 @@ pub struct Sighting<'a> {
 }
 
 /// The hashes of an event's fields, each made once for all rules.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldHashes {
     /// Of the user name.
     pub user: Option<u128>,

@@ -27,6 +27,8 @@ struct Newest {
     start_ms: i64,
     /// The start of the slot after it.
     end_ms: i64,
+    /// Its place in the ring.
+    at: u32,
 }
 
 /// The number of the slot in which `time_ms` lies. `within`/16 need not be a whole number of ms.
@@ -47,34 +49,37 @@ fn ring(slot: i64) -> usize {
 
 impl Window {
     /// Counts an event. One that is older than all kept slots counts nowhere.
+    #[inline]
     pub fn add(&mut self, time_ms: i64, within_ms: i64) {
         let newest = self.newest;
         if self.total > 0 && newest.start_ms <= time_ms && time_ms < newest.end_ms {
-            return self.count(newest.slot, (time_ms - newest.start_ms) as u32);
+            self.count(newest.at as usize, (time_ms - newest.start_ms) as u32);
+        } else {
+            self.add_elsewhere(time_ms, within_ms);
         }
+    }
+
+    #[inline(never)]
+    fn add_elsewhere(&mut self, time_ms: i64, within_ms: i64) {
         let slot = slot_of(time_ms, within_ms);
-        if self.total == 0 || slot > newest.slot {
+        let start_ms = slot_start_ms(slot, within_ms);
+        let at = ring(slot);
+        if self.total == 0 || slot > self.newest.slot {
             self.move_to(slot);
-            let (start_ms, end_ms) = (
-                slot_start_ms(slot, within_ms),
-                slot_start_ms(slot + 1, within_ms),
-            );
+            let end_ms = slot_start_ms(slot + 1, within_ms);
             self.newest = Newest {
                 slot,
                 start_ms,
                 end_ms,
+                at: at as u32,
             };
-        } else if slot + SLOTS < newest.slot {
+        } else if slot + SLOTS < self.newest.slot {
             return;
         }
-        self.count(
-            slot,
-            u32::try_from(time_ms - slot_start_ms(slot, within_ms)).unwrap_or(0),
-        );
+        self.count(at, u32::try_from(time_ms - start_ms).unwrap_or(0));
     }
 
-    fn count(&mut self, slot: i64, offset_ms: u32) {
-        let at = ring(slot);
+    fn count(&mut self, at: usize, offset_ms: u32) {
         let (Some(count), Some(first_ms)) = (self.counts.get_mut(at), self.first_ms.get_mut(at))
         else {
             return;

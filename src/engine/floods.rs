@@ -103,6 +103,8 @@ pub(super) struct Floods {
     pub tick_base_ms: Option<i64>,
     /// The rules that apply to the event at hand, and their slots.
     own: Vec<(usize, Slot)>,
+    /// What `own` was found by: the event's scope and fields, and that no slot was forgotten since.
+    same: Option<(Scope, FieldHashes, u64)>,
     /// Floods that the event at hand opened; their alerts follow the event.
     crossed: Vec<Slot>,
 }
@@ -119,6 +121,7 @@ impl Floods {
             latest_ms: None,
             tick_base_ms: None,
             own: Vec::new(),
+            same: None,
             crossed: Vec::new(),
         }
     }
@@ -184,6 +187,11 @@ impl Floods {
 
     /// Finds the keys of all rules that apply, and makes those that are new.
     fn find_own(&mut self, config: &Config, event: &Event<'_>, hashes: &FieldHashes) {
+        // In a flood one event is like the other: the same keys, which had the last event already.
+        let same = (event.scope, *hashes, self.table.forgotten());
+        if self.same == Some(same) {
+            return;
+        }
         self.own.clear();
         for (number, (rule, plan)) in config.rules.iter().zip(&self.plans).enumerate() {
             let Some(hash) = plan.key(rule, event.scope, hashes) else {
@@ -198,6 +206,7 @@ impl Floods {
             };
             self.own.push((number, slot));
         }
+        self.same = Some((event.scope, *hashes, self.table.forgotten()));
     }
 
     fn apply(&mut self, config: &Config, sighting: &Sighting<'_>, out: &mut Output) -> Observed {
