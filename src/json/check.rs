@@ -12,9 +12,8 @@
 
 use alloc::vec::Vec;
 
-use super::MAX_DEPTH;
-use super::scan::{Kind, Scanner, is_object};
-use super::write::{clean_prefix, push_string};
+use super::repair::Repair;
+use super::scan::is_object;
 
 /// Whether this output of Fluent Bit's encoder is an object that its parser takes back.
 pub fn is_safe_object(bytes: &[u8]) -> bool {
@@ -166,7 +165,7 @@ fn is_strictly_safe(bytes: &[u8]) -> bool {
 }
 
 /// The length of what is neither punctuation nor a string nor whitespace.
-fn token_len(text: &[u8]) -> usize {
+pub(super) fn token_len(text: &[u8]) -> usize {
     let ends = |byte: &u8| {
         matches!(
             byte,
@@ -177,7 +176,7 @@ fn token_len(text: &[u8]) -> usize {
 }
 
 /// Whether a number (valid by JSON's grammar) is one that a double can hold: up to 1.797…e308.
-fn fits_double(number: &[u8]) -> bool {
+pub(super) fn fits_double(number: &[u8]) -> bool {
     const LARGEST_EXPONENT: i64 = 308;
     // Its first digits, as many as a double tells apart; more than these round to it or to infinity.
     const LARGEST: &[u8; 17] = b"17976931348623157";
@@ -226,112 +225,10 @@ fn fits_double(number: &[u8]) -> bool {
     }
 }
 
-/// One pass from what the encoder wrote to JSON.
-struct Repair<'a, 'o> {
-    rest: &'a [u8],
-    out: &'o mut Vec<u8>,
-}
-
-impl Repair<'_, '_> {
-    fn run(&mut self) -> Option<()> {
-        // One bit for each open object (1) or array (0), the innermost lowest.
-        let mut objects: u128 = 0;
-        let mut depth = 0;
-        let mut key_due = false;
-        loop {
-            let byte = *self.rest.first()?;
-            match byte {
-                b'{' | b'[' => {
-                    // A key that is a map or an array has no form as a string that anybody expects.
-                    if key_due || depth >= MAX_DEPTH {
-                        return None;
-                    }
-                    depth += 1;
-                    objects = objects << 1 | u128::from(byte == b'{');
-                    key_due = byte == b'{';
-                    self.copy(1);
-                }
-                b'}' | b']' => {
-                    depth = u32::checked_sub(depth, 1)?;
-                    objects >>= 1;
-                    key_due = false;
-                    self.copy(1);
-                    if depth == 0 {
-                        self.copy(self.rest.len());
-                        return Some(());
-                    }
-                }
-                b',' => {
-                    key_due = objects & 1 == 1;
-                    self.copy(1);
-                }
-                b':' => {
-                    key_due = false;
-                    self.copy(1);
-                }
-                b' ' | b'\n' | b'\r' | b'\t' => self.copy(1),
-                b'"' => self.string()?,
-                _ => self.token(key_due)?,
-            }
-        }
-    }
-
-    fn copy(&mut self, len: usize) {
-        let (copied, rest) = self.rest.split_at(len.min(self.rest.len()));
-        self.out.extend_from_slice(copied);
-        self.rest = rest;
-    }
-
-    fn string(&mut self) -> Option<()> {
-        self.copy(1);
-        loop {
-            self.copy(clean_prefix(self.rest));
-            match self.rest {
-                [b'"', ..] => {
-                    self.copy(1);
-                    return Some(());
-                }
-                [b'\\', b'x', ..] => {
-                    self.out.push(b'\\');
-                    self.copy(2);
-                }
-                [b'\\', _, ..] => self.copy(2),
-                _ => return None,
-            }
-        }
-    }
-
-    /// A bare token: quoted as a key, `null` where it stands for a number that JSON has no word for.
-    fn token(&mut self, is_key: bool) -> Option<()> {
-        let (token, rest) = self.rest.split_at(token_len(self.rest));
-        self.rest = rest;
-        if is_key {
-            let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".+-".contains(byte);
-            if token.is_empty() || !token.iter().all(plain) {
-                return None;
-            }
-            push_string(self.out, token);
-            return Some(());
-        }
-        let mut scanner = Scanner::new(token);
-        let kind = scanner.kind();
-        let is_valid = scanner.skip_value().is_ok() && scanner.end().is_ok();
-        let word = token.strip_prefix(b"-").unwrap_or(token);
-        if is_valid && (kind == Ok(Kind::Literal) || fits_double(token)) {
-            self.out.extend_from_slice(token);
-        } else if is_valid || word.eq_ignore_ascii_case(b"nan") || word.eq_ignore_ascii_case(b"inf")
-        {
-            self.out.extend_from_slice(b"null");
-        } else {
-            return None;
-        }
-        Some(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::write::push_string;
     use alloc::string::String;
     use alloc::{format, vec};
     use proptest::prelude::*;

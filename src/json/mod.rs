@@ -8,6 +8,7 @@
 //! | [`write`] | documents of our own, with commas and escapes |
 
 pub mod check;
+mod repair;
 pub mod scan;
 pub mod string;
 pub mod write;

@@ -1,0 +1,339 @@
+//! An event that goes on: its record with ECS fields spliced in.
+//!
+//! The record is scanned once, for what of our fields it has and where the objects that we add to
+//! close; then it is copied, with the missing fields put in before those braces. Nothing that is there is
+//! printed anew, so numbers, order, whitespace and escapes stay byte for byte. Without a redactor, that is:
+//! with one, the strings that hold the user's name change, and nothing else.
+//!
+//! - A leaf that is there is never overwritten, whatever its value, nested, dotted or both
+//!   (`"user.name"`, `"maxconn": {"limit.name": …}`).
+//! - Where anything but an object stands in the place of one of our groups, it stays, and the group is left out
+//!   and named in `maxconn.skipped`; if `maxconn` itself is not an object, nothing is said.
+//! - A group that comes twice is added to where it comes last, for that one counts in most readers; what either
+//!   holds is taken to be there.
+//! - A group that is there only under a dotted key (`"maxconn.limit": {…}`) is not entered for writing; what
+//!   it lacks goes into a nested one beside it, which readers of dotted keys merge.
+//! - A record that is not UTF-8 goes on with U+FFFD for what is not.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::event::{Context, Event};
+use crate::json::write::Writer;
+use crate::redact::Redactor;
+
+mod layout;
+mod values;
+
+use layout::{GROUPS, Group, LEAVES, Layout, Leaf, SKIPPABLE};
+use values::Values;
+
+/// What the event and its context do not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// Whether `@timestamp` is added where it is absent.
+    pub add_timestamp: bool,
+    /// `event.id`, where the source gives a position.
+    pub id: Option<u128>,
+    /// `maxconn.flood.id` and `.state`, while a flood is open for the event.
+    pub flood: Option<(&'a str, &'a str)>,
+    /// Makes user names unreadable.
+    pub redactor: Option<&'a Redactor>,
+}
+
+/// Appends `record` with the fields of `event` that it lacks. `false`, and nothing appended, if the
+/// record is not a JSON object.
+pub fn enrich(
+    record: &[u8],
+    event: &Event,
+    context: &Context,
+    extras: &Extras,
+    out: &mut Vec<u8>,
+) -> bool {
+    let record = match core::str::from_utf8(record) {
+        Ok(_) => Cow::Borrowed(record),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(record).into_owned().into_bytes()),
+    };
+    let mut values = Values {
+        event,
+        context,
+        extras,
+        hash: None,
+        skipped: 0,
+    };
+    let (Some(redactor), Some(user)) = (extras.redactor, event.user) else {
+        return splice(&record, &mut values, out);
+    };
+    let hash = redactor.hash(user);
+    values.hash = Some(&hash);
+    let mut redacted = Vec::with_capacity(record.len() + 128);
+    redactor.redact_record(&record, user, &hash, &mut redacted)
+        && splice(&redacted, &mut values, out)
+}
+
+/// Copies the record and puts what it lacks where it belongs.
+fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> bool {
+    let Ok(layout) = Layout::of(record) else {
+        return false;
+    };
+    let mut missing = values.wanted() & !layout.present;
+    for (bit, (group, _)) in SKIPPABLE.iter().enumerate() {
+        if layout.is_blocked(*group) && missing & LEAVES[*group as usize] != 0 {
+            missing &= !LEAVES[*group as usize];
+            values.skipped |= 1 << bit;
+        }
+    }
+    if layout.is_blocked(Group::Maxconn) {
+        missing &= !LEAVES[Group::Maxconn as usize];
+    } else if values.skipped != 0 {
+        missing |= (1 << Leaf::Skipped as u8) & !layout.present;
+    }
+
+    out.reserve(record.len() + 1024);
+    let mut copied = 0;
+    let mut places = [(0, Group::Root); GROUPS];
+    for (closing, group) in layout.places(&mut places) {
+        let (closing, group) = (*closing, *group);
+        out.extend_from_slice(record.get(copied..closing).unwrap_or_default());
+        copied = closing;
+        let filled = layout.filled >> group as u8 & 1 == 1;
+        let mut json = if filled {
+            Writer::after_member(out)
+        } else {
+            Writer::new(out)
+        };
+        values.write_group(group, missing, &layout, &mut json);
+    }
+    out.extend_from_slice(record.get(copied..).unwrap_or_default());
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Endpoint, Scope, Security};
+    use core::net::{IpAddr, Ipv4Addr};
+
+    fn endpoint(last: u8, port: Option<u16>) -> Option<Endpoint> {
+        Some(Endpoint {
+            ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+            port,
+        })
+    }
+
+    fn event() -> Event<'static> {
+        Event {
+            module: "dovecot",
+            limit: "mail_max_userip_connections",
+            limit_value: Some(10),
+            scope: Scope::UserIp,
+            service: Some("imap-login"),
+            user: Some("ann"),
+            auth_method: Some("PLAIN"),
+            source: endpoint(1, Some(4_000)),
+            destination: endpoint(2, None),
+            security: Security::Tls {
+                version: Some("1.3"),
+                cipher: None,
+            },
+            session: Some("S/1"),
+        }
+    }
+
+    fn enriched(record: &str, event: &Event, extras: &Extras) -> String {
+        let context = Context {
+            time_ms: 0,
+            host: None,
+            message: "",
+            record_bytes: 0,
+        };
+        let mut out = b"before ".to_vec();
+        assert!(enrich(record.as_bytes(), event, &context, extras, &mut out));
+        String::from_utf8(out).expect("UTF-8").split_off(7)
+    }
+
+    const EVENT: &str = concat!(
+        r#""event":{"kind":"event","category":["network"],"type":["connection","denied"],"#,
+        r#""action":"connection-limit-exceeded","code":"mail_max_userip_connections","#,
+        r#""outcome":"failure","module":"dovecot","dataset":"dovecot.maxconn"}"#
+    );
+    const MIDDLE: &str = concat!(
+        r#""service":{"type":"dovecot","name":"imap-login"},"network":{"protocol":"imap"},"#,
+        r#""user":{"name":"ann"},"source":{"ip":"192.0.2.1","port":4000},"#,
+        r#""destination":{"ip":"192.0.2.2"},"tls":{"established":true,"version":"1.3"},"#,
+        r#""related":{"ip":["192.0.2.1","192.0.2.2"],"user":["ann"]}"#
+    );
+    const LIMIT: &str =
+        r#""limit":{"name":"mail_max_userip_connections","value":10,"scope":"user+ip"}"#;
+    const REST: &str = r#""session":{"id":"S/1"},"auth_method":"PLAIN""#;
+
+    #[test]
+    fn adds_every_field_in_order() {
+        assert_eq!(
+            enriched("{}", &event(), &Extras::default()),
+            alloc::format!("{{{EVENT},{MIDDLE},\"maxconn\":{{{LIMIT},{REST}}}}}")
+        );
+        let extras = Extras {
+            add_timestamp: true,
+            id: Some(10),
+            flood: Some(("f", "ongoing")),
+            redactor: None,
+        };
+        let text = enriched(r#"{"@timestamp": 1e400 }"#, &event(), &extras);
+        assert!(
+            text.starts_with(r#"{"@timestamp": 1e400 ,"event":{"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""id":"0000000000000000000000000000000a"},"service""#),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(r#","flood":{"id":"f","state":"ongoing"}}}"#),
+            "{text}"
+        );
+        let text = enriched("{}", &event(), &extras);
+        assert!(
+            text.starts_with(r#"{"@timestamp":"1970-01-01T00:00:00.000Z","event""#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn merges_into_what_is_there() {
+        let record = r#"{"maxconn":{"limit":{"value":1e400},"x":{}},"user":{ },"event":{"kind":null,"a":[1]} }"#;
+        assert_eq!(
+            enriched(record, &event(), &Extras::default()),
+            alloc::format!(
+                r#"{{"maxconn":{{"limit":{{"value":1e400,"name":"mail_max_userip_connections","scope":"user+ip"}},"x":{{}},{REST}}},"user":{{ "name":"ann"}},"event":{{"kind":null,"a":[1],{}}} ,{}}}"#,
+                &EVENT[r#""event":{"kind":"event","#.len()..EVENT.len() - 1],
+                MIDDLE.replace(r#""user":{"name":"ann"},"#, ""),
+            )
+        );
+    }
+
+    #[test]
+    fn overwrites_no_dotted_leaf() {
+        let record = r#"{"user.name":"x","source.ip.raw":1,"maxconn":{"limit.name":2},"maxconn.limit":{"value":3},"tls":{"established":false}}"#;
+        let text = enriched(record, &event(), &Extras::default());
+        assert!(!text.contains(r#""user":{"#), "{text}");
+        assert!(text.contains(r#""source":{"port":4000}"#), "{text}");
+        assert!(
+            text.contains(r#""tls":{"established":false,"version":"1.3"}"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""maxconn":{"limit.name":2,"limit":{"scope":"user+ip"},"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn names_the_groups_that_scalars_keep_out() {
+        let record = r#"{"user":"x","source":[],"maxconn":{"limit":null},"host":"mail1"}"#;
+        let text = enriched(record, &event(), &Extras::default());
+        assert!(
+            text.contains(r#""skipped":["user","source","maxconn.limit"]"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""maxconn":{"limit":null,"session""#),
+            "{text}"
+        );
+        let text = enriched(r#"{"user":"x","maxconn":1}"#, &event(), &Extras::default());
+        assert!(
+            !text.contains("skipped") && text.contains(r#""maxconn":1,"event""#),
+            "{text}"
+        );
+        // Nothing of ours is kept out where the event has nothing to say.
+        let quiet = Event {
+            security: Security::None,
+            ..event()
+        };
+        assert!(!enriched(r#"{"tls":1}"#, &quiet, &Extras::default()).contains("skipped"));
+    }
+
+    #[test]
+    fn adds_to_the_last_of_two_groups() {
+        let record = r#"{"maxconn":{"limit":{"value":1}},"maxconn":{"limit":{}}}"#;
+        let text = enriched(record, &event(), &Extras::default());
+        assert!(text.starts_with(r#"{"maxconn":{"limit":{"value":1}},"maxconn":{"limit":{"name""#));
+        let record = r#"{"maxconn":{"limit":{"value":1}},"maxconn":{}}"#;
+        let text = enriched(record, &event(), &Extras::default());
+        assert!(
+            text.contains(r#"{"value":1}},"maxconn":{"limit":{"name""#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn hides_the_user_everywhere() {
+        let redactor = Redactor::new("a key of some length");
+        let hash = redactor.hash("ann");
+        let extras = Extras {
+            redactor: Some(&redactor),
+            ..Extras::default()
+        };
+        let text = enriched(
+            r#"{"message":"user=<ann>, rip","user":{"name":"ann"}}"#,
+            &event(),
+            &extras,
+        );
+        assert!(!text.contains("ann"), "{text}");
+        assert!(
+            text.contains(&alloc::format!(r#"{{"message":"user=<{hash}>, rip""#)),
+            "{text}"
+        );
+        assert!(
+            text.contains(&alloc::format!(r#""hash":"{hash}""#)),
+            "{text}"
+        );
+        assert!(
+            text.contains(&alloc::format!(r#""user":["{hash}"]"#)),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn leaves_malformed_records_alone() {
+        let context = Context {
+            time_ms: 0,
+            host: None,
+            message: "",
+            record_bytes: 0,
+        };
+        let redactor = Redactor::new("key");
+        for extras in [
+            Extras::default(),
+            Extras {
+                redactor: Some(&redactor),
+                ..Extras::default()
+            },
+        ] {
+            let mut out = Vec::new();
+            for record in [
+                "",
+                "[]",
+                "{",
+                "{\"a\":nan}",
+                "{} x",
+                "{\"user\":{\"a\":01}}",
+            ] {
+                assert!(
+                    !enrich(record.as_bytes(), &event(), &context, &extras, &mut out),
+                    "{record}"
+                );
+                assert!(out.is_empty());
+            }
+            assert!(enrich(
+                b"{\"a\":\"\xff\"}",
+                &event(),
+                &context,
+                &extras,
+                &mut out
+            ));
+            assert!(out.starts_with("{\"a\":\"\u{fffd}\",".as_bytes()));
+        }
+    }
+}
