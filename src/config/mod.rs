@@ -16,6 +16,7 @@ pub use error::ConfigError;
 pub use parse::KEYS;
 pub use patterns::KEYS as PATTERN_KEYS;
 pub use rules::KEYS as RULE_KEYS;
+pub use table::nearest;
 
 use alloc::string::{String, ToString};
 use alloc::vec;

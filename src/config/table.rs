@@ -334,7 +334,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// The known name that differs from `word` by the fewest letters, if it is near enough to be meant.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
     }

@@ -1,0 +1,180 @@
+//! Configurations as people write them: TOML (or JSON) in, the JSON that every guest parses out, and
+//! errors that show the line.
+
+mod place;
+mod print;
+mod zone;
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use maxconn_core::config::{Config, ConfigError};
+use maxconn_core::patterns::Patterns;
+use serde_json::{Map, Value};
+use toml_edit::{Document, Item, TableLike};
+
+/// A configuration that was read and found valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedConfig {
+    /// What was written, as the guest parses it; what was not stays as in the guest's own defaults.
+    pub json: String,
+    /// What it means with the common defaults.
+    pub effective: Config,
+}
+
+/// Why a configuration can't be used: a text of one or more lines for people, place and mend included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError(String);
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Reads the configuration; without a path it is empty, which is the normal way to start.
+pub fn load(path: Option<&Path>) -> Result<LoadedConfig, LoadError> {
+    let Some(path) = path else {
+        return Ok(LoadedConfig {
+            json: "{}".to_string(),
+            effective: Config::default(),
+        });
+    };
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        let mend = "name a file with --config that can be read, in UTF-8";
+        LoadError(format!(
+            "cannot read the configuration {name}: {error}\nhelp: {mend}"
+        ))
+    })?;
+    let is_json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    if is_json {
+        read_json(&name, &text)
+    } else {
+        read_toml(&name, &text)
+    }
+}
+
+/// `maxconn config check`: a line that says that all is well.
+pub fn check(path: Option<&Path>) -> Result<String, LoadError> {
+    let config = load(path)?.effective;
+    let name = match path {
+        Some(path) => path.display().to_string(),
+        None => "no configuration, so the defaults".to_string(),
+    };
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    };
+    Ok(format!(
+        "{name}: fine: {}, {}",
+        count(config.rules.len(), "rule"),
+        count(config.patterns.len(), "pattern")
+    ))
+}
+
+/// `maxconn config print`: the effective configuration as TOML, every key spelled out. It can be loaded
+/// again; only a `redact_key` is left out, because what is printed gets pasted.
+pub fn print(path: Option<&Path>) -> Result<String, LoadError> {
+    Ok(print::toml(&load(path)?.effective))
+}
+
+fn read_toml(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+    let document = Document::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        LoadError(place::shown(
+            name,
+            text,
+            span,
+            error.message(),
+            "see https://toml.io for how TOML is written",
+        ))
+    })?;
+    finish(table_value(document.as_table())).map_err(|error| {
+        let span = place::find(document.as_table(), &error.path);
+        let problem = if error.path.is_empty() {
+            error.problem.clone()
+        } else {
+            format!("{}: {}", error.path, error.problem)
+        };
+        match span {
+            Some(span) => LoadError(place::shown(name, text, span, &problem, &error.mend)),
+            None => LoadError(format!("{name}: {problem}\nhelp: {}", error.mend)),
+        }
+    })
+}
+
+fn read_json(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+    let value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        // The core's own words for it, which carry line and column.
+        Err(_) => Value::String(String::new()),
+    };
+    let result = match value {
+        Value::Object(_) => finish(value),
+        _ => Config::parse(text.as_bytes(), &Config::default()).map(|effective| LoadedConfig {
+            json: text.to_string(),
+            effective,
+        }),
+    };
+    result.map_err(|error| {
+        let place = if error.path.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", error.path)
+        };
+        LoadError(format!(
+            "{name}: {place}{}\nhelp: {}",
+            error.problem, error.mend
+        ))
+    })
+}
+
+/// Resolves the name of a time zone, then lets the core judge, patterns included.
+fn finish(mut value: Value) -> Result<LoadedConfig, ConfigError> {
+    if let Some(Value::String(name)) = value.get_mut("timezone") {
+        *name = zone::resolve(name)?;
+    }
+    let json = value.to_string();
+    let effective = Config::parse(json.as_bytes(), &Config::default())?;
+    Patterns::new(&effective.patterns)?;
+    Ok(LoadedConfig { json, effective })
+}
+
+fn table_value(table: &dyn TableLike) -> Value {
+    let entries = table.iter();
+    let entries: Map<String, Value> = entries
+        .map(|(key, item)| (key.to_string(), item_value(item)))
+        .collect();
+    Value::Object(entries)
+}
+
+fn item_value(item: &Item) -> Value {
+    match item {
+        Item::None => Value::Null,
+        Item::Value(value) => plain_value(value),
+        Item::Table(table) => table_value(table),
+        Item::ArrayOfTables(tables) => tables.iter().map(|table| table_value(table)).collect(),
+    }
+}
+
+fn plain_value(value: &toml_edit::Value) -> Value {
+    match value {
+        toml_edit::Value::String(text) => Value::from(text.value().as_str()),
+        toml_edit::Value::Integer(number) => Value::from(*number.value()),
+        toml_edit::Value::Float(number) => Value::from(*number.value()),
+        toml_edit::Value::Boolean(flag) => Value::from(*flag.value()),
+        // No key takes a date; as text it is told what belongs there instead.
+        toml_edit::Value::Datetime(date) => Value::from(date.value().to_string()),
+        toml_edit::Value::Array(values) => values.iter().map(plain_value).collect(),
+        toml_edit::Value::InlineTable(table) => table_value(table),
+    }
+}
+
+#[cfg(test)]
+mod tests;
