@@ -1,9 +1,9 @@
 //! `maxconn bench`: how many records a second the plugin takes on this machine.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use crate::generate::{Amount, Cause, Format, Generator, Spec};
 use crate::host::{HostError, Plugin};
 
 /// The records of one pass; each pass starts afresh, for time does not run backwards within one.
@@ -18,45 +18,41 @@ const PASS: &str = r#"{"rule":[{"name":"userip","policy":"pass"}]}"#;
 /// One kind of input.
 struct Workload {
     name: &'static str,
-    json: bool,
-    /// One record in so many is an event; 0: none is.
-    event_every: u64,
+    cause: Cause,
+    format: Format,
+    events_percent: f64,
     config: &'static str,
 }
 
 /// In the order in which they are printed.
 const WORKLOADS: [Workload; 5] = [
-    Workload {
-        name: "JSON, no events",
-        json: true,
-        event_every: 0,
-        config: "{}",
-    },
-    Workload {
-        name: "JSON, 1 % events",
-        json: true,
-        event_every: 100,
-        config: "{}",
-    },
-    Workload {
-        name: "JSON, a flood held back",
-        json: true,
-        event_every: 1,
-        config: "{}",
-    },
-    Workload {
-        name: "JSON, a flood enriched",
-        json: true,
-        event_every: 1,
-        config: PASS,
-    },
-    Workload {
-        name: "text, 1 % events",
-        json: false,
-        event_every: 100,
-        config: "{}",
-    },
+    Workload::new("JSON, no events", Cause::Normal, Format::Json, 0.0, "{}"),
+    Workload::new(NORMAL, Cause::Normal, Format::Json, 1.0, "{}"),
+    Workload::new(
+        "JSON, a flood held back",
+        Cause::RetryStorm,
+        Format::Json,
+        100.0,
+        "{}",
+    ),
+    Workload::new(
+        "JSON, a flood enriched",
+        Cause::RetryStorm,
+        Format::Json,
+        100.0,
+        PASS,
+    ),
+    Workload::new(
+        "text, 1 % events",
+        Cause::Normal,
+        Format::Rfc3164,
+        1.0,
+        "{}",
+    ),
 ];
+
+/// What a mail server's log is nearly always like.
+const NORMAL: &str = "JSON, 1 % events";
 
 /// Measures every workload, `seconds` in all, and writes a line for each.
 ///
@@ -68,7 +64,7 @@ pub fn run(plugin: &Plugin, seconds: f64, out: &mut impl Write) -> Result<(), Be
     writeln!(out, "{:<24} {:>12} {:>8}", "one core", "records/s", "MB/s")?;
     for workload in &WORKLOADS {
         let (records_per_second, bytes_per_second) = measure(plugin, workload, share)?;
-        if workload.event_every == 100 && workload.json {
+        if workload.name == NORMAL {
             normal = records_per_second;
         }
         writeln!(
@@ -90,7 +86,7 @@ pub fn run(plugin: &Plugin, seconds: f64, out: &mut impl Write) -> Result<(), Be
 /// Records and bytes a second: the best pass, for everything else a machine does only slows one down.
 fn measure(plugin: &Plugin, workload: &Workload, share: Duration) -> Result<(f64, f64), HostError> {
     let batches = workload.batches();
-    let bytes: usize = batches.iter().map(String::len).sum();
+    let bytes: usize = batches.iter().map(Vec::len).sum();
     let (started, mut best) = (Instant::now(), f64::INFINITY);
     loop {
         let mut instance = plugin.instantiate()?;
@@ -100,9 +96,7 @@ fn measure(plugin: &Plugin, workload: &Workload, share: Duration) -> Result<(f64
         for batch in &batches {
             sent.clear();
             // The copy stands for what a host does with what it gets.
-            instance.push(batch.as_bytes(), None, |_, bytes| {
-                sent.extend_from_slice(bytes)
-            })?;
+            instance.push(batch, None, |_, bytes| sent.extend_from_slice(bytes))?;
         }
         best = best.min(pass.elapsed().as_secs_f64());
         if started.elapsed() >= share {
@@ -112,58 +106,39 @@ fn measure(plugin: &Plugin, workload: &Workload, share: Duration) -> Result<(f64
 }
 
 impl Workload {
-    fn batches(&self) -> Vec<String> {
-        let mut batches = vec![String::new()];
-        for index in 0..RECORDS {
-            if batches
-                .last()
-                .is_some_and(|batch| batch.len() >= BATCH_BYTES)
-            {
-                batches.push(String::new());
-            }
-            if let Some(batch) = batches.last_mut() {
-                self.record(index, batch);
-            }
+    const fn new(
+        name: &'static str,
+        cause: Cause,
+        format: Format,
+        events_percent: f64,
+        config: &'static str,
+    ) -> Workload {
+        Workload {
+            name,
+            cause,
+            format,
+            events_percent,
+            config,
         }
-        batches
     }
 
-    /// Appends record `index`, fifty a second. Lone events are from ever other users, a flood is from one.
-    fn record(&self, index: u64, batch: &mut String) {
-        let event = self.event_every > 0 && index % self.event_every == 0;
-        let user = if self.event_every == 1 {
-            7
-        } else {
-            index * 7_919 % 20_011
-        };
-        let (second, ms) = (index / 50, index % 50 * 20);
-        let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
-        let time = format_args!("2026-01-05T{hour:02}:{minute:02}:{second:02}.{ms:03}Z");
-        let who = format_args!(
-            "user=<u{user}@example.org>, method=PLAIN, rip=198.51.100.{}, lip=192.0.2.10",
-            1 + user % 250
-        );
-        let (open, close) = if self.json {
-            (r#"{"@timestamp":""#, r#""}"#)
-        } else {
-            ("", "")
-        };
-        let between = if self.json { r#"","message":""# } else { " " };
-        // Writing to a string can't fail.
-        let _ = if event {
-            writeln!(
-                batch,
-                "{open}{time}{between}mail dovecot: imap-login: Maximum number of connections from user+IP \
-                 exceeded (mail_max_userip_connections=10): {who}, TLS{close}"
-            )
-        } else {
-            writeln!(
-                batch,
-                "{open}{time}{between}mail dovecot: imap-login: Login: {who}, mpid={}, TLS, \
-                 session=<{index:011x}/AAAB>{close}",
-                10_000 + index % 50_000
-            )
-        };
+    /// The records in batches of whole lines. Lone events are of so many users that none makes a flood.
+    fn batches(&self) -> Vec<Vec<u8>> {
+        let mut generator = Generator::new(&Spec {
+            amount: Amount::Lines(RECORDS),
+            format: self.format,
+            events_percent: self.events_percent,
+            users: 20_000,
+            ..Spec::of(self.cause)
+        });
+        let (mut batches, mut batch) = (Vec::new(), Vec::new());
+        while generator.next_line(&mut batch) {
+            if batch.len() >= BATCH_BYTES {
+                batches.push(std::mem::take(&mut batch));
+            }
+        }
+        batches.push(batch);
+        batches
     }
 }
 

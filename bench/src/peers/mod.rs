@@ -17,7 +17,7 @@ use crate::input::{Events, Workload};
 const EVENT: &str = r"dovecot: (?P<service>[a-z0-9-]+-login): (?:Disconnected: |Login aborted: )?Maximum number of connections from user\+IP exceeded \(mail_max_userip_connections=(?P<limit>\d+)\)(?: \([^)]*\))*: user=<(?P<user>[^>]*)>, method=(?P<method>[^,]+), rip=(?P<rip>[^,]+), lip=(?P<lip>[^,]+)(?:, (?P<tls>TLS))?(?:, session=<(?P<session>[^>]*)>)?$";
 
 /// The quick test before it.
-const NEEDLE: &str = "Maximum number of connections from user";
+pub const NEEDLE: &str = "Maximum number of connections from user";
 
 /// The names of those that are compared by name.
 pub const GUEST: &str = "maxconn: embed guest under wasmtime";
