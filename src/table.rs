@@ -92,7 +92,7 @@ impl Table {
 
     /// Sets the seed of the index, if the table is still empty.
     pub fn seed(&mut self, seed: u64) {
-        if self.len() == 0 {
+        if self.is_empty() {
             self.seed = seed | 1;
         }
     }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 /// window: if the oldest of them does, all do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentValues {
-    values: Vec<RecentValue>,
+    /// In place, so that a key with one event allocates nothing.
+    first: Option<RecentValue>,
+    more: Vec<RecentValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,26 +25,29 @@ struct RecentValue {
 impl RecentValues {
     /// Notes that the value was seen in `slot`.
     pub fn add(&mut self, hash: u64, slot: i64, at_least: usize) {
-        let hash = [(hash >> 32) as u32, hash as u32];
         let slot = slot as u32;
-        if let Some(value) = self.values.iter_mut().find(|value| value.hash == hash) {
-            if is_newer(slot, value.slot) {
-                value.slot = slot;
+        let seen = RecentValue {
+            hash: [(hash >> 32) as u32, hash as u32],
+            slot,
+        };
+        if let Some(known) = self.iter_mut().find(|known| known.hash == seen.hash) {
+            if is_newer(slot, known.slot) {
+                known.slot = slot;
             }
-            return;
-        }
-        let seen = RecentValue { hash, slot };
-        if self.values.len() < at_least {
-            self.values.reserve_exact(1);
-            self.values.push(seen);
-        } else if let Some(oldest) = self
-            .values
-            .iter_mut()
-            .reduce(|a, b| if is_newer(a.slot, b.slot) { b } else { a })
+        } else if self.first.is_none() {
+            self.first = Some(seen);
+        } else if 1 + self.more.len() < at_least {
+            self.more.reserve_exact(1);
+            self.more.push(seen);
+        } else if let Some(oldest) = self.iter_mut().reduce(older)
             && !is_newer(oldest.slot, slot)
         {
             *oldest = seen;
         }
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut RecentValue> {
+        self.first.iter_mut().chain(&mut self.more)
     }
 
     /// How many of them were seen in `oldest_slot` or later.
@@ -53,16 +58,18 @@ impl RecentValues {
     /// The hashes of the values seen in `oldest_slot` or later.
     pub fn hashes_since(&self, oldest_slot: i64) -> impl Iterator<Item = u64> + '_ {
         let is_recent = move |value: &&RecentValue| !is_newer(oldest_slot as u32, value.slot);
-        self.values
-            .iter()
-            .filter(is_recent)
-            .map(|value| u64::from(value.hash[0]) << 32 | u64::from(value.hash[1]))
+        let values = self.first.iter().chain(&self.more).filter(is_recent);
+        values.map(|value| (u64::from(value.hash[0]) << 32) | u64::from(value.hash[1]))
     }
 
     /// Forgets every value.
     pub fn clear(&mut self) {
-        self.values = Vec::new();
+        *self = RecentValues::default();
     }
+}
+
+fn older<'a>(a: &'a mut RecentValue, b: &'a mut RecentValue) -> &'a mut RecentValue {
+    if is_newer(a.slot, b.slot) { b } else { a }
 }
 
 /// Whether slot `a` is later than slot `b`; slot numbers wrap.

@@ -1,59 +1,74 @@
 //! The sliding window of one key: how many events lie within the last `within`, in 17 slots.
 
+use alloc::boxed::Box;
+
 use serde::{Deserialize, Serialize};
 
 /// Slots per window. One more is kept, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;
-const KEPT: usize = SLOTS as usize + 1;
+/// So many slots are kept beside the newest.
+const OLDER: usize = SLOTS as usize;
 
 /// Counts of events in slots of `within`/16, aligned to the epoch.
 ///
 /// The sum over all kept slots is at least the number of events in (t − within, t], and at most that of
 /// a span of within·17/16: the two bounds of contract.md §4.4.
+///
+/// Most keys never see a second slot, least of all those that an attacker makes up by the million. So the
+/// newest slot is in place, and the others are allocated with the first event that needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
+    /// The events in all kept slots.
     total: u32,
-    newest: Newest,
-    /// Ring by slot number.
-    counts: [u32; KEPT],
-    /// The first event of each slot, in ms after the slot's start.
-    first_ms: [u32; KEPT],
+    newest: Slot,
+    /// The newest slot's number, its start, and the start of the slot after it.
+    number: i64,
+    start_ms: i64,
+    end_ms: i64,
+    older: Option<Box<[Slot; OLDER]>>,
 }
 
-/// The newest slot: most events lie in it, and finding them there takes no division.
+/// One slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Newest {
-    slot: i64,
-    start_ms: i64,
-    /// The start of the slot after it.
-    end_ms: i64,
-    /// Its place in the ring.
-    at: u32,
+struct Slot {
+    count: u32,
+    /// Its first event, in ms after its start.
+    first_ms: u32,
+}
+
+impl Slot {
+    fn add(&mut self, offset_ms: u32) {
+        if self.count == 0 || offset_ms < self.first_ms {
+            self.first_ms = offset_ms;
+        }
+        self.count = self.count.saturating_add(1);
+    }
 }
 
 /// The number of the slot in which `time_ms` lies. `within`/16 need not be a whole number of ms.
-fn slot_of(time_ms: i64, within_ms: i64) -> i64 {
+fn number_of(time_ms: i64, within_ms: i64) -> i64 {
     // Times are within years 1970–9999 and so stay far from overflow; a wild one saturates.
     time_ms.saturating_mul(SLOTS).div_euclid(within_ms.max(1))
 }
 
 /// The first ms that can lie in the slot.
-fn slot_start_ms(slot: i64, within_ms: i64) -> i64 {
-    let product = slot.saturating_mul(within_ms);
+fn start_of(number: i64, within_ms: i64) -> i64 {
+    let product = number.saturating_mul(within_ms);
     product.div_euclid(SLOTS) + i64::from(product.rem_euclid(SLOTS) != 0)
 }
 
-fn ring(slot: i64) -> usize {
-    slot.rem_euclid(KEPT as i64) as usize
+/// The place of an older slot in its ring.
+fn ring(number: i64) -> usize {
+    number.rem_euclid(OLDER as i64) as usize
 }
 
 impl Window {
     /// Counts an event. One that is older than all kept slots counts nowhere.
     #[inline]
     pub fn add(&mut self, time_ms: i64, within_ms: i64) {
-        let newest = self.newest;
-        if self.total > 0 && newest.start_ms <= time_ms && time_ms < newest.end_ms {
-            self.count(newest.at as usize, (time_ms - newest.start_ms) as u32);
+        if self.total > 0 && self.start_ms <= time_ms && time_ms < self.end_ms {
+            self.newest.add((time_ms - self.start_ms) as u32);
+            self.total = self.total.saturating_add(1);
         } else {
             self.add_elsewhere(time_ms, within_ms);
         }
@@ -61,45 +76,47 @@ impl Window {
 
     #[inline(never)]
     fn add_elsewhere(&mut self, time_ms: i64, within_ms: i64) {
-        let slot = slot_of(time_ms, within_ms);
-        let start_ms = slot_start_ms(slot, within_ms);
-        let at = ring(slot);
-        if self.total == 0 || slot > self.newest.slot {
-            self.move_to(slot);
-            let end_ms = slot_start_ms(slot + 1, within_ms);
-            self.newest = Newest {
-                slot,
-                start_ms,
-                end_ms,
-                at: at as u32,
-            };
-        } else if slot + SLOTS < self.newest.slot {
+        let number = number_of(time_ms, within_ms);
+        let start_ms = start_of(number, within_ms);
+        let offset_ms = u32::try_from(time_ms - start_ms).unwrap_or(0);
+        if self.total == 0 || number > self.number {
+            self.move_to(number);
+            self.start_ms = start_ms;
+            self.end_ms = start_of(number + 1, within_ms);
+            self.newest.add(offset_ms);
+        } else if number + SLOTS >= self.number {
+            let older = self.older.get_or_insert_default();
+            if let Some(slot) = older.get_mut(ring(number)) {
+                slot.add(offset_ms);
+            }
+        } else {
             return;
         }
-        self.count(at, u32::try_from(time_ms - start_ms).unwrap_or(0));
-    }
-
-    fn count(&mut self, at: usize, offset_ms: u32) {
-        let (Some(count), Some(first_ms)) = (self.counts.get_mut(at), self.first_ms.get_mut(at))
-        else {
-            return;
-        };
-        if *count == 0 || offset_ms < *first_ms {
-            *first_ms = offset_ms;
-        }
-        *count = count.saturating_add(1);
         self.total = self.total.saturating_add(1);
     }
 
-    /// Empties the slots that are entered: those that were left 17 slots ago.
-    fn move_to(&mut self, slot: i64) {
-        let steps = slot.saturating_sub(self.newest.slot).clamp(0, KEPT as i64);
-        for entered in slot - steps + 1..=slot {
-            if let Some(count) = self.counts.get_mut(ring(entered)) {
-                self.total = self.total.saturating_sub(*count);
-                *count = 0;
+    /// Makes a later slot the newest one and forgets those that are out of the window then.
+    fn move_to(&mut self, number: i64) {
+        let left = core::mem::take(&mut self.newest);
+        let steps = number.saturating_sub(self.number);
+        if let Some(older) = &mut self.older {
+            for left in number - steps.min(SLOTS)..number {
+                // A slot that is left takes the place of the one 16 before it.
+                if let Some(slot) = older.get_mut(ring(left)) {
+                    self.total = self.total.saturating_sub(slot.count);
+                    *slot = Slot::default();
+                }
             }
         }
+        if left.count > 0 && steps <= SLOTS {
+            let older = self.older.get_or_insert_default();
+            if let Some(slot) = older.get_mut(ring(self.number)) {
+                *slot = left;
+            }
+        } else {
+            self.total = self.total.saturating_sub(left.count);
+        }
+        self.number = number;
     }
 
     /// The events in all kept slots.
@@ -109,40 +126,35 @@ impl Window {
 
     /// The events in the window that ends at `time_ms`.
     pub fn total_at(&self, time_ms: i64, within_ms: i64) -> u32 {
-        let oldest = slot_of(time_ms, within_ms) - SLOTS;
-        self.kept()
-            .filter(|&(slot, _)| slot >= oldest)
-            .map(|(_, at)| self.counts.get(at).copied().unwrap_or(0))
-            .sum()
+        let oldest = number_of(time_ms, within_ms) - SLOTS;
+        let kept = self.kept().filter(|(number, _)| *number >= oldest);
+        kept.map(|(_, slot)| slot.count).sum()
     }
 
     /// The time of the first event in the kept slots.
     pub fn first_ms(&self, within_ms: i64) -> Option<i64> {
-        self.kept()
-            .find(|&(_, at)| self.counts.get(at).is_some_and(|&count| count > 0))
-            .map(|(slot, at)| {
-                slot_start_ms(slot, within_ms)
-                    + i64::from(self.first_ms.get(at).copied().unwrap_or(0))
-            })
+        let (number, slot) = self.kept().find(|(_, slot)| slot.count > 0)?;
+        Some(start_of(number, within_ms) + i64::from(slot.first_ms))
     }
 
-    /// The slot numbers from the oldest to the newest, each with its place in the ring.
-    fn kept(&self) -> impl Iterator<Item = (i64, usize)> + '_ {
-        (self.newest.slot - SLOTS..=self.newest.slot).map(|slot| (slot, ring(slot)))
+    /// The kept slots and their numbers, from the oldest to the newest.
+    fn kept(&self) -> impl Iterator<Item = (i64, Slot)> + '_ {
+        let older = self.older.as_deref().into_iter().flat_map(|older| {
+            let numbers = self.number - SLOTS..self.number;
+            numbers.filter_map(|number| Some((number, *older.get(ring(number))?)))
+        });
+        older.chain([(self.number, self.newest)])
     }
 
     /// The number of the slot that `time_ms` lies in, and of the oldest slot that is still kept.
     pub fn slots(&self, time_ms: i64, within_ms: i64) -> (i64, i64) {
-        let newest = self.newest;
-        let is_newest = newest.start_ms <= time_ms && time_ms < newest.end_ms;
-        (
-            if is_newest {
-                newest.slot
-            } else {
-                slot_of(time_ms, within_ms)
-            },
-            newest.slot - SLOTS,
-        )
+        let is_newest = self.start_ms <= time_ms && time_ms < self.end_ms;
+        let number = if is_newest {
+            self.number
+        } else {
+            number_of(time_ms, within_ms)
+        };
+        (number, self.number - SLOTS)
     }
 
     /// Forgets every event.

@@ -33,10 +33,6 @@ pub(super) struct Input<'a> {
 }
 
 /// Whether a record has a message that may be an event.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives for one record on the stack"
-)]
 pub(super) enum Found<'a> {
     /// It has none, or is a document of ours.
     Nothing,

@@ -51,4 +51,6 @@ exports! {
     maxconn_statistics() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| engine.statistics(out));
     maxconn_snapshot() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| out.bytes = engine.snapshot());
     maxconn_restore(len: i32) -> i32 = BAD_CALL, Guest::restore;
+    maxconn_classify(len: i32, time_ms: i64) -> i32 = BAD_CALL, Guest::classify;
+    maxconn_step(rule: i32, state_len: i32, event_len: i32, now_ms: i64) -> i32 = BAD_CALL, Guest::step;
 }

@@ -4,11 +4,10 @@
 //! Every call but the reading of the output descriptor forgets the output of the call before.
 
 mod abi;
+mod keyed;
 
 use maxconn_core::config::{Config, ConfigError};
-use maxconn_core::engine::{
-    Engine, Format, Kind, Output, RestoreError, Segment, Source, Verdict, Want,
-};
+use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
 use serde_json::Value;
 
@@ -209,22 +208,14 @@ impl Guest {
         let Some(engine) = ready(&mut self.engine) else {
             return BAD_CALL;
         };
-        let problem = match engine.restore(snapshot, &mut self.out) {
-            Ok(()) => return OK,
-            Err(RestoreError::Foreign) => {
-                "these bytes are not a snapshot of this plugin".to_string()
+        match engine.restore(snapshot, &mut self.out) {
+            Ok(()) => OK,
+            Err(error) => {
+                let said = error.to_string();
+                let (problem, mend) = said.split_once("; ").unwrap_or((&said, ""));
+                refuse(&mut self.out, "snapshot", problem, mend)
             }
-            Err(RestoreError::Format(format)) => {
-                format!("the snapshot has state format {format}, which this version does not read")
-            }
-            Err(RestoreError::Damaged) => "the snapshot is damaged".to_string(),
-        };
-        refuse(
-            &mut self.out,
-            "snapshot",
-            &problem,
-            "start without it, or with the version that wrote it",
-        )
+        }
     }
 
     /// Where the output of the last call lies: segments and their number, bytes and their number.
@@ -245,7 +236,18 @@ fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
     if slot.is_none() {
         *slot = Engine::new(Config::default()).ok();
     }
-    slot.as_mut()
+    let engine = slot.as_mut()?;
+    engine.set_memory_bytes(memory_bytes());
+    Some(engine)
+}
+
+/// The size of the module's memory, for the statistics.
+fn memory_bytes() -> u64 {
+    #[cfg(target_arch = "wasm32")]
+    let pages = core::arch::wasm32::memory_size::<0>();
+    #[cfg(not(target_arch = "wasm32"))]
+    let pages = 0_usize;
+    pages as u64 * 65_536
 }
 
 /// `len` bytes from `start` on, if the buffer has them.
