@@ -6,8 +6,12 @@
 //! | [`config`] | reads configurations as people write them |
 //! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
+//! | [`replay`] | logs through a guest, as one stream |
+//! | [`summary`] | what a replay says at its end |
 
 pub mod bench;
 pub mod config;
 pub mod generate;
 pub mod host;
+pub mod replay;
+pub mod summary;

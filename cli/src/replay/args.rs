@@ -1,0 +1,151 @@
+//! The command line of `maxconn replay`.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use super::{Input, Options};
+use crate::host::Format;
+use crate::summary::Summary;
+
+/// Which part of the output is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// Alerts.
+    Alerts,
+    /// Records that carry an event, enriched.
+    Events,
+    /// Both of them.
+    Changed,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    /// A line that begins with `{` is a JSON record, any other is text.
+    Auto,
+    /// Every line is text.
+    Text,
+    /// Every line is a JSON record.
+    Json,
+}
+
+/// Replays logs through the plugin and says what floods are in them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  maxconn replay --only alerts /var/log/mail.log
+  maxconn replay --quiet mail.log.2.gz mail.log.1 mail.log
+  journalctl -u dovecot -o json | maxconn replay --only alerts -
+  maxconn replay --summary json --quiet mail1.log mail2.log 2>summary.json
+
+Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are
+merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than
+1 MiB are cut into pieces. What the plugin would pass on goes to standard output, one JSON
+record a line; the summary goes to standard error.
+
+Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
+pub struct ReplayArgs {
+    /// Logs to replay, - for standard input (the default if it is not a terminal).
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write only a part of the output.
+    #[arg(long, value_enum, conflicts_with = "quiet")]
+    only: Option<Only>,
+    /// Write no output, the summary alone.
+    #[arg(long, short)]
+    quiet: bool,
+    /// How the summary is written to standard error.
+    #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
+    summary: Summary,
+    /// How lines are read.
+    #[arg(long, value_enum, default_value = "auto")]
+    format: FormatArg,
+    /// The year of timestamps that have none [default: the one nearest to a file's modification time].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9998))]
+    year: Option<u16>,
+    /// Write a statistics document at the end of the output.
+    #[arg(long)]
+    statistics: bool,
+    /// The configuration; without one the built-in rules hold.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Another plugin than the built-in one: a wasm module of the embed ABI.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+}
+
+impl ReplayArgs {
+    /// What is to be done, or what is wrong with the command line.
+    ///
+    /// # Errors
+    /// No file is named and standard input is a terminal, or `-` is named twice.
+    pub fn options(&self) -> Result<Options, String> {
+        let mut inputs: Vec<Input> = self.files.iter().map(|file| input(file)).collect();
+        if inputs.is_empty() {
+            if io::stdin().is_terminal() {
+                return Err("no file to replay; name one, or - for standard input".to_string());
+            }
+            inputs.push(Input::Stdin);
+        }
+        if inputs
+            .iter()
+            .filter(|input| **input == Input::Stdin)
+            .count()
+            > 1
+        {
+            return Err("standard input can be read once only; name - once".to_string());
+        }
+        Ok(Options {
+            inputs,
+            format: match self.format {
+                FormatArg::Auto => Format::Auto,
+                FormatArg::Text => Format::Text,
+                FormatArg::Json => Format::Json,
+            },
+            reference_time_ms: self.year.map(middle_of),
+            only: self.only,
+            quiet: self.quiet,
+            statistics: self.statistics,
+            summary: self.summary,
+        })
+    }
+}
+
+/// The host's clock, in ms since the Unix epoch.
+pub fn now_ms() -> i64 {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn input(file: &std::path::Path) -> Input {
+    if file.as_os_str() == "-" {
+        Input::Stdin
+    } else {
+        Input::File(file.to_path_buf())
+    }
+}
+
+/// A time that every day of the year is nearer to than to that of another year.
+fn middle_of(year: u16) -> i64 {
+    const DAY_MS: i64 = 86_400_000;
+    let before = i64::from(year) - 1;
+    let days_before = before * 365 + before / 4 - before / 100 + before / 400;
+    // 719,162 days lie between 0001-01-01 and 1970-01-01; the middle is noon of July 2nd, or midnight.
+    (days_before - 719_162) * DAY_MS + 365 * DAY_MS / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_a_year_is_in_july() {
+        assert_eq!(middle_of(1970), 182 * 86_400_000 + 43_200_000);
+        // 2026-07-02T12:00:00Z
+        assert_eq!(middle_of(2026), 1_782_993_600_000);
+    }
+}

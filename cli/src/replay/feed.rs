@@ -1,0 +1,80 @@
+//! Reading ahead: a thread of its own for each input that is open, so that decompression and the
+//! guest's work go on at the same time.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::lines::{Chunk, LineReader};
+
+/// How many chunks wait between the reading thread and the guest.
+const QUEUE_CHUNKS: usize = 2;
+/// How often a wait for input looks whether it is to stop, in ms: a signal does not end a read.
+const STOP_POLL_MS: u64 = 100;
+
+/// The chunks of one input.
+pub struct Feed {
+    chunks: Receiver<io::Result<Chunk>>,
+    used: SyncSender<Chunk>,
+}
+
+impl Feed {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn start<R: Read + Send + 'static>(mut reader: LineReader<R>) -> io::Result<Feed> {
+        let (sender, chunks) = sync_channel(QUEUE_CHUNKS);
+        let (used, again) = sync_channel::<Chunk>(QUEUE_CHUNKS + 1);
+        // Not joined: it ends when the channel is closed, or with the process if it waits for input.
+        thread::Builder::new()
+            .name("reader".to_string())
+            .spawn(move || {
+                loop {
+                    let mut chunk = again.try_recv().unwrap_or_default();
+                    let message = match reader.next(&mut chunk) {
+                        Ok(true) => Ok(chunk),
+                        Ok(false) => return,
+                        Err(error) => Err(error),
+                    };
+                    let failed = message.is_err();
+                    if sender.send(message).is_err() || failed {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Feed { chunks, used })
+    }
+
+    /// The next chunk, `None` at the end or when `stop` is set. `waiting` is called before a wait, so
+    /// that nothing is held back while a live input is silent.
+    ///
+    /// # Errors
+    /// What stopped the reading.
+    pub fn next(&self, stop: &AtomicBool, waiting: impl FnOnce()) -> io::Result<Option<Chunk>> {
+        if let Ok(message) = self.chunks.try_recv() {
+            return message.map(Some);
+        }
+        waiting();
+        loop {
+            match self
+                .chunks
+                .recv_timeout(Duration::from_millis(STOP_POLL_MS))
+            {
+                Ok(message) => return message.map(Some),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Gives a chunk back, so that its memory is used again.
+    pub fn give_back(&self, chunk: Chunk) {
+        match self.used.try_send(chunk) {
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+}

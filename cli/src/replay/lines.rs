@@ -1,0 +1,226 @@
+//! Cutting a stream into chunks of whole lines, with bounded memory whatever the length of a line.
+
+use std::io::{self, Read};
+
+/// A line longer than this is cut into pieces of this size, in bytes: it is never held as a whole.
+pub const LINE_MAX_BYTES: usize = 1 << 20;
+
+/// Whole lines, each with a newline at its end.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    buffer: Vec<u8>,
+    len: usize,
+    /// Where the first line lies in the decompressed stream.
+    pub offset: u64,
+    /// The line was too long and begins here; its other pieces are in the chunks that follow.
+    pub cut: bool,
+}
+
+impl Chunk {
+    /// The lines.
+    pub fn lines(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or(&[])
+    }
+}
+
+/// Reads chunks from a stream.
+pub struct LineReader<R> {
+    reader: R,
+    /// What was read but is not part of a chunk yet: the beginning of a line.
+    carry: Vec<u8>,
+    /// Where `carry` lies in the stream.
+    offset: u64,
+    /// The line that `carry` goes on with was cut.
+    within_cut: bool,
+    ended: bool,
+    /// Why it ended, if it was not the end.
+    error: Option<io::Error>,
+    /// Fill the chunk before handing it on; without this, hand on what one read gave.
+    fill: bool,
+    chunk_bytes: usize,
+}
+
+impl<R: Read> LineReader<R> {
+    /// Chunks of about `chunk_bytes`, more only for a longer line. `fill` says that reading never waits
+    /// (a regular file); a live stream is handed on as it comes.
+    pub fn new(reader: R, chunk_bytes: usize, fill: bool) -> LineReader<R> {
+        LineReader {
+            reader,
+            carry: Vec::new(),
+            offset: 0,
+            within_cut: false,
+            ended: false,
+            error: None,
+            fill,
+            chunk_bytes: chunk_bytes.min(LINE_MAX_BYTES),
+        }
+    }
+
+    /// Reads the next lines into `chunk`, whose memory is used again; `false` at the end.
+    ///
+    /// # Errors
+    /// As the stream says, after all that could be read before it was handed on.
+    pub fn next(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+        let buffer = &mut chunk.buffer;
+        let mut len = self.carry.len();
+        make_room(buffer, len.max(self.chunk_bytes));
+        buffer[..len].copy_from_slice(&self.carry);
+        self.carry.clear();
+        let mut searched = 0;
+        let end = loop {
+            // Only what is new since the last look can have one.
+            if let Some(at) = memchr::memrchr(b'\n', &buffer[searched..len]) {
+                break searched + at + 1;
+            }
+            searched = len;
+            if len > LINE_MAX_BYTES {
+                return Ok(self.cut(chunk, len));
+            }
+            if self.ended {
+                if len == 0 {
+                    return self.error.take().map_or(Ok(false), Err);
+                }
+                make_room(buffer, len + 1);
+                buffer[len] = b'\n';
+                len += 1;
+                break len;
+            }
+            let target = (len + self.chunk_bytes).min(LINE_MAX_BYTES + 1);
+            make_room(buffer, target);
+            len = self.read(&mut buffer[..target], len);
+        };
+        self.carry.extend_from_slice(&buffer[end..len]);
+        chunk.offset = self.offset;
+        chunk.len = end;
+        chunk.cut = false;
+        self.offset += end as u64;
+        self.within_cut = false;
+        Ok(true)
+    }
+
+    /// Reads once, or until the buffer is full; answers how full it is. An error is kept for later: what
+    /// was read before it goes on first.
+    fn read(&mut self, buffer: &mut [u8], mut len: usize) -> usize {
+        while len < buffer.len() && !self.ended {
+            match self.reader.read(&mut buffer[len..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => len += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.error = Some(error);
+                    self.ended = true;
+                }
+            }
+            if !self.fill {
+                break;
+            }
+        }
+        len
+    }
+
+    /// Makes a piece of a line that is too long. It ends between two characters, so that cutting makes
+    /// no invalid ones.
+    fn cut(&mut self, chunk: &mut Chunk, len: usize) -> bool {
+        let buffer = &mut chunk.buffer;
+        let within_character = |byte: &u8| byte & 0xc0 == 0x80;
+        let end = (LINE_MAX_BYTES - 3..=LINE_MAX_BYTES)
+            .rev()
+            .find(|&end| buffer.get(end).is_none_or(|byte| !within_character(byte)))
+            .unwrap_or(LINE_MAX_BYTES);
+        self.carry.extend_from_slice(&buffer[end..len]);
+        buffer[end] = b'\n';
+        chunk.offset = self.offset;
+        chunk.len = end + 1;
+        chunk.cut = !self.within_cut;
+        self.offset += end as u64;
+        self.within_cut = true;
+        true
+    }
+}
+
+/// Grows the buffer to `len` bytes; it is never shrunk, so that memory is cleared once only.
+fn make_room(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that gives a few bytes at a time.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..count])
+        }
+    }
+
+    fn chunks(stream: impl Read, chunk_bytes: usize, fill: bool) -> Vec<(u64, Vec<u8>, bool)> {
+        let mut reader = LineReader::new(stream, chunk_bytes, fill);
+        let mut chunk = Chunk::default();
+        let mut all = Vec::new();
+        while reader.next(&mut chunk).unwrap() {
+            all.push((chunk.offset, chunk.lines().to_vec(), chunk.cut));
+        }
+        all
+    }
+
+    #[test]
+    fn lines_come_whole_and_the_last_gets_its_newline() {
+        for (size, chunk_bytes, fill) in [
+            (1, 4, false),
+            (3, 4, true),
+            (100, 4, true),
+            (100, 100, false),
+        ] {
+            let all = chunks(Slow(b"one\n\ntwo two\nthree", size), chunk_bytes, fill);
+            let joined: Vec<u8> = all.iter().flat_map(|(_, lines, _)| lines.clone()).collect();
+            assert_eq!(joined, b"one\n\ntwo two\nthree\n");
+            let mut offset = 0;
+            for (start, lines, cut) in all {
+                assert_eq!((start, cut), (offset, false));
+                assert_eq!(lines.last(), Some(&b'\n'));
+                offset += lines.len() as u64;
+            }
+        }
+        assert!(chunks(&b""[..], 4, true).is_empty());
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_cut_between_characters() {
+        let mut stream = b"short\n".to_vec();
+        stream.push(b'x');
+        stream.extend("ä".repeat(LINE_MAX_BYTES).bytes());
+        stream.extend_from_slice(b"\nend\n");
+        let all = chunks(&stream[..], 4096, true);
+        assert_eq!(all.iter().filter(|(_, _, cut)| *cut).count(), 1);
+        let mut joined = Vec::new();
+        for (offset, lines, _) in &all {
+            assert!(
+                lines.len() <= LINE_MAX_BYTES + 1,
+                "{} bytes at {offset}",
+                lines.len()
+            );
+            assert!(
+                std::str::from_utf8(lines).is_ok(),
+                "cut within a character at {offset}"
+            );
+            let len = lines.len()
+                - usize::from(stream.get(*offset as usize + lines.len() - 1) != Some(&b'\n'));
+            assert_eq!(stream[*offset as usize..][..len], lines[..len]);
+            joined.extend_from_slice(&lines[..len]);
+        }
+        assert_eq!(joined, stream);
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_limit_is_whole() {
+        let mut stream = vec![b'x'; LINE_MAX_BYTES];
+        stream.push(b'\n');
+        assert_eq!(chunks(&stream[..], 4096, true).len(), 1);
+    }
+}

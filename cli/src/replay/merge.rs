@@ -1,0 +1,289 @@
+//! Several inputs as one stream, merged by the time of their lines.
+//!
+//! Each input keeps its own order, and a line without a time stays with the line before it. At equal
+//! times the input that was named first goes first. Regular files are opened only when their first
+//! time is reached: of a rotated set hardly more than one is open at once.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, Read};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::feed::Feed;
+use super::input::{Facts, Input};
+use super::lines::{Chunk, LineReader};
+use crate::host::HostError;
+
+/// The size of a chunk while several inputs are open; a single one gets larger ones.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// The size of a chunk of a single input: it fits into the processor's cache, beside the guest.
+const SINGLE_CHUNK_BYTES: usize = 256 * 1024;
+
+/// What is done with the lines.
+pub trait Guest {
+    /// Takes whole lines of input `index`; `offset` is where the first lies.
+    fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError>;
+    /// Appends the times of the lines of input `index`.
+    fn line_times(
+        &mut self,
+        index: usize,
+        lines: &[u8],
+        times: &mut Vec<Option<i64>>,
+    ) -> Result<(), HostError>;
+    /// The input is silent: what was held back should go on.
+    fn waiting(&mut self);
+    /// Input `index` cannot be read on.
+    fn unreadable(&mut self, index: usize, error: &io::Error);
+    /// A line was too long and was cut.
+    fn cut(&mut self);
+    /// Nobody reads what comes out.
+    fn has_ended(&self) -> bool;
+}
+
+/// One input on its way.
+pub struct Lane {
+    index: usize,
+    input: Input,
+    facts: Facts,
+    position: Arc<AtomicU64>,
+    feed: Option<Feed>,
+    chunk: Chunk,
+    /// The chunk before: where the last one holds no time, the last time is here.
+    previous: Chunk,
+    /// What of the chunk was pushed.
+    done: usize,
+    /// The times of the chunk's lines that were not pushed, the next one last.
+    times: Vec<i64>,
+    /// The time of the line that was read last, to be given to lines without one.
+    last_ms: Option<i64>,
+}
+
+impl Lane {
+    /// An input that was not opened yet. `index` is its place among all; `position` tells how much of
+    /// it was read.
+    pub fn new(index: usize, input: Input, facts: Facts, position: Arc<AtomicU64>) -> Lane {
+        Lane {
+            index,
+            input,
+            facts,
+            position,
+            feed: None,
+            chunk: Chunk::default(),
+            previous: Chunk::default(),
+            done: 0,
+            times: Vec::new(),
+            last_ms: None,
+        }
+    }
+
+    fn reader(
+        &self,
+        position: &Arc<AtomicU64>,
+        chunk_bytes: usize,
+    ) -> io::Result<LineReader<Box<dyn Read + Send>>> {
+        Ok(LineReader::new(
+            self.input.open(Arc::clone(position))?,
+            chunk_bytes,
+            self.facts.regular,
+        ))
+    }
+
+    /// Opens it and reads the first chunk; `false` if there is none.
+    fn open(&mut self, chunk_bytes: usize, guest: &mut impl Guest, stop: &AtomicBool) -> bool {
+        match self
+            .reader(&self.position, chunk_bytes)
+            .and_then(Feed::start)
+        {
+            Ok(feed) => self.feed = Some(feed),
+            Err(error) => guest.unreadable(self.index, &error),
+        }
+        self.advance(guest, stop)
+    }
+
+    /// The next chunk; `false` at the end, or where the input cannot be read on.
+    fn advance(&mut self, guest: &mut impl Guest, stop: &AtomicBool) -> bool {
+        let Some(feed) = &self.feed else { return false };
+        if stop.load(Ordering::Relaxed) || guest.has_ended() {
+            return false;
+        }
+        match feed.next(stop, || guest.waiting()) {
+            Ok(Some(chunk)) => {
+                if chunk.cut {
+                    guest.cut();
+                }
+                let before = mem::replace(&mut self.chunk, chunk);
+                feed.give_back(mem::replace(&mut self.previous, before));
+                self.done = 0;
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                guest.unreadable(self.index, &error);
+                false
+            }
+        }
+    }
+
+    /// Reads the first chunk's times without keeping a regular file open; answers when it is due.
+    fn probe(
+        &mut self,
+        guest: &mut impl Guest,
+        stop: &AtomicBool,
+    ) -> Result<Option<Due>, HostError> {
+        if !self.facts.regular {
+            if !self.open(CHUNK_BYTES, guest, stop) {
+                return Ok(None);
+            }
+            self.read_times(guest)?;
+            return Ok(Some(self.due()));
+        }
+        let mut first = || {
+            self.reader(&Arc::default(), CHUNK_BYTES)?
+                .next(&mut self.chunk)
+        };
+        match first() {
+            Ok(true) => {
+                self.read_times(guest)?;
+                let due = self.due();
+                (self.chunk, self.times, self.last_ms) = (Chunk::default(), Vec::new(), None);
+                Ok(Some(due))
+            }
+            Ok(false) => Ok(None),
+            Err(error) => {
+                guest.unreadable(self.index, &error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Fills `times` for a new chunk.
+    fn read_times(&mut self, guest: &mut impl Guest) -> Result<(), HostError> {
+        let mut found = Vec::new();
+        guest.line_times(self.index, self.chunk.lines(), &mut found)?;
+        // Lines before the first one with a time are taken to be as old as that one.
+        let first = found.iter().find_map(|time| *time);
+        let mut last = self.last_ms.or(first).unwrap_or(i64::MIN);
+        self.times.clear();
+        self.times.extend(found.iter().map(|time| {
+            last = time.unwrap_or(last);
+            last
+        }));
+        self.times.reverse();
+        if first.is_some() {
+            self.last_ms = Some(last);
+        }
+        Ok(())
+    }
+
+    /// When the next line is due, and who is asked first among equals.
+    fn due(&self) -> Due {
+        (self.times.last().copied().unwrap_or(i64::MIN), self.index)
+    }
+
+    /// Pushes the lines that are due before `limit`, at least one; answers the time of the last.
+    fn run(&mut self, guest: &mut impl Guest, limit: Due) -> Result<Option<i64>, HostError> {
+        let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
+        let (mut end, mut last) = (0, None);
+        while let Some(time) = self
+            .times
+            .pop_if(|time| last.is_none() || (*time, self.index) < limit)
+        {
+            last = Some(time);
+            let rest = lines.get(end..).unwrap_or(&[]);
+            end += memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        }
+        if self.times.is_empty() {
+            // Also where a guest gave fewer times than there are lines.
+            end = lines.len();
+        }
+        let (lines, offset) = (
+            lines.get(..end).unwrap_or(&[]),
+            self.chunk.offset + self.done as u64,
+        );
+        guest.push(self.index, lines, offset)?;
+        self.done += end;
+        Ok(last.filter(|time| *time != i64::MIN))
+    }
+
+    /// Pushes all that is left, without asking for times before the end; answers the last one.
+    fn stream(
+        &mut self,
+        guest: &mut impl Guest,
+        stop: &AtomicBool,
+    ) -> Result<Option<i64>, HostError> {
+        loop {
+            let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
+            if !lines.is_empty() {
+                guest.push(self.index, lines, self.chunk.offset + self.done as u64)?;
+            }
+            if !self.advance(guest, stop) {
+                break;
+            }
+        }
+        let mut times = Vec::new();
+        for chunk in [&self.previous, &self.chunk] {
+            guest.line_times(self.index, chunk.lines(), &mut times)?;
+        }
+        Ok(times.into_iter().rev().flatten().next())
+    }
+}
+
+/// A time and a lane's index.
+type Due = (i64, usize);
+
+/// Pushes everything in order. Answers the time of the last line that was pushed, if any has one.
+///
+/// # Errors
+/// The guest failed. What cannot be read is told to the guest and left out.
+pub fn merge(
+    lanes: &mut [Lane],
+    guest: &mut impl Guest,
+    stop: &AtomicBool,
+) -> Result<Option<i64>, HostError> {
+    if let [lane] = lanes {
+        let has_lines = lane.open(SINGLE_CHUNK_BYTES, guest, stop);
+        return if has_lines {
+            lane.stream(guest, stop)
+        } else {
+            Ok(None)
+        };
+    }
+    let mut due = BinaryHeap::new();
+    for lane in lanes.iter_mut() {
+        due.extend(lane.probe(guest, stop)?.map(Reverse));
+    }
+    let mut last_ms = None;
+    while let Some(Reverse((_, index))) = due.pop() {
+        let Some(lane) = lanes.get_mut(index) else {
+            continue;
+        };
+        let limit = due.peek().map(|Reverse(limit)| *limit);
+        if lane.feed.is_none() {
+            let chunk_bytes = if limit.is_some() {
+                CHUNK_BYTES
+            } else {
+                SINGLE_CHUNK_BYTES
+            };
+            if !lane.open(chunk_bytes, guest, stop) {
+                continue;
+            }
+            lane.read_times(guest)?;
+        }
+        let Some(limit) = limit else {
+            return Ok(lane.stream(guest, stop)?.or(last_ms));
+        };
+        last_ms = lane.run(guest, limit)?.or(last_ms);
+        if lane.times.is_empty() {
+            if !lane.advance(guest, stop) {
+                // Frees its memory: the set may be long.
+                (lane.feed, lane.chunk, lane.previous) = (None, Chunk::default(), Chunk::default());
+                continue;
+            }
+            lane.read_times(guest)?;
+        }
+        due.push(Reverse(lane.due()));
+    }
+    Ok(last_ms)
+}

@@ -1,0 +1,352 @@
+//! `maxconn replay`: what is in files goes through the guest, what comes out goes to standard output,
+//! and what a person wants to know of it to standard error.
+//!
+//! ```text
+//! reader threads ─► merge ─► guest ─► writer thread
+//!   (feed, lines, input)      (host)     └► summary
+//! ```
+//! All queues are short and their memory is used again, so that the size of the input does not matter.
+
+mod args;
+mod feed;
+mod input;
+mod lines;
+mod merge;
+mod progress;
+mod writer;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use args::{Only, ReplayArgs, now_ms};
+pub use input::Input;
+pub use lines::LINE_MAX_BYTES;
+
+use crate::host::{Format, HostError, Instance, Kind, Source, Want};
+use crate::summary::{Gathered, Summary};
+use merge::{Guest, Lane, merge};
+use progress::Progress;
+use writer::Writer;
+
+/// How many sources the guest can tell apart at once.
+const SOURCES_MAX: u16 = 1024;
+
+/// What is to be replayed, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The inputs, in the order of precedence among lines of equal time.
+    pub inputs: Vec<Input>,
+    /// How lines are read.
+    pub format: Format,
+    /// The time that the missing year of a timestamp is nearest to; `None`: each file's own, or now.
+    pub reference_time_ms: Option<i64>,
+    /// What is written to the output; `None`: all that a pipeline would get.
+    pub only: Option<Only>,
+    /// Write nothing.
+    pub quiet: bool,
+    /// Write a statistics document at the end.
+    pub statistics: bool,
+    /// How the summary is written.
+    pub summary: Summary,
+}
+
+/// Why a replay failed.
+#[derive(Debug)]
+pub enum ReplayError {
+    /// An input is not there; nothing was replayed.
+    Unreadable(String),
+    /// The guest failed.
+    Host(HostError),
+    /// The output cannot be written.
+    Output(io::Error),
+    /// Some inputs could be read in part only; the rest was replayed, and each was named already.
+    Incomplete,
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplayError::Unreadable(sentence) => out.write_str(sentence),
+            ReplayError::Host(error) => error.fmt(out),
+            ReplayError::Output(error) => {
+                write!(
+                    out,
+                    "cannot write to standard output: {}; make room there",
+                    reason(error)
+                )
+            }
+            ReplayError::Incomplete => write!(
+                out,
+                "not everything could be read; the summary is of the rest"
+            ),
+        }
+    }
+}
+
+impl From<HostError> for ReplayError {
+    fn from(error: HostError) -> ReplayError {
+        ReplayError::Host(error)
+    }
+}
+
+/// Replays to standard output, with an instance that is configured already. `stop` ends it early, as if
+/// the input ended there.
+///
+/// # Errors
+/// See [`ReplayError`]. An output that nobody reads any more is none.
+pub fn replay(
+    mut instance: Instance,
+    options: &Options,
+    started_ms: i64,
+    stop: &AtomicBool,
+) -> Result<(), ReplayError> {
+    let mut facts = Vec::with_capacity(options.inputs.len());
+    for input in &options.inputs {
+        facts.push(
+            input
+                .facts()
+                .map_err(|error| ReplayError::Unreadable(unreadable(input, &error)))?,
+        );
+    }
+    let bytes = facts.iter().map(|facts| facts.size_bytes).sum();
+    let progress = Progress::start(bytes, options.quiet || !io::stdout().is_terminal());
+    let mut lanes = Vec::new();
+    let mut sources = Vec::new();
+    for (index, (input, facts)) in options.inputs.iter().zip(facts).enumerate() {
+        let reference = options
+            .reference_time_ms
+            .or(facts.modified_ms)
+            .unwrap_or(started_ms);
+        sources.push(Source {
+            path: input.path(),
+            reference_time_ms: Some(reference),
+            format: options.format,
+        });
+        lanes.push(Lane::new(index, input.clone(), facts, progress.position()));
+    }
+    let keep = Keep::new(options);
+    let gathering = options.summary != Summary::None || progress.is_shown();
+    instance.want(Want {
+        records: keep.records,
+        enriched: keep.enriched,
+        alerts: keep.alerts || gathering,
+        views: false,
+    })?;
+    let mut session = Session {
+        instance,
+        sources,
+        owners: Vec::new(),
+        current: None,
+        inputs: &options.inputs,
+        sink: Sink {
+            keep,
+            writer: Writer::start(io::stdout()).map_err(ReplayError::Output)?,
+            gathered: Gathered::default(),
+            progress,
+        },
+        incomplete: false,
+    };
+    let last_ms = merge(&mut lanes, &mut session, stop)?;
+    session.finish(last_ms, options, stop.load(Ordering::Relaxed))
+}
+
+/// Which kinds of output are written.
+#[derive(Clone, Copy)]
+struct Keep {
+    records: bool,
+    enriched: bool,
+    alerts: bool,
+    statistics: bool,
+}
+
+impl Keep {
+    fn new(options: &Options) -> Keep {
+        let only = |part| !options.quiet && options.only.is_none_or(|only| part == only);
+        let changed = !options.quiet && options.only == Some(Only::Changed);
+        Keep {
+            records: !options.quiet && options.only.is_none(),
+            enriched: only(Only::Events) || changed,
+            alerts: only(Only::Alerts) || changed,
+            statistics: !options.quiet && options.only.is_none(),
+        }
+    }
+}
+
+/// Where the guest's output goes.
+struct Sink {
+    keep: Keep,
+    writer: Writer,
+    gathered: Gathered,
+    progress: Progress,
+}
+
+impl Sink {
+    fn take(&mut self, kind: Kind, bytes: &[u8]) {
+        let keep = match kind {
+            Kind::Passed | Kind::Wrapped => self.keep.records,
+            Kind::Enriched => self.keep.enriched,
+            Kind::Alert => {
+                self.gathered.alert(bytes);
+                self.progress.floods(self.gathered.starts());
+                self.keep.alerts
+            }
+            Kind::Statistics => self.keep.statistics,
+            Kind::View => false,
+        };
+        if keep {
+            self.writer.write(bytes);
+        }
+    }
+}
+
+/// The guest with all that its output needs.
+struct Session<'a> {
+    instance: Instance,
+    sources: Vec<Source>,
+    /// Which input each of the guest's sources stands for.
+    owners: Vec<usize>,
+    current: Option<usize>,
+    inputs: &'a [Input],
+    sink: Sink,
+    incomplete: bool,
+}
+
+impl Session<'_> {
+    /// Tells the guest which input the lines that follow come from.
+    fn select(&mut self, index: usize) -> Result<(), HostError> {
+        if self.current == Some(index) {
+            return Ok(());
+        }
+        // More inputs than numbers share them; whoever comes last describes itself again.
+        let slot = index % usize::from(SOURCES_MAX);
+        let number = slot as u16;
+        if self.owners.len() <= slot {
+            self.owners.resize(slot + 1, usize::MAX);
+        }
+        if self.owners.get(slot) == Some(&index) {
+            self.instance.select_source(number)?;
+        } else if let (Some(owner), Some(source)) =
+            (self.owners.get_mut(slot), self.sources.get(index))
+        {
+            self.instance.source(number, source)?;
+            *owner = index;
+        }
+        self.current = Some(index);
+        Ok(())
+    }
+
+    /// Ends the floods, writes the rest and the summary.
+    fn finish(
+        mut self,
+        last_ms: Option<i64>,
+        options: &Options,
+        stopped: bool,
+    ) -> Result<(), ReplayError> {
+        let sink = &mut self.sink;
+        self.instance
+            .finish(last_ms, |kind, bytes| sink.take(kind, bytes))?;
+        self.instance.statistics(|_, bytes| {
+            sink.gathered.statistics(bytes);
+            if options.statistics && !options.quiet {
+                sink.writer.write(bytes);
+            }
+        })?;
+        self.sink.progress.finish();
+        match self.sink.writer.finish() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(ReplayError::Output(error)),
+        }
+        self.sink.gathered.stopped = stopped;
+        // Standard error may be closed: there is nobody to tell then.
+        let _ = self
+            .sink
+            .gathered
+            .write(options.summary, &mut io::stderr().lock());
+        if self.incomplete {
+            Err(ReplayError::Incomplete)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Guest for Session<'_> {
+    fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
+        self.select(index)?;
+        self.sink.progress.moved();
+        let sink = &mut self.sink;
+        self.instance
+            .push(lines, Some(offset), |kind, bytes| sink.take(kind, bytes))
+    }
+
+    fn line_times(
+        &mut self,
+        index: usize,
+        lines: &[u8],
+        times: &mut Vec<Option<i64>>,
+    ) -> Result<(), HostError> {
+        self.select(index)?;
+        self.instance.line_times(lines, times)
+    }
+
+    fn waiting(&mut self) {
+        self.sink.writer.flush();
+    }
+
+    fn unreadable(&mut self, index: usize, error: &io::Error) {
+        self.incomplete = true;
+        if let Some(input) = self.inputs.get(index) {
+            let sentence = unreadable(input, error);
+            self.sink.progress.hidden(|| {
+                let _ = writeln!(io::stderr(), "maxconn: {sentence}");
+            });
+        }
+    }
+
+    fn cut(&mut self) {
+        self.sink.gathered.cut_lines += 1;
+    }
+
+    fn has_ended(&self) -> bool {
+        self.sink.writer.has_failed()
+    }
+}
+
+/// Why an input cannot be read, and what to do.
+fn unreadable(input: &Input, error: &io::Error) -> String {
+    let mend = match error.kind() {
+        io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
+        io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            "; it is cut off or damaged, what came before counts"
+        }
+        _ => "",
+    };
+    format!("cannot read {}: {}{mend}", input.name(), reason(error))
+}
+
+/// What the system says, without its error number, which helps nobody.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.find(" (os error")
+        .and_then(|at| text.get(..at))
+        .map_or(text.clone(), str::to_string)
+}
+
+/// A flag that the first Ctrl-C (or a request to terminate) sets; the second one ends the process at once.
+///
+/// # Errors
+/// The system does not let signals be caught.
+pub fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag unset, passes here, and sets it below.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,310 @@
+//! The summary for people: what a tired one has to know, first things first.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Flood, Gathered};
+
+/// Marks what is to be seen first; nothing where colours are not wanted.
+struct Paint {
+    strong: &'static str,
+    alarm: &'static str,
+    dim: &'static str,
+    plain: &'static str,
+}
+
+/// Writes the summary, with escape sequences only if `colours`.
+pub(super) fn write(gathered: &Gathered, colours: bool) -> String {
+    let paint = if colours {
+        Paint {
+            strong: "\x1b[1m",
+            alarm: "\x1b[1;31m",
+            dim: "\x1b[2m",
+            plain: "\x1b[0m",
+        }
+    } else {
+        Paint {
+            strong: "",
+            alarm: "",
+            dim: "",
+            plain: "",
+        }
+    };
+    let mut out = String::new();
+    headline(gathered, &paint, &mut out);
+    for (number, told) in (1..).zip(&gathered.floods) {
+        flood(number, told, &paint, &mut out);
+    }
+    let more = gathered.ends - gathered.floods.len() as u64;
+    if more > 0 {
+        let events = grouped(gathered.rest_events);
+        let _ = writeln!(
+            out,
+            "\nAnd {} smaller floods with {events} refusals in all.",
+            grouped(more)
+        );
+    }
+    notes(gathered, &mut out);
+    out
+}
+
+fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
+    let records = counted(gathered.number("/records"), "record", "records");
+    let events = gathered.statistics.get("events").and_then(Value::as_object);
+    let limits = || {
+        events
+            .into_iter()
+            .flatten()
+            .filter_map(|(limit, count)| Some((limit, count.as_u64()?)))
+    };
+    let total: u64 = limits().map(|(_, count)| count).sum();
+    let refused = counted(total, "refused connection", "refused connections");
+    if gathered.stopped {
+        let _ = writeln!(
+            out,
+            "Stopped before the end; this is about what was read until then."
+        );
+    }
+    if gathered.ends == 0 {
+        let _ = write!(
+            out,
+            "{}No flood found{} in {records}: ",
+            paint.strong, paint.plain
+        );
+        if total == 0 {
+            out.push_str("none of them says that a connection limit was reached.\n");
+            return;
+        }
+        let _ = writeln!(out, "{refused}, too few at a time for a flood.");
+    } else {
+        let floods = counted(gathered.ends, "flood", "floods");
+        let _ = writeln!(
+            out,
+            "{}{floods}{} in {records}: {refused},",
+            paint.alarm, paint.plain
+        );
+        let alerts =
+            ["start", "ongoing", "end"].map(|state| gathered.number(&format!("/alerts/{state}")));
+        let _ = writeln!(
+            out,
+            "{} of them held back, {} sent in their place.",
+            grouped(gathered.number("/suppressed")),
+            counted(alerts.iter().sum(), "alert", "alerts")
+        );
+    }
+    if limits().count() > 1 {
+        for (limit, count) in limits() {
+            let _ = writeln!(out, "  {:>12}  {}", grouped(count), clean(limit));
+        }
+    }
+}
+
+fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
+    let at = |pointer: &str| flood.alert.pointer(pointer);
+    let text = |pointer: &str| at(pointer).and_then(Value::as_str).map(clean);
+    let integer = |pointer: &str| at(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let decimal = |pointer: &str| at(pointer).and_then(Value::as_f64).unwrap_or(0.0);
+    let one_or_many = |one: &str, many: &str, name: &str| match (text(one), integer(many)) {
+        (Some(one), _) => Some(one),
+        (None, 0) => None,
+        (None, count) => Some(format!("{} {name}", grouped(count))),
+    };
+    let who = one_or_many("/user/name", "/maxconn/flood/distinct/users", "users")
+        .or_else(|| text("/user/hash"));
+    let from = one_or_many("/source/ip", "/maxconn/flood/distinct/ips", "addresses");
+    let host = one_or_many("/host/name", "/maxconn/flood/distinct/hosts", "hosts");
+    let service = text("/service/name").unwrap_or_else(|| "several services".to_string());
+    let limit = text("/maxconn/limit/name").unwrap_or_default();
+    let value = at("/maxconn/limit/value")
+        .and_then(Value::as_u64)
+        .map(|value| format!("={value}"))
+        .unwrap_or_default();
+
+    let _ = write!(out, "\n{}{number}. ", paint.strong);
+    match (&who, &from) {
+        (Some(who), Some(from)) => drop(write!(out, "{who} from {from}")),
+        (Some(one), None) | (None, Some(one)) => out.push_str(one),
+        (None, None) => drop(write!(out, "{service} is at its limit")),
+    }
+    if let Some(host) = host {
+        let _ = write!(out, " on {host}");
+    }
+    let _ = writeln!(out, "{}", paint.plain);
+    let _ = writeln!(
+        out,
+        "   {} refusals by {service} ({limit}{value})",
+        grouped(flood.count)
+    );
+    let (start, end) = (
+        text("/event/start").unwrap_or_default(),
+        text("/event/end").unwrap_or_default(),
+    );
+    let seconds = integer("/event/duration") / 1_000_000_000;
+    let _ = writeln!(
+        out,
+        "   from {} until {} UTC ({})",
+        moment(&start),
+        moment(&end),
+        span(seconds)
+    );
+    let (mean, peak) = (
+        decimal("/maxconn/flood/rate/mean"),
+        decimal("/maxconn/flood/rate/peak"),
+    );
+    let held = grouped(integer("/maxconn/flood/suppressed"));
+    let _ = writeln!(
+        out,
+        "   {mean:.1} a second, {peak:.0} in the busiest one; {held} held back"
+    );
+    if let Some(hint) = text("/maxconn/flood/cause/hint") {
+        let evidence = text("/maxconn/flood/cause/evidence").unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "   likely cause: {}{hint}{}: {evidence}",
+            paint.strong, paint.plain
+        );
+    }
+    if let Some(advice) = text("/maxconn/flood/cause/advice") {
+        let _ = writeln!(out, "   what to do: {advice}");
+    }
+    let rule = text("/rule/name").unwrap_or_default();
+    let ended = match text("/maxconn/flood/end_reason").as_deref() {
+        Some("end_of_input") => "; it was still going on at the end of the input",
+        Some("evicted") => "; it was dropped from a full table, so it may have gone on",
+        _ => "",
+    };
+    let _ = writeln!(
+        out,
+        "   {}found by the rule {rule}{ended}{}",
+        paint.dim, paint.plain
+    );
+}
+
+/// What the figures above do not tell.
+fn notes(gathered: &Gathered, out: &mut String) {
+    let mut notes = Vec::new();
+    let mut note = |count: u64, one: &str, many: &str| {
+        if count > 0 {
+            notes.push(format!(
+                "{} {}",
+                grouped(count),
+                if count == 1 { one } else { many }
+            ));
+        }
+    };
+    note(
+        gathered.number("/timeless"),
+        "refusal has no time and was counted at the time of the one before it.",
+        "refusals have no time and were counted at the time of the one before them.",
+    );
+    note(
+        gathered.number("/late"),
+        "refusal came later than allowed_lateness; if no flood was open for it, it opened none.",
+        "refusals came later than allowed_lateness; where no flood was open for them, they opened none.",
+    );
+    note(
+        gathered.number("/malformed"),
+        "line begins like JSON and is not; it passed as it was.",
+        "lines begin like JSON and are not; they passed as they were.",
+    );
+    note(
+        gathered.cut_lines,
+        "line was longer than 1 MiB and was cut into pieces.",
+        "lines were longer than 1 MiB and were cut into pieces.",
+    );
+    note(
+        gathered.number("/rejected"),
+        "record could not be passed on.",
+        "records could not be passed on.",
+    );
+    note(
+        gathered.number("/alerts/dropped"),
+        "update of a flood gave way to more urgent alerts.",
+        "updates of floods gave way to more urgent alerts.",
+    );
+    note(
+        gathered.number("/floods_refused"),
+        "flood could not be opened at the limit max_floods.",
+        "floods could not be opened at the limit max_floods.",
+    );
+    if !notes.is_empty() {
+        out.push('\n');
+        for note in notes {
+            let _ = writeln!(out, "Note: {note}");
+        }
+    }
+}
+
+/// Text out of a log, for a terminal: what could move the cursor or turn the direction is shown as its number.
+fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if character.is_control() || turns {
+            let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            clean.push(character);
+        }
+    }
+    clean
+}
+
+/// `2026-01-05T03:12:45.000Z` as people write it.
+fn moment(time: &str) -> String {
+    time.get(..19)
+        .map_or_else(|| time.to_string(), |time| time.replacen('T', " ", 1))
+}
+
+fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// `9316085` as `9,316,085`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_times_and_spans_read_as_people_write_them() {
+        assert_eq!(
+            [0, 999, 1_000, 9_316_085].map(grouped),
+            ["0", "999", "1,000", "9,316,085"]
+        );
+        assert_eq!(
+            [3, 75, 3_700, 187_200].map(span),
+            ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]
+        );
+        assert_eq!(moment("2026-01-05T03:12:45.000Z"), "2026-01-05 03:12:45");
+    }
+
+    #[test]
+    fn a_name_out_of_a_log_cannot_steer_the_terminal() {
+        assert_eq!(
+            clean("a\x1b[2Jb\u{202e}c\n"),
+            "a\\u{1b}[2Jb\\u{202e}c\\u{a}"
+        );
+    }
+}
