@@ -1,9 +1,13 @@
-//! The command `maxconn`.
+//! The command `maxconn`: what it is told, and how it ends.
 
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use maxconn::bench::{self, BenchError};
+use maxconn::config;
+use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::replay::{self, ReplayArgs};
 
@@ -18,51 +22,113 @@ use maxconn::replay::{self, ReplayArgs};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// The configuration, TOML or JSON; without one the built-in rules hold.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Another plugin than the built-in one: a wasm module of the embed ABI.
+    #[arg(long, global = true, value_name = "FILE")]
+    plugin: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(ReplayArgs),
+    /// Checks or shows a configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Writes a synthetic incident, the same for the same seed.
+    Generate(GenerateArgs),
+    /// Measures how many records a second the plugin takes on this machine.
+    Bench(BenchArgs),
 }
 
-/// How a command ended: the exit codes that are promised.
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Says whether a configuration is right; if not, where, and how to mend it.
+    Check(ConfigArgs),
+    /// Prints the effective configuration as TOML, every key spelled out.
+    Print(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration (--config does the same).
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// How long to measure, in seconds.
+    #[arg(long, default_value_t = 10.0, value_name = "N")]
+    seconds: f64,
+}
+
+/// How a command failed: the exit codes that are promised.
 enum Failure {
-    /// The run failed.
+    /// The run failed: 1.
     Run(String),
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is wrong: 2.
     Usage(String),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Replay(args) => run_replay(&args),
+    let cli = Cli::parse();
+    let path = cli.config.as_deref();
+    let result = match &cli.command {
+        Command::Replay(args) => run_replay(&cli, args),
+        Command::Config(ConfigCommand::Check(args)) => {
+            let checked = config::check(args.file.as_deref().or(path));
+            checked
+                .map_err(usage)
+                .and_then(|line| print(&format!("{line}\n")))
+        }
+        Command::Config(ConfigCommand::Print(args)) => config::print(args.file.as_deref().or(path))
+            .map_err(usage)
+            .and_then(|toml| print(&toml)),
+        Command::Generate(args) => generate::run(args).map_err(Failure::Run),
+        Command::Bench(args) => run_bench(&cli, args),
     };
     let (code, sentence) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Run(sentence)) => (1, sentence),
         Err(Failure::Usage(sentence)) => (2, sentence),
     };
-    eprintln!("maxconn: {sentence}");
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stderr(), "maxconn: {sentence}");
     ExitCode::from(code)
 }
 
-fn run_replay(args: &ReplayArgs) -> Result<(), Failure> {
+fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let options = args.options().map_err(Failure::Usage)?;
-    let stop = replay::stop_on_signals()
-        .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
-    let mut instance = plugin(args.plugin.as_deref())?.instantiate().map_err(run)?;
-    if let Some(path) = &args.config {
-        let json = std::fs::read(path)
-            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        instance
-            .configure(&json, |_, _| {})
-            .map_err(|error| match error {
-                HostError::Refused { .. } => Failure::Usage(format!("{}: {error}", path.display())),
-                other => run(other),
-            })?;
+    // Asked first: a wrong configuration must not wait for a plugin.
+    let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    let signals = replay::stop_on_signals();
+    let stop = signals.map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
+    let mut instance = plugin(cli.plugin.as_deref())?.instantiate().map_err(run)?;
+    instance
+        .configure(loaded.json.as_bytes(), |_, _| {})
+        .map_err(|error| match error {
+            // Right for this program but not for a plugin of another version.
+            HostError::Refused { .. } => {
+                Failure::Usage(format!("the plugin refuses the configuration: {error}"))
+            }
+            other => run(other),
+        })?;
+    replay::replay(instance, &options, replay::now_ms(), &stop).map_err(run)
+}
+
+fn run_bench(cli: &Cli, args: &BenchArgs) -> Result<(), Failure> {
+    if !(args.seconds > 0.0 && args.seconds.is_finite()) {
+        return Err(Failure::Usage(
+            "--seconds must be more than 0; write it like --seconds 10".to_string(),
+        ));
     }
-    replay::replay(instance, &options, replay::now_ms(), &stop)
-        .map_err(|error| Failure::Run(error.to_string()))
+    let plugin = plugin(cli.plugin.as_deref())?;
+    match bench::run(&plugin, args.seconds, &mut io::stdout().lock()) {
+        Err(BenchError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(run),
+    }
 }
 
 fn plugin(path: Option<&Path>) -> Result<Plugin, Failure> {
@@ -73,6 +139,20 @@ fn plugin(path: Option<&Path>) -> Result<Plugin, Failure> {
     .map_err(run)
 }
 
-fn run(error: HostError) -> Failure {
+/// Prints to standard output; if nobody reads it, that is fine.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Run(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn run(error: impl std::fmt::Display) -> Failure {
     Failure::Run(error.to_string())
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::Usage(error.to_string())
 }

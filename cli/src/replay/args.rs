@@ -68,12 +68,6 @@ pub struct ReplayArgs {
     /// Write a statistics document at the end of the output.
     #[arg(long)]
     statistics: bool,
-    /// The configuration; without one the built-in rules hold.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Another plugin than the built-in one: a wasm module of the embed ABI.
-    #[arg(long, value_name = "FILE")]
-    pub plugin: Option<PathBuf>,
 }
 
 impl ReplayArgs {
