@@ -17,6 +17,8 @@ use crate::event::Scope;
 const EVEN: f64 = 0.35;
 /// … and there are so many of them in 10 s.
 const MIN_EVENTS_IN_SPAN: f64 = 5.0;
+/// So many events in 10 s without any pause are a program's, however uneven.
+const RAPID_EVENTS_IN_SPAN: f64 = 100.0;
 /// Pauses between bursts of a client that opens its folders are at least so long.
 const MIN_PAUSE_S: f64 = 20.0;
 /// A client opens about as many connections as it has folders.
@@ -162,25 +164,28 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
             );
         }
     }
-    match flood.pace.evenness() {
-        Some((mean, deviation)) if deviation <= EVEN && mean >= MIN_EVENTS_IN_SPAN => {
+    if let Some((mean, deviation)) = flood.pace.evenness() {
+        let is_even = mean >= MIN_EVENTS_IN_SPAN && deviation <= EVEN;
+        // So fast, nobody but a program tries, even where its rate changes.
+        let is_rapid = mean >= RAPID_EVENTS_IN_SPAN && pauses == 0;
+        if is_even || is_rapid {
+            let (per_s, percent) = (mean / 10.0, deviation * 100.0);
             let hours = flood.pace.hours();
-            let per_s = mean / 10.0;
-            let percent = deviation * 100.0;
             let evidence = format!(
-                "1 user, 1 address, an even {per_s:.1}/s (±{percent:.0} %) in {hours} of 24 hours of the day"
+                "1 user, 1 address, {per_s:.1}/s (±{percent:.0} % from one 10 s to the next) with {pauses} pauses, in {hours} of the day's 24 hours"
             );
-            (Hint::RetryStorm, evidence)
+            return (Hint::RetryStorm, evidence);
         }
-        _ => unknown(flood),
     }
+    unknown(flood)
 }
 
 fn unknown(flood: &Flood) -> (Hint, String) {
     let seconds = flood.duration_ms() as f64 / 1_000.0;
+    let events = flood.count;
     (
         Hint::Unknown,
-        format!("{} events in {seconds:.1} s so far", flood.count),
+        format!("{events} events in {seconds:.1} s, too few or too uneven for more"),
     )
 }
 

@@ -162,9 +162,11 @@ impl Lane {
     fn read_times(&mut self, guest: &mut impl Guest) -> Result<(), HostError> {
         let mut found = Vec::new();
         guest.line_times(self.index, self.chunk.lines(), &mut found)?;
-        // Lines before the first one with a time are taken to be as old as that one.
+        // Lines before the first one with a time are taken to be as old as that one, and those of an input
+        // without any times as old as the input.
         let first = found.iter().find_map(|time| *time);
-        let mut last = self.last_ms.or(first).unwrap_or(i64::MIN);
+        let known = self.last_ms.or(first).or(self.facts.modified_ms);
+        let mut last = known.unwrap_or(i64::MIN);
         self.times.clear();
         self.times.extend(found.iter().map(|time| {
             last = time.unwrap_or(last);
