@@ -5,21 +5,13 @@
 //! words: a user name inside a log line must never pass for a host, a tag or a time.
 
 use crate::time::{TimeZone, parse_epoch, read_rfc3339, read_without_year};
+use crate::words::starts;
 
 /// How many parts (priorities, stamped headers, tags, levels) a head may have: a syslog line in three
 /// others. What comes after them is taken for the program's text.
 const PARTS_MAX: usize = 16;
 /// The longest host or tag, in bytes.
 const NAME_MAX: usize = 255;
-/// Levels, as Dovecot writes them before or after the service.
-const LEVELS: [&str; 6] = [
-    "Info: ",
-    "Warning: ",
-    "Error: ",
-    "Debug: ",
-    "Fatal: ",
-    "Panic: ",
-];
 
 /// What stands before a program's own text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,13 +59,23 @@ pub fn time(text: &str, zone: &TimeZone, reference_ms: Option<i64>) -> Option<i6
     reader.head.time_ms
 }
 
-/// The levels' length if `text` starts with one.
+/// The length of the level that `text` starts with, as Dovecot writes it before or after the service; 0
+/// if there is none.
+#[inline]
 pub(crate) fn level_len(text: &str) -> usize {
-    if !text.starts_with(|first: char| first.is_ascii_uppercase()) {
-        return 0;
+    fn len<const N: usize>(text: &[u8], level: &[u8; N]) -> usize {
+        if starts(text, level) { N } else { 0 }
     }
-    let level = LEVELS.iter().find(|level| text.starts_with(**level));
-    level.map_or(0, |level| level.len())
+    let text = text.as_bytes();
+    match text.first() {
+        Some(b'I') => len(text, b"Info: "),
+        Some(b'W') => len(text, b"Warning: "),
+        Some(b'E') => len(text, b"Error: "),
+        Some(b'D') => len(text, b"Debug: "),
+        Some(b'F') => len(text, b"Fatal: "),
+        Some(b'P') => len(text, b"Panic: "),
+        _ => 0,
+    }
 }
 
 struct Reader<'a> {

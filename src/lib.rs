@@ -46,3 +46,4 @@ pub mod redact;
 pub mod search;
 pub mod table;
 pub mod time;
+mod words;

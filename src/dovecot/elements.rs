@@ -10,11 +10,11 @@
 //! The price: with a list of elements in which `session=<…>` stands between user and `rip`, the session
 //! becomes part of the user name, for a user name could look just so.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
-use memchr::memrchr;
-
+use super::ip::{self, parse_ip};
 use crate::event::{Endpoint, Event, Security};
+use crate::words::{find, find_last, strip, strip_end};
 
 /// How many elements before `user=` are read.
 const LEADING_MAX: usize = 16;
@@ -53,7 +53,7 @@ impl<'a> Elements<'a> {
         let mut elements = Elements::default();
         let mut rest = text;
         for _ in 0..LEADING_MAX {
-            if rest.starts_with("user=") {
+            if strip(rest, b"user=").is_some() {
                 break;
             }
             let (element, after) = rest.split_once(", ").unwrap_or((rest, ""));
@@ -62,12 +62,12 @@ impl<'a> Elements<'a> {
             }
             rest = after;
         }
-        if let Some(quoted) = rest.strip_prefix("user=<") {
+        if let Some(quoted) = strip(rest, b"user=<") {
             elements.read_quoted(quoted)?;
-        } else if let Some(bare) = rest.strip_prefix("user=") {
+        } else if let Some(bare) = strip(rest, b"user=") {
             elements.read_bare(bare);
         } else {
-            elements.read_backwards(rest, 0);
+            elements.read_backwards(rest, rest.len(), 0);
         }
         Some(elements)
     }
@@ -84,7 +84,8 @@ impl<'a> Elements<'a> {
 
     /// `text` follows `user=<`.
     fn read_quoted(&mut self, text: &'a str) -> Option<()> {
-        let end = self.read_backwards(text, 0);
+        let usual = self.read_usual(text);
+        let end = self.read_backwards(text, usual, 0);
         let user = text.get(..end)?.strip_suffix('>')?;
         // Without an address the session may have been taken for the end of the user name.
         if !self.remote.is_named && user.contains('>') {
@@ -97,31 +98,61 @@ impl<'a> Elements<'a> {
     /// `text` follows `user=` whose angle brackets a web form has eaten.
     fn read_bare(&mut self, text: &'a str) {
         // The name, even an empty one, is no element: so the first comma is out of bounds.
-        let end = self.read_backwards(text, 1);
+        let end = self.read_backwards(text, text.len(), 1);
         self.user = text.get(..end);
     }
 
-    /// Reads elements from the end of `text` as long as they can't be part of a user name; returns where
-    /// they begin. With `bare` set to 1, `method=` is the first element, and one that comes twice is
-    /// another's; with 0, only an element that ends with `>` ends them.
-    fn read_backwards(&mut self, text: &'a str, bare: usize) -> usize {
-        let mut end = text.len();
+    /// Reads what nearly every line ends with, by its fixed words from the end, and returns where it
+    /// begins: `, method=PLAIN, rip=IPV4, lip=IPV4, TLS, session=<S>`, each of which may be
+    /// missing. It does what [`Self::read_backwards`] does with the same elements, only without looking
+    /// for the commas before them.
+    fn read_usual(&mut self, text: &'a str) -> usize {
+        let mut rest = text.as_bytes();
+        if let Some(start) = self.session_at(text) {
+            rest = rest.get(..start).unwrap_or_default();
+        }
+        if let Some(before) = strip_end(rest, b", TLS") {
+            self.take_tls("");
+            rest = before;
+        } else if let Some(before) = strip_end(rest, b", secured") {
+            self.take_secured();
+            rest = before;
+        }
+        if let Some((before, ip)) = ip::strip_ipv4(rest)
+            && let Some(before) = strip_end(before, b", lip=")
+        {
+            self.local.name(|| Some(ip.into()));
+            rest = before;
+        }
+        if let Some((before, ip)) = ip::strip_ipv4(rest)
+            && let Some(before) = strip_end(before, b", rip=")
+        {
+            self.remote.name(|| Some(ip.into()));
+            rest = before;
+        }
+        if let Some(before) = strip_end(rest, b", method=PLAIN") {
+            set(&mut self.method, Some("PLAIN"));
+            rest = before;
+        }
+        rest.len()
+    }
+
+    /// Reads elements from `end` of `text` back as long as they can't be part of a user name; returns
+    /// where they begin. With `bare` set to 1, `method=` is the first element, and one that comes twice
+    /// is another's; with 0, only an element that ends with `>` ends them.
+    fn read_backwards(&mut self, text: &'a str, mut end: usize, bare: usize) -> usize {
         while let Some(rest) = text.get(..end) {
-            let comma = last_comma(rest);
-            let element = rest
-                .get(comma.map_or(0, |comma| comma + 2)..)
-                .unwrap_or(rest);
-            if element.ends_with('>') {
+            if rest.as_bytes().last() == Some(&b'>') {
                 let Some(start) = self.session_at(rest) else {
                     return end;
                 };
                 end = start;
                 continue;
             }
-            let Some(comma) = comma else {
+            let Some(comma) = last_comma(rest) else {
                 return if bare == 1 { end } else { 0 };
             };
-            let taken = self.take(element);
+            let taken = self.take(rest.get(comma + 2..).unwrap_or_default());
             if bare == 1 && taken == Taken::Twice {
                 return end;
             }
@@ -140,94 +171,107 @@ impl<'a> Elements<'a> {
         if self.remote.is_named || self.session.is_some() {
             return None;
         }
-        // Nearly always it is the last element; else it has a comma within.
-        let start = last_comma(text)
-            .filter(|comma| {
-                text.get(comma + 2..)
-                    .is_some_and(|last| last.starts_with("session=<"))
-            })
-            .or_else(|| text.rfind(", session=<"))?;
-        let session = text.get(start + 11..text.len() - 1)?;
-        if session.contains(['<', '>']) {
+        let [quoted @ .., b'>'] = text.as_bytes() else {
+            return None;
+        };
+        let (before, session) = quoted.split_at_checked(find_last(quoted, b'<')?)?;
+        let start = strip_end(before, b", session=")?.len();
+        if find(session, b'>').is_some() {
             return None;
         }
-        self.session = Some(session);
+        self.session = text.get(before.len() + 1..quoted.len());
         Some(start)
     }
 
     fn take(&mut self, element: &'a str) -> Taken {
-        let once = |is_new: bool| if is_new { Taken::Yes } else { Taken::Twice };
-        let bytes = element.as_bytes();
-        let value = |name: usize| element.get(name..).unwrap_or_default();
-        match bytes {
-            [b'r', b'i', b'p', b'=', ..] => once(self.remote.name(value(4))),
-            [b'l', b'i', b'p', b'=', ..] => once(self.local.name(value(4))),
-            [b'm', b'e', b't', b'h', b'o', b'd', b'=', ..] => {
-                once(set(&mut self.method, Some(value(7))))
-            }
-            [b's', b'e', b'c', b'u', b'r', b'e', b'd'] | [b'T', b'L', b'S', ..] => {
-                self.take_security(element)
-            }
-            [b'r', b'p', b'o', b'r', b't', b'=', ..] => {
-                once(set(&mut self.remote.port, value(6).parse().ok()))
-            }
-            [b'l', b'p', b'o', b'r', b't', b'=', ..] => {
-                once(set(&mut self.local.port, value(6).parse().ok()))
-            }
-            _ => match element.strip_prefix("session=") {
-                Some(value) => {
-                    let quoted = value
-                        .strip_prefix('<')
-                        .and_then(|value| value.strip_suffix('>'));
-                    once(set(&mut self.session, Some(quoted.unwrap_or(value))))
+        let is_new = match element.as_bytes().first() {
+            Some(b'r') => {
+                if let Some(value) = strip(element, b"rip=") {
+                    self.remote.name(|| parse_ip(value))
+                } else if let Some(value) = strip(element, b"rport=") {
+                    set(&mut self.remote.port, value.parse().ok())
+                } else {
+                    return Taken::Unknown;
                 }
-                None => Taken::Unknown,
+            }
+            Some(b'l') => {
+                if let Some(value) = strip(element, b"lip=") {
+                    self.local.name(|| parse_ip(value))
+                } else if let Some(value) = strip(element, b"lport=") {
+                    set(&mut self.local.port, value.parse().ok())
+                } else {
+                    return Taken::Unknown;
+                }
+            }
+            Some(b'm') => match strip(element, b"method=") {
+                Some(value) => set(&mut self.method, Some(value)),
+                None => return Taken::Unknown,
             },
+            Some(b's') => match strip(element, b"session=") {
+                Some(value) => {
+                    let quoted = strip(value, b"<").and_then(|value| value.strip_suffix('>'));
+                    set(&mut self.session, Some(quoted.unwrap_or(value)))
+                }
+                None if element == "secured" => self.take_secured(),
+                None => return Taken::Unknown,
+            },
+            // `TLS`, `TLS: detail`, or the detail as an element of its own.
+            Some(b'T') => match strip(element, b"TLS") {
+                Some("") => self.take_tls(""),
+                Some(detail) if strip(detail, b"v").is_some() => self.take_tls(element),
+                Some(detail) => match strip(detail, b": ") {
+                    Some(detail) => self.take_tls(detail),
+                    None => return Taken::Unknown,
+                },
+                None => return Taken::Unknown,
+            },
+            _ => return Taken::Unknown,
+        };
+        match is_new {
+            true => Taken::Yes,
+            false => Taken::Twice,
         }
     }
 
-    /// `secured`, `TLS`, `TLS: detail`, or the detail as an element of its own.
-    fn take_security(&mut self, element: &'a str) -> Taken {
-        let detail = match element {
-            "secured" => {
-                if self.security == Security::None {
-                    self.security = Security::Secured;
-                }
-                return Taken::Yes;
-            }
-            "TLS" => "",
-            _ if element.starts_with("TLSv") => element,
-            _ => match element.strip_prefix("TLS: ") {
-                Some(detail) => detail,
-                None => return Taken::Unknown,
-            },
-        };
-        let known = matches!(
-            self.security,
-            Security::Tls {
-                version: Some(_),
-                ..
-            }
-        );
-        if !known {
-            let word = |text: &'a str| text.split(' ').next().filter(|word| !word.is_empty());
-            let cipher = detail.split_once(" with cipher ");
-            self.security = Security::Tls {
-                version: detail.strip_prefix("TLSv").and_then(word),
-                cipher: cipher.and_then(|(_, cipher)| word(cipher)),
-            };
+    fn take_secured(&mut self) -> bool {
+        if self.security == Security::None {
+            self.security = Security::Secured;
         }
-        Taken::Yes
+        true
+    }
+
+    /// `detail` is free text such as `TLSv1.3 with cipher NAME (256/256 bits)`.
+    fn take_tls(&mut self, detail: &'a str) -> bool {
+        if let Security::Tls {
+            version: Some(_), ..
+        } = self.security
+        {
+            return true;
+        }
+        let (mut version, mut cipher) = (None, None);
+        if !detail.is_empty() {
+            let after = strip(detail, b"TLSv");
+            version = after.and_then(first_word);
+            // Nearly always the cipher directly follows the version: a search would cost far more.
+            cipher = version
+                .and_then(|version| after?.get(version.len()..))
+                .and_then(|rest| strip(rest, b" with cipher "))
+                .or_else(|| Some(detail.split_once(" with cipher ")?.1))
+                .and_then(first_word);
+        }
+        self.security = Security::Tls { version, cipher };
+        true
     }
 }
 
 impl Side {
     /// Takes the address, unless there is one; says whether there was none.
-    fn name(&mut self, value: &str) -> bool {
+    #[inline]
+    fn name(&mut self, ip: impl FnOnce() -> Option<IpAddr>) -> bool {
         let is_new = !self.is_named;
         if is_new {
             self.is_named = true;
-            self.ip = parse_ip(value);
+            self.ip = ip();
         }
         is_new
     }
@@ -245,11 +289,16 @@ fn last_comma(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut end = bytes.len();
     loop {
-        end = memrchr(b',', bytes.get(..end)?)?;
+        end = find_last(bytes.get(..end)?, b',')?;
         if bytes.get(end + 1) == Some(&b' ') {
             return Some(end);
         }
     }
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    let len = find(text.as_bytes(), b' ').unwrap_or(text.len());
+    text.get(..len).filter(|word| !word.is_empty())
 }
 
 fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
@@ -258,35 +307,4 @@ fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
         *field = value;
     }
     is_new
-}
-
-/// The address that `text` is, without brackets; a scope (`fe80::1%eth0`) is left out.
-pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
-    match parse_ipv4(text.as_bytes()) {
-        Some(ip) => Some(IpAddr::V4(ip)),
-        None => text.split('%').next()?.parse().ok(),
-    }
-}
-
-/// By hand, because it is done twice for every event: `1.2.3.4`, no leading zeros.
-fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut ip, mut octet, mut digits, mut octets) = (0u32, 0u32, 0, 1);
-    for &byte in text.iter().take(16) {
-        match byte {
-            b'0'..=b'9' if digits < 3 && !(digits == 1 && octet == 0) => {
-                octet = octet * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && octets < 4 => {
-                ip = ip << 8 | octet;
-                (octet, digits) = (0, 0);
-                octets += 1;
-            }
-            _ => return None,
-        }
-        if octet > 255 {
-            return None;
-        }
-    }
-    (octets == 4 && digits > 0 && text.len() < 16).then(|| Ipv4Addr::from_bits(ip << 8 | octet))
 }

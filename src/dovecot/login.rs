@@ -3,9 +3,8 @@
 use super::elements::Elements;
 use super::{event, number};
 use crate::event::{Event, Scope};
+use crate::words::{find, strip};
 
-const USER_IP: &str = "Maximum number of connections";
-const QUEUE: &str = "Connection queue full";
 const PROXY: &str = "proxy dest connection limit reached";
 
 /// Why a connection was refused.
@@ -19,13 +18,13 @@ struct Cause<'a> {
 
 /// Recognises `text`, which directly follows the service.
 pub(super) fn recognise<'a>(service: &'a str, text: &'a str) -> Option<Event<'a>> {
-    let (cause, elements) = if text.starts_with("user=<") {
+    let (cause, elements) = if strip(text, b"user=<").is_some() {
         elements_first(text)?
     } else {
         let cause = cause(text)?;
         let elements = match cause.rest {
             "" => Elements::default(),
-            rest => Elements::read(rest.strip_prefix(": ")?)?,
+            rest => Elements::read(strip(rest, b": ")?)?,
         };
         (cause, elements)
     };
@@ -43,13 +42,11 @@ fn elements_first(text: &str) -> Option<(Cause<'_>, Elements<'_>)> {
 }
 
 fn cause(text: &str) -> Option<Cause<'_>> {
-    let reason = ["Disconnected: ", "Login aborted: "]
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix));
+    let reason = strip(text, b"Disconnected: ").or_else(|| strip(text, b"Login aborted: "));
     let said = reason.unwrap_or(text);
-    if let Some(rest) = said.strip_prefix(USER_IP) {
+    if let Some(rest) = strip(said, b"Maximum number of connections") {
         user_ip(rest)
-    } else if let Some(rest) = said.strip_prefix(QUEUE) {
+    } else if let Some(rest) = strip(said, b"Connection queue full") {
         let (rest, _) = skip_remarks(rest)?;
         Some(Cause {
             limit: "connection_queue",
@@ -71,16 +68,16 @@ fn cause(text: &str) -> Option<Cause<'_>> {
 
 /// ` from user+IP exceeded (mail_max_userip_connections=N) (remark) (remark)`.
 fn user_ip(text: &str) -> Option<Cause<'_>> {
-    let text = text.strip_prefix(" from user+IP").unwrap_or(text);
-    let mut rest = text.strip_prefix(" exceeded")?;
+    let text = strip(text, b" from user+IP").unwrap_or(text);
+    let mut rest = strip(text, b" exceeded")?;
     let mut limit_value = None;
-    if let Some(after) = rest.strip_prefix(" (mail_max_userip_connections") {
+    if let Some(after) = strip(rest, b" (mail_max_userip_connections") {
         rest = after;
-        if let Some((value, after)) = rest.strip_prefix('=').and_then(number) {
+        if let Some((value, after)) = strip(rest, b"=").and_then(number) {
             limit_value = Some(value);
             rest = after;
         }
-        rest = rest.strip_prefix(')')?;
+        rest = strip(rest, b")")?;
     }
     let (rest, is_proxy) = skip_remarks(rest)?;
     Some(match is_proxy {
@@ -109,10 +106,9 @@ fn proxy(rest: &str) -> Cause<'_> {
 /// Skips remarks in parentheses; says whether one of them is that of a proxy.
 fn skip_remarks(mut text: &str) -> Option<(&str, bool)> {
     let mut is_proxy = false;
-    while let Some(after) = text.strip_prefix(" (") {
-        let (remark, rest) = after.split_once(')')?;
+    while let Some(remark) = strip(text, b" (") {
         is_proxy |= remark.starts_with(PROXY);
-        text = rest;
+        text = remark.get(find(remark.as_bytes(), b')')? + 1..)?;
     }
     Some((text, is_proxy))
 }

@@ -14,14 +14,16 @@
 //! | `anvil_query_timeout` | connections are not counted, because the service that counts is too slow |
 
 mod elements;
+mod ip;
 mod login;
 mod service;
 
 use crate::event::{Event, Scope, Security};
 use crate::head::level_len;
+use crate::words::{strip, strip_end};
 
 #[cfg(feature = "patterns")]
-pub(crate) use elements::parse_ip;
+pub(crate) use ip::parse_ip;
 
 /// Every message that [`recognise`] can recognise contains one of these. Only letters, digits and spaces,
 /// which no JSON encoder escapes, and none that occurs in the lines of everyday traffic.
@@ -42,24 +44,38 @@ const SERVICE_MAX: usize = 64;
 /// The event that `message` is, if it is one. `body` is where the program's own text begins
 /// ([`crate::head::Head::body`]).
 pub fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
-    let text = message.get(body..)?.trim_end_matches(['\n', '\r']);
+    let text = without_newline(message.get(body..)?);
     let Some((service, rest)) = service_of(text) else {
         return service::mail_processes(text);
     };
-    if service.ends_with("-login") {
+    if strip_end(service.as_bytes(), b"-login").is_some() {
         login::recognise(service, rest).or_else(|| service::of_login(rest))
     } else {
         service::recognise(service, rest)
     }
 }
 
+fn without_newline(text: &str) -> &str {
+    let mut line = text.as_bytes();
+    while let [before @ .., b'\n' | b'\r'] = line {
+        line = before;
+    }
+    text.get(..line.len()).unwrap_or(text)
+}
+
 /// The service and what it says: `imap-login: Info: text`, the level being optional.
 fn service_of(text: &str) -> Option<(&str, &str)> {
-    let bytes = text.as_bytes().iter().take(SERVICE_MAX);
-    let len = bytes.take_while(|byte| is_service(byte)).count();
-    let (service, rest) = text.split_at_checked(len)?;
-    let rest = rest.strip_prefix(": ")?;
-    (len > 0).then_some((service, rest.get(level_len(rest)..)?))
+    // Nearly always it is one of these two, for these are where clients come in.
+    let login = strip(text, b"imap-login: ").or_else(|| strip(text, b"pop3-login: "));
+    let (len, rest) = match login {
+        Some(rest) => ("imap-login".len(), rest),
+        None => {
+            let bytes = text.as_bytes().iter().take(SERVICE_MAX);
+            let len = bytes.take_while(|byte| is_service(byte)).count();
+            (len, strip(text.get(len..)?, b": ")?)
+        }
+    };
+    (len > 0).then_some((text.get(..len)?, rest.get(level_len(rest)..)?))
 }
 
 fn is_service(byte: &u8) -> bool {
@@ -68,12 +84,19 @@ fn is_service(byte: &u8) -> bool {
 
 /// The number at the start of `text`, and what follows it.
 fn number(text: &str) -> Option<(u64, &str)> {
-    let len = text.bytes().take(18).take_while(u8::is_ascii_digit).count();
-    let (digits, rest) = text.split_at_checked(len)?;
-    let number = digits
-        .bytes()
-        .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-    (len > 0).then_some((number, rest))
+    let (mut number, mut len) = (0, 0);
+    for byte in text.bytes().take(18) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number * 10 + u64::from(digit);
+        len += 1;
+    }
+    match len {
+        0 => None,
+        _ => Some((number, text.get(len..)?)),
+    }
 }
 
 /// An event of which no more is known than this.

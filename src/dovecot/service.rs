@@ -1,6 +1,7 @@
 //! Limits of services: what the master process, `auth` and login processes say about them.
 
-use super::elements::{Elements, parse_ip};
+use super::elements::Elements;
+use super::ip::parse_ip;
 use super::{event, is_service, number};
 use crate::event::{Endpoint, Event, Scope};
 

@@ -19,7 +19,11 @@ thread_local! {
 
 /// Calls cannot nest, as the module imports nothing; if a host managed it all the same, nothing happens.
 fn with<T>(otherwise: T, call: impl FnOnce(&mut Guest) -> T) -> T {
-    GUEST.with(|guest| guest.try_borrow_mut().map_or(otherwise, |mut guest| call(&mut guest)))
+    GUEST.with(|guest| {
+        guest
+            .try_borrow_mut()
+            .map_or(otherwise, |mut guest| call(&mut guest))
+    })
 }
 
 /// A buffer of `size` bytes for the host, 0 if there is none: the host asks for the tag's, then for the
@@ -51,7 +55,11 @@ pub extern "C" fn maxconn_filter(
     let time_ms = i64::from(sec) * 1_000 + i64::from(nsec / 1_000_000);
     with(NOTHING.as_ptr(), |guest| {
         guest
-            .filter((tag, tag_len as usize), (record, record_len as usize), time_ms)
+            .filter(
+                (tag, tag_len as usize),
+                (record, record_len as usize),
+                time_ms,
+            )
             .unwrap_or(NOTHING.as_ptr())
     })
 }

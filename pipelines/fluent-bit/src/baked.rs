@@ -25,7 +25,11 @@ struct Region {
 }
 
 #[used]
-static BAKED: Region = Region { magic: MAGIC, len: [0; 4], room: [0; ROOM_BYTES] };
+static BAKED: Region = Region {
+    magic: MAGIC,
+    len: [0; 4],
+    room: [0; ROOM_BYTES],
+};
 
 /// The configuration that was baked in, or the defaults.
 ///
@@ -39,7 +43,11 @@ pub fn config() -> Result<Config, ConfigError> {
         return Ok(Config::default());
     }
     let Some(json) = region.room.get(..len) else {
-        return Err(ConfigError::new("", "it is longer than the room for it", "write at most 16,384 bytes"));
+        return Err(ConfigError::new(
+            "",
+            "it is longer than the room for it",
+            "write at most 16,384 bytes",
+        ));
     };
     Config::parse(json, &Config::default())
 }

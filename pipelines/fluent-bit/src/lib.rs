@@ -26,7 +26,10 @@ struct Buffer {
 
 impl Buffer {
     const fn new() -> Buffer {
-        Buffer { bytes: Vec::new(), is_lent: false }
+        Buffer {
+            bytes: Vec::new(),
+            is_lent: false,
+        }
     }
 
     /// Makes room for `size` bytes; `false` if the memory has none.
@@ -83,11 +86,20 @@ impl Guest {
         Guest {
             buffers: [Buffer::new(), Buffer::new()],
             plugin: Plugin::Unread,
-            source: Source { path: None, reference_ms: None, format: maxconn_core::engine::Format::Json },
+            source: Source {
+                path: None,
+                reference_ms: None,
+                format: maxconn_core::engine::Format::Json,
+            },
             out: Output {
                 bytes: Vec::new(),
                 segments: Vec::new(),
-                want: Want { records: false, enriched: true, alerts: true, views: false },
+                want: Want {
+                    records: false,
+                    enriched: true,
+                    alerts: true,
+                    views: false,
+                },
             },
             answer: Vec::new(),
         }
@@ -95,7 +107,9 @@ impl Guest {
 
     /// The address of a buffer that is not lent and holds `size` bytes, else 0.
     fn lend(&mut self, size: usize) -> usize {
-        let Some(buffer) = self.buffers.iter_mut().find(|buffer| !buffer.is_lent) else { return 0 };
+        let Some(buffer) = self.buffers.iter_mut().find(|buffer| !buffer.is_lent) else {
+            return 0;
+        };
         if !buffer.grow(size) {
             return 0;
         }
@@ -111,14 +125,27 @@ impl Guest {
 
     /// One record; tag and record are address and length. Answers where a text lies that is ended by a NUL
     /// and stays until the next call; `None` drops the record.
-    fn filter(&mut self, tag: (usize, usize), record: (usize, usize), time_ms: i64) -> Option<*const u8> {
+    fn filter(
+        &mut self,
+        tag: (usize, usize),
+        record: (usize, usize),
+        time_ms: i64,
+    ) -> Option<*const u8> {
         if matches!(self.plugin, Plugin::Unread) {
             self.plugin = boot();
         }
         let [first, second] = &mut self.buffers;
         // The buffers are lent in turn, so which is the record's may change, and the tag's is the other.
-        let (tag_buffer, record_buffer) = if second.is_at(record.0) { (first, second) } else { (second, first) };
-        let tag_text = if tag_buffer.is_at(tag.0) { tag_buffer.bytes.get(..tag.1) } else { None };
+        let (tag_buffer, record_buffer) = if second.is_at(record.0) {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let tag_text = if tag_buffer.is_at(tag.0) {
+            tag_buffer.bytes.get(..tag.1)
+        } else {
+            None
+        };
         let is_tick = match &self.plugin {
             Plugin::Running(running) => tag_text == Some(&running.tick_tag),
             _ => tag_text.is_some_and(|tag| tag == Config::default().tick_tag.as_bytes()),
@@ -138,7 +165,9 @@ impl Guest {
         *end = 0;
         if is_safe_object(text) {
             let verdict = match &mut self.plugin {
-                Plugin::Running(running) => judge(running, &self.source, text, time_ms, &mut self.out),
+                Plugin::Running(running) => {
+                    judge(running, &self.source, text, time_ms, &mut self.out)
+                }
                 _ => Verdict::Passed,
             };
             return match verdict {
@@ -148,12 +177,19 @@ impl Guest {
             };
         }
         self.answer.clear();
-        if self.answer.try_reserve(text.len().saturating_mul(2)).is_err() || !repair(text, &mut self.answer) {
+        if self
+            .answer
+            .try_reserve(text.len().saturating_mul(2))
+            .is_err()
+            || !repair(text, &mut self.answer)
+        {
             self.reject();
             return None;
         }
         let verdict = match &mut self.plugin {
-            Plugin::Running(running) => judge(running, &self.source, &self.answer, time_ms, &mut self.out),
+            Plugin::Running(running) => {
+                judge(running, &self.source, &self.answer, time_ms, &mut self.out)
+            }
             _ => Verdict::Passed,
         };
         match verdict {
@@ -169,9 +205,16 @@ impl Guest {
     /// What was just enriched, in place: its newline becomes the NUL.
     fn enriched(&mut self) -> Option<*const u8> {
         self.keep_statistics();
-        let piece = self.out.segments.iter().find(|piece| piece.kind == Kind::Enriched)?;
+        let piece = self
+            .out
+            .segments
+            .iter()
+            .find(|piece| piece.kind == Kind::Enriched)?;
         let start = piece.start as usize;
-        let text = self.out.bytes.get_mut(start..start.checked_add(piece.len as usize)?)?;
+        let text = self
+            .out
+            .bytes
+            .get_mut(start..start.checked_add(piece.len as usize)?)?;
         *text.last_mut()? = 0;
         Some(text.as_ptr())
     }
@@ -179,8 +222,13 @@ impl Guest {
     /// The slot of a record that does not go on: the oldest document that waits takes it.
     fn slot(&mut self) -> Option<*const u8> {
         self.keep_statistics();
-        let Plugin::Running(running) = &mut self.plugin else { return None };
-        self.answer = running.engine.take_alert().or_else(|| running.statistics.take())?;
+        let Plugin::Running(running) = &mut self.plugin else {
+            return None;
+        };
+        self.answer = running
+            .engine
+            .take_alert()
+            .or_else(|| running.statistics.take())?;
         self.answer.push(0);
         Some(self.answer.as_ptr())
     }
@@ -211,22 +259,41 @@ impl Guest {
 
     /// Statistics wait for a slot of their own; newer ones take the place of older ones, for they count on.
     fn keep_statistics(&mut self) {
-        let Plugin::Running(running) = &mut self.plugin else { return };
-        let Some(piece) = self.out.segments.iter().rfind(|piece| piece.kind == Kind::Statistics) else { return };
+        let Plugin::Running(running) = &mut self.plugin else {
+            return;
+        };
+        let Some(piece) = self
+            .out
+            .segments
+            .iter()
+            .rfind(|piece| piece.kind == Kind::Statistics)
+        else {
+            return;
+        };
         let start = piece.start as usize;
-        let document = start.checked_add(piece.len as usize).and_then(|end| self.out.bytes.get(start..end));
+        let document = start
+            .checked_add(piece.len as usize)
+            .and_then(|end| self.out.bytes.get(start..end));
         running.statistics = document.map(|document| document.trim_ascii_end().to_vec());
     }
 }
 
 /// Hands a safe record to the engine. One that is too large to be worked on in the memory that is left passes.
 #[inline]
-fn judge(running: &mut Running, source: &Source, record: &[u8], time_ms: i64, out: &mut Output) -> Verdict {
+fn judge(
+    running: &mut Running,
+    source: &Source,
+    record: &[u8],
+    time_ms: i64,
+    out: &mut Output,
+) -> Verdict {
     out.clear();
     if record.len() >= LARGE_BYTES && !has_room(record.len().saturating_mul(COPIES)) {
         return Verdict::Passed;
     }
-    running.engine.push(source, record, Some(time_ms), None, out)
+    running
+        .engine
+        .push(source, record, Some(time_ms), None, out)
 }
 
 /// Whether so many bytes could be had now.
@@ -246,7 +313,11 @@ fn boot() -> Plugin {
         Ok((mut engine, tick_tag)) => {
             engine.queue_alerts();
             engine.set_add_timestamp(false);
-            Plugin::Running(Box::new(Running { engine, tick_tag, statistics: None }))
+            Plugin::Running(Box::new(Running {
+                engine,
+                tick_tag,
+                statistics: None,
+            }))
         }
         Err(error) => Plugin::Refused(Some(error)),
     }
@@ -263,7 +334,11 @@ fn write_refusal(error: &ConfigError, out: &mut Vec<u8>) {
     ));
     json.key("event");
     json.begin_object();
-    for (key, value) in [("kind", "alert"), ("action", "configuration-refused"), ("outcome", "failure")] {
+    for (key, value) in [
+        ("kind", "alert"),
+        ("action", "configuration-refused"),
+        ("outcome", "failure"),
+    ] {
         json.key(key);
         json.string(value);
     }

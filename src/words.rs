@@ -1,0 +1,124 @@
+//! Fixed words in short texts, compared and found eight bytes at a time.
+//!
+//! What a log line says is found by its fixed words, of 4 to 30 bytes each. Guests have no SIMD: a call
+//! of `memcmp` there is a loop over bytes, and a searcher's set-up costs more than the search. Where the
+//! length is known to the compiler, a comparison is a few loads.
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Whether both are the same.
+#[inline(always)]
+pub(crate) fn same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
+    // The last word overlaps the one before it, so that no bytes are left over.
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        let words = left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0);
+        let last = u64::from_le_bytes(*left_end) ^ u64::from_le_bytes(*right_end);
+        let differs = words.fold(last, |differs, (left, right)| {
+            differs | (u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right))
+        });
+        return differs == 0;
+    }
+    if let (Some(left_end), Some(right_end)) = (left.last_chunk::<4>(), right.last_chunk::<4>())
+        && let (Some(left), Some(right)) = (left.first_chunk::<4>(), right.first_chunk::<4>())
+    {
+        let last = u32::from_le_bytes(*left_end) ^ u32::from_le_bytes(*right_end);
+        return last | (u32::from_le_bytes(*left) ^ u32::from_le_bytes(*right)) == 0;
+    }
+    left == right
+}
+
+/// Whether `text` starts with `word`.
+#[inline(always)]
+pub(crate) fn starts<const N: usize>(text: &[u8], word: &[u8; N]) -> bool {
+    text.first_chunk().is_some_and(|head| same(head, word))
+}
+
+/// What follows `word` at the start of `text`.
+#[inline(always)]
+pub(crate) fn strip<'a, const N: usize>(text: &'a str, word: &[u8; N]) -> Option<&'a str> {
+    match starts(text.as_bytes(), word) {
+        true => text.get(N..),
+        false => None,
+    }
+}
+
+/// What comes before `word` at the end of `text`.
+#[inline(always)]
+pub(crate) fn strip_end<'a, const N: usize>(text: &'a [u8], word: &[u8; N]) -> Option<&'a [u8]> {
+    let (rest, end) = text.split_last_chunk()?;
+    same(end, word).then_some(rest)
+}
+
+/// The first `byte` in `text`.
+#[inline]
+pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    let mut at = 0;
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        let marks = marks(word, byte);
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + rest.iter().position(|other| *other == byte)?)
+}
+
+/// The last `byte` in `text`.
+#[inline]
+pub(crate) fn find_last(text: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = text;
+    while let Some((before, word)) = rest.split_last_chunk::<8>() {
+        let marks = marks(word, byte);
+        if marks != 0 {
+            return Some(before.len() + 7 - marks.leading_zeros() as usize / 8);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|other| *other == byte)
+}
+
+/// The high bit of each of the eight that is `byte`; exact, for no byte's sum carries into the next.
+#[inline(always)]
+fn marks(word: &[u8; 8], byte: u8) -> u64 {
+    let other = u64::from_le_bytes(*word) ^ (LOW_BITS * u64::from(byte));
+    !(((other & !HIGH_BITS) + !HIGH_BITS) | other) & HIGH_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_at_both_ends() {
+        assert_eq!(strip("user=<a>", b"user=<"), Some("a>"));
+        assert_eq!(strip("a, b", b", "), None);
+        assert_eq!(strip("TLS: \u{fc}", b"TLS: "), Some("\u{fc}"));
+        assert_eq!(strip("imap-login: x", b"imap-login: "), Some("x"));
+        assert_eq!(strip("imap-lOgin: x", b"imap-login: "), None);
+        assert_eq!(strip("Disconnected", b"Disconnected: and more of it"), None);
+        assert_eq!(strip_end(b"a, TLS", b", TLS"), Some(b"a".as_slice()));
+        assert_eq!(strip_end(b"TLS", b", TLS"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn finds_first_and_last(text in "[a-c\u{80}]{0,40}", byte in prop_oneof![Just(b'a'), Just(0x80), Just(b'`')]) {
+            let text = text.as_bytes();
+            prop_assert_eq!(find(text, byte), text.iter().position(|other| *other == byte));
+            prop_assert_eq!(find_last(text, byte), text.iter().rposition(|other| *other == byte));
+        }
+
+        #[test]
+        fn differences_are_seen_everywhere(at in 0usize..29) {
+            let word = *b"Maximum number of connections";
+            let mut other = word;
+            other[at] ^= 0x20;
+            prop_assert!(same(&word, &word) && !same(&word, &other));
+            let (word, other) = (word.last_chunk::<6>().unwrap(), other.last_chunk::<6>().unwrap());
+            prop_assert_eq!(same(word, other), at < 23);
+        }
+    }
+}
