@@ -171,8 +171,13 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
         if is_even || is_rapid {
             let (per_s, percent) = (mean / 10.0, deviation * 100.0);
             let hours = flood.pace.hours();
+            let pauses = if pauses == 0 {
+                String::from("without a pause")
+            } else {
+                format!("{pauses} pauses")
+            };
             let evidence = format!(
-                "1 user, 1 address, {per_s:.1}/s (±{percent:.0} % from one 10 s to the next) with {pauses} pauses, in {hours} of the day's 24 hours"
+                "1 user, 1 address, {per_s:.1}/s (±{percent:.0} % from one 10 s to the next), {pauses}, in {hours} of the day's 24 hours"
             );
             return (Hint::RetryStorm, evidence);
         }

@@ -249,6 +249,12 @@ impl Flood {
         self.seen.note(sighting);
     }
 
+    /// Counts more events like the last one, at its time.
+    pub fn repeat(&mut self, times: u64) {
+        self.count += times;
+        self.pace.span_count += times;
+    }
+
     /// The scope of its events.
     pub fn scope(&self) -> Scope {
         Scope::ALL

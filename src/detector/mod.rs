@@ -166,7 +166,7 @@ struct Second {
 }
 
 impl Second {
-    fn add(&mut self, time_ms: i64) {
+    fn add(&mut self, time_ms: i64, times: u32) {
         let elapsed_ms = time_ms.saturating_sub(self.start_ms);
         if elapsed_ms < 0 {
             return;
@@ -175,7 +175,7 @@ impl Second {
             self.start_ms = time_ms - time_ms.rem_euclid(1_000);
             self.count = 0;
         }
-        self.count = self.count.saturating_add(1);
+        self.count = self.count.saturating_add(times);
         if self.count >= self.peak {
             self.peak = self.count;
             self.peak_start_ms = self.start_ms;
@@ -259,7 +259,7 @@ impl KeyState {
         if !is_late {
             self.newest_ms = self.newest_ms.max(time_ms);
             self.window.add(time_ms, rule.within_ms);
-            self.second.add(time_ms);
+            self.second.add(time_ms, 1);
         }
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.note(sighting, is_late);
@@ -271,7 +271,7 @@ impl KeyState {
                     !(flood.count - 1).is_multiple_of(u64::from(rule.sample_every.max(1)))
                 }
             };
-            flood.judge(is_held_back, sighting.context.record_bytes);
+            flood.judge(is_held_back, 1, sighting.context.record_bytes);
             return Applied {
                 is_held_back,
                 is_crossing: false,
@@ -298,19 +298,50 @@ impl KeyState {
         }
     }
 
+    /// How many more events that are in nothing different from the last one, time included, would change
+    /// nothing but numbers. Old logs are full of them: the same line, fifty times a second.
+    pub fn repeatable(&self, rule: &Rule, time_ms: i64) -> u32 {
+        match self.flood.as_deref() {
+            _ if time_ms != self.newest_ms => 0,
+            Some(flood) if flood.last_ms != time_ms || rule.policy == Policy::Sample => 0,
+            Some(_) => u32::MAX,
+            None if !self.is_distinct_enough(rule, time_ms) => u32::MAX,
+            None => rule.threshold.saturating_sub(self.window.total() + 1),
+        }
+    }
+
+    /// Counts them.
+    pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
+        self.window.repeat(times);
+        self.second.add(self.newest_ms, times);
+        if let Some(flood) = self.flood.as_deref_mut() {
+            flood.peak = flood.peak.max(self.second.count);
+            flood.repeat(u64::from(times));
+            flood.judge(
+                rule.policy == Policy::Suppress,
+                u64::from(times),
+                record_bytes,
+            );
+        }
+    }
+
+    fn is_distinct_enough(&self, rule: &Rule, time_ms: i64) -> bool {
+        rule.distinct.is_none_or(|distinct| {
+            let oldest = self.window.slots(time_ms, rule.within_ms).1;
+            self.recent.count_since(oldest) >= usize::from(distinct.at_least)
+        })
+    }
+
     fn is_reached(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> bool {
-        let is_distinct = match rule.distinct {
-            None => true,
-            Some(distinct) => {
-                let at_least = usize::from(distinct.at_least);
-                let (slot, oldest) = self.window.slots(sighting.context.time_ms, rule.within_ms);
-                if let Some(hash) = sighting.hashes.get(distinct.field) {
-                    self.recent.add(hash as u64, slot, at_least);
-                }
-                self.recent.count_since(oldest) >= at_least
-            }
-        };
-        is_distinct && self.window.total() >= rule.threshold
+        let time_ms = sighting.context.time_ms;
+        if let Some(distinct) = rule.distinct
+            && let Some(hash) = sighting.hashes.get(distinct.field)
+        {
+            let slot = self.window.slots(time_ms, rule.within_ms).0;
+            self.recent
+                .add(hash as u64, slot, usize::from(distinct.at_least));
+        }
+        self.window.total() >= rule.threshold && self.is_distinct_enough(rule, time_ms)
     }
 
     fn open(&mut self, rule: &Rule, sighting: &Sighting<'_>, is_held_back: bool) {
@@ -367,7 +398,7 @@ impl KeyState {
                 .recall(distinct.field, self.recent.hashes_since(oldest));
         }
         flood.note(sighting, false);
-        flood.judge(is_held_back, sighting.context.record_bytes);
+        flood.judge(is_held_back, 1, sighting.context.record_bytes);
         self.flood = Some(Box::new(flood));
     }
 
@@ -379,12 +410,13 @@ impl KeyState {
 }
 
 impl Flood {
-    fn judge(&mut self, is_held_back: bool, record_bytes: u64) {
+    fn judge(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
         if is_held_back {
-            self.suppressed += 1;
-            self.suppressed_bytes = self.suppressed_bytes.saturating_add(record_bytes);
+            self.suppressed += times;
+            let bytes = record_bytes.saturating_mul(times);
+            self.suppressed_bytes = self.suppressed_bytes.saturating_add(bytes);
         } else {
-            self.passed += 1;
+            self.passed += times;
         }
     }
 }

@@ -74,6 +74,12 @@ impl Window {
         }
     }
 
+    /// Counts more events in the newest slot, at the time of one that it has.
+    pub fn repeat(&mut self, times: u32) {
+        self.newest.count = self.newest.count.saturating_add(times);
+        self.total = self.total.saturating_add(times);
+    }
+
     #[inline(never)]
     fn add_elsewhere(&mut self, time_ms: i64, within_ms: i64) {
         let number = number_of(time_ms, within_ms);

@@ -99,6 +99,8 @@ pub(super) struct Floods {
     pub needs_net: bool,
     /// The greatest event time.
     pub latest_ms: Option<i64>,
+    /// The time of the last event.
+    last_ms: i64,
     /// The clock of the first tick after the last event.
     pub tick_base_ms: Option<i64>,
     /// The rules that apply to the event at hand, and their slots.
@@ -119,6 +121,7 @@ impl Floods {
             hasher: FieldHasher::default(),
             needs_net: config.rules.iter().any(needs_net),
             latest_ms: None,
+            last_ms: 0,
             tick_base_ms: None,
             own: Vec::new(),
             same: None,
@@ -136,6 +139,7 @@ impl Floods {
         out: &mut Output,
     ) -> Observed {
         let time_ms = context.time_ms;
+        self.last_ms = time_ms;
         if self.table.is_empty() {
             self.table.seed(
                 Hash::new(HASH_SEED)
@@ -259,6 +263,35 @@ impl Floods {
         }
         self.outbox.statistics.late += u64::from(is_late);
         observed
+    }
+
+    /// How many more events that are the last one over again, its time included, would change nothing but
+    /// numbers. Time does not move for them, so nothing is due that was not due before.
+    pub fn repeatable(&self, config: &Config) -> u32 {
+        if self
+            .same
+            .is_none_or(|same| same.2 != self.table.forgotten())
+        {
+            return 0;
+        }
+        let repeatable = |&(number, slot): &(usize, Slot)| {
+            let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
+            Some(entry.state.repeatable(rule, self.last_ms))
+        };
+        let times = self.own.iter().map(|own| repeatable(own).unwrap_or(0));
+        times.min().unwrap_or(0)
+    }
+
+    /// Counts them.
+    pub fn repeat(&mut self, config: &Config, times: u32, record_bytes: u64) {
+        for &(number, slot) in &self.own {
+            if let (Some(rule), Some(entry)) =
+                (config.rules.get(number), self.table.entry_mut(slot))
+            {
+                entry.state.repeat(rule, times, record_bytes);
+            }
+        }
+        self.outbox.statistics.repeat(times);
     }
 
     /// Tells of the floods that the last event opened.

@@ -27,6 +27,8 @@ pub struct Statistics {
     pub malformed: u64,
     /// Events by limit.
     pub events: Vec<(String, u64)>,
+    /// The place of the last event's limit among them.
+    last_limit: u32,
     /// Events that were older than the allowed lateness.
     pub late: u64,
     /// Events for which no time was found; they count at the newest event time.
@@ -66,6 +68,16 @@ pub struct Levels {
 }
 
 impl Statistics {
+    /// Counts more events like the last one, all held back.
+    pub(crate) fn repeat(&mut self, times: u32) {
+        let times = u64::from(times);
+        self.records += times;
+        self.suppressed += times;
+        if let Some((_, count)) = self.events.get_mut(self.last_limit as usize) {
+            *count += times;
+        }
+    }
+
     pub(crate) fn count_event(&mut self, limit: &str) {
         let name = if self.events.len() < MAX_LIMITS {
             limit
@@ -76,6 +88,7 @@ impl Statistics {
             .events
             .iter()
             .position(|(known, _)| known == limit || known == name);
+        self.last_limit = known.unwrap_or(self.events.len()) as u32;
         match known.and_then(|at| self.events.get_mut(at)) {
             Some((_, count)) => *count += 1,
             None => self.events.push((clipped(name, 64), 1)),

@@ -153,10 +153,22 @@ proptest! {
         prop_assert_eq!(whole.passed.len(), pieces.passed.len());
     }
 
-    /// Promise 4: record by record says the same as in batches.
+    /// Promise 4: record by record says the same as in batches, also where lines repeat themselves.
     #[test]
-    fn determinism_over_calls(stream in stream(150, 3), policy in any_policy()) {
-        let config = small(policy);
+    fn determinism_over_calls(
+        stream in stream(150, 3),
+        policy in any_policy(),
+        times in prop::collection::vec(1_usize..9, 150),
+        second_threshold in 1_u32..12,
+    ) {
+        let mut config = small(policy);
+        let mut second = config.rules[0].clone();
+        second.name = "second".into();
+        second.key.truncate(2);
+        second.threshold = second_threshold;
+        second.policy = Policy::Pass;
+        config.rules.push(second);
+        let stream = stream.repeated(&times);
         let whole = run(&config, &stream.lines(), &[]).0;
         let mut engine = Engine::new(config).unwrap();
         let (mut single, mut out) = (Run::default(), Output::default());

@@ -49,6 +49,16 @@ impl Stream {
             .collect()
     }
 
+    /// The same with each record so many times over.
+    pub fn repeated(&self, times: &[usize]) -> Stream {
+        let repeated = self.0.iter().zip(times);
+        Stream(
+            repeated
+                .flat_map(|(one, &times)| std::iter::repeat_n(one.clone(), times))
+                .collect(),
+        )
+    }
+
     /// Swaps neighbours as long as nothing comes later than the lateness allows.
     pub fn reordered(&self, swaps: &[usize], lateness_ms: i64) -> Stream {
         let mut stream = self.clone();
