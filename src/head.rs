@@ -125,17 +125,20 @@ impl<'a> Reader<'a> {
         self.head.time_ms = self.head.time_ms.or(time_ms);
         self.at += len + 1;
         let rest = self.rest();
-        if let Some(cri) = [b"stdout F ", b"stderr F ", b"stdout P ", b"stderr P "]
-            .iter()
-            .find(|cri| rest.starts_with(**cri))
-        {
-            self.at += cri.len();
-        } else if let Some(tag) = tag_len(rest) {
+        // By far the commonest are a name and a space, which is a host and no tag, and the service itself.
+        let name = name_len(rest);
+        let after = rest.get(name..).unwrap_or_default();
+        let is_host = name > 0 && after.first() == Some(&b' ');
+        let cri = cri_len(rest);
+        if cri > 0 {
+            self.at += cri;
+        } else if name > 0 && starts(after, b": ") {
             // Without a host before it a name and a colon may be the service itself.
+        } else if !is_host && let Some(tag) = tag_len(rest) {
             if rest.get(tag - 3) == Some(&b']') {
                 self.at += tag;
             }
-        } else if let Some(host) = host_len(rest)
+        } else if let Some(host) = if is_host { Some(name) } else { host_len(rest) }
             && let Some(tag) = tag_len(rest.get(host + 1..)?)
         {
             self.found_host(self.at, host);
@@ -246,15 +249,47 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn digits_len(text: &[u8]) -> usize {
-    text.iter()
-        .take(20)
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
+/// CRI's stream and flag.
+#[inline]
+fn cri_len(text: &[u8]) -> usize {
+    match text {
+        [b's', b't', b'd', ..] => {
+            let is_cri = starts(text, b"stdout F ") || starts(text, b"stdout P ");
+            let is_cri = is_cri || starts(text, b"stderr F ") || starts(text, b"stderr P ");
+            if is_cri { 9 } else { 0 }
+        }
+        _ => 0,
+    }
 }
 
+fn digits_len(text: &[u8]) -> usize {
+    let is_other = |byte: &u8| !byte.is_ascii_digit();
+    let digits = text.iter().take(20);
+    digits.clone().position(is_other).unwrap_or(digits.len())
+}
+
+/// The length of a name at the start of `text`, at most `NAME_MAX`.
+#[inline]
+fn name_len(text: &[u8]) -> usize {
+    let text = text.get(..NAME_MAX).unwrap_or(text);
+    let end = text.iter().position(|byte| !is_name(byte));
+    end.unwrap_or(text.len())
+}
+
+#[inline]
 fn is_name(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+    // A table, because a loop over comparisons costs twice as much.
+    const NAMES: [bool; 256] = {
+        let mut names = [false; 256];
+        let mut byte = 0u8;
+        while byte < 128 {
+            names[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            byte += 1;
+        }
+        names
+    };
+    NAMES[usize::from(*byte)]
 }
 
 /// The length of a host name or address before a space. No brackets, so that `imap(name of a user` is none.
@@ -269,10 +304,14 @@ fn host_len(text: &[u8]) -> Option<usize> {
 
 /// The length of `name: ` or `name[pid]: `.
 fn tag_len(text: &[u8]) -> Option<usize> {
-    let bytes = text.iter().take(NAME_MAX);
-    let mut len = bytes
-        .take_while(|byte| is_name(byte) || **byte == b'/')
-        .count();
+    if starts(text, b"dovecot: ") {
+        return Some(9);
+    }
+    let bytes = text.get(..NAME_MAX).unwrap_or(text);
+    let end = bytes
+        .iter()
+        .position(|byte| !is_name(byte) && *byte != b'/');
+    let mut len = end.unwrap_or(bytes.len());
     if len == 0 {
         return None;
     }
@@ -283,7 +322,7 @@ fn tag_len(text: &[u8]) -> Option<usize> {
         }
         len += digits + 2;
     }
-    text.get(len..)?.starts_with(b": ").then_some(len + 2)
+    starts(text.get(len..)?, b": ").then_some(len + 2)
 }
 
 /// The length of RFC 5424's structured data: `-`, or elements in brackets, whose values are quoted and may

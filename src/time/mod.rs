@@ -16,12 +16,8 @@ use alloc::vec::Vec;
 pub(crate) const DAY_S: i64 = 86_400;
 /// The first second that is out of range: the start of the year 10000.
 const END_S: i64 = 253_402_300_800;
-/// Names of months as syslog and Dovecot write them.
-const MONTHS: [[u8; 3]; 12] = [
-    *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct",
-    *b"Nov", *b"Dec",
-];
-
+/// The mean length of a year.
+const MEAN_YEAR_MS: i64 = 31_556_952_000;
 /// The time that `text` is, as RFC 3339 or a form near to it: `T`, `t` or a space between date and time,
 /// a fraction of any length (after `.` or `,`), and `Z`, `+02:00`, `+0200`, `+02` or nothing, in which
 /// case `zone` says. Years 1970 to 9999.
@@ -32,30 +28,14 @@ pub fn parse_rfc3339(text: &[u8], zone: &TimeZone) -> Option<i64> {
 
 /// The RFC 3339 time at the start of `text`, and its length in bytes.
 pub fn read_rfc3339(text: &[u8], zone: &TimeZone) -> Option<(i64, usize)> {
-    let head: &[u8; 19] = text.first_chunk()?;
-    let [
-        y0,
-        y1,
-        y2,
-        y3,
-        b'-',
-        m0,
-        m1,
-        b'-',
-        d0,
-        d1,
-        between,
-        clock @ ..,
-    ] = head
-    else {
+    let (date, rest) = text.split_first_chunk::<8>()?;
+    let [d0, d1, b'T' | b't' | b' ', rest @ ..] = rest else {
         return None;
     };
-    if !matches!(between, b'T' | b't' | b' ') {
-        return None;
-    }
-    let year = two_digits(*y0, *y1)? * 100 + two_digits(*y2, *y3)?;
-    let days = days_from_date(year, two_digits(*m0, *m1)?, two_digits(*d0, *d1)?)?;
-    let wall_s = days * DAY_S + clock_seconds(clock)?;
+    let [century, _, year, _, _, month, ..] = pairs(date, b"0000-00-")?;
+    let year = i64::from(century) * 100 + i64::from(year);
+    let days = days_from_date(year, i64::from(month), two_digits(*d0, *d1)?)?;
+    let wall_s = days * DAY_S + clock_seconds(rest.first_chunk()?)?;
     let (fraction_ms, fraction_len) = read_fraction(text.get(19..)?);
     let rest = text.get(19 + fraction_len..)?;
     let (offset_s, offset_len) = match read_offset(rest) {
@@ -75,7 +55,7 @@ pub fn read_without_year(
     reference_ms: Option<i64>,
 ) -> Option<(Option<i64>, usize)> {
     let (name, rest) = text.split_first_chunk::<3>()?;
-    let month = 1 + MONTHS.iter().position(|month| month == name)? as i64;
+    let month = month_of(name)?;
     let (day, mut at) = match rest {
         [b' ', b' ', d, b' ', ..] | [b' ', b'0', d, b' ', ..] => (two_digits(b'0', *d)?, 7),
         [b' ', d0, d1, b' ', ..] => (two_digits(*d0, *d1)?, 7),
@@ -164,13 +144,15 @@ fn nearest_year(
     zone: &TimeZone,
     reference_ms: i64,
 ) -> Option<i64> {
-    let (year, ..) = date_from_days(reference_ms.div_euclid(DAY_S * 1_000));
-    // Most often it is the reference's own year: nothing of another year can be nearer than this.
+    // Most often it is the reference's own year, for which this is a guess: within half a year of the
+    // reference nothing of another year can be nearer.
+    let year = 1_970 + reference_ms / MEAN_YEAR_MS;
     if let Some(time_ms) = at_date(year, month, day, day_s, zone)
         && time_ms.abs_diff(reference_ms) < 181 * DAY_S.unsigned_abs() * 1_000
     {
         return Some(time_ms);
     }
+    let (year, ..) = date_from_days(reference_ms.div_euclid(DAY_S * 1_000));
     let reach = if (month, day) == (2, 29) { 8 } else { 1 };
     let mut best: Option<i64> = None;
     let distance = |time_ms: i64| time_ms.abs_diff(reference_ms);
@@ -202,12 +184,39 @@ fn two_digits(tens: u8, ones: u8) -> Option<i64> {
 /// The second of the day that `HH:MM:SS` is. A leap second counts as the one before it.
 #[inline]
 fn clock_seconds(clock: &[u8; 8]) -> Option<i64> {
-    let [h0, h1, b':', m0, m1, b':', s0, s1] = clock else {
-        return None;
-    };
-    let (hour, minute) = (two_digits(*h0, *h1)?, two_digits(*m0, *m1)?);
-    let second = two_digits(*s0, *s1)?;
+    let [hour, _, _, minute, _, _, second, _] = pairs(clock, b"00:00:00")?.map(i64::from);
     (hour < 24 && minute < 60 && second <= 60).then(|| hour * 3_600 + minute * 60 + second.min(59))
+}
+
+/// The numbers that pairs of digits are, each in the place of its first digit, if `text` has digits where
+/// `form` has `0`, and elsewhere the same bytes. All eight at once: this is most of reading a time.
+#[inline(always)]
+fn pairs(text: &[u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
+    let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*form);
+    // What must be added to each byte so that it passes 127 if it is more than 9, or more than 0.
+    let limits = u64::from_le_bytes(form.map(|byte| if byte == b'0' { 118 } else { 127 }));
+    let excess = values.wrapping_add(limits) | values;
+    let sums = values.wrapping_mul(10).wrapping_add(values >> 8);
+    (excess & 0x8080_8080_8080_8080 == 0).then_some(sums.to_le_bytes())
+}
+
+#[inline]
+fn month_of(name: &[u8; 3]) -> Option<i64> {
+    Some(match name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
 }
 
 /// The milliseconds of a fraction such as `.722834`, rounded down, and its length; none is 0 and 0.
@@ -252,14 +261,18 @@ pub(crate) fn days_from_date(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(0..=9_999).contains(&year) || !(1..=12).contains(&month) {
         return None;
     }
-    if day < 1 || day > days_of_month(year, month) {
+    if day < 1 || (day > 28 && day > days_of_month(year, month)) {
         return None;
     }
-    let march_year = if month <= 2 { year - 1 } else { year };
-    let march_month = (month + 9) % 12;
-    let leap_days =
-        march_year.div_euclid(4) - march_year.div_euclid(100) + march_year.div_euclid(400);
-    Some(march_year * 365 + leap_days + (march_month * 153 + 2) / 5 + day - 1 - 719_468)
+    // Four centuries more, so that nothing is negative: they are always as many days.
+    let (year, month) = (year as u32 + 400, month as u32);
+    let (march_year, march_month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month - 3),
+    };
+    let leap_days = march_year / 4 - march_year / 100 + march_year / 400;
+    let days = march_year * 365 + leap_days + (march_month * 153 + 2) / 5;
+    Some(i64::from(days) + day - 1 - 719_468 - 146_097)
 }
 
 pub(crate) fn days_of_month(year: i64, month: i64) -> i64 {
