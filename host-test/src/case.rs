@@ -1,0 +1,179 @@
+//! Cases: `testdata/cases/NAME.toml` says what goes in, `NAME.ndjson` what must come out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use maxconn_core::engine::{Format, Source};
+use maxconn_core::time;
+use toml::{Table, Value};
+
+use crate::Error;
+
+/// One thing that happens to the plugin.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Records arrive, one a line.
+    Lines(String),
+    /// Time goes on.
+    Tick(i64),
+    /// The state moves to another instance.
+    Restart,
+    /// Statistics are asked for.
+    Statistics,
+    /// The input ends, at the time of its last line if that is known.
+    Finish(Option<i64>),
+}
+
+/// One case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The name of its files.
+    pub name: String,
+    /// What it shows.
+    pub why: String,
+    /// The configuration as JSON, if it has one.
+    pub config: Option<String>,
+    /// Where its records come from.
+    pub source: Source,
+    /// Whether bytes are at known positions in the source.
+    pub has_offsets: bool,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+    /// Where the expected output is.
+    pub expected: PathBuf,
+}
+
+/// The folder of the test data.
+pub fn testdata() -> PathBuf {
+    guest_build::workspace().join("testdata")
+}
+
+/// Every case, by name.
+///
+/// # Errors
+/// A case that can't be read, named.
+pub fn all() -> Result<Vec<Case>, Error> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(testdata().join("cases"))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| read(path).map_err(|error| format!("{}: {error}", path.display()).into()))
+        .collect()
+}
+
+fn read(path: &Path) -> Result<Case, Error> {
+    let table: Table = fs::read_to_string(path)?.parse()?;
+    for key in table.keys() {
+        if ![
+            "why",
+            "config",
+            "path",
+            "reference",
+            "format",
+            "offsets",
+            "step",
+        ]
+        .contains(&key.as_str())
+        {
+            return Err(format!(
+                "{key}: no such key; a case has why, config, path, reference, format, offsets, step"
+            )
+            .into());
+        }
+    }
+    let text = |key: &str| table.get(key).and_then(Value::as_str);
+    let config = table.get("config").map(serde_json::to_string).transpose()?;
+    let format = match text("format") {
+        Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        _ => Format::Auto,
+    };
+    let reference_ms = text("reference").map(instant).transpose()?;
+    let steps = table
+        .get("step")
+        .and_then(Value::as_array)
+        .ok_or("step: a case needs at least one [[step]]")?;
+    Ok(Case {
+        name: path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        why: text("why")
+            .ok_or("why: say what the case shows")?
+            .to_string(),
+        config,
+        source: Source {
+            path: text("path").map(str::to_string),
+            reference_ms,
+            format,
+        },
+        has_offsets: table
+            .get("offsets")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
+        steps: steps.iter().map(step).collect::<Result<_, _>>()?,
+        expected: path.with_extension("ndjson"),
+    })
+}
+
+fn step(value: &Value) -> Result<Step, Error> {
+    let step = value.as_table().ok_or("step: each is a table")?;
+    let (kind, value) = step.iter().next().ok_or("step: it is empty")?;
+    match (kind.as_str(), value) {
+        ("lines", Value::String(lines)) => Ok(Step::Lines(lines.clone())),
+        ("file", Value::String(file)) => Ok(Step::Lines(
+            String::from_utf8_lossy(&fs::read(testdata().join(file))?).into_owned(),
+        )),
+        ("repeat", Value::Table(repeat)) => repeated(repeat),
+        ("tick", Value::String(at)) => Ok(Step::Tick(instant(at)?)),
+        ("finish", Value::String(at)) => Ok(Step::Finish(Some(instant(at)?))),
+        ("finish", Value::Boolean(true)) => Ok(Step::Finish(None)),
+        ("restart", Value::Boolean(true)) => Ok(Step::Restart),
+        ("statistics", Value::Boolean(true)) => Ok(Step::Statistics),
+        _ => Err(format!(
+            "step: {kind} is none; there are lines, file, repeat, tick, finish, restart, statistics"
+        )
+        .into()),
+    }
+}
+
+/// `line`, `count` times: `{time}` is `start` and goes on by `every_ms`, `{n}` counts from 1, and `{cycle}` too, but
+/// from 1 again after `cycle`.
+fn repeated(repeat: &Table) -> Result<Step, Error> {
+    let number = |key: &str| repeat.get(key).and_then(Value::as_integer);
+    let text = |key: &str| {
+        repeat
+            .get(key)
+            .and_then(Value::as_str)
+            .ok_or_else(|| format!("repeat.{key}: it is missing"))
+    };
+    let (line, start_ms) = (text("line")?, instant(text("start")?)?);
+    let count = number("count").ok_or("repeat.count: it is missing")?;
+    let (every_ms, cycle) = (
+        number("every_ms").unwrap_or(1_000),
+        number("cycle").unwrap_or(count).max(1),
+    );
+    let mut lines = String::new();
+    for n in 0..count {
+        let mut stamp = Vec::new();
+        time::write_rfc3339_ms(start_ms + n * every_ms, &mut stamp);
+        lines += &line
+            .replace("{time}", &String::from_utf8_lossy(&stamp))
+            .replace("{n}", &(n + 1).to_string())
+            .replace("{cycle}", &(n % cycle + 1).to_string());
+        lines.push('\n');
+    }
+    Ok(Step::Lines(lines))
+}
+
+fn instant(text: &str) -> Result<i64, Error> {
+    time::parse_rfc3339(text.as_bytes(), &time::TimeZone::utc())
+        .ok_or_else(|| format!("{text}: it is no time; write it as 2026-01-01T00:00:00Z").into())
+}

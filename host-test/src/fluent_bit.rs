@@ -1,0 +1,257 @@
+//! A model of Fluent Bit's wasm filter: JSON records one at a time, non-ASCII escaped, times beside them,
+//! one answer each, every answer parsed.
+
+use maxconn_core::engine::{Engine, Kind, Output, Verdict};
+use maxconn_core::record::write_text_record;
+use serde_json::Value;
+
+use crate::Error;
+use crate::case::{Case, Step};
+use crate::native;
+use crate::run::same;
+use crate::wasm::{Arg, Module, Runtime};
+
+const TICK_TAG: &[u8] = b"maxconn.tick";
+const REGION: &[u8] = b"maxconn:baked:v1";
+const ROOM_BYTES: usize = 16 * 1024;
+
+/// Puts a configuration into a module, or into the memory of an instance before its first record: the
+/// region is the same.
+///
+/// # Errors
+/// It has no room, or not enough.
+pub fn bake(module: &mut [u8], config: &str) -> Result<(), Error> {
+    let at = module
+        .windows(REGION.len())
+        .position(|window| window == REGION)
+        .ok_or("the module has no room for a configuration")?;
+    if config.len() > ROOM_BYTES {
+        return Err(
+            "the configuration is longer than 16,384 bytes; leave out what is the default".into(),
+        );
+    }
+    let start = at + REGION.len();
+    let room = module
+        .get_mut(start..start + 4 + ROOM_BYTES)
+        .ok_or("the room for a configuration is cut")?;
+    let (len, json) = room.split_at_mut(4);
+    len.copy_from_slice(&(config.len() as u32).to_le_bytes());
+    json.get_mut(..config.len())
+        .ok_or("no room")?
+        .copy_from_slice(config.as_bytes());
+    Ok(())
+}
+
+/// An instance of the filter.
+pub struct Filter {
+    module: Module,
+}
+
+impl Filter {
+    /// A fresh instance with this configuration.
+    ///
+    /// # Errors
+    /// The module can't be loaded, or has no room for the configuration.
+    pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<Filter, Error> {
+        let mut module = Module::new(wasm, runtime)?;
+        if let Some(config) = config {
+            bake(module.memory_mut(), config)?;
+        }
+        Ok(Filter { module })
+    }
+
+    fn lend(&mut self, bytes: &[u8]) -> Result<u32, Error> {
+        let address = self
+            .module
+            .call("malloc", &[Arg::I32(bytes.len() as u32 + 1)])? as u32;
+        if address != 0 {
+            self.module.write(address, bytes)?;
+            self.module.write(address + bytes.len() as u32, &[0])?;
+        }
+        Ok(address)
+    }
+
+    /// One record; `None` if it is dropped.
+    ///
+    /// # Errors
+    /// The guest trapped, or its answer is no text.
+    pub fn filter(
+        &mut self,
+        tag: &[u8],
+        time_ms: i64,
+        record: &[u8],
+    ) -> Result<Option<String>, Error> {
+        let answer = self.filter_bytes(tag, time_ms, record)?;
+        Ok(if answer.is_empty() {
+            None
+        } else {
+            Some(String::from_utf8(answer)?)
+        })
+    }
+
+    /// One record of any bytes; the answer up to its NUL.
+    ///
+    /// # Errors
+    /// The guest trapped, or its answer lies outside its memory.
+    pub fn filter_bytes(
+        &mut self,
+        tag: &[u8],
+        time_ms: i64,
+        record: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let (sec, nsec) = (
+            time_ms.div_euclid(1_000) as u32,
+            time_ms.rem_euclid(1_000) as u32 * 1_000_000,
+        );
+        let (tag_at, record_at) = (self.lend(tag)?, self.lend(record)?);
+        let args = [
+            tag_at,
+            tag.len() as u32,
+            sec,
+            nsec,
+            record_at,
+            record.len() as u32,
+        ]
+        .map(Arg::I32);
+        let address = self.module.call("maxconn_filter", &args)? as u32 as usize;
+        let memory = self
+            .module
+            .memory()
+            .get(address..)
+            .ok_or("the answer lies outside the memory")?;
+        let len = memory
+            .iter()
+            .position(|&byte| byte == 0)
+            .ok_or("the answer has no end")?;
+        let answer = memory.get(..len).unwrap_or_default().to_vec();
+        for address in [tag_at, record_at] {
+            self.module.call("free", &[Arg::I32(address)])?;
+        }
+        Ok(answer)
+    }
+
+    /// Fuel used so far.
+    pub fn fuel(&self) -> u64 {
+        self.module.fuel()
+    }
+}
+
+/// Whether the guest says what the core says of the same records: every record's own answer at its place, and
+/// the same alerts in the same order, each in a slot.
+///
+/// # Errors
+/// The first difference.
+pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
+    let mut filter = Filter::new(wasm, runtime, case.config.as_deref())?;
+    let mut engine = Engine::new(native::config(case)?).map_err(|error| error.to_string())?;
+    engine.set_add_timestamp(false);
+    let (mut out, mut offset, mut now_ms) = (Output::default(), 0_u64, 0);
+    let (mut said, mut expected) = (Vec::new(), Vec::new());
+    for step in &case.steps {
+        match step {
+            Step::Lines(lines) => {
+                for line in lines.lines() {
+                    let at = case.has_offsets.then_some(offset);
+                    offset += line.len() as u64 + 1;
+                    let Some((record, time_ms)) =
+                        record(case, &engine, line.as_bytes(), at, now_ms)
+                    else {
+                        continue;
+                    };
+                    now_ms = time_ms;
+                    let verdict = engine.push(
+                        &case.source,
+                        record.as_bytes(),
+                        Some(time_ms),
+                        None,
+                        &mut out,
+                    );
+                    let own = take(&mut out, &mut expected);
+                    let answer = filter.filter(b"mail", time_ms, record.as_bytes())?;
+                    match (verdict, answer) {
+                        (Verdict::Passed, Some(answer)) => {
+                            same("a record without an event", &[record], &[answer])?
+                        }
+                        (Verdict::Enriched, Some(answer)) => {
+                            same("an enriched record", &[own.unwrap_or_default()], &[answer])?;
+                        }
+                        (Verdict::Suppressed, answer) => said.extend(answer),
+                        (verdict, None) => {
+                            return Err(format!("{record}: dropped, but {verdict:?}").into());
+                        }
+                    }
+                }
+            }
+            Step::Tick(at) => {
+                engine.tick(*at, &mut out);
+                take(&mut out, &mut expected);
+                said.extend(filter.filter(TICK_TAG, *at, b"{}")?);
+            }
+            // The host has no end of input, no snapshot and asks for nothing: the rest of the case is not for it.
+            Step::Finish(_) | Step::Restart | Step::Statistics => break,
+        }
+    }
+    // Ticks that come at once move no time and empty the queue.
+    while let Some(answer) = filter.filter(TICK_TAG, 0, b"{}")? {
+        said.push(answer);
+    }
+    engine.tick(0, &mut out);
+    take(&mut out, &mut expected);
+    let is_alert = |text: &String| text.contains("\"kind\":\"alert\"");
+    said.retain(is_alert);
+    same("alerts", &expected, &said)
+}
+
+/// A line as the record that Fluent Bit would hand over, with its time; `None` if it can't hold it.
+fn record(
+    case: &Case,
+    engine: &Engine,
+    line: &[u8],
+    offset: Option<u64>,
+    now_ms: i64,
+) -> Option<(String, i64)> {
+    let mut times = Vec::new();
+    engine.line_times(&case.source, line, &mut times);
+    let time_ms = times
+        .first()
+        .copied()
+        .flatten()
+        .unwrap_or(now_ms)
+        .clamp(0, i64::from(u32::MAX) * 1_000);
+    let mut json = line.to_vec();
+    if !line.starts_with(b"{") {
+        json.clear();
+        write_text_record(line, case.source.path.as_deref(), offset, &mut json);
+    }
+    // What is no object is no record to Fluent Bit.
+    let Ok(Value::Object(_)) = serde_json::from_slice::<Value>(&json) else {
+        return None;
+    };
+    let mut escaped = String::new();
+    for unit in String::from_utf8(json).ok()?.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(ascii) if ascii.is_ascii() => escaped.push(char::from(ascii)),
+            _ => escaped += &format!("\\u{unit:04x}"),
+        }
+    }
+    Some((escaped, time_ms))
+}
+
+/// Moves alerts to `alerts`; the enriched record, if there is one.
+fn take(out: &mut Output, alerts: &mut Vec<String>) -> Option<String> {
+    let mut own = None;
+    for segment in &out.segments {
+        let text = out
+            .bytes
+            .get(segment.start as usize..(segment.start + segment.len) as usize)
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(text).trim_end().to_string();
+        match segment.kind {
+            Kind::Enriched => own = Some(text),
+            Kind::Alert => alerts.push(text),
+            _ => {}
+        }
+    }
+    out.clear();
+    own
+}

@@ -1,0 +1,21 @@
+//! The harness: cases are data, and each runs through every way that the plugin can be loaded.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`case`] | reads cases and makes their records |
+//! | [`native`] | the core itself, and what every other driver is held against |
+//! | [`wasm`] | a module under wasmtime or under wasmi, as a few calls |
+//! | [`embed`] | a host of the embed ABI |
+//! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
+//! | [`run`] | a case through a driver, and what differs |
+#![forbid(unsafe_code)]
+
+pub mod case;
+pub mod embed;
+pub mod fluent_bit;
+pub mod native;
+pub mod run;
+pub mod wasm;
+
+/// What went wrong, as a sentence.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

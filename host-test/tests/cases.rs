@@ -1,0 +1,21 @@
+//! Every case through every driver, as `cargo test` sees it.
+
+use host_test::run::{self, Guests};
+use host_test::{Error, case};
+
+#[test]
+fn every_case_says_the_same_through_every_driver() -> Result<(), Error> {
+    let guests = Guests::build()?;
+    let cases = case::all()?;
+    assert!(cases.len() >= 40, "cases are missing");
+    let differences: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            run::case(case, &guests)
+                .err()
+                .map(|error| format!("{}: {error}", case.name))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Every document of every case against the fields of the Elastic Common Schema.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use host_test::Error;
+use host_test::case::{self, testdata};
+use host_test::native;
+use host_test::run::Batches;
+use serde_json::Value;
+
+/// Kinds of pieces that are documents of ours.
+const ENRICHED: u32 = 2;
+const STATISTICS: u32 = 4;
+/// Cases whose records bring fields of their own that break the schema, to show that they stay.
+const BRING_THEIR_OWN: [&str; 6] = [
+    "ecs-scalar-skipped",
+    "ecs-merged",
+    "ecs-dotted",
+    "json-duplicate-keys",
+    "json-numbers-stay",
+    "json-docker",
+];
+
+#[test]
+fn documents_keep_to_the_schema() -> Result<(), Error> {
+    let mut fields = BTreeMap::new();
+    for line in fs::read_to_string(testdata().join("ecs/fields.jsonl"))?.lines() {
+        let field: Value = serde_json::from_str(line)?;
+        fields.insert(
+            field["name"].as_str().unwrap_or_default().to_string(),
+            field,
+        );
+    }
+    let mut types = BTreeMap::new();
+    for case in case::all()?
+        .iter()
+        .filter(|case| !BRING_THEIR_OWN.contains(&case.name.as_str()))
+    {
+        for piece in native::run(case, &mut Batches::Whole)? {
+            if !(ENRICHED..=STATISTICS).contains(&piece.kind) {
+                continue;
+            }
+            let document: Value = serde_json::from_str(&piece.text)?;
+            // A JSON record may hold what it likes; of a text line and of our own documents every field is ours.
+            let is_ours = piece.kind != ENRICHED
+                || !case.name.starts_with("json-") && !case.name.starts_with("real-journald");
+            check("", &document, &fields, &mut types, is_ours)
+                .map_err(|error| format!("{}: {error}: {}", case.name, piece.text))?;
+            fits(&document, &fields)
+                .map_err(|error| format!("{}: {error}: {}", case.name, piece.text))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(
+    path: &str,
+    value: &Value,
+    fields: &BTreeMap<String, Value>,
+    types: &mut BTreeMap<String, &'static str>,
+    is_ours: bool,
+) -> Result<(), String> {
+    if let Value::Object(members) = value {
+        for (key, member) in members {
+            let inner = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            check(&inner, member, fields, types, is_ours)?;
+        }
+        return Ok(());
+    }
+    if path.starts_with("maxconn.") {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            _ => "array",
+        };
+        let known = types.entry(path.to_string()).or_insert(kind);
+        return if *known == kind {
+            Ok(())
+        } else {
+            Err(format!("{path} is a {kind} here and a {known} elsewhere"))
+        };
+    }
+    let Some(field) = fields.get(path) else {
+        return if path == "log.offset" || !is_ours {
+            Ok(())
+        } else {
+            Err(format!("{path} is no field of ECS"))
+        };
+    };
+    let is_array = field["array"].as_bool().unwrap_or(false);
+    if is_array != value.is_array() {
+        return Err(format!(
+            "{path}: an array is {}wanted",
+            if is_array { "" } else { "not " }
+        ));
+    }
+    for value in value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice)
+    {
+        let fits = match field["type"].as_str().unwrap_or_default() {
+            "long" => value.is_i64() || value.is_u64(),
+            "float" | "scaled_float" | "double" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "ip" => value
+                .as_str()
+                .is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok()),
+            "date" => value.as_str().is_some_and(|date| date.contains('T')),
+            _ => value.is_string(),
+        };
+        if !fits {
+            return Err(format!("{path}: {value} is no {}", field["type"]));
+        }
+        if let Some(allowed) = field["allowed"]
+            .as_array()
+            .filter(|allowed| !allowed.is_empty())
+            && !allowed.contains(value)
+        {
+            return Err(format!("{path}: {value} is not allowed"));
+        }
+    }
+    Ok(())
+}
+
+/// Every type fits one of the categories, every category one of the types.
+fn fits(document: &Value, fields: &BTreeMap<String, Value>) -> Result<(), String> {
+    let list = |name: &str| {
+        document["event"][name]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    let (categories, types) = (list("category"), list("type"));
+    let expected = &fields
+        .get("event.category")
+        .ok_or("event.category is missing in the list")?["expected_event_types"];
+    let fit = |category: &Value, kind: &Value| {
+        expected[category.as_str().unwrap_or_default()]
+            .as_array()
+            .is_some_and(|types| types.contains(kind))
+    };
+    match types
+        .iter()
+        .all(|kind| categories.iter().any(|category| fit(category, kind)))
+        && categories
+            .iter()
+            .all(|category| types.iter().any(|kind| fit(category, kind)))
+    {
+        true => Ok(()),
+        false => Err(format!(
+            "the types {types:?} and categories {categories:?} do not fit"
+        )),
+    }
+}

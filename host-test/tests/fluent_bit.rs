@@ -1,0 +1,117 @@
+//! What the Fluent Bit guest owes to its host beyond what every case shows.
+
+use std::fs;
+
+use guest_build::Features;
+use host_test::Error;
+use host_test::fluent_bit::{Filter, bake};
+use host_test::wasm::Runtime;
+
+fn module() -> Result<Vec<u8>, Error> {
+    Ok(fs::read(guest_build::try_build(
+        "fluent-bit",
+        Features::default(),
+    )?)?)
+}
+
+const TIME_MS: i64 = 1_768_132_800_000;
+
+#[test]
+fn a_configuration_in_the_file_holds() -> Result<(), Error> {
+    let mut wasm = module()?;
+    bake(
+        &mut wasm,
+        r#"{"tick_tag":"t","message_keys":["text"],"rule":[{"name":"userip","threshold":1}]}"#,
+    )?;
+    let mut filter = Filter::new(&wasm, Runtime::Wasmtime, None)?;
+    let event = br#"{"text":"imap-login: Info: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2"}"#;
+    let alert = filter
+        .filter(b"mail", TIME_MS, event)?
+        .ok_or("the alert rides in the slot of the event")?;
+    assert!(alert.contains("connection-limit-flood-start"), "{alert}");
+    assert_eq!(filter.filter(b"t", TIME_MS, b"{}")?, None);
+    Ok(())
+}
+
+#[test]
+fn a_wrong_configuration_lets_all_pass_and_says_so_once() -> Result<(), Error> {
+    let mut filter = Filter::new(&module()?, Runtime::Wasmtime, Some(r#"{"max_keyz":1}"#))?;
+    assert_eq!(
+        filter.filter(b"mail", TIME_MS, br#"{"a":1}"#)?.as_deref(),
+        Some(r#"{"a":1}"#)
+    );
+    let document = filter
+        .filter(b"maxconn.tick", TIME_MS, b"{}")?
+        .ok_or("the first tick says why")?;
+    assert!(
+        document.contains(r#""action":"configuration-refused""#) && document.contains("max_keyz"),
+        "{document}"
+    );
+    assert_eq!(filter.filter(b"maxconn.tick", TIME_MS, b"{}")?, None);
+    Ok(())
+}
+
+#[test]
+fn what_goes_back_is_always_an_object_that_parses() -> Result<(), Error> {
+    let wasm = module()?;
+    for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
+        let mut filter = Filter::new(&wasm, runtime, None)?;
+        for (record, answer) in [
+            (r#"{"a":nan}"#, Some(r#"{"a":null}"#)),
+            (r#"{"a":-inf,"b":1}"#, Some(r#"{"a":null,"b":1}"#)),
+            (r#"{1:2}"#, Some(r#"{"1":2}"#)),
+            ("", None),
+            ("{", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(
+                filter
+                    .filter(b"mail", TIME_MS, record.as_bytes())?
+                    .as_deref(),
+                answer,
+                "{record}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_bytes_trap() -> Result<(), Error> {
+    let wasm = module()?;
+    let seed = br#"{"message":"imap-login: Maximum number of connections from user+IP exceeded: user=<a>, rip=192.0.2.1","x":[1.5e3,{"y":null}]}"#;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut filter = Filter::new(&wasm, Runtime::Wasmtime, None)?;
+    for _ in 0..20_000 {
+        let mut record = seed.to_vec();
+        for _ in 0..4 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let at = state as usize % record.len();
+            if let Some(byte) = record.get_mut(at) {
+                *byte = (state >> 32) as u8;
+            }
+        }
+        // Raw NULs and invalid UTF-8 never come from the host's encoder; the guest must live with them.
+        filter.filter_bytes(b"mail", TIME_MS, &record)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_record_of_any_size_passes() -> Result<(), Error> {
+    let mut filter = Filter::new(&module()?, Runtime::Wasmtime, None)?;
+    let record = format!(r#"{{"message":"{}"}}"#, "x".repeat(8 << 20));
+    assert_eq!(
+        filter
+            .filter(b"mail", TIME_MS, record.as_bytes())?
+            .as_deref(),
+        Some(record.as_str())
+    );
+    assert_eq!(
+        filter.filter(b"mail", TIME_MS, b"{}")?.as_deref(),
+        Some("{}")
+    );
+    Ok(())
+}

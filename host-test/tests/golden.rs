@@ -1,0 +1,158 @@
+//! Surfaces, sizes and costs of the guests. `UPDATE=1` rewrites the golden files: read the difference.
+
+use std::fs;
+
+use guest_build::Features;
+use host_test::case::testdata;
+use host_test::fluent_bit::Filter;
+use host_test::wasm::Runtime;
+use host_test::{Error, embed};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+/// What a guest may weigh, in bytes.
+const WITH_PATTERNS_MAX: usize = 260 * 1024;
+const WITHOUT_PATTERNS_MAX: usize = 150 * 1024;
+/// How far fuel may move before somebody must look, in percent.
+const DRIFT_PERCENT: u64 = 3;
+
+fn module(name: &str, patterns: bool) -> Result<Vec<u8>, Error> {
+    Ok(fs::read(guest_build::try_build(
+        name,
+        Features {
+            patterns,
+            simd: false,
+        },
+    )?)?)
+}
+
+fn golden(file: &str, actual: &str) -> Result<String, Error> {
+    let path = testdata().join("golden").join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, actual)?;
+    }
+    Ok(fs::read_to_string(&path)
+        .map_err(|error| format!("{}: {error}; UPDATE=1 writes it", path.display()))?)
+}
+
+fn surface(wasm: &[u8]) -> Result<String, Error> {
+    let mut text = String::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ImportSection(section) => text += &format!("imports {}\n", section.count()),
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    text += &format!("{:?} {}\n", export.kind, export.name);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+#[test]
+fn surfaces_are_as_agreed() -> Result<(), Error> {
+    for name in guest_build::GUESTS {
+        let actual = surface(&module(name, true)?)?;
+        assert_eq!(
+            golden(&format!("surface-{name}.txt"), &actual)?,
+            actual,
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn guests_hold_no_instruction_that_hosts_refuse() -> Result<(), Error> {
+    let features = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
+    for name in guest_build::GUESTS {
+        for patterns in [true, false] {
+            Validator::new_with_features(features).validate_all(&module(name, patterns)?)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn guests_stay_small() -> Result<(), Error> {
+    for name in guest_build::GUESTS {
+        for (patterns, most) in [(true, WITH_PATTERNS_MAX), (false, WITHOUT_PATTERNS_MAX)] {
+            let size = module(name, patterns)?.len();
+            assert!(
+                size <= most,
+                "{name}, patterns {patterns}: {size} bytes, {most} allowed"
+            );
+        }
+    }
+    Ok(())
+}
+
+const PLAIN: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap(alice@example.org)<4711><T5eqHeNgpOB/AAAB>: Disconnected: Logged out in=512 out=4096 deleted=0 expunged=0 trashed=0 hdr_count=3 hdr_bytes=981 body_count=12 body_bytes=1048576"}"#;
+const EVENT: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS"}"#;
+const TIME_MS: i64 = 1_768_132_800_000;
+
+/// Fuel of a record without an event, of an enriched one and of one held back, each when all is warm.
+fn costs(mut push: impl FnMut(&str, i64) -> Result<u64, Error>) -> Result<[u64; 3], Error> {
+    push(PLAIN, TIME_MS)?;
+    let plain = push(PLAIN, TIME_MS)?;
+    let mut enriched = 0;
+    for n in 0..20 {
+        enriched = push(EVENT, TIME_MS + n * 20)?;
+    }
+    let mut suppressed = 0;
+    for n in 20..60 {
+        suppressed = push(EVENT, TIME_MS + n * 20)?;
+    }
+    Ok([plain, enriched, suppressed])
+}
+
+#[test]
+fn fuel_stays_within_its_budget() -> Result<(), Error> {
+    assert_eq!(PLAIN.len(), 219);
+    let mut filter = Filter::new(&module("fluent-bit", true)?, Runtime::Wasmtime, None)?;
+    let fluent_bit = costs(|record, time_ms| {
+        let before = filter.fuel();
+        filter.filter(b"mail", time_ms, record.as_bytes())?;
+        Ok(filter.fuel() - before)
+    })?;
+    let mut guest = embed::Guest::new(&module("embed", true)?, Runtime::Wasmtime, None)?;
+    let embed = costs(|record, _| {
+        guest.input(record.as_bytes())?;
+        let before = guest.fuel();
+        guest.push(0, record.len(), -1)?;
+        Ok(guest.fuel() - before)
+    })?;
+    let mut actual = String::new();
+    for (name, [plain, enriched, suppressed]) in [("embed", embed), ("fluent-bit", fluent_bit)] {
+        actual += &format!(
+            "[{name}]\nrecord_without_event = {plain}\nenriched_event = {enriched}\nsuppressed_event = {suppressed}\n\n"
+        );
+    }
+    let budget: toml::Table = golden("fuel.toml", &actual)?.parse()?;
+    let measured: toml::Table = actual.parse()?;
+    for (guest, values) in &measured {
+        for (what, value) in values.as_table().into_iter().flatten() {
+            let number = |value: Option<&toml::Value>| {
+                value
+                    .and_then(toml::Value::as_integer)
+                    .unwrap_or(0)
+                    .unsigned_abs()
+            };
+            let (now, then) = (
+                number(Some(value)),
+                number(budget.get(guest).and_then(|budget| budget.get(what))),
+            );
+            assert!(
+                now * 100 <= then * (100 + DRIFT_PERCENT),
+                "{guest}, {what}: {now} fuel, {then} budgeted; spend less, or say why with UPDATE=1"
+            );
+            assert!(
+                now * 100 >= then * (100 - DRIFT_PERCENT),
+                "{guest}, {what}: {now} fuel, {then} budgeted; well done: write it down with UPDATE=1"
+            );
+        }
+    }
+    Ok(())
+}
