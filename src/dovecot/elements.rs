@@ -13,7 +13,7 @@
 use core::net::IpAddr;
 
 use super::ip::{self, parse_ip};
-use crate::event::{Endpoint, Event, Security};
+use crate::event::{Endpoint, Event, Scope, Security};
 use crate::words::{find, find_last, strip, strip_end};
 
 /// How many elements before `user=` are read.
@@ -49,37 +49,52 @@ enum Taken {
 
 impl<'a> Elements<'a> {
     /// Reads the elements up to the end of the line; `None` if they are not a whole.
-    pub(super) fn read(text: &'a str) -> Option<Elements<'a>> {
-        let mut elements = Elements::default();
+    pub(super) fn read(&mut self, text: &'a str) -> Option<()> {
         let mut rest = text;
         for _ in 0..LEADING_MAX {
             if strip(rest, b"user=").is_some() {
                 break;
             }
             let (element, after) = rest.split_once(", ").unwrap_or((rest, ""));
-            if elements.take(element) != Taken::Yes {
+            if self.take(element) != Taken::Yes {
                 break;
             }
             rest = after;
         }
         if let Some(quoted) = strip(rest, b"user=<") {
-            elements.read_quoted(quoted)?;
+            self.read_quoted(quoted)?;
         } else if let Some(bare) = strip(rest, b"user=") {
-            elements.read_bare(bare);
+            self.read_bare(bare);
         } else {
-            elements.read_backwards(rest, rest.len(), 0);
+            self.read_backwards(rest, rest.len(), 0);
         }
-        Some(elements)
+        Some(())
     }
 
-    /// Puts what is known into `event`.
-    pub(super) fn fill(self, event: &mut Event<'a>) {
-        event.user = self.user.filter(|user| !user.is_empty());
-        event.auth_method = self.method.filter(|method| !method.is_empty());
-        event.source = self.remote.endpoint();
-        event.destination = self.local.endpoint();
-        event.security = self.security;
-        event.session = self.session.filter(|session| !session.is_empty());
+    /// The event of that limit with all that is known. Made in one piece: an event is some two hundred
+    /// bytes, which are not to be copied about.
+    #[inline(always)]
+    pub(super) fn into_event(
+        self,
+        limit: &'a str,
+        scope: Scope,
+        limit_value: Option<u64>,
+        service: Option<&'a str>,
+    ) -> Event<'a> {
+        let given = |text: &&str| !text.is_empty();
+        Event {
+            module: "dovecot",
+            limit,
+            limit_value,
+            scope,
+            service,
+            user: self.user.filter(given),
+            auth_method: self.method.filter(given),
+            source: self.remote.endpoint(),
+            destination: self.local.endpoint(),
+            security: self.security,
+            session: self.session.filter(given),
+        }
     }
 
     /// `text` follows `user=<`.

@@ -1,7 +1,7 @@
 //! What login processes say about a connection that they refuse.
 
 use super::elements::Elements;
-use super::{event, number};
+use super::number;
 use crate::event::{Event, Scope};
 use crate::words::{find, strip};
 
@@ -18,27 +18,22 @@ struct Cause<'a> {
 
 /// Recognises `text`, which directly follows the service.
 pub(super) fn recognise<'a>(service: &'a str, text: &'a str) -> Option<Event<'a>> {
-    let (cause, elements) = if strip(text, b"user=<").is_some() {
-        elements_first(text)?
+    let mut elements = Elements::default();
+    let cause = if strip(text, b"user=<").is_some() {
+        // `user=<…>, …, secured - CAUSE`: some put the elements first. The cause is the end of the line,
+        // where no user name can be, for its `>` comes after it.
+        let (first, said) = text.rsplit_once(" - ")?;
+        let cause = cause(said).filter(|cause| cause.rest.is_empty())?;
+        elements.read(first)?;
+        cause
     } else {
         let cause = cause(text)?;
-        let elements = match cause.rest {
-            "" => Elements::default(),
-            rest => Elements::read(strip(rest, b": ")?)?,
-        };
-        (cause, elements)
+        if !cause.rest.is_empty() {
+            elements.read(strip(cause.rest, b": ")?)?;
+        }
+        cause
     };
-    let mut event = event(cause.limit, cause.scope, cause.limit_value, Some(service));
-    elements.fill(&mut event);
-    Some(event)
-}
-
-/// `user=<…>, …, secured - CAUSE`: some put the elements first. The cause is the end of the line, where no
-/// user name can be, for its `>` comes after it.
-fn elements_first(text: &str) -> Option<(Cause<'_>, Elements<'_>)> {
-    let (elements, said) = text.rsplit_once(" - ")?;
-    let cause = cause(said).filter(|cause| cause.rest.is_empty())?;
-    Some((cause, Elements::read(elements)?))
+    Some(elements.into_event(cause.limit, cause.scope, cause.limit_value, Some(service)))
 }
 
 fn cause(text: &str) -> Option<Cause<'_>> {

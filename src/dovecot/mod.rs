@@ -18,7 +18,9 @@ mod ip;
 mod login;
 mod service;
 
-use crate::event::{Event, Scope, Security};
+use crate::event::{Event, Scope};
+use elements::Elements;
+
 use crate::head::level_len;
 use crate::words::{strip, strip_end};
 
@@ -49,7 +51,11 @@ pub fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
         return service::mail_processes(text);
     };
     if strip_end(service.as_bytes(), b"-login").is_some() {
-        login::recognise(service, rest).or_else(|| service::of_login(rest))
+        // Not `or_else`, which would copy the event.
+        if let event @ Some(_) = login::recognise(service, rest) {
+            return event;
+        }
+        service::of_login(rest)
     } else {
         service::recognise(service, rest)
     }
@@ -106,17 +112,5 @@ fn event<'a>(
     limit_value: Option<u64>,
     service: Option<&'a str>,
 ) -> Event<'a> {
-    Event {
-        module: "dovecot",
-        limit,
-        limit_value,
-        scope,
-        service,
-        user: None,
-        auth_method: None,
-        source: None,
-        destination: None,
-        security: Security::None,
-        session: None,
-    }
+    Elements::default().into_event(limit, scope, limit_value, service)
 }

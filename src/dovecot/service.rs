@@ -88,11 +88,13 @@ fn anvil(text: &str) -> Option<Event<'_>> {
     }
     let (_, rest) = number(rest)?;
     let rest = rest.strip_prefix(" secs - aborting queries")?;
-    let mut event = event("anvil_query_timeout", Scope::Service, None, Some("anvil"));
-    if let Some(elements) = rest.strip_prefix(": ").and_then(Elements::read) {
-        elements.fill(&mut event);
+    let mut elements = Elements::default();
+    if let Some(text) = rest.strip_prefix(": ")
+        && elements.read(text).is_none()
+    {
+        elements = Elements::default();
     }
-    Some(event)
+    Some(elements.into_event("anvil_query_timeout", Scope::Service, None, Some("anvil")))
 }
 
 /// The name of a service at the start of `text`, before `end`, and what follows that.
