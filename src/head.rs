@@ -182,8 +182,10 @@ impl<'a> Reader<'a> {
                 return None;
             }
             at += 1;
-            let len = rest.get(at..)?.iter().take(NAME_MAX + 1);
-            let len = len.take_while(|byte| byte.is_ascii_graphic()).count();
+            let token = rest.get(at..)?;
+            let token = token.get(..NAME_MAX + 1).unwrap_or(token);
+            let end = token.iter().position(|byte| !byte.is_ascii_graphic());
+            let len = end.unwrap_or(token.len());
             if field == 0 {
                 host = (at, len);
             }
@@ -263,9 +265,9 @@ fn cri_len(text: &[u8]) -> usize {
 }
 
 fn digits_len(text: &[u8]) -> usize {
-    let is_other = |byte: &u8| !byte.is_ascii_digit();
-    let digits = text.iter().take(20);
-    digits.clone().position(is_other).unwrap_or(digits.len())
+    let text = text.get(..20).unwrap_or(text);
+    let end = text.iter().position(|byte| !byte.is_ascii_digit());
+    end.unwrap_or(text.len())
 }
 
 /// The length of a name at the start of `text`, at most `NAME_MAX`.

@@ -158,6 +158,10 @@ impl<'a> Elements<'a> {
     fn read_backwards(&mut self, text: &'a str, mut end: usize, bare: usize) -> usize {
         while let Some(rest) = text.get(..end) {
             if rest.as_bytes().last() == Some(&b'>') {
+                // Nearly always the end of the user name, at once.
+                if self.remote.is_named {
+                    return end;
+                }
                 let Some(start) = self.session_at(rest) else {
                     return end;
                 };

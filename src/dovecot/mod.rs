@@ -61,6 +61,7 @@ pub fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
     }
 }
 
+#[inline]
 fn without_newline(text: &str) -> &str {
     let mut line = text.as_bytes();
     while let [before @ .., b'\n' | b'\r'] = line {
