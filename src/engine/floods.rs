@@ -81,6 +81,13 @@ fn needs_net(rule: &Rule) -> bool {
         .any(|field| field == KeyField::Net)
 }
 
+/// Whether a call may stop when the output is full, because its caller comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    Soft,
+    None,
+}
+
 /// What became of one event.
 pub(super) struct Observed {
     /// Whether an open flood holds it back.
@@ -129,8 +136,31 @@ impl Floods {
         }
     }
 
-    /// Advances to the event's time, then lets every rule count it. The caller writes the record where it
-    /// goes on and then calls [`Floods::tell_starts`].
+    /// Moves time to an event and fires what is due by then. `false` if the output is full: the rest fires
+    /// when this is called again.
+    pub fn move_to(
+        &mut self,
+        config: &Config,
+        context: &Context<'_>,
+        out: &mut Output,
+        limit: Limit,
+    ) -> bool {
+        let time_ms = context.time_ms;
+        if self.table.is_empty() {
+            let seed = Hash::new(HASH_SEED).part(context.message.as_bytes());
+            self.table.seed(seed.number(time_ms as u64).finish() as u64);
+        }
+        let latest_ms = self
+            .latest_ms
+            .map_or(time_ms, |latest_ms| latest_ms.max(time_ms));
+        self.latest_ms = Some(latest_ms);
+        self.tick_base_ms = None;
+        let watermark_ms = latest_ms.saturating_sub(config.allowed_lateness_ms);
+        self.advance(config, watermark_ms, out, limit)
+    }
+
+    /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
+    /// on and then calls [`Floods::tell_starts`].
     pub fn observe(
         &mut self,
         config: &Config,
@@ -140,25 +170,6 @@ impl Floods {
     ) -> Observed {
         let time_ms = context.time_ms;
         self.last_ms = time_ms;
-        if self.table.is_empty() {
-            self.table.seed(
-                Hash::new(HASH_SEED)
-                    .part(context.message.as_bytes())
-                    .number(time_ms as u64)
-                    .finish() as u64,
-            );
-        }
-        let latest_ms = self
-            .latest_ms
-            .map_or(time_ms, |latest_ms| latest_ms.max(time_ms));
-        self.latest_ms = Some(latest_ms);
-        self.tick_base_ms = None;
-        self.advance(
-            config,
-            latest_ms.saturating_sub(config.allowed_lateness_ms),
-            out,
-        );
-
         let hashes = self.hasher.hash(event, context, self.needs_net);
         self.find_own(config, event, &hashes);
         self.advance_own(config, time_ms, out);
@@ -304,9 +315,21 @@ impl Floods {
         self.crossed.clear();
     }
 
-    /// Fires every deadline up to a time.
-    pub fn advance(&mut self, config: &Config, up_to_ms: i64, out: &mut Output) {
-        while let Some((slot, due_ms)) = self.table.due(up_to_ms) {
+    /// Fires every deadline up to a time; `false` if the output was full before all were.
+    pub fn advance(
+        &mut self,
+        config: &Config,
+        up_to_ms: i64,
+        out: &mut Output,
+        limit: Limit,
+    ) -> bool {
+        loop {
+            if limit == Limit::Soft && out.is_full() {
+                return false;
+            }
+            let Some((slot, due_ms)) = self.table.due(up_to_ms) else {
+                return true;
+            };
             let Some(entry) = self.table.entry_mut(slot) else {
                 continue;
             };
@@ -348,8 +371,14 @@ impl Floods {
         }
     }
 
-    /// Ends every open flood, in the order of deadline, rule and key.
-    pub fn end_all(&mut self, config: &Config, reason: EndReason, time_ms: i64, out: &mut Output) {
+    /// Ends every open flood, in the order of deadline, rule and key; `false` if the output was full before.
+    pub fn end_all(
+        &mut self,
+        config: &Config,
+        reason: EndReason,
+        time_ms: i64,
+        out: &mut Output,
+    ) -> bool {
         let mut open: Vec<_> = self
             .table
             .slots()
@@ -363,8 +392,12 @@ impl Floods {
             .collect();
         open.sort_unstable();
         for (_, _, _, slot) in open {
+            if out.is_full() {
+                return false;
+            }
             self.tell(config, slot, Transition::End(reason), time_ms, out);
         }
+        true
     }
 
     pub fn arm(&mut self, config: &Config, slot: Slot) {

@@ -22,11 +22,11 @@ use crate::detector::EndReason;
 use crate::enrich::{Extras, enrich};
 use crate::record::write_text_record;
 use crate::search;
-use floods::Floods;
+use floods::{Floods, Limit};
 use recognise::{Found, Input, Recogniser, event_id, is_json};
 
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
-pub use output::{Kind, Output, Segment, Want};
+pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
 pub use snapshot::RestoreError;
 pub use statistics::{Levels, Statistics};
 
@@ -64,8 +64,12 @@ pub enum Verdict {
     Suppressed,
 }
 
-/// [`Engine::push_lines`] stops at the next line when the output is larger than this many bytes.
-pub const OUTPUT_SOFT_LIMIT: usize = 256 * 1024;
+/// What a host knows of a record beside its source.
+struct Place<'a> {
+    time_ms: Option<i64>,
+    offset: Option<u64>,
+    position: Option<&'a [u8]>,
+}
 
 /// The plugin.
 pub struct Engine {
@@ -181,12 +185,20 @@ impl Engine {
             done = (end + 1).min(lines.len());
             let line = lines.get(start..end).unwrap_or_default();
             let position = offset.map(|offset| offset + start as u64);
-            match self.line(source, line, None, position, None, out) {
+            let place = Place {
+                time_ms: None,
+                offset: position,
+                position: None,
+            };
+            let Some(verdict) = self.line(source, line, place, out, Limit::Soft) else {
+                return start;
+            };
+            match verdict {
                 Verdict::Passed => self.pass_line(source, lines, (start, done), offset, out),
                 Verdict::Suppressed if !out.want.views => done += self.repeat(lines, start, done),
                 Verdict::Suppressed | Verdict::Enriched => {}
             }
-            if out.bytes.len() >= OUTPUT_SOFT_LIMIT {
+            if out.is_full() {
                 return done;
             }
         }
@@ -228,7 +240,13 @@ impl Engine {
             self.floods.outbox.statistics.passed += 1;
             return Verdict::Passed;
         }
-        let verdict = self.line(source, record, time_ms, None, position, out);
+        let place = Place {
+            time_ms,
+            offset: None,
+            position,
+        };
+        let verdict = self.line(source, record, place, out, Limit::None);
+        let verdict = verdict.unwrap_or(Verdict::Passed);
         self.floods.outbox.statistics.passed += u64::from(verdict == Verdict::Passed);
         self.floods.outbox.statistics.records += u64::from(verdict == Verdict::Passed);
         verdict
@@ -246,9 +264,11 @@ impl Engine {
     }
 
     /// Says that time goes on although nothing arrives. `now_ms` is any clock that runs at the usual speed.
-    pub fn tick(&mut self, now_ms: i64, out: &mut Output) {
+    ///
+    /// `false` if the output is full and there is more to say: read it and call again.
+    pub fn tick(&mut self, now_ms: i64, out: &mut Output) -> bool {
         let Some(latest_ms) = self.floods.latest_ms else {
-            return;
+            return true;
         };
         let base_ms = match self.floods.tick_base_ms {
             Some(base_ms) if base_ms <= now_ms => base_ms,
@@ -259,27 +279,38 @@ impl Engine {
         let watermark_ms = latest_ms
             .saturating_sub(self.config.allowed_lateness_ms)
             .saturating_add(elapsed_ms);
-        self.floods.advance(&self.config, watermark_ms, out);
+        if !self
+            .floods
+            .advance(&self.config, watermark_ms, out, Limit::Soft)
+        {
+            return false;
+        }
         self.statistics_if_due(latest_ms.saturating_add(elapsed_ms), out);
+        true
     }
 
     /// The end of input: a tick to the time of the last line (`None`: the newest event), then every
     /// flood that is still open ends (`end_of_input`).
-    pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) {
+    ///
+    /// `false` if the output is full and there is more to say: read it and call again.
+    pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) -> bool {
         let Some(end_ms) = time_ms.max(self.floods.latest_ms) else {
-            return;
+            return true;
         };
-        self.floods.advance(&self.config, end_ms, out);
-        self.floods
-            .end_all(&self.config, EndReason::EndOfInput, end_ms, out);
+        let (config, end) = (&self.config, EndReason::EndOfInput);
+        self.floods.advance(config, end_ms, out, Limit::Soft)
+            && self.floods.end_all(config, end, end_ms, out)
     }
 
     /// Ends every open flood (`shutdown`): for a stop without kept state.
-    pub fn shutdown(&mut self, out: &mut Output) {
-        if let Some(latest_ms) = self.floods.latest_ms {
-            self.floods
-                .end_all(&self.config, EndReason::Shutdown, latest_ms, out);
-        }
+    ///
+    /// `false` if the output is full and there is more to say: read it and call again.
+    pub fn shutdown(&mut self, out: &mut Output) -> bool {
+        let Some(latest_ms) = self.floods.latest_ms else {
+            return true;
+        };
+        self.floods
+            .end_all(&self.config, EndReason::Shutdown, latest_ms, out)
     }
 
     /// Writes the statistics document of contract.md §3.4 as one [`Kind::Statistics`].
@@ -328,16 +359,21 @@ impl Engine {
         }
     }
 
-    /// One record that may carry an event. One that does not is left to the caller, uncounted.
+    /// One record that may carry an event. One that does not is left to the caller, uncounted. `None`, and
+    /// nothing counted, if the output is full of what was due before it.
     fn line(
         &mut self,
         source: &Source,
         line: &[u8],
-        time_ms: Option<i64>,
-        offset: Option<u64>,
-        position: Option<&[u8]>,
+        place: Place<'_>,
         out: &mut Output,
-    ) -> Verdict {
+        limit: Limit,
+    ) -> Option<Verdict> {
+        let Place {
+            time_ms,
+            offset,
+            position,
+        } = place;
         let latest_ms = self.floods.latest_ms;
         let input = Input {
             source,
@@ -350,17 +386,21 @@ impl Engine {
         let found = self.recogniser.recognise(&self.config, &input);
         let statistics = &mut self.floods.outbox.statistics;
         let found = match &found {
-            Found::Nothing => return Verdict::Passed,
+            Found::Nothing => return Some(Verdict::Passed),
             Found::Malformed => {
                 statistics.malformed += 1;
-                return Verdict::Passed;
+                return Some(Verdict::Passed);
             }
             Found::Message(found) => found,
         };
         let Some(sight) = self.recogniser.read(&self.config, &input, found) else {
-            return Verdict::Passed;
+            return Some(Verdict::Passed);
         };
         let (event, context) = (&sight.event, &sight.context);
+        if !self.floods.move_to(&self.config, context, out, limit) {
+            return None;
+        }
+        let statistics = &mut self.floods.outbox.statistics;
         statistics.records += 1;
         statistics.timeless += u64::from(sight.is_timeless);
         statistics.count_event(event.limit);
@@ -407,7 +447,7 @@ impl Engine {
         }
         self.floods.tell_starts(&self.config, context.time_ms, out);
         self.statistics_if_due(context.time_ms, out);
-        verdict
+        Some(verdict)
     }
 
     /// Passes lines without an event; returns where it stopped because the output is full.
@@ -436,7 +476,7 @@ impl Engine {
                 .map_or(end, |newline| at + newline + 1);
             self.pass_line(source, lines, (at, next), offset, out);
             at = next;
-            if out.bytes.len() >= OUTPUT_SOFT_LIMIT {
+            if out.is_full() {
                 break;
             }
         }

@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+/// A call that can go on later stops when the output is larger than this many bytes.
+pub const OUTPUT_SOFT_LIMIT: usize = 128 * 1024;
+
 /// What a piece of output is. The numbers are those of the embed ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -76,6 +79,11 @@ impl Output {
 }
 
 impl Output {
+    /// Whether it is time to hand it on before more is written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= OUTPUT_SOFT_LIMIT
+    }
+
     /// Notes records of the input that pass; neighbours become one piece.
     pub(crate) fn pass(&mut self, start: usize, end: usize) {
         if !self.want.records || start >= end {

@@ -86,9 +86,15 @@ fn run(config: &Config, lines: &[String], cuts: &[usize]) -> (Run, Engine) {
         push_all(&mut engine, batch.as_bytes(), &mut out, &mut result);
         from = to;
     }
-    engine.finish(None, &mut out);
-    result.take(&[], &mut out);
+    finish(&mut engine, &mut out, &mut result);
     (result, engine)
+}
+
+fn finish(engine: &mut Engine, out: &mut Output, result: &mut Run) {
+    while !engine.finish(None, out) {
+        result.take(&[], out);
+    }
+    result.take(&[], out);
 }
 
 fn push_all(engine: &mut Engine, batch: &[u8], out: &mut Output, result: &mut Run) {

@@ -11,9 +11,11 @@ use super::{ABI_VERSION, Format, HostError, Kind, Plugin, Verdict, Want};
 /// The number that stands for "no time" in the ABI.
 const NO_TIME: i64 = i64::MIN;
 /// The input buffer is made at least this large, so that it is rarely made again.
-const INPUT_MIN_BYTES: usize = 256 * 1024;
+const INPUT_MIN_BYTES: usize = 128 * 1024;
 /// What a call answers when it refuses; the output says why.
 const REFUSED: i32 = 1;
+/// What a call answers when there is more to say than fits at once.
+const MORE: i32 = 2;
 
 /// Where records come from, as the guest is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,10 +202,15 @@ impl Instance {
                 |calls| &calls.push,
                 (start, rest, offset.unwrap_or(-1)),
             )?;
-            if consumed <= 0 || consumed > rest {
+            let mut pieces = 0;
+            self.drain(CALL, start, rest, |kind, bytes| {
+                pieces += 1;
+                sink(kind, bytes);
+            })?;
+            // A guest that takes nothing must at least have had something to say.
+            if consumed < 0 || consumed > rest || (consumed == 0 && pieces == 0) {
                 return Err(self.invalid(CALL, format!("answers {consumed} for {rest} bytes")));
             }
-            self.drain(CALL, start, rest, &mut sink)?;
             start += consumed;
         }
         Ok(())
@@ -331,16 +338,29 @@ impl Instance {
     }
 
     /// A call that answers 0 or 1, and its output.
-    fn drive<P: WasmParams>(
+    /// A call that is made again as long as the guest says that there is more.
+    fn drive<P: WasmParams + Copy>(
         &mut self,
         name: &'static str,
         function: fn(&Calls) -> &TypedFunc<P, i32>,
         arguments: P,
-        sink: impl FnMut(Kind, &[u8]),
+        mut sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
-        let answer = self.call(name, function, arguments)?;
-        self.done(name, answer)?;
-        self.drain(name, 0, 0, sink)
+        loop {
+            let answer = self.call(name, function, arguments)?;
+            if answer != MORE {
+                self.done(name, answer)?;
+                return self.drain(name, 0, 0, sink);
+            }
+            let mut pieces = 0;
+            self.drain(name, 0, 0, |kind, bytes| {
+                pieces += 1;
+                sink(kind, bytes);
+            })?;
+            if pieces == 0 {
+                return Err(self.invalid(name, "has more to say but says nothing".to_string()));
+            }
+        }
     }
 
     fn call<P: WasmParams, R: WasmResults>(

@@ -19,7 +19,7 @@ use crate::host::HostError;
 /// The size of a chunk while several inputs are open; a single one gets larger ones.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The size of a chunk of a single input: it fits into the processor's cache, beside the guest.
-const SINGLE_CHUNK_BYTES: usize = 256 * 1024;
+const SINGLE_CHUNK_BYTES: usize = 128 * 1024;
 
 /// What is done with the lines.
 pub trait Guest {

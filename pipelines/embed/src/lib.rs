@@ -21,6 +21,8 @@ const SOURCES_MAX: usize = 1024;
 const OK: i32 = 0;
 /// What a call answers when it refuses what it was given; the output says why, as JSON.
 const REFUSED: i32 = 1;
+/// What a call answers when there is more to say than fits: the host reads the output and calls again.
+const MORE: i32 = 2;
 /// What a call answers when its arguments make no sense: a length beyond the input buffer, say.
 const BAD_CALL: i32 = -1;
 /// The time that stands for "no time".
@@ -190,14 +192,17 @@ impl Guest {
         i32::try_from(self.times.len()).unwrap_or(BAD_CALL)
     }
 
-    /// One of the calls that have no input: ticks, ends, statistics.
-    fn drive(&mut self, call: impl FnOnce(&mut Engine, &mut Output)) -> i32 {
+    /// One of the calls that have no input. What they tell may be more than fits at once.
+    fn drive(&mut self, call: impl FnOnce(&mut Engine, &mut Output) -> bool) -> i32 {
         self.out.clear();
         let Some(engine) = ready(&mut self.engine) else {
             return BAD_CALL;
         };
-        call(engine, &mut self.out);
-        OK
+        if call(engine, &mut self.out) {
+            OK
+        } else {
+            MORE
+        }
     }
 
     fn restore(&mut self, len: i32) -> i32 {
