@@ -16,8 +16,6 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 const WINDOW_MAX_BYTES: u64 = 64 << 20;
 /// As many bytes of compressed input are read at once.
 const READ_BYTES: usize = 128 * 1024;
-/// The longest of the magic numbers below, in bytes.
-const MAGIC_BYTES: usize = 10;
 
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,17 +117,37 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// How compressed streams begin.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const XZ: &[u8] = b"\xfd7zXZ\0";
+/// `BZh`, a digit, and the mark of the first block; a text could begin with the first four.
+const BZIP2: &[u8] = b"BZh?\x31\x41\x59\x26\x53\x59";
+
 fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn Read + Send>> {
-    let mut magic = Vec::with_capacity(MAGIC_BYTES);
-    reader
-        .by_ref()
-        .take(MAGIC_BYTES as u64)
-        .read_to_end(&mut magic)?;
-    let is_zstd = |frame: &[u8]| frame == [0x28, 0xb5, 0x2f, 0xfd] || is_skippable(frame);
-    let gzip = magic.starts_with(&[0x1f, 0x8b]);
-    let zstd = magic.get(..4).is_some_and(is_zstd);
-    let xz = magic.starts_with(b"\xfd7zXZ\0");
-    let bzip2 = magic.starts_with(b"BZh") && magic.get(4..10) == Some(b"\x31\x41\x59\x26\x53\x59");
+    // No more than it takes to tell: a live stream may wait for an answer to its first few bytes.
+    let mut magic = Vec::new();
+    let could_be = |magic: &[u8], begin: &[u8]| {
+        magic
+            .iter()
+            .zip(begin)
+            .all(|(byte, wanted)| byte == wanted || *wanted == b'?')
+            && magic.len() < begin.len()
+    };
+    while could_be(&magic, GZIP)
+        || could_be(&magic, ZSTD)
+        || could_be(&magic, XZ)
+        || could_be(&magic, BZIP2)
+        || could_be_skippable(&magic)
+    {
+        if reader.by_ref().take(1).read_to_end(&mut magic)? == 0 {
+            break;
+        }
+    }
+    let gzip = magic == GZIP;
+    let zstd = magic == ZSTD || is_skippable(&magic);
+    let xz = magic == XZ;
+    let bzip2 = magic.len() == BZIP2.len();
     let whole = Cursor::new(magic).chain(reader);
     Ok(if gzip {
         Box::new(flate2::bufread::MultiGzDecoder::new(
@@ -153,8 +171,16 @@ fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn R
     })
 }
 
+/// A frame that decoders of zstd pass over: parallel compressors begin with one.
 fn is_skippable(frame: &[u8]) -> bool {
-    matches!(frame, [first, 0x2a, 0x4d, 0x18] if first & 0xf0 == 0x50)
+    matches!(frame, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
+}
+
+fn could_be_skippable(magic: &[u8]) -> bool {
+    matches!(
+        magic,
+        [0x50..=0x5f] | [0x50..=0x5f, 0x2a] | [0x50..=0x5f, 0x2a, 0x4d]
+    )
 }
 
 /// Zstandard files are frames one after the other (`zstd a b`, parallel compressors); the decoder reads one.

@@ -56,14 +56,22 @@ pub struct Lane {
     done: usize,
     /// The times of the chunk's lines that were not pushed, the next one last.
     times: Vec<i64>,
+    /// The time of lines in a file without times.
+    reference_ms: i64,
     /// The time of the line that was read last, to be given to lines without one.
     last_ms: Option<i64>,
 }
 
 impl Lane {
-    /// An input that was not opened yet. `index` is its place among all; `position` tells how much of
-    /// it was read.
-    pub fn new(index: usize, input: Input, facts: Facts, position: Arc<AtomicU64>) -> Lane {
+    /// An input that was not opened yet. `index` is its place among all; `position` tells how much of it
+    /// was read.
+    pub fn new(
+        index: usize,
+        input: Input,
+        facts: Facts,
+        reference_ms: i64,
+        position: Arc<AtomicU64>,
+    ) -> Lane {
         Lane {
             index,
             input,
@@ -74,6 +82,7 @@ impl Lane {
             previous: Chunk::default(),
             done: 0,
             times: Vec::new(),
+            reference_ms,
             last_ms: None,
         }
     }
@@ -162,11 +171,10 @@ impl Lane {
     fn read_times(&mut self, guest: &mut impl Guest) -> Result<(), HostError> {
         let mut found = Vec::new();
         guest.line_times(self.index, self.chunk.lines(), &mut found)?;
-        // Lines before the first one with a time are taken to be as old as that one, and those of an input
-        // without any times as old as the input.
+        // Lines before the first one with a time are taken to be as old as that one, and where no line has
+        // one, as the reference time: that is what the guest takes their events to be.
         let first = found.iter().find_map(|time| *time);
-        let known = self.last_ms.or(first).or(self.facts.modified_ms);
-        let mut last = known.unwrap_or(i64::MIN);
+        let mut last = self.last_ms.or(first).unwrap_or(self.reference_ms);
         self.times.clear();
         self.times.extend(found.iter().map(|time| {
             last = time.unwrap_or(last);
@@ -206,7 +214,7 @@ impl Lane {
         );
         guest.push(self.index, lines, offset)?;
         self.done += end;
-        Ok(last.filter(|time| *time != i64::MIN))
+        Ok(last)
     }
 
     /// Pushes all that is left, without asking for times before the end; answers the last one.

@@ -124,7 +124,13 @@ pub fn replay(
             reference_time_ms: Some(reference),
             format: options.format,
         });
-        lanes.push(Lane::new(index, input.clone(), facts, progress.position()));
+        lanes.push(Lane::new(
+            index,
+            input.clone(),
+            facts,
+            reference,
+            progress.position(),
+        ));
     }
     let keep = Keep::new(options);
     let gathering = options.summary != Summary::None || progress.is_shown();
