@@ -17,6 +17,8 @@ const WIDE_WINDOW_MIN: usize = 8;
 /// Log2 of the number of entries of the skip table, one byte each.
 const TABLE_BITS: u32 = 13;
 const TABLE_LEN: usize = 1 << TABLE_BITS;
+/// How many hashes of first blocks are told apart.
+const FIRSTS: usize = 256;
 /// The longest form of a needle as a JSON byte array, in bytes.
 const BYTE_ARRAY_FORM_MAX: usize = WINDOW_MAX;
 
@@ -27,6 +29,8 @@ pub struct Finder {
     needles: Vec<(u32, Box<[u8]>)>,
     /// By the hash of a block: how far the window may move; 0 where a needle's window ends in it.
     skips: Box<[u8; TABLE_LEN]>,
+    /// By the upper bits of the hash of a window's first block: whether any needle begins so.
+    firsts: [bool; FIRSTS],
     /// The length of the shortest needle, at most [`WINDOW_MAX`].
     window: usize,
 }
@@ -58,6 +62,13 @@ impl Finder {
                 *last_hash = hash;
             }
         }
+        let mut firsts = [false; FIRSTS];
+        for (_, needle) in &needles {
+            if let Some(block) = needle.first_chunk::<4>() {
+                let hash = hash_wide(u32::from_le_bytes(*block));
+                firsts[hash as usize / (TABLE_LEN / FIRSTS)] = true;
+            }
+        }
         let skips = skips
             .into_boxed_slice()
             .try_into()
@@ -65,6 +76,7 @@ impl Finder {
         Finder {
             needles,
             skips,
+            firsts,
             window,
         }
     }
@@ -100,7 +112,8 @@ impl Finder {
             at += usize::from(skip);
             if skip == 0 {
                 let start = at + 4 - self.window;
-                if self.starts_at(haystack, start, Some(hash)) {
+                // Most windows that end like a needle ("nect", "tion") do not begin like one.
+                if self.begins(haystack, start) && self.starts_at(haystack, start, Some(hash)) {
                     return Some(start);
                 }
                 at += 1;
@@ -126,6 +139,16 @@ impl Finder {
             }
         }
         None
+    }
+
+    /// Whether a needle may begin with the block at `start`.
+    #[inline]
+    fn begins(&self, haystack: &[u8], start: usize) -> bool {
+        let Some(block) = haystack.get(start..start + 4) else {
+            return false;
+        };
+        let hash = hash_wide(u32::from_le_bytes(block.try_into().unwrap_or_default()));
+        self.firsts[hash as usize / (TABLE_LEN / FIRSTS)]
     }
 
     /// Whether a needle is at `start`, of those whose window ends in a block of that hash.
@@ -175,27 +198,41 @@ pub fn byte_array_forms(needle: &[u8]) -> [Vec<u8>; 2] {
     })
 }
 
-/// How many newlines there are. Eight bytes at a time: without SIMD that is the least work.
+/// How many newlines there are. Without SIMD words of eight bytes are the least work, and text has so few
+/// control bytes that most blocks need no more than to be looked at for any.
 pub fn count_lines(bytes: &[u8]) -> u64 {
-    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    const NEWLINES: u64 = 0x0a0a_0a0a_0a0a_0a0a;
-    let mut words = bytes.chunks_exact(8);
-    let mut count = 0;
-    for word in &mut words {
-        let Ok(word) = <[u8; 8]>::try_from(word) else {
-            continue;
-        };
-        let other = u64::from_le_bytes(word) ^ NEWLINES;
-        // The high bit of each byte that is not a newline; exact, for no byte's sum carries into the next.
-        let marks = ((other & LOW_BITS) + LOW_BITS) | other | LOW_BITS;
-        count += u64::from(marks.count_zeros());
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    let mut count = newlines(rest);
+    for block in blocks {
+        let (words, _) = block.as_chunks::<8>();
+        // A byte below a space borrows into its high bit, which it has not set itself.
+        let below = words.iter().fold(0, |below, word| {
+            let word = u64::from_le_bytes(*word);
+            below | (word.wrapping_sub(SPACES) & !word)
+        });
+        if below & HIGH_BITS != 0 {
+            count += newlines(block);
+        }
     }
     count
-        + words
-            .remainder()
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count() as u64
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let rest = rest.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    rest + words.iter().map(newlines_in).sum::<u64>()
+}
+
+#[inline]
+fn newlines_in(word: &[u8; 8]) -> u64 {
+    const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
+    const NEWLINES: u64 = u64::from_le_bytes([b'\n'; 8]);
+    let other = u64::from_le_bytes(*word) ^ NEWLINES;
+    // The high bit of each byte that is not a newline; exact, for no byte's sum carries into the next.
+    let marks = ((other & LOW_BITS) + LOW_BITS) | other | LOW_BITS;
+    u64::from(marks.count_zeros())
 }
 
 #[cfg(test)]

@@ -34,17 +34,22 @@ pub fn run(case: &Case, batches: &mut Batches) -> Result<Vec<Piece>, Error> {
                         let at = case.has_offsets.then_some(offset);
                         let consumed = engine.push_lines(&case.source, rest, at, &mut out);
                         gather(&mut out, rest, &mut pieces);
-                        if consumed == 0 {
-                            return Err("the engine consumed nothing of a batch".into());
-                        }
                         done += consumed;
                         offset += consumed as u64;
                     }
                 }
             }
-            Step::Tick(at) => engine.tick(*at, &mut out),
+            Step::Tick(at) => {
+                while !engine.tick(*at, &mut out) {
+                    gather(&mut out, &[], &mut pieces);
+                }
+            }
             Step::Statistics => engine.statistics(&mut out),
-            Step::Finish(at) => engine.finish(*at, &mut out),
+            Step::Finish(at) => {
+                while !engine.finish(*at, &mut out) {
+                    gather(&mut out, &[], &mut pieces);
+                }
+            }
             Step::Restart => {
                 let snapshot = engine.snapshot();
                 engine = Engine::new(config(case)?).map_err(|error| error.to_string())?;

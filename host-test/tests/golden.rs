@@ -5,7 +5,7 @@ use std::fs;
 use guest_build::Features;
 use host_test::case::testdata;
 use host_test::fluent_bit::Filter;
-use host_test::wasm::Runtime;
+use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
@@ -90,21 +90,34 @@ fn guests_stay_small() -> Result<(), Error> {
 }
 
 const PLAIN: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap(alice@example.org)<4711><T5eqHeNgpOB/AAAB>: Disconnected: Logged out in=512 out=4096 deleted=0 expunged=0 trashed=0 hdr_count=3 hdr_bytes=981 body_count=12 body_bytes=1048576"}"#;
-const EVENT: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS"}"#;
 const TIME_MS: i64 = 1_768_132_800_000;
+/// How many records a measurement takes, in one batch where the host has batches.
+const BATCH: usize = 100;
+
+/// The events of a flood: each with its own session, as Dovecot has written them since 2.1.
+fn events(first: usize) -> Vec<String> {
+    let event = |n: usize| {
+        let session = 1_000_000_000 + n;
+        format!(
+            r#"{{"log":"Jan 11 12:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS, session=<{session}AAAAAA>"}}"#
+        )
+    };
+    (first..first + BATCH).map(event).collect()
+}
 
 /// Fuel of a record without an event, of an enriched one and of one held back, each when all is warm.
-fn costs(mut push: impl FnMut(&str, i64) -> Result<u64, Error>) -> Result<[u64; 3], Error> {
-    push(PLAIN, TIME_MS)?;
-    let plain = push(PLAIN, TIME_MS)?;
-    let mut enriched = 0;
-    for n in 0..20 {
-        enriched = push(EVENT, TIME_MS + n * 20)?;
-    }
-    let mut suppressed = 0;
-    for n in 20..60 {
-        suppressed = push(EVENT, TIME_MS + n * 20)?;
-    }
+fn costs(mut push: impl FnMut(&[String]) -> Result<u64, Error>) -> Result<[u64; 3], Error> {
+    let plain = vec![PLAIN.to_string(); BATCH];
+    push(&plain)?;
+    let plain = push(&plain)? / BATCH as u64;
+    // The first 29 events go on; of them the last twenty are measured.
+    let mut warm = events(0);
+    warm.truncate(29);
+    let measured = warm.split_off(9);
+    push(&warm)?;
+    let enriched = push(&measured)? / measured.len() as u64;
+    push(&events(100))?;
+    let suppressed = push(&events(200))? / BATCH as u64;
     Ok([plain, enriched, suppressed])
 }
 
@@ -112,16 +125,27 @@ fn costs(mut push: impl FnMut(&str, i64) -> Result<u64, Error>) -> Result<[u64; 
 fn fuel_stays_within_its_budget() -> Result<(), Error> {
     assert_eq!(PLAIN.len(), 219);
     let mut filter = Filter::new(&module("fluent-bit", true)?, Runtime::Wasmtime, None)?;
-    let fluent_bit = costs(|record, time_ms| {
+    let fluent_bit = costs(|records| {
         let before = filter.fuel();
-        filter.filter(b"mail", time_ms, record.as_bytes())?;
+        for record in records {
+            filter.filter(b"mail", TIME_MS, record.as_bytes())?;
+        }
         Ok(filter.fuel() - before)
     })?;
     let mut guest = embed::Guest::new(&module("embed", true)?, Runtime::Wasmtime, None)?;
-    let embed = costs(|record, _| {
-        guest.input(record.as_bytes())?;
+    // A host that ships JSON says so: no line has to be looked at for what it is.
+    let source = br#"{"format":"json"}"#;
+    guest.input(source)?;
+    guest.done(
+        "maxconn_source",
+        &[Arg::I32(0), Arg::I32(source.len() as u32)],
+    )?;
+    let embed = costs(|records| {
+        let mut batch = records.join("\n").into_bytes();
+        batch.push(b'\n');
+        guest.input(&batch)?;
         let before = guest.fuel();
-        guest.push(0, record.len(), -1)?;
+        guest.push(0, batch.len(), -1)?;
         Ok(guest.fuel() - before)
     })?;
     let mut actual = String::new();
