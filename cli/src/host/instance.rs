@@ -4,6 +4,7 @@ use wasmtime::{
     Memory, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc, WasmParams, WasmResults,
 };
 
+use super::calls::Calls;
 use super::output::{Output, slice};
 use super::plugin::{EPOCHS_PER_LIMIT, one_line};
 use super::{ABI_VERSION, Format, HostError, Kind, Plugin, Verdict, Want};
@@ -39,24 +40,6 @@ pub struct Instance {
     input_capacity: usize,
 }
 
-struct Calls {
-    abi_version: TypedFunc<(), i32>,
-    input: TypedFunc<i32, i32>,
-    output: TypedFunc<(), i32>,
-    configure: TypedFunc<i32, i32>,
-    source: TypedFunc<(i32, i32), i32>,
-    want: TypedFunc<i32, i32>,
-    push: TypedFunc<(i32, i32, i64), i32>,
-    push_record: TypedFunc<(i32, i64, i32), i32>,
-    line_times: TypedFunc<i32, i32>,
-    tick: TypedFunc<i64, i32>,
-    finish: TypedFunc<i64, i32>,
-    shutdown: TypedFunc<(), i32>,
-    statistics: TypedFunc<(), i32>,
-    snapshot: TypedFunc<(), i32>,
-    restore: TypedFunc<i32, i32>,
-}
-
 impl Instance {
     pub(super) fn new(plugin: &Plugin) -> Result<Instance, HostError> {
         let limits = StoreLimitsBuilder::new()
@@ -78,28 +61,8 @@ impl Instance {
                     plugin: plugin.name.clone(),
                     problem: "it lacks the export memory".to_string(),
                 })?;
-        macro_rules! calls {
-            ($($field:ident: $name:literal,)*) => {
-                Calls { $($field: instance.get_typed_func(&mut store, $name).map_err(|error| failed($name, &error))?,)* }
-            };
-        }
-        let calls = calls! {
-            abi_version: "maxconn_abi_version",
-            input: "maxconn_input",
-            output: "maxconn_output",
-            configure: "maxconn_configure",
-            source: "maxconn_source",
-            want: "maxconn_want",
-            push: "maxconn_push",
-            push_record: "maxconn_push_record",
-            line_times: "maxconn_line_times",
-            tick: "maxconn_tick",
-            finish: "maxconn_finish",
-            shutdown: "maxconn_shutdown",
-            statistics: "maxconn_statistics",
-            snapshot: "maxconn_snapshot",
-            restore: "maxconn_restore",
-        };
+        let calls =
+            Calls::of(&instance, &mut store).map_err(|(name, error)| failed(name, &error))?;
         let mut instance = Instance {
             plugin: plugin.name.clone(),
             limit: plugin.limits.call,

@@ -11,6 +11,7 @@
 //! # Ok(()) }
 //! ```
 
+mod calls;
 mod engine;
 mod error;
 mod instance;
