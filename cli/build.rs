@@ -27,5 +27,5 @@ fn main() {
 }
 
 fn compile(wasm: &[u8], target: &str) -> wasmtime::Result<Vec<u8>> {
-    wasmtime::Engine::new(&engine::config(Some(target))?)?.precompile_module(wasm)
+    wasmtime::Engine::new(&engine::config(Some(target), false)?)?.precompile_module(wasm)
 }

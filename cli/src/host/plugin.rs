@@ -16,7 +16,7 @@ pub(super) const EPOCHS_PER_LIMIT: u32 = 10;
 /// What a guest may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long one call may take.
+    /// How long one call of a guest from a file may take; the built-in one is not watched.
     pub call: Duration,
     /// How large its memory may grow.
     pub memory_bytes: usize,
@@ -47,7 +47,8 @@ impl Plugin {
     /// See [`HostError`].
     pub fn builtin(limits: Limits) -> Result<Plugin, HostError> {
         let name = "the built-in plugin".to_string();
-        let engine = new_engine(&name, limits)?;
+        let engine = config(None, false).and_then(|config| Engine::new(&config));
+        let engine = engine.map_err(|error| not_a_module(&name, &error))?;
         let machine_code = include_bytes!(concat!(env!("OUT_DIR"), "/embed.cwasm"));
         // SAFETY: the bytes are what this crate's build script got from `Engine::precompile_module`;
         // nothing else writes them, and wasmtime refuses those of another version or configuration.
@@ -72,7 +73,7 @@ impl Plugin {
             plugin: name.clone(),
             error,
         })?;
-        let engine = new_engine(&name, limits)?;
+        let engine = watched_engine(&name, limits)?;
         let module = Module::from_binary(&engine, &wasm);
         Plugin::new(name, engine, module, limits)
     }
@@ -110,8 +111,9 @@ impl Plugin {
     }
 }
 
-fn new_engine(name: &str, limits: Limits) -> Result<Engine, HostError> {
-    let engine = config(None)
+/// An engine whose guests are stopped when a call takes too long.
+fn watched_engine(name: &str, limits: Limits) -> Result<Engine, HostError> {
+    let engine = config(None, true)
         .and_then(|config| Engine::new(&config))
         .map_err(|error| not_a_module(name, &error))?;
     let weak = engine.weak();
