@@ -1,6 +1,6 @@
 //! The wasmtime host: loads a guest of the embed ABI (`pipelines/embed/README.md`), the built-in one or
 //! another, and drives it. A guest is not trusted: every address, length and answer of its is checked,
-//! its memory is limited, and a call that takes too long is stopped.
+//! its memory is limited, and a call that takes too long is stopped (but in the built-in guest).
 //!
 //! ```no_run
 //! use maxconn::host::{Limits, Plugin};
