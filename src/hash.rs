@@ -82,6 +82,11 @@ pub fn quick64(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 31)
 }
 
+/// A hash as 32 hexadecimal digits.
+pub fn hex32(hash: u128) -> [u8; 32] {
+    core::array::from_fn(|at| b"0123456789abcdef"[(hash >> (124 - 4 * at)) as usize & 15])
+}
+
 /// The 128-bit hash of one value.
 pub fn hash128(purpose: u8, bytes: &[u8]) -> u128 {
     Hash::new(purpose).part(bytes).finish()

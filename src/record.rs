@@ -31,9 +31,41 @@ pub struct Record<'a> {
     pub offset: Option<u64>,
     /// journald's `__CURSOR`.
     pub cursor: Option<Cow<'a, str>>,
+    /// Where fields can be added without a look at what is there.
+    pub plain: Option<Plain>,
     /// It is a document of our own, which is not to be counted again: it has `maxconn` fields and an
     /// `event.action` that we write.
     pub is_ours: bool,
+}
+
+/// A record that has no member where ours would go, `@timestamp` aside: nearly all are like that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// The position of the record's closing brace.
+    pub closing: usize,
+    /// Whether it has any members.
+    pub has_members: bool,
+    /// Whether it has an `@timestamp`.
+    pub has_timestamp: bool,
+}
+
+/// The first words of the fields that we add.
+fn is_our_group(key: &[u8]) -> bool {
+    let head = memchr::memchr(b'.', key)
+        .and_then(|dot| key.get(..dot))
+        .unwrap_or(key);
+    matches!(
+        head,
+        b"event"
+            | b"service"
+            | b"network"
+            | b"user"
+            | b"source"
+            | b"destination"
+            | b"tls"
+            | b"related"
+            | b"maxconn"
+    )
 }
 
 /// Reads a JSON record. Times that have no zone are in `zone`. `None` if it is not a JSON object.
@@ -47,12 +79,17 @@ pub fn read_json<'a>(
         message_keys,
         found: Found::default(),
     };
-    reader
-        .object(Place::Root)
-        .and_then(|()| reader.scanner.end())
-        .ok()?;
+    reader.object(Place::Root).ok()?;
+    let closing = reader.scanner.position().checked_sub(1)?;
+    reader.scanner.end().ok()?;
     let found = reader.found;
+    let plain = Plain {
+        closing,
+        has_members: found.has_members,
+        has_timestamp: found.has_timestamp,
+    };
     Some(Record {
+        plain: (!found.has_our_group).then_some(plain),
         message: found.message.and_then(|(_, message)| match message {
             Message::String(raw) => Some(decode(raw)),
             Message::Bytes(range) => decode_byte_array(json.get(range)?).map(Cow::Owned),
@@ -79,11 +116,9 @@ pub fn write_text_record(line: &[u8], path: Option<&str>, offset: Option<u64>, o
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     out.reserve(line.len() + path.map_or(0, str::len) + 64);
     out.extend_from_slice(b"{\"message\":\"");
-    for chunk in line.utf8_chunks() {
-        push_escaped(out, chunk.valid().as_bytes());
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
+    match core::str::from_utf8(line) {
+        Ok(line) => push_escaped(out, line.as_bytes()),
+        Err(_) => push_escaped(out, String::from_utf8_lossy(line).as_bytes()),
     }
     out.push(b'"');
     if path.is_some() || offset.is_some() {
@@ -169,6 +204,9 @@ struct Found<'a> {
     cursor: Option<&'a [u8]>,
     has_maxconn: bool,
     has_our_action: bool,
+    has_members: bool,
+    has_timestamp: bool,
+    has_our_group: bool,
 }
 
 struct Reader<'a, 'k> {
@@ -183,8 +221,15 @@ impl Reader<'_, '_> {
     fn object(&mut self, place: Place) -> Result<(), Malformed> {
         let mut members = self.scanner.begin_object()?;
         while let Some(key) = self.scanner.next_key(&mut members)? {
-            if place == Place::Root && self.message(&key)? {
-                continue;
+            if place == Place::Root {
+                let found = &mut self.found;
+                found.has_members = true;
+                // A dotted `@timestamp.…` would make an object of it; rare enough to be looked at closely.
+                found.has_timestamp |= *key == *b"@timestamp";
+                found.has_our_group |= is_our_group(&key) || key.starts_with(b"@timestamp.");
+                if self.message(&key)? {
+                    continue;
+                }
             }
             match target(place, &key) {
                 Some(target) => self.value(target)?,

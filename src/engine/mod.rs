@@ -20,7 +20,8 @@ use alloc::vec::Vec;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
 use crate::enrich::{Extras, enrich};
-use crate::record::write_text_record;
+use crate::hash::hex32;
+use crate::record::{Plain, write_text_record};
 use crate::search;
 use floods::{Floods, Limit};
 use recognise::{Found, Input, Recogniser, event_id, is_json};
@@ -423,19 +424,27 @@ impl Engine {
             );
         }
         if verdict == Verdict::Enriched && out.want.enriched {
-            let id = observed.flood.map(|(_, id)| alloc::format!("{id:032x}"));
-            let extras = Extras {
-                add_timestamp: self.adds_timestamp,
-                id: event_id(&input, found, context.host),
-                flood: id.as_deref().map(|id| (id, "ongoing")),
-                redactor: self.floods.redactor.as_ref(),
-            };
-            let record = if sight.is_json {
-                line
+            let id = observed.flood.map(|(_, id)| hex32(id));
+            let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
+            let (record, plain) = if sight.is_json {
+                (line, found.plain)
             } else {
                 self.scratch.clear();
                 write_text_record(line, source.path.as_deref(), offset, &mut self.scratch);
-                self.scratch.as_slice()
+                let closing = self.scratch.len().saturating_sub(1);
+                let plain = Plain {
+                    closing,
+                    has_members: true,
+                    has_timestamp: false,
+                };
+                (self.scratch.as_slice(), Some(plain))
+            };
+            let extras = Extras {
+                add_timestamp: self.adds_timestamp && sight.has_time,
+                id: event_id(&input, found, context.host),
+                flood: id.map(|id| (id, "ongoing")),
+                redactor: self.floods.redactor.as_ref(),
+                plain,
             };
             let start = out.bytes.len();
             if !enrich(record, event, context, &extras, &mut out.bytes) {

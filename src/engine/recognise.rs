@@ -49,6 +49,8 @@ pub(super) struct Sight<'a> {
     pub is_json: bool,
     /// Whether no time was found, so that it counts at the newest event time.
     pub is_timeless: bool,
+    /// Whether its time is more than a makeshift: the first event may have none at all.
+    pub has_time: bool,
 }
 
 /// Finds and reads events.
@@ -120,12 +122,9 @@ impl Recogniser {
         let event =
             dovecot::recognise(message, head.body).or_else(|| self.patterns.recognise(message))?;
         let time_ms = input.time_ms.or(record.time_ms).or(head.time_ms);
-        let known_ms = time_ms
-            .or(input.latest_ms)
-            .or(source.reference_ms)
-            .unwrap_or(0);
+        let known_ms = time_ms.or(input.latest_ms).or(source.reference_ms);
         let context = Context {
-            time_ms: known_ms.clamp(0, MAX_TIME_MS),
+            time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
             host: record.host.as_deref().or(head.host),
             message,
             record_bytes: input.line.len() as u64,
@@ -135,6 +134,7 @@ impl Recogniser {
             context,
             is_json: is_json(source.format, input.line),
             is_timeless: time_ms.is_none(),
+            has_time: known_ms.is_some(),
         })
     }
 }

@@ -21,6 +21,7 @@ use alloc::vec::Vec;
 
 use crate::event::{Context, Event};
 use crate::json::write::Writer;
+use crate::record::Plain;
 use crate::redact::Redactor;
 
 mod layout;
@@ -40,6 +41,8 @@ pub struct Extras<'a> {
     pub flood: Option<(&'a str, &'a str)>,
     /// Makes user names unreadable.
     pub redactor: Option<&'a Redactor>,
+    /// Where fields can be added without a look at what is there; `None` where that must be looked up.
+    pub plain: Option<Plain>,
 }
 
 /// Appends `record` with the fields of `event` that it lacks. `false`, and nothing appended, if the
@@ -63,13 +66,31 @@ pub fn enrich(
         skipped: 0,
     };
     let (Some(redactor), Some(user)) = (extras.redactor, event.user) else {
-        return splice(&record, &mut values, out);
+        return match (&record, extras.plain) {
+            (Cow::Borrowed(record), Some(plain)) => append(record, plain, &values, out),
+            _ => splice(&record, &mut values, out),
+        };
     };
     let hash = redactor.hash(user);
     values.hash = Some(&hash);
     let mut redacted = Vec::with_capacity(record.len() + 128);
     redactor.redact_record(&record, user, &hash, &mut redacted)
         && splice(&redacted, &mut values, out)
+}
+
+/// Copies the record and adds our fields at its end: what [`splice`] does where it finds nothing of ours.
+fn append(record: &[u8], plain: Plain, values: &Values, out: &mut Vec<u8>) -> bool {
+    let Some((head, tail)) = record.split_at_checked(plain.closing) else {
+        return false;
+    };
+    out.reserve(record.len() + 1024);
+    out.extend_from_slice(head);
+    if plain.has_members {
+        out.push(b',');
+    }
+    values.write_all(!plain.has_timestamp, out);
+    out.extend_from_slice(tail);
+    true
 }
 
 /// Copies the record and puts what it lacks where it belongs.
@@ -179,6 +200,7 @@ mod tests {
             id: Some(10),
             flood: Some(("f", "ongoing")),
             redactor: None,
+            plain: None,
         };
         let text = enriched(r#"{"@timestamp": 1e400 }"#, &event(), &extras);
         assert!(
