@@ -251,9 +251,9 @@ impl Alert<'_> {
     fn write_distinct(&self, json: &mut Writer<'_>) {
         let seen = &self.flood.seen;
         let counts = [
-            ("users", seen.users.sketch.count()),
-            ("ips", seen.ips.sketch.count()),
-            ("hosts", seen.hosts.sketch.count()),
+            ("users", seen.users.count()),
+            ("ips", seen.ips.count()),
+            ("hosts", seen.hosts.count()),
             ("sessions", seen.sessions.count()),
         ];
         json.key("distinct");

@@ -25,6 +25,8 @@ const MIN_PAUSE_S: f64 = 20.0;
 const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 /// So many users behind one address, or addresses of one user, are many.
 const MANY: u64 = 5;
+/// Addresses from so many networks are unrelated.
+const UNRELATED: usize = 3;
 
 /// What the evidence points to: the values of `maxconn.flood.cause.hint`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +142,19 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         };
     }
     let networks = unrelated_networks(flood.seen.ips.iter());
-    if users == 1 && ips >= MANY && networks >= 3 {
-        return (
-            Hint::ManyAddresses,
-            format!("1 user from {ips} addresses in at least {networks} unrelated networks"),
-        );
+    if users == 1 && ips >= MANY {
+        // When the flood opens only one address has a name yet.
+        if flood.seen.ips.iter().len() < UNRELATED {
+            return (
+                Hint::ManyAddresses,
+                format!("1 user from {ips} addresses or more"),
+            );
+        }
+        if networks >= UNRELATED {
+            let evidence =
+                format!("1 user from {ips} addresses in at least {networks} unrelated networks");
+            return (Hint::ManyAddresses, evidence);
+        }
     }
     if users <= 1 && ips <= 1 {
         return judge_one_client(flood);

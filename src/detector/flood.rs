@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::distinct::Sketch;
 use super::{Sighting, clipped};
-use crate::config::KeyField;
+use crate::config::{Distinct, KeyField};
 use crate::event::Scope;
 use crate::hash::quick64;
 
@@ -94,6 +94,8 @@ pub struct Named<T> {
     last: u64,
     /// How many there are.
     pub sketch: Sketch,
+    /// Whether there may be more, seen before the flood opened.
+    is_floor: bool,
 }
 
 impl<T> Default for Named<T> {
@@ -102,6 +104,7 @@ impl<T> Default for Named<T> {
             first: Vec::new(),
             last: 0,
             sketch: Sketch::default(),
+            is_floor: false,
         }
     }
 }
@@ -118,6 +121,22 @@ impl<T> Named<T> {
         }
     }
 
+    /// How many there are, and whether that is exact.
+    pub fn count(&self) -> (u64, bool) {
+        let (count, is_exact) = self.sketch.count();
+        (count, is_exact && !self.is_floor)
+    }
+
+    /// Counts values that were seen before, of which no more than `limit` are known.
+    fn recall(&mut self, hashes: impl Iterator<Item = u64>, limit: usize) {
+        let mut known = 0;
+        hashes.for_each(|hash| {
+            self.sketch.add(hash);
+            known += 1;
+        });
+        self.is_floor = known >= limit;
+    }
+
     /// The first values.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + Clone {
         self.first.iter().map(|(_, value)| value)
@@ -126,7 +145,7 @@ impl<T> Named<T> {
     /// The value, if there was exactly one.
     pub fn only(&self) -> Option<&T> {
         match self.first.as_slice() {
-            [(_, value)] if self.sketch.count() == (1, true) => Some(value),
+            [(_, value)] if self.count() == (1, true) => Some(value),
             _ => None,
         }
     }
@@ -288,18 +307,16 @@ impl Seen {
         }
     }
 
-    /// Counts the values of the rule's `distinct` field that were seen before the flood opened. Their
-    /// names are not known any more.
-    pub fn recall(&mut self, field: KeyField, hashes: impl Iterator<Item = u64>) {
-        let sketch = match field {
-            KeyField::User => &mut self.users.sketch,
-            KeyField::Ip => &mut self.ips.sketch,
-            KeyField::Host => &mut self.hosts.sketch,
-            KeyField::Net | KeyField::Service | KeyField::Limit => return,
-        };
-        hashes.for_each(|hash| {
-            sketch.add(hash);
-        });
+    /// Counts the values of the rule's `distinct` field that were seen before the flood opened. Their names
+    /// are not known any more, and of their number only that it is `at_least` or more.
+    pub fn recall(&mut self, distinct: Distinct, hashes: impl Iterator<Item = u64>) {
+        let limit = usize::from(distinct.at_least);
+        match distinct.field {
+            KeyField::User => self.users.recall(hashes, limit),
+            KeyField::Ip => self.ips.recall(hashes, limit),
+            KeyField::Host => self.hosts.recall(hashes, limit),
+            KeyField::Net | KeyField::Service | KeyField::Limit => {}
+        }
     }
 
     fn note(&mut self, sighting: &Sighting<'_>) {

@@ -395,7 +395,7 @@ impl KeyState {
             let oldest = self.window.slots(time_ms, rule.within_ms).1;
             flood
                 .seen
-                .recall(distinct.field, self.recent.hashes_since(oldest));
+                .recall(distinct, self.recent.hashes_since(oldest));
         }
         flood.note(sighting, false);
         flood.judge(is_held_back, 1, sighting.context.record_bytes);
