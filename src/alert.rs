@@ -273,18 +273,20 @@ impl Alert<'_> {
     fn sentence(&self, cause: &Cause) -> String {
         let flood = self.flood;
         let seen = &flood.seen;
-        let user = match (seen.users.only(), seen.users.sketch.count().0) {
+        let user = match (seen.users.only(), seen.users.count()) {
             (Some(user), _) if self.is_redacted => {
                 format!("user {}", user.get(..12).unwrap_or(user))
             }
             (Some(user), _) => user.clone(),
-            (None, 0) => String::from("clients"),
-            (None, count) => format!("{count} users"),
+            (None, (0, _)) => String::from("clients"),
+            (None, (count, true)) => format!("{count} users"),
+            (None, (count, false)) => format!("about {count} users"),
         };
-        let from = match (seen.ips.only(), seen.ips.sketch.count().0) {
+        let from = match (seen.ips.only(), seen.ips.count()) {
             (Some(ip), _) => format!(" from {ip}"),
-            (None, 0) => String::new(),
-            (None, count) => format!(" from {count} addresses"),
+            (None, (0, _)) => String::new(),
+            (None, (count, true)) => format!(" from {count} addresses"),
+            (None, (count, false)) => format!(" from about {count} addresses"),
         };
         let service = seen
             .service

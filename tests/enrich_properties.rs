@@ -248,7 +248,8 @@ proptest! {
                 path.is_empty() && key.starts_with(format!("{group}.").as_bytes())
             });
             if scalar {
-                let named = text.contains("\"skipped\"");
+                // Where the record brings a `skipped` of its own, it is not overwritten.
+                let named = text.contains("skipped");
                 prop_assert!(named || !maxconn_is_object || dotted, "{}: {}", group, text);
             } else {
                 prop_assert!(last(group).is_some() || dotted, "{}: {}", group, text);

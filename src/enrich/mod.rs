@@ -98,9 +98,16 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> bool {
     let Ok(layout) = Layout::of(record) else {
         return false;
     };
-    let mut missing = values.wanted() & !layout.present;
+    let wanted = values.wanted();
+    let mut missing = wanted & !layout.present;
     for (bit, (group, _)) in SKIPPABLE.iter().enumerate() {
-        if layout.is_blocked(*group) && missing & LEAVES[*group as usize] != 0 {
+        // Of a group that comes both as an object and as something else, one hides the other's leaves.
+        let lacking = if layout.is_there(*group) {
+            wanted
+        } else {
+            missing
+        };
+        if layout.is_blocked(*group) && lacking & LEAVES[*group as usize] != 0 {
             missing &= !LEAVES[*group as usize];
             values.skipped |= 1 << bit;
         }
