@@ -9,10 +9,7 @@ use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-/// What a guest may weigh, in bytes.
-const WITH_PATTERNS_MAX: usize = 260 * 1024;
-const WITHOUT_PATTERNS_MAX: usize = 150 * 1024;
-/// How far fuel may move before somebody must look, in percent.
+/// How far a figure may move before somebody must look, in percent.
 const DRIFT_PERCENT: u64 = 3;
 
 fn module(name: &str, patterns: bool) -> Result<Vec<u8>, Error> {
@@ -75,18 +72,17 @@ fn guests_hold_no_instruction_that_hosts_refuse() -> Result<(), Error> {
     Ok(())
 }
 
+/// Sizes are held to what they were, so that none grows unseen. What they should be is in BENCHMARKS.md.
 #[test]
 fn guests_stay_small() -> Result<(), Error> {
+    let mut actual = String::new();
     for name in guest_build::GUESTS {
-        for (patterns, most) in [(true, WITH_PATTERNS_MAX), (false, WITHOUT_PATTERNS_MAX)] {
-            let size = module(name, patterns)?.len();
-            assert!(
-                size <= most,
-                "{name}, patterns {patterns}: {size} bytes, {most} allowed"
-            );
-        }
+        let (with, without) = (module(name, true)?.len(), module(name, false)?.len());
+        actual += &format!(
+            "[{name}]\nwith_patterns_bytes = {with}\nwithout_patterns_bytes = {without}\n\n"
+        );
     }
-    Ok(())
+    hold("size.toml", &actual)
 }
 
 const PLAIN: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap(alice@example.org)<4711><T5eqHeNgpOB/AAAB>: Disconnected: Logged out in=512 out=4096 deleted=0 expunged=0 trashed=0 hdr_count=3 hdr_bytes=981 body_count=12 body_bytes=1048576"}"#;
@@ -154,7 +150,12 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
             "[{name}]\nrecord_without_event = {plain}\nenriched_event = {enriched}\nsuppressed_event = {suppressed}\n\n"
         );
     }
-    let budget: toml::Table = golden("fuel.toml", &actual)?.parse()?;
+    hold("fuel.toml", &actual)
+}
+
+/// Holds figures against the golden ones: neither may drift far without somebody having looked.
+fn hold(file: &str, actual: &str) -> Result<(), Error> {
+    let budget: toml::Table = golden(file, actual)?.parse()?;
     let measured: toml::Table = actual.parse()?;
     for (guest, values) in &measured {
         for (what, value) in values.as_table().into_iter().flatten() {
@@ -170,11 +171,11 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
             );
             assert!(
                 now * 100 <= then * (100 + DRIFT_PERCENT),
-                "{guest}, {what}: {now} fuel, {then} budgeted; spend less, or say why with UPDATE=1"
+                "{guest}, {what}: {now}, {then} budgeted; spend less, or say why with UPDATE=1"
             );
             assert!(
                 now * 100 >= then * (100 - DRIFT_PERCENT),
-                "{guest}, {what}: {now} fuel, {then} budgeted; well done: write it down with UPDATE=1"
+                "{guest}, {what}: {now}, {then} budgeted; well done: write it down with UPDATE=1"
             );
         }
     }
