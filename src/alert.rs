@@ -6,8 +6,10 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::config::Network;
+use crate::decimal::{hundredths_text, push_number, push_tenths, rounded};
 use crate::detector::Transition;
 use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::Flood;
@@ -42,29 +44,26 @@ impl Alert<'_> {
         let mut json = Writer::new(out);
         json.begin_object();
         write_time(&mut json, "@timestamp", self.at_ms);
-        json.key("message");
-        json.string(&self.sentence(&cause));
-        json.key("log");
-        json.begin_object();
+        text(&mut json, "message", &self.sentence(&cause));
+        open(&mut json, "log");
         let severity = self.severity();
-        json.key("level");
-        json.string(if severity >= 73 && !self.is_end() {
+        let level = if severity >= 73 && !self.is_end() {
             "error"
         } else if self.is_end() {
             "info"
         } else {
             "warning"
-        });
-        json.end_object();
+        };
+        text(&mut json, "level", level);
+        close(&mut json);
         self.write_event(&mut json, &cause, severity);
-        json.key("rule");
-        json.begin_object();
+        open(&mut json, "rule");
         text(&mut json, "name", self.rule);
         text(&mut json, "id", self.rule);
-        json.end_object();
+        close(&mut json);
         self.write_who(&mut json);
         self.write_maxconn(&mut json, &cause);
-        json.end_object();
+        close(&mut json);
         out.push(b'\n');
     }
 
@@ -92,8 +91,7 @@ impl Alert<'_> {
 
     fn write_event(&self, json: &mut Writer<'_>, cause: &Cause, severity: u64) {
         let flood = self.flood;
-        json.key("event");
-        json.begin_object();
+        open(json, "event");
         text(json, "kind", "alert");
         text(
             json,
@@ -109,13 +107,13 @@ impl Alert<'_> {
         } else {
             &["network"]
         };
-        texts(json, "category", categories.iter().copied());
+        texts(json, "category", categories);
         let kind = match self.transition {
             Transition::Start => "start",
             Transition::Ongoing => "info",
             Transition::End(_) => "end",
         };
-        texts(json, "type", ["denied", kind].into_iter());
+        texts(json, "type", &["denied", kind]);
         text(json, "code", &flood.seen.limit);
         text(json, "outcome", "failure");
         text(json, "module", &flood.seen.module);
@@ -128,15 +126,10 @@ impl Alert<'_> {
         let id = crate::hash::Hash::new(HASH_ALERT)
             .number((flood.id >> 64) as u64)
             .number(flood.id as u64);
-        json.display(format_args!(
-            "{:032x}",
-            id.number(u64::from(self.sequence)).finish()
-        ));
-        json.key("sequence");
-        json.uint(u64::from(self.sequence));
-        json.key("severity");
-        json.uint(severity);
-        json.end_object();
+        json.hex(id.number(u64::from(self.sequence)).finish());
+        number(json, "sequence", u64::from(self.sequence));
+        number(json, "severity", severity);
+        close(json);
     }
 
     fn write_who(&self, json: &mut Writer<'_>) {
@@ -150,18 +143,17 @@ impl Alert<'_> {
             );
         }
         if let Some(ip) = seen.ips.only() {
-            group(json, "source", "ip", &format!("{ip}"));
+            address(json, "source", *ip);
         }
         if let Some(ip) = seen.destination.one() {
-            group(json, "destination", "ip", &format!("{ip}"));
+            address(json, "destination", *ip);
         }
-        json.key("service");
-        json.begin_object();
+        open(json, "service");
         text(json, "type", &seen.module);
         if let Some(service) = seen.service.one() {
             text(json, "name", service);
         }
-        json.end_object();
+        close(json);
         if let Some(protocol) = seen.service.one().and_then(|service| protocol_of(service)) {
             group(json, "network", "protocol", protocol);
         }
@@ -170,8 +162,7 @@ impl Alert<'_> {
         }
         let has_ip = seen.ips.iter().len() > 0 || seen.destination.one().is_some();
         if has_ip || seen.users.iter().len() > 0 || seen.hosts.iter().len() > 0 {
-            json.key("related");
-            json.begin_object();
+            open(json, "related");
             if has_ip {
                 let own = seen
                     .destination
@@ -180,37 +171,33 @@ impl Alert<'_> {
                 json.key("ip");
                 json.begin_array();
                 for ip in seen.ips.iter().chain(own) {
-                    json.display(ip);
+                    json.ip(*ip);
                 }
                 json.end_array();
             }
             if seen.users.iter().len() > 0 {
-                texts(json, "user", seen.users.iter().map(String::as_str));
+                texts(json, "user", &names(&mut seen.users.iter()));
             }
             if seen.hosts.iter().len() > 0 {
-                texts(json, "hosts", seen.hosts.iter().map(String::as_str));
+                texts(json, "hosts", &names(&mut seen.hosts.iter()));
             }
-            json.end_object();
+            close(json);
         }
     }
 
     fn write_maxconn(&self, json: &mut Writer<'_>, cause: &Cause) {
         let flood = self.flood;
-        json.key("maxconn");
-        json.begin_object();
-        json.key("limit");
-        json.begin_object();
+        open(json, "maxconn");
+        open(json, "limit");
         text(json, "name", &flood.seen.limit);
         if let Some(value) = flood.seen.limit_value {
-            json.key("value");
-            json.uint(value);
+            number(json, "value", value);
         }
         text(json, "scope", flood.scope().name());
-        json.end_object();
-        json.key("flood");
-        json.begin_object();
+        close(json);
+        open(json, "flood");
         json.key("id");
-        json.display(format_args!("{:032x}", flood.id));
+        json.hex(flood.id);
         text(json, "state", self.state());
         text(json, "key", &flood.key);
         for (name, value) in [
@@ -219,33 +206,30 @@ impl Alert<'_> {
             ("suppressed", flood.suppressed),
             ("suppressed_bytes", flood.suppressed_bytes),
         ] {
-            json.key(name);
-            json.uint(value);
+            number(json, name, value);
         }
-        json.key("rate");
-        json.begin_object();
+        open(json, "rate");
         for (name, rate) in [
             ("mean", flood.mean_rate()),
             ("peak", f64::from(flood.peak)),
             ("current", self.current_rate),
         ] {
             json.key(name);
-            json.float(libm::round(rate * 100.0) / 100.0);
+            json.raw(hundredths_text(libm::round(rate * 100.0) as u64).as_bytes());
         }
-        json.end_object();
+        close(json);
         self.write_distinct(json);
-        json.key("cause");
-        json.begin_object();
+        open(json, "cause");
         text(json, "hint", cause.hint.name());
         text(json, "evidence", &cause.evidence);
         text(json, "advice", cause.advice);
-        json.end_object();
+        close(json);
         text(json, "sample", &flood.sample);
         if let Transition::End(reason) = self.transition {
             text(json, "end_reason", reason.name());
         }
-        json.end_object();
-        json.end_object();
+        close(json);
+        close(json);
     }
 
     fn write_distinct(&self, json: &mut Writer<'_>) {
@@ -256,68 +240,75 @@ impl Alert<'_> {
             ("hosts", seen.hosts.count()),
             ("sessions", seen.sessions.count()),
         ];
-        json.key("distinct");
-        json.begin_object();
+        open(json, "distinct");
         for (name, (count, _)) in counts {
-            json.key(name);
-            json.uint(count);
+            number(json, name, count);
         }
         if counts.iter().any(|(_, (_, is_exact))| !is_exact) {
-            let estimated = counts.iter().filter(|(_, (_, is_exact))| !is_exact);
-            texts(json, "estimated", estimated.map(|(name, _)| *name));
+            json.key("estimated");
+            json.begin_array();
+            for (name, (_, is_exact)) in counts {
+                if !is_exact {
+                    json.string(name);
+                }
+            }
+            json.end_array();
         }
-        json.end_object();
+        close(json);
     }
 
     /// One sentence for people: who, from where, how many, how fast, since when.
     fn sentence(&self, cause: &Cause) -> String {
         let flood = self.flood;
         let seen = &flood.seen;
-        let user = match (seen.users.only(), seen.users.count()) {
-            (Some(user), _) if self.is_redacted => {
-                format!("user {}", user.get(..12).unwrap_or(user))
-            }
-            (Some(user), _) => user.clone(),
-            (None, (0, _)) => String::from("clients"),
-            (None, (count, true)) => format!("{count} users"),
-            (None, (count, false)) => format!("about {count} users"),
-        };
-        let from = match (seen.ips.only(), seen.ips.count()) {
-            (Some(ip), _) => format!(" from {ip}"),
-            (None, (0, _)) => String::new(),
-            (None, (count, true)) => format!(" from {count} addresses"),
-            (None, (count, false)) => format!(" from about {count} addresses"),
-        };
+        let mut out = String::from(match self.transition {
+            Transition::Start => "Flood started: ",
+            Transition::Ongoing => "Flood goes on: ",
+            Transition::End(_) => "Flood ended: ",
+        });
         let service = seen
             .service
             .one()
             .map_or("several services", String::as_str);
-        let limit = match seen.limit_value {
-            Some(value) => format!("{}={value}", seen.limit),
-            None => seen.limit.clone(),
-        };
-        let who = match flood.scope() {
-            Scope::Service | Scope::Process => format!("{service} is at its limit"),
-            _ => format!("{user}{from} refused by {service}"),
-        };
-        let host = seen
-            .hosts
-            .only()
-            .map(|host| format!(" on {host}"))
-            .unwrap_or_default();
-        let verb = match self.transition {
-            Transition::Start => "Flood started",
-            Transition::Ongoing => "Flood goes on",
-            Transition::End(_) => "Flood ended",
-        };
-        let (count, rate) = (flood.count, flood.mean_rate());
+        if let Scope::Service | Scope::Process = flood.scope() {
+            append(&mut out, &[service, " is at its limit"]);
+        } else {
+            match (seen.users.only(), seen.users.count()) {
+                (Some(user), _) if self.is_redacted => {
+                    append(&mut out, &["user ", user.get(..12).unwrap_or(user)]);
+                }
+                (Some(user), _) => out.push_str(user),
+                (None, (0, _)) => out.push_str("clients"),
+                (None, count) => append_count(&mut out, count, " users"),
+            }
+            match (seen.ips.only(), seen.ips.count()) {
+                (Some(ip), _) => append(&mut out, &[" from ", &ip_text(*ip)]),
+                (None, (0, _)) => {}
+                (None, count) => {
+                    out.push_str(" from ");
+                    append_count(&mut out, count, " addresses");
+                }
+            }
+            append(&mut out, &[" refused by ", service]);
+        }
+        if let Some(host) = seen.hosts.only() {
+            append(&mut out, &[" on ", host]);
+        }
+        append(&mut out, &[" (", &seen.limit]);
+        if let Some(value) = seen.limit_value {
+            out.push('=');
+            push_number(&mut out, value);
+        }
+        out.push_str("), ");
+        push_number(&mut out, flood.count);
+        out.push_str(" times, ");
+        push_tenths(&mut out, rounded(flood.mean_rate(), 10));
         let mut since = Vec::new();
         write_rfc3339_ms(flood.start_ms, &mut since);
-        let since = String::from_utf8(since).unwrap_or_default();
+        let since = core::str::from_utf8(&since).unwrap_or_default();
         let hint = cause.hint.name();
-        format!(
-            "{verb}: {who}{host} ({limit}), {count} times, {rate:.1}/s since {since}; likely cause: {hint}"
-        )
+        append(&mut out, &["/s since ", since, "; likely cause: ", hint]);
+        out
     }
 }
 
@@ -339,12 +330,33 @@ pub(crate) fn write_time(json: &mut Writer<'_>, key: &str, time_ms: i64) {
     json.string(core::str::from_utf8(&time).unwrap_or_default());
 }
 
+// Called rather than inlined: an alert has some sixty members, and is written once in a minute.
+
+#[inline(never)]
 fn text(json: &mut Writer<'_>, key: &str, value: &str) {
     json.key(key);
     json.string(value);
 }
 
-fn texts<'a>(json: &mut Writer<'_>, key: &str, values: impl Iterator<Item = &'a str>) {
+#[inline(never)]
+fn number(json: &mut Writer<'_>, key: &str, value: u64) {
+    json.key(key);
+    json.uint(value);
+}
+
+#[inline(never)]
+fn open(json: &mut Writer<'_>, key: &str) {
+    json.key(key);
+    json.begin_object();
+}
+
+#[inline(never)]
+fn close(json: &mut Writer<'_>) {
+    json.end_object();
+}
+
+#[inline(never)]
+fn texts(json: &mut Writer<'_>, key: &str, values: &[&str]) {
     json.key(key);
     json.begin_array();
     for value in values {
@@ -353,9 +365,40 @@ fn texts<'a>(json: &mut Writer<'_>, key: &str, values: impl Iterator<Item = &'a 
     json.end_array();
 }
 
+fn names<'a>(values: &mut dyn Iterator<Item = &'a String>) -> Vec<&'a str> {
+    values.map(String::as_str).collect()
+}
+
 fn group(json: &mut Writer<'_>, group: &str, key: &str, value: &str) {
-    json.key(group);
-    json.begin_object();
+    open(json, group);
     text(json, key, value);
-    json.end_object();
+    close(json);
+}
+
+fn address(json: &mut Writer<'_>, group: &str, ip: IpAddr) {
+    open(json, group);
+    json.key("ip");
+    json.ip(ip);
+    close(json);
+}
+
+#[inline(never)]
+pub(crate) fn append(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
+    }
+}
+
+fn append_count(out: &mut String, (count, is_exact): (u64, bool), what: &str) {
+    if !is_exact {
+        out.push_str("about ");
+    }
+    push_number(out, count);
+    out.push_str(what);
+}
+
+/// An address as text.
+#[inline(never)]
+pub(crate) fn ip_text(ip: IpAddr) -> String {
+    format!("{ip}")
 }

@@ -32,6 +32,7 @@ extern crate std;
 
 pub mod alert;
 pub mod config;
+mod decimal;
 pub mod detector;
 pub mod dovecot;
 pub mod engine;

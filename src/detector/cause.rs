@@ -4,13 +4,14 @@
 //! guessing (contract.md §7). What it is shows in how many users and addresses there are and in how the
 //! events are spread in time.
 
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::flood::Flood;
+use crate::alert::ip_text;
 use crate::config::Network;
+use crate::decimal::{push_number, push_tenths, rounded};
 use crate::event::Scope;
 
 /// A retry is automatic when events in spans of 10 s vary by no more than this share of their mean …
@@ -133,11 +134,21 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         return match reason {
             Some(reason) => (
                 Hint::WebmailOrProxy,
-                format!("{users} users behind {ip}, {reason}"),
+                sentence(&[
+                    n(users),
+                    t(" users behind "),
+                    t(&ip_text(*ip)),
+                    t(", "),
+                    t(reason),
+                ]),
             ),
             None => (
                 Hint::SharedAddress,
-                format!("{users} users behind the public address {ip}"),
+                sentence(&[
+                    n(users),
+                    t(" users behind the public address "),
+                    t(&ip_text(*ip)),
+                ]),
             ),
         };
     }
@@ -147,12 +158,17 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         if flood.seen.ips.iter().len() < UNRELATED {
             return (
                 Hint::ManyAddresses,
-                format!("1 user from {ips} addresses or more"),
+                sentence(&[t("1 user from "), n(ips), t(" addresses or more")]),
             );
         }
         if networks >= UNRELATED {
-            let evidence =
-                format!("1 user from {ips} addresses in at least {networks} unrelated networks");
+            let evidence = sentence(&[
+                t("1 user from "),
+                n(ips),
+                t(" addresses in at least "),
+                n(networks as u64),
+                t(" unrelated networks"),
+            ]);
             return (Hint::ManyAddresses, evidence);
         }
     }
@@ -170,7 +186,14 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
             let bursts = pauses + 1;
             return (
                 Hint::ManyFolders,
-                format!("{bursts} bursts of about {burst:.0} attempts, {pause_s:.0} s apart"),
+                sentence(&[
+                    n(bursts),
+                    t(" bursts of about "),
+                    n(rounded(burst, 1)),
+                    t(" attempts, "),
+                    n(rounded(pause_s, 1)),
+                    t(" s apart"),
+                ]),
             );
         }
     }
@@ -181,14 +204,22 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
         if is_even || is_rapid {
             let (per_s, percent) = (mean / 10.0, deviation * 100.0);
             let hours = flood.pace.hours();
-            let pauses = if pauses == 0 {
-                String::from("without a pause")
-            } else {
-                format!("{pauses} pauses")
-            };
-            let evidence = format!(
-                "1 user, 1 address, {per_s:.1}/s (±{percent:.0} % from one 10 s to the next), {pauses}, in {hours} of the day's 24 hours"
-            );
+            let paused = sentence(&[n(pauses), t(" pauses")]);
+            let evidence = sentence(&[
+                t("1 user, 1 address, "),
+                Part::Tenths(per_s),
+                t("/s (±"),
+                n(rounded(percent, 1)),
+                t(" % from one 10 s to the next), "),
+                t(if pauses == 0 {
+                    "without a pause"
+                } else {
+                    &paused
+                }),
+                t(", in "),
+                n(u64::from(hours)),
+                t(" of the day's 24 hours"),
+            ]);
             return (Hint::RetryStorm, evidence);
         }
     }
@@ -200,18 +231,56 @@ fn unknown(flood: &Flood) -> (Hint, String) {
     let events = flood.count;
     (
         Hint::Unknown,
-        format!("{events} events in {seconds:.1} s, too few or too uneven for more"),
+        sentence(&[
+            n(events),
+            t(" events in "),
+            Part::Tenths(seconds),
+            t(" s, too few or too uneven for more"),
+        ]),
     )
+}
+
+/// A piece of a sentence. Put together by hand, for `format!` costs guests several times the code.
+enum Part<'a> {
+    Text(&'a str),
+    Number(u64),
+    Tenths(f64),
+}
+
+fn t(text: &str) -> Part<'_> {
+    Part::Text(text)
+}
+
+fn n(number: u64) -> Part<'static> {
+    Part::Number(number)
+}
+
+#[inline(never)]
+fn sentence(parts: &[Part<'_>]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        match *part {
+            Part::Text(text) => out.push_str(text),
+            Part::Number(number) => push_number(&mut out, number),
+            Part::Tenths(value) => push_tenths(&mut out, rounded(value, 10)),
+        }
+    }
+    out
 }
 
 /// How many networks the addresses lie in: a /16 of IPv4 or a /32 of IPv6 counts as one.
 fn unrelated_networks<'a>(ips: impl Iterator<Item = &'a IpAddr>) -> usize {
-    let networks: BTreeSet<_> = ips
-        .map(|ip| match ip.to_canonical() {
+    // A flood knows but a few of its addresses by name, so that a walk is as good as a set.
+    let mut networks: Vec<(u8, u32)> = Vec::new();
+    for ip in ips {
+        let network = match ip.to_canonical() {
             IpAddr::V4(ip) => (4, u32::from(ip) >> 16),
             IpAddr::V6(ip) => (6, (u128::from(ip) >> 96) as u32),
-        })
-        .collect();
+        };
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
     networks.len()
 }
 

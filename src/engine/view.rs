@@ -33,7 +33,7 @@ pub(super) fn write(
         json.key("rule");
         json.string(config.rules.get(number).map_or("", |rule| &rule.name));
         json.key("flood");
-        json.display(format_args!("{id:032x}"));
+        json.hex(id);
     }
     let user = match (redactor, event.user) {
         (Some(redactor), Some(user)) => Some(Cow::Owned(redactor.hash(user))),
@@ -54,7 +54,7 @@ pub(super) fn write(
     }
     if let Some(source) = &event.source {
         json.key("ip");
-        json.display(source.ip);
+        json.ip(source.ip);
     }
     json.key("bytes");
     json.uint(context.record_bytes);

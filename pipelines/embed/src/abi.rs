@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use crate::{ABI_VERSION, BAD_CALL, Guest, known};
 
 thread_local! {
-    static GUEST: RefCell<Guest> = RefCell::new(Guest::new());
+    static GUEST: RefCell<Guest> = const { RefCell::new(Guest::new()) };
 }
 
 /// Calls cannot nest, as the module imports nothing; if a host managed it all the same, it is told.

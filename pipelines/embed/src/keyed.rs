@@ -2,7 +2,7 @@
 
 use maxconn_core::engine::KeyedInput;
 
-use crate::{BAD_CALL, Guest, NO_TIME, OK, known, ready, refuse, span};
+use crate::{BAD_CALL, Guest, NO_TIME, OK, described, known, ready, refuse, span};
 
 impl Guest {
     /// Recognises the record at the head of the input; answers under how many keys it counts, 0 for a record
@@ -10,9 +10,10 @@ impl Guest {
     /// its rule (one byte) and the key (32 hex digits), then the event.
     pub(crate) fn classify(&mut self, len: i32, time_ms: i64) -> i32 {
         self.out.clear();
-        let (Some(record), Some(source)) =
-            (span(&self.input, 0, len), self.sources.get(self.current))
-        else {
+        let (Some(record), Some(source)) = (
+            span(&self.input, 0, len),
+            described(&self.sources, self.current),
+        ) else {
             return BAD_CALL;
         };
         let Some(engine) = ready(&mut self.engine) else {

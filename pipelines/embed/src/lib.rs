@@ -42,12 +42,22 @@ struct Guest {
 }
 
 impl Guest {
-    fn new() -> Guest {
+    /// `const`, so that the module starts with it and needs no code to make it at the first call.
+    const fn new() -> Guest {
         Guest {
             engine: None,
             input: Vec::new(),
-            out: Output::default(),
-            sources: vec![Source::default()],
+            out: Output {
+                bytes: Vec::new(),
+                segments: Vec::new(),
+                want: Want {
+                    records: true,
+                    enriched: true,
+                    alerts: true,
+                    views: false,
+                },
+            },
+            sources: Vec::new(),
             current: 0,
             times: Vec::new(),
             descriptor: [0; 4],
@@ -112,7 +122,7 @@ impl Guest {
                 Err((path, problem)) => return refuse(&mut self.out, path, problem, SOURCE_MEND),
             }
         }
-        if number >= self.sources.len() {
+        if number >= self.sources.len().max(1) {
             return BAD_CALL;
         }
         self.current = number;
@@ -138,7 +148,7 @@ impl Guest {
         self.out.clear();
         let (Some(lines), Some(source)) = (
             span(&self.input, start, len),
-            self.sources.get(self.current),
+            described(&self.sources, self.current),
         ) else {
             return BAD_CALL;
         };
@@ -158,9 +168,10 @@ impl Guest {
         ) else {
             return BAD_CALL;
         };
-        let (Some(engine), Some(source)) =
-            (ready(&mut self.engine), self.sources.get(self.current))
-        else {
+        let (Some(engine), Some(source)) = (
+            ready(&mut self.engine),
+            described(&self.sources, self.current),
+        ) else {
             return BAD_CALL;
         };
         let position = (!position.is_empty()).then_some(position);
@@ -174,9 +185,10 @@ impl Guest {
     /// The times of the lines of the input buffer, as 64-bit little-endian numbers; answers how many.
     fn line_times(&mut self, len: i32) -> i32 {
         self.out.clear();
-        let (Some(lines), Some(source)) =
-            (span(&self.input, 0, len), self.sources.get(self.current))
-        else {
+        let (Some(lines), Some(source)) = (
+            span(&self.input, 0, len),
+            described(&self.sources, self.current),
+        ) else {
             return BAD_CALL;
         };
         let Some(engine) = ready(&mut self.engine) else {
@@ -244,6 +256,18 @@ fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
     let engine = slot.as_mut()?;
     engine.set_memory_bytes(memory_bytes());
     Some(engine)
+}
+
+/// The source of that number; number 0 is there without being described.
+fn described(sources: &[Source], number: usize) -> Option<&Source> {
+    static UNDESCRIBED: Source = Source {
+        path: None,
+        reference_ms: None,
+        format: Format::Auto,
+    };
+    sources
+        .get(number)
+        .or_else(|| (number == 0).then_some(&UNDESCRIBED))
 }
 
 /// The size of the module's memory, for the statistics.
