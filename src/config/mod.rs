@@ -13,7 +13,7 @@ mod table;
 mod units;
 
 pub use error::ConfigError;
-pub use parse::KEYS;
+pub use parse::{KEYS, json_value};
 pub use patterns::KEYS as PATTERN_KEYS;
 pub use rules::KEYS as RULE_KEYS;
 pub use table::nearest;

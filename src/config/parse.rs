@@ -39,7 +39,7 @@ impl Config {
                 format!("keep it to {} bytes", limits::CONFIG_BYTES_MAX),
             ));
         }
-        let value: Value = serde_json::from_slice(json).map_err(|error| {
+        let value: Value = json_value(json).map_err(|error| {
             ConfigError::new(
                 "",
                 format!("this is not JSON: {error}"),
@@ -124,6 +124,16 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// A document as a tree of values. For whoever builds on this crate too, so that a guest holds but one
+/// copy of the code.
+///
+/// # Errors
+/// What makes it no JSON.
+#[inline(never)]
+pub fn json_value(json: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(json)
 }
 
 /// A key that may hold the message. Records are searched raw, so it must look the same in all of them.

@@ -6,7 +6,7 @@
 mod abi;
 mod keyed;
 
-use maxconn_core::config::{Config, ConfigError};
+use maxconn_core::config::{Config, ConfigError, json_value};
 use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
 use serde_json::Value;
@@ -306,7 +306,7 @@ fn refuse(out: &mut Output, path: &str, problem: &str, mend: &str) -> i32 {
 const SOURCE_MEND: &str = r#"write it as {"path":"/var/log/mail.log","reference_time_ms":1767225600000,"format":"auto"}, each member optional"#;
 
 fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
-    let Ok(Value::Object(members)) = serde_json::from_slice(json) else {
+    let Ok(Value::Object(members)) = json_value(json) else {
         return Err(("", "a source is a JSON object"));
     };
     let mut source = Source::default();
