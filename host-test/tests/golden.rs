@@ -153,7 +153,7 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
     hold("fuel.toml", &actual)
 }
 
-/// Holds figures against the golden ones: neither may drift far without somebody having looked.
+/// Holds figures against the golden ones: what grows fails, what shrinks is told.
 fn hold(file: &str, actual: &str) -> Result<(), Error> {
     let budget: toml::Table = golden(file, actual)?.parse()?;
     let measured: toml::Table = actual.parse()?;
@@ -173,10 +173,9 @@ fn hold(file: &str, actual: &str) -> Result<(), Error> {
                 now * 100 <= then * (100 + DRIFT_PERCENT),
                 "{guest}, {what}: {now}, {then} budgeted; spend less, or say why with UPDATE=1"
             );
-            assert!(
-                now * 100 >= then * (100 - DRIFT_PERCENT),
-                "{guest}, {what}: {now}, {then} budgeted; well done: write it down with UPDATE=1"
-            );
+            if now * 100 < then * (100 - DRIFT_PERCENT) {
+                println!("{guest}, {what}: {now}, {then} budgeted; write it down with UPDATE=1");
+            }
         }
     }
     Ok(())
