@@ -5,13 +5,13 @@ use maxconn_core::engine::Format;
 use crate::Error;
 use crate::case::{Case, Step};
 use crate::run::{Batches, Piece};
-use crate::wasm::{Arg, Module, Runtime};
+use crate::wasm::{Arg, Module, NoImports, Runtime};
 
 const NO_TIME: i64 = i64::MIN;
 
 /// An instance of the embed guest.
 pub struct Guest {
-    module: Module,
+    module: Module<NoImports>,
 }
 
 impl Guest {
@@ -21,7 +21,7 @@ impl Guest {
     /// The module can't be loaded, or refuses the configuration.
     pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<Guest, Error> {
         let mut guest = Guest {
-            module: Module::new(wasm, runtime)?,
+            module: Module::new(wasm, runtime, NoImports)?,
         };
         if guest.call("maxconn_abi_version", &[])? != 1 {
             return Err("the module has another ABI version".into());

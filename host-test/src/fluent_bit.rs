@@ -1,6 +1,7 @@
 //! A model of Fluent Bit's wasm filter: JSON records one at a time, non-ASCII escaped, times beside them,
 //! one answer each, every answer parsed.
 
+use maxconn_core::config::baked::MAGIC;
 use maxconn_core::engine::{Engine, Kind, Output, Verdict};
 use maxconn_core::record::write_text_record;
 use serde_json::Value;
@@ -9,53 +10,101 @@ use crate::Error;
 use crate::case::{Case, Step};
 use crate::native;
 use crate::run::same;
-use crate::wasm::{Arg, Module, Runtime};
+use crate::wasm::{Arg, Imports, Module, NoImports, Runtime};
 
 const TICK_TAG: &[u8] = b"maxconn.tick";
-const REGION: &[u8] = b"maxconn:baked:v1";
-const ROOM_BYTES: usize = 16 * 1024;
 
-/// Puts a configuration into a module, or into the memory of an instance before its first record: the
-/// region is the same.
-///
-/// # Errors
-/// It has no room, or not enough.
-pub fn bake(module: &mut [u8], config: &str) -> Result<(), Error> {
-    let at = module
-        .windows(REGION.len())
-        .position(|window| window == REGION)
-        .ok_or("the module has no room for a configuration")?;
-    if config.len() > ROOM_BYTES {
-        return Err(
-            "the configuration is longer than 16,384 bytes; leave out what is the default".into(),
-        );
+/// What the host's side of WASI offers: standard error.
+#[derive(Default)]
+struct Wasi {
+    said: Vec<u8>,
+}
+
+impl Imports for Wasi {
+    fn call(
+        &mut self,
+        module: &str,
+        name: &str,
+        args: &[i64],
+        memory: &mut [u8],
+    ) -> Result<i64, Error> {
+        let &[fd, pieces, count, written] = args else {
+            return NoImports.call(module, name, args, memory);
+        };
+        if (module, name, fd, count) != ("wasi_snapshot_preview1", "fd_write", 2, 1) {
+            return NoImports.call(module, name, args, memory);
+        }
+        let number = |at: usize| -> Option<usize> {
+            let bytes = memory.get(at..)?.first_chunk::<4>()?;
+            Some(u32::from_le_bytes(*bytes) as usize)
+        };
+        let outside = "fd_write: outside the memory";
+        let at = pieces as u32 as usize;
+        let start = number(at).ok_or(outside)?;
+        let len = number(at + 4).ok_or(outside)?;
+        self.said
+            .extend_from_slice(memory.get(start..start + len).ok_or(outside)?);
+        let at = written as u32 as usize;
+        memory
+            .get_mut(at..at + 4)
+            .ok_or(outside)?
+            .copy_from_slice(&(len as u32).to_le_bytes());
+        Ok(0)
     }
-    let start = at + REGION.len();
-    let room = module
-        .get_mut(start..start + 4 + ROOM_BYTES)
-        .ok_or("the room for a configuration is cut")?;
-    let (len, json) = room.split_at_mut(4);
-    len.copy_from_slice(&(config.len() as u32).to_le_bytes());
+}
+
+/// Puts a configuration into the memory of an instance before it starts: the region is as in the file, and
+/// the module need not be compiled anew.
+fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> {
+    let at = memory
+        .windows(MAGIC.len())
+        .position(|window| window == MAGIC)
+        .ok_or("the module has no room for a configuration")?;
+    let room = memory
+        .get_mut(at + MAGIC.len()..)
+        .and_then(<[u8]>::split_first_chunk_mut::<4>);
+    let (len, json) = room.ok_or("the room for a configuration is cut")?;
+    *len = (config.len() as u32).to_le_bytes();
     json.get_mut(..config.len())
-        .ok_or("no room")?
+        .ok_or("the configuration is longer than the memory")?
         .copy_from_slice(config.as_bytes());
     Ok(())
 }
 
 /// An instance of the filter.
 pub struct Filter {
-    module: Module,
+    module: Module<Wasi>,
 }
 
 impl Filter {
-    /// A fresh instance with this configuration.
+    /// A fresh instance with this configuration, as the host starts it: the module imports WASI, so its
+    /// `_initialize` runs.
     ///
     /// # Errors
-    /// The module can't be loaded, or has no room for the configuration.
+    /// The module can't be loaded, has no room for the configuration, or refuses it: its own sentence.
     pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<Filter, Error> {
-        let mut module = Module::new(wasm, runtime)?;
+        let mut filter = Filter::without_start(wasm, runtime, config)?;
+        match filter.module.call("_initialize", &[]) {
+            Ok(_) => Ok(filter),
+            Err(trap) => match String::from_utf8_lossy(&filter.module.host().said).as_ref() {
+                "" => Err(trap),
+                said => Err(said.into()),
+            },
+        }
+    }
+
+    /// A fresh instance under a host that does not call `_initialize`.
+    ///
+    /// # Errors
+    /// As for [`Filter::new`], but for the refusal.
+    pub fn without_start(
+        wasm: &[u8],
+        runtime: Runtime,
+        config: Option<&str>,
+    ) -> Result<Filter, Error> {
+        let mut module = Module::new(wasm, runtime, Wasi::default())?;
         if let Some(config) = config {
-            bake(module.memory_mut(), config)?;
+            bake_memory(module.memory_mut(), config)?;
         }
         Ok(Filter { module })
     }

@@ -1,4 +1,5 @@
-//! A module under one of two runtimes, as a few calls. Neither gets any import: a guest has none.
+//! A module under one of two runtimes, as a few calls. What it imports is answered by one [`Imports`], the
+//! model of its host, whichever the runtime is.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -40,6 +41,10 @@ fn compiled(wasm: &[u8]) -> Result<wasmtime::Module, Error> {
     Ok(module)
 }
 
+fn no_function(module: &str, name: &str) -> Error {
+    format!("the module imports {module}.{name}, which is no function").into()
+}
+
 /// An argument of a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Arg {
@@ -49,27 +54,92 @@ pub enum Arg {
     I64(i64),
 }
 
-/// An instance. The sizes differ much, but there are never many.
-#[expect(clippy::large_enum_variant)]
-pub enum Module {
-    /// Under wasmtime, with the memory beside it.
-    Wasmtime(wasmtime::Store<()>, wasmtime::Instance, wasmtime::Memory),
-    /// Under wasmi.
-    Wasmi(wasmi::Store<()>, wasmi::Instance, wasmi::Memory),
+/// What a host gives its modules: the functions that they import.
+pub trait Imports: Send {
+    /// A call of `module`'s function `name`; integers go in and at most one comes out, as 64 bits. `memory` is the
+    /// guest's whole memory.
+    ///
+    /// # Errors
+    /// The host ends the call, or has no such function: the guest traps.
+    fn call(
+        &mut self,
+        module: &str,
+        name: &str,
+        args: &[i64],
+        memory: &mut [u8],
+    ) -> Result<i64, Error>;
 }
 
-impl Module {
+/// A host that gives nothing.
+pub struct NoImports;
+
+impl Imports for NoImports {
+    fn call(
+        &mut self,
+        module: &str,
+        name: &str,
+        _args: &[i64],
+        _memory: &mut [u8],
+    ) -> Result<i64, Error> {
+        Err(format!("the host has no {module}.{name}").into())
+    }
+}
+
+/// An instance. The sizes differ much, but there are never many.
+#[expect(clippy::large_enum_variant)]
+pub enum Module<H: 'static> {
+    /// Under wasmtime, with the memory beside it.
+    Wasmtime(wasmtime::Store<H>, wasmtime::Instance, wasmtime::Memory),
+    /// Under wasmi.
+    Wasmi(wasmi::Store<H>, wasmi::Instance, wasmi::Memory),
+}
+
+impl<H: Imports + 'static> Module<H> {
     /// An instance of `wasm`, which counts fuel.
     ///
     /// # Errors
-    /// It does not validate, wants an import, or has no memory.
-    pub fn new(wasm: &[u8], runtime: Runtime) -> Result<Module, Error> {
+    /// It does not validate, or has no memory.
+    pub fn new(wasm: &[u8], runtime: Runtime, host: H) -> Result<Module<H>, Error> {
         match runtime {
             Runtime::Wasmtime => {
                 let module = compiled(wasm)?;
-                let mut store = wasmtime::Store::new(module.engine(), ());
+                let mut store = wasmtime::Store::new(module.engine(), host);
                 store.set_fuel(u64::MAX)?;
-                let instance = wasmtime::Instance::new(&mut store, &module, &[])?;
+                let mut imports = Vec::new();
+                for import in module.imports() {
+                    let wasmtime::ExternType::Func(ty) = import.ty() else {
+                        return Err(no_function(import.module(), import.name()));
+                    };
+                    let (from, name) = (import.module().to_string(), import.name().to_string());
+                    let function =
+                        wasmtime::Func::new(&mut store, ty, move |mut caller, args, results| {
+                            let memory = caller
+                                .get_export("memory")
+                                .and_then(wasmtime::Extern::into_memory)
+                                .ok_or_else(|| wasmtime::Error::msg("no memory"))?;
+                            let args: Vec<i64> = args
+                                .iter()
+                                .map(|arg| match arg {
+                                    wasmtime::Val::I32(value) => i64::from(*value),
+                                    wasmtime::Val::I64(value) => *value,
+                                    _ => 0,
+                                })
+                                .collect();
+                            let (bytes, host) = memory.data_and_store_mut(&mut caller);
+                            let answer = host
+                                .call(&from, &name, &args, bytes)
+                                .map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+                            for result in results {
+                                *result = match result {
+                                    wasmtime::Val::I64(_) => wasmtime::Val::I64(answer),
+                                    _ => wasmtime::Val::I32(answer as i32),
+                                };
+                            }
+                            Ok(())
+                        });
+                    imports.push(function.into());
+                }
+                let instance = wasmtime::Instance::new(&mut store, &module, &imports)?;
                 let memory = instance
                     .get_memory(&mut store, "memory")
                     .ok_or("the module exports no memory")?;
@@ -77,13 +147,66 @@ impl Module {
             }
             Runtime::Wasmi => {
                 let module = wasmi::Module::new(&wasmi::Engine::default(), wasm)?;
-                let mut store = wasmi::Store::new(module.engine(), ());
-                let instance = wasmi::Instance::new(&mut store, &module, &[])?;
+                let mut store = wasmi::Store::new(module.engine(), host);
+                let mut imports = Vec::new();
+                for import in module.imports() {
+                    let wasmi::ExternType::Func(ty) = import.ty() else {
+                        return Err(no_function(import.module(), import.name()));
+                    };
+                    let (from, name) = (import.module().to_string(), import.name().to_string());
+                    let function = wasmi::Func::new(
+                        &mut store,
+                        ty.clone(),
+                        move |mut caller, args, results| {
+                            let memory = caller
+                                .get_export("memory")
+                                .and_then(wasmi::Extern::into_memory)
+                                .ok_or_else(|| wasmi::Error::new("no memory"))?;
+                            let args: Vec<i64> = args
+                                .iter()
+                                .map(|arg| match arg {
+                                    wasmi::Val::I32(value) => i64::from(*value),
+                                    wasmi::Val::I64(value) => *value,
+                                    _ => 0,
+                                })
+                                .collect();
+                            let (bytes, host) = memory.data_and_store_mut(&mut caller);
+                            let answer = host
+                                .call(&from, &name, &args, bytes)
+                                .map_err(|error| wasmi::Error::new(error.to_string()))?;
+                            for result in results {
+                                *result = match result {
+                                    wasmi::Val::I64(_) => wasmi::Val::I64(answer),
+                                    _ => wasmi::Val::I32(answer as i32),
+                                };
+                            }
+                            Ok(())
+                        },
+                    );
+                    imports.push(wasmi::Extern::from(function));
+                }
+                let instance = wasmi::Instance::new(&mut store, &module, &imports)?;
                 let memory = instance
                     .get_memory(&store, "memory")
                     .ok_or("the module exports no memory")?;
                 Ok(Module::Wasmi(store, instance, memory))
             }
+        }
+    }
+
+    /// The host's own side.
+    pub fn host(&mut self) -> &mut H {
+        match self {
+            Module::Wasmtime(store, _, _) => store.data_mut(),
+            Module::Wasmi(store, _, _) => store.data_mut(),
+        }
+    }
+
+    /// Whether the module exports a function of this name.
+    pub fn exports(&mut self, name: &str) -> bool {
+        match self {
+            Module::Wasmtime(store, instance, _) => instance.get_func(store, name).is_some(),
+            Module::Wasmi(store, instance, _) => instance.get_func(&*store, name).is_some(),
         }
     }
 

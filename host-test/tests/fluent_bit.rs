@@ -4,8 +4,9 @@ use std::fs;
 
 use guest_build::Features;
 use host_test::Error;
-use host_test::fluent_bit::{Filter, bake};
+use host_test::fluent_bit::Filter;
 use host_test::wasm::Runtime;
+use maxconn_core::config::baked::bake;
 
 fn module() -> Result<Vec<u8>, Error> {
     Ok(fs::read(guest_build::try_build(
@@ -21,7 +22,7 @@ fn a_configuration_in_the_file_holds() -> Result<(), Error> {
     let mut wasm = module()?;
     bake(
         &mut wasm,
-        r#"{"tick_tag":"t","message_keys":["text"],"rule":[{"name":"userip","threshold":1}]}"#,
+        br#"{"tick_tag":"t","message_keys":["text"],"rule":[{"name":"userip","threshold":1}]}"#,
     )?;
     let mut filter = Filter::new(&wasm, Runtime::Wasmtime, None)?;
     let event = br#"{"text":"imap-login: Info: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2"}"#;
@@ -34,8 +35,25 @@ fn a_configuration_in_the_file_holds() -> Result<(), Error> {
 }
 
 #[test]
-fn a_wrong_configuration_lets_all_pass_and_says_so_once() -> Result<(), Error> {
-    let mut filter = Filter::new(&module()?, Runtime::Wasmtime, Some(r#"{"max_keyz":1}"#))?;
+fn a_wrong_configuration_is_refused_at_the_start() -> Result<(), Error> {
+    for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
+        let refused = Filter::new(&module()?, runtime, Some(r#"{"max_keyz":1}"#));
+        let sentence = refused.err().map(|error| error.to_string());
+        assert_eq!(
+            sentence.as_deref(),
+            Some(
+                "maxconn: the configuration in this module is wrong: max_keyz: there is no such key; \
+                 did you mean `max_keys`?\n"
+            )
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn where_nobody_asks_a_wrong_configuration_lets_all_pass_and_says_so_once() -> Result<(), Error> {
+    let config = Some(r#"{"max_keyz":1}"#);
+    let mut filter = Filter::without_start(&module()?, Runtime::Wasmtime, config)?;
     assert_eq!(
         filter.filter(b"mail", TIME_MS, br#"{"a":1}"#)?.as_deref(),
         Some(r#"{"a":1}"#)

@@ -35,7 +35,12 @@ fn surface(wasm: &[u8]) -> Result<String, Error> {
     let mut text = String::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
-            Payload::ImportSection(section) => text += &format!("imports {}\n", section.count()),
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import?;
+                    text += &format!("import {}.{}\n", import.module, import.name);
+                }
+            }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export?;

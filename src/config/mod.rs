@@ -3,6 +3,7 @@
 //! People write TOML; the command turns that into JSON and every guest parses the same JSON with
 //! [`Config::parse`]. A value here is always a valid one: whoever holds a [`Config`] need not check.
 
+pub mod baked;
 mod error;
 pub mod limits;
 mod parse;

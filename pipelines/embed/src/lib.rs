@@ -6,10 +6,15 @@
 mod abi;
 mod keyed;
 
+use maxconn_core::config::baked::Region;
 use maxconn_core::config::{Config, ConfigError, json_value};
 use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
 use serde_json::Value;
+
+/// The configuration inside the module: its own defaults.
+#[used]
+static BAKED: Region = Region::EMPTY;
 
 /// The version of this ABI. It changes when a host that knows the old one would go wrong.
 const ABI_VERSION: i32 = 1;
@@ -85,8 +90,10 @@ impl Guest {
         let Some(json) = span(&self.input, 0, len) else {
             return BAD_CALL;
         };
-        let result =
-            Config::parse(json, &Config::default()).and_then(|config| match &mut self.engine {
+        let result = BAKED
+            .config(&Config::default())
+            .and_then(|defaults| Config::parse(json, &defaults))
+            .and_then(|config| match &mut self.engine {
                 Some(engine) => engine.reconfigure(config, &mut self.out),
                 None => Engine::new(config).map(|engine| self.engine = Some(engine)),
             });
@@ -248,10 +255,10 @@ impl Guest {
     }
 }
 
-/// The engine, made with the defaults if no configuration came before.
+/// The engine, made with the module's defaults if no configuration came before.
 fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
     if slot.is_none() {
-        *slot = Engine::new(Config::default()).ok();
+        *slot = BAKED.config(&Config::default()).and_then(Engine::new).ok();
     }
     let engine = slot.as_mut()?;
     engine.set_memory_bytes(memory_bytes());

@@ -1,6 +1,6 @@
-//! The exports of the guest, and nothing else.
+//! The exports and the one import of the guest, and nothing else.
 //!
-//! The only unsafe here are the names without mangling. Addresses go out as plain numbers, and those
+//! Unsafe are the names without mangling, and the call that writes a sentence before the end. Addresses go out as plain numbers, and those
 //! that come back are only compared with the addresses of the two buffers: none is ever followed, so no
 //! host can make the guest read or write anywhere else.
 
@@ -24,6 +24,44 @@ fn with<T>(otherwise: T, call: impl FnOnce(&mut Guest) -> T) -> T {
             .try_borrow_mut()
             .map_or(otherwise, |mut guest| call(&mut guest))
     })
+}
+
+/// A piece of what `fd_write` writes, as WASI has it.
+#[cfg(target_arch = "wasm32")]
+#[repr(C)]
+struct Piece {
+    address: *const u8,
+    len: usize,
+}
+
+#[cfg(target_arch = "wasm32")]
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn fd_write(fd: i32, pieces: *const Piece, count: usize, written: *mut usize) -> i32;
+}
+
+/// Reads the configuration. The host calls this once at its start, because the module imports WASI; if it
+/// traps, the host does not start, which is the right answer to a wrong configuration.
+// SAFETY: no other symbol of the module has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    if let Err(sentence) = with(Ok(()), Guest::start) {
+        refuse(&sentence);
+    }
+}
+
+/// Says why on standard error and ends the call.
+fn refuse(sentence: &str) -> ! {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let (address, len) = (sentence.as_ptr(), sentence.len());
+        let mut written = 0;
+        // SAFETY: the piece and the number outlive the call, and the host only reads the sentence.
+        unsafe { fd_write(2, &Piece { address, len }, 1, &mut written) };
+        core::arch::wasm32::unreachable()
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    panic!("{sentence}")
 }
 
 /// A buffer of `size` bytes for the host, 0 if there is none: the host asks for the tag's, then for the

@@ -5,12 +5,16 @@
 //! checked before it goes back, and every answer is ended by a NUL here.
 
 mod abi;
-mod baked;
 
+use maxconn_core::config::baked::Region;
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
 use maxconn_core::json::check::{is_safe_object, repair};
 use maxconn_core::json::write::Writer;
+
+/// The configuration inside the module.
+#[used]
+static BAKED: Region = Region::EMPTY;
 
 /// Records from this size on are enriched only if there is memory for it; smaller ones always find it, as
 /// everything else in the module is bounded.
@@ -59,7 +63,7 @@ enum Plugin {
     /// Before the first record.
     Unread,
     Running(Box<Running>),
-    /// The configuration is wrong: records pass, and the first tick says why.
+    /// The configuration is wrong, and the host did not ask at its start: records pass, and the first tick says why.
     Refused(Option<ConfigError>),
 }
 
@@ -102,6 +106,18 @@ impl Guest {
                 },
             },
             answer: Vec::new(),
+        }
+    }
+
+    /// Reads the configuration, before the first record if the host lets us; the sentence that says what is
+    /// wrong with it.
+    fn start(&mut self) -> Result<(), String> {
+        self.plugin = boot();
+        match &self.plugin {
+            Plugin::Refused(Some(error)) => Err(format!(
+                "maxconn: the configuration in this module is wrong: {error}\n"
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -305,7 +321,7 @@ fn has_room(bytes: usize) -> bool {
 
 #[cold]
 fn boot() -> Plugin {
-    let engine = baked::config().and_then(|config| {
+    let engine = BAKED.config(&Config::default()).and_then(|config| {
         let tick_tag = config.tick_tag.as_bytes().to_vec();
         Engine::new(config).map(|engine| (engine, tick_tag))
     });
