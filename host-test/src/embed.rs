@@ -4,7 +4,8 @@ use maxconn_core::engine::Format;
 
 use crate::Error;
 use crate::case::{Case, Step};
-use crate::run::{Batches, Piece};
+use crate::native;
+use crate::run::{Batches, Piece, compare};
 use crate::wasm::{Arg, Module, NoImports, Runtime};
 
 const NO_TIME: i64 = i64::MIN;
@@ -121,6 +122,19 @@ impl Guest {
     pub fn fuel(&self) -> u64 {
         self.module.fuel()
     }
+}
+
+/// Whether the guest says what the core says, in whole and in random batches.
+///
+/// # Errors
+/// The first difference.
+pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
+    let expected = native::run(case, &mut Batches::Whole)?;
+    for mut batches in [Batches::Whole, Batches::seeded(case)] {
+        let actual = run(case, wasm, runtime, &mut batches)?;
+        compare(&format!("{batches:?}"), &expected, &actual)?;
+    }
+    Ok(())
 }
 
 /// Everything that comes out, in order.

@@ -7,10 +7,12 @@
 //! | [`wasm`] | a module under wasmtime or under wasmi, as a few calls |
 //! | [`embed`] | a host of the embed ABI |
 //! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
+//! | [`drivers`] | every way that the plugin can be loaded, and what one of them can't carry |
 //! | [`run`] | a case through a driver, and what differs |
 #![forbid(unsafe_code)]
 
 pub mod case;
+pub mod drivers;
 pub mod embed;
 pub mod fluent_bit;
 pub mod native;

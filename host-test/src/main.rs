@@ -1,5 +1,6 @@
-//! `cargo run --release -p host-test -- [--plugin FILE.wasm]`: every case through every driver, a line each.
-//! With `--plugin` the module of that file takes the place of our embed guest, and the others stay out.
+//! `cargo run --release -p host-test -- [--plugin FILE.wasm] [--exclude CASE]...`: every case through every
+//! driver, a line each. With `--plugin` the module of that file takes the place of our embed guest, and the others
+//! stay out; a build without patterns runs with `--exclude pattern`.
 //! `UPDATE=1` writes what comes out natively into the expectations first: read the difference.
 #![forbid(unsafe_code)]
 
@@ -21,22 +22,31 @@ fn main() -> ExitCode {
 }
 
 fn cases() -> Result<usize, Error> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let guests = match &arguments[..] {
-        [] => Guests::build()?,
-        [option, file] if option == "--plugin" => {
-            let embed = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-            Guests {
-                embed,
-                fluent_bit: None,
+    let cases = case::all()?;
+    let (mut plugin, mut without) = (None, Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        match (option.as_str(), arguments.next()) {
+            ("--plugin", Some(file)) => {
+                plugin = Some(std::fs::read(&file).map_err(|error| format!("{file}: {error}"))?);
             }
+            ("--exclude", Some(case)) if cases.iter().any(|known| known.name == case) => {
+                without.push(case);
+            }
+            ("--exclude", Some(case)) => {
+                return Err(format!("{case}: there is no such case").into());
+            }
+            _ => return Err("usage: host-test [--plugin FILE.wasm] [--exclude CASE]...".into()),
         }
-        _ => return Err("usage: host-test [--plugin FILE.wasm]".into()),
+    }
+    let guests = match plugin {
+        Some(wasm) => Guests::plugin(wasm),
+        None => Guests::build(&cases)?,
     };
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (mut passed, mut failed) = (0, 0);
-    for case in case::all()? {
-        let result = run::case(&case, &guests);
+    for case in cases.iter().filter(|case| !without.contains(&case.name)) {
+        let result = run::case(case, &guests);
         let (code, word) = if result.is_ok() {
             (32, "ok    ")
         } else {
@@ -56,6 +66,10 @@ fn cases() -> Result<usize, Error> {
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    let skipped = match without.len() {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
+    println!("{passed} passed, {failed} failed{skipped}");
     Ok(failed)
 }

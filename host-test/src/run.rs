@@ -5,9 +5,9 @@ use std::fs;
 use serde_json::Value;
 
 use crate::case::Case;
-use crate::fluent_bit;
+use crate::drivers::{self, DRIVERS, Driver, Exclusion};
 use crate::wasm::Runtime;
-use crate::{Error, embed, native};
+use crate::{Error, native};
 
 /// One document that came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,16 @@ pub enum Batches {
 }
 
 impl Batches {
+    /// Random ones, the same for a case whenever it runs.
+    pub fn seeded(case: &Case) -> Batches {
+        let seed = 0x9e37_79b9_7f4a_7c15_u64;
+        Batches::Random(
+            case.name
+                .bytes()
+                .fold(seed, |seed, byte| seed.rotate_left(5) ^ u64::from(byte)),
+        )
+    }
+
     /// Batches of whole lines.
     pub fn cut<'a>(&mut self, lines: &'a str) -> Vec<&'a str> {
         let Batches::Random(state) = self else {
@@ -65,30 +75,39 @@ impl Batches {
     }
 }
 
-/// The modules under test.
+/// The modules under test: drivers, each with the module that it loads.
 pub struct Guests {
-    /// The embed guest.
-    pub embed: Vec<u8>,
-    /// The Fluent Bit guest; `None` where a foreign build of the other is tested.
-    pub fluent_bit: Option<Vec<u8>>,
+    loaded: Vec<(&'static Driver, Vec<u8>)>,
+    exclusions: Vec<Exclusion>,
 }
 
 impl Guests {
-    /// Builds both.
+    /// Builds the guest of every driver.
     ///
     /// # Errors
-    /// One does not build.
-    pub fn build() -> Result<Guests, Error> {
-        let build = |name| -> Result<Vec<u8>, Error> {
-            Ok(fs::read(guest_build::try_build(
-                name,
-                guest_build::Features::default(),
-            )?)?)
+    /// One does not build, or the exclusions can't be read.
+    pub fn build(cases: &[Case]) -> Result<Guests, Error> {
+        let load = |driver: &'static Driver| -> Result<_, Error> {
+            let path = guest_build::try_build(driver.guest, guest_build::Features::default())?;
+            Ok((driver, fs::read(path)?))
         };
         Ok(Guests {
-            embed: build("embed")?,
-            fluent_bit: Some(build("fluent-bit")?),
+            loaded: DRIVERS.iter().map(load).collect::<Result<_, _>>()?,
+            exclusions: drivers::exclusions(cases)?,
         })
+    }
+
+    /// A foreign build of the embed guest, alone.
+    pub fn plugin(wasm: Vec<u8>) -> Guests {
+        let of_embed = |driver: &&Driver| driver.guest == "embed";
+        Guests {
+            loaded: DRIVERS
+                .iter()
+                .filter(of_embed)
+                .map(|driver| (driver, wasm.clone()))
+                .collect(),
+            exclusions: Vec::new(),
+        }
     }
 }
 
@@ -105,23 +124,25 @@ pub fn case(case: &Case, guests: &Guests) -> Result<(), Error> {
     let expected = fs::read_to_string(&case.expected)
         .map_err(|error| format!("{}: {error}; UPDATE=1 writes it", case.expected.display()))?;
     same("native", &lines(&expected), &lines(&actual))?;
-    let seed = case
-        .name
-        .bytes()
-        .fold(0x9e37_79b9_7f4a_7c15_u64, |seed, byte| {
-            seed.rotate_left(5) ^ u64::from(byte)
-        });
-    let random = native::run(case, &mut Batches::Random(seed))?;
+    let random = native::run(case, &mut Batches::seeded(case))?;
     compare("native, batches", &pieces, &random)?;
-    for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
-        let name = runtime.name();
-        let whole = embed::run(case, &guests.embed, runtime, &mut Batches::Whole)?;
-        compare(&format!("embed, {name}"), &pieces, &whole)?;
-        let random = embed::run(case, &guests.embed, runtime, &mut Batches::Random(seed))?;
-        compare(&format!("embed, {name}, batches"), &pieces, &random)?;
-        if let Some(module) = &guests.fluent_bit {
-            fluent_bit::check(case, module, runtime)
-                .map_err(|error| format!("fluent-bit, {name}: {error}"))?;
+    for (driver, wasm) in &guests.loaded {
+        let is_excluded = guests
+            .exclusions
+            .iter()
+            .any(|exclusion| exclusion.driver == driver.name && exclusion.case == case.name);
+        for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
+            let place = format!("{}, {}", driver.name, runtime.name());
+            match ((driver.check)(case, wasm, runtime), is_excluded) {
+                (Ok(()), true) => {
+                    return Err(format!(
+                        "{place}: excluded, but it passes; take it out of testdata/exclusions.toml"
+                    )
+                    .into());
+                }
+                (Err(difference), false) => return Err(format!("{place}: {difference}").into()),
+                _ => {}
+            }
         }
     }
     Ok(())
@@ -162,8 +183,11 @@ fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
 }
 
-/// Statistics tell of the memory of the instance, which differs by design.
-fn compare(driver: &str, expected: &[Piece], actual: &[Piece]) -> Result<(), Error> {
+/// Both alike, but for the memory of the instance, of which statistics tell and which differs by design.
+///
+/// # Errors
+/// The first document that differs.
+pub fn compare(driver: &str, expected: &[Piece], actual: &[Piece]) -> Result<(), Error> {
     let texts = |pieces: &[Piece]| -> Vec<String> {
         pieces
             .iter()

@@ -1,0 +1,77 @@
+//! Every way that the plugin can be loaded, and the cases that one of them can't carry.
+
+use std::fs;
+
+use toml::{Table, Value};
+
+use crate::case::{Case, testdata};
+use crate::wasm::Runtime;
+use crate::{Error, embed, fluent_bit};
+
+/// A host, or the model of one, that holds what its guest says of a case against what the core says.
+pub struct Driver {
+    /// Its name, as exclusions have it.
+    pub name: &'static str,
+    /// The guest that it loads.
+    pub guest: &'static str,
+    /// Runs a case through the module; an error is the first difference.
+    pub check: fn(&Case, &[u8], Runtime) -> Result<(), Error>,
+}
+
+/// All of them. A guest without a driver is a guest without a test.
+pub const DRIVERS: [Driver; 2] = [
+    Driver {
+        name: "embed",
+        guest: "embed",
+        check: embed::check,
+    },
+    Driver {
+        name: "fluent-bit",
+        guest: "fluent-bit",
+        check: fluent_bit::check,
+    },
+];
+
+/// A case that a driver can't carry, and why.
+#[derive(Clone, Debug)]
+pub struct Exclusion {
+    /// The driver's name.
+    pub driver: String,
+    /// The case's name.
+    pub case: String,
+}
+
+/// Reads `testdata/exclusions.toml`: `[[exclusion]]` with `driver`, `case` and `reason`.
+///
+/// # Errors
+/// The file is not like that, or names a driver or a case that there is not.
+pub fn exclusions(cases: &[Case]) -> Result<Vec<Exclusion>, Error> {
+    let path = testdata().join("exclusions.toml");
+    let wrong = |problem: String| -> Error { format!("{}: {problem}", path.display()).into() };
+    let table: Table = fs::read_to_string(&path)
+        .map_err(|error| wrong(error.to_string()))?
+        .parse()?;
+    let entries = table.get("exclusion").and_then(Value::as_array);
+    let mut exclusions = Vec::new();
+    for entry in entries.into_iter().flatten() {
+        let text = |key: &str| {
+            entry.get(key).and_then(Value::as_str).ok_or_else(|| {
+                wrong(format!(
+                    "an exclusion has no {key}; it needs driver, case and reason"
+                ))
+            })
+        };
+        let (driver, case, _) = (text("driver")?, text("case")?, text("reason")?);
+        if !DRIVERS.iter().any(|known| known.name == driver) {
+            return Err(wrong(format!("{driver}: there is no such driver")));
+        }
+        if !cases.iter().any(|known| known.name == case) {
+            return Err(wrong(format!("{case}: there is no such case")));
+        }
+        exclusions.push(Exclusion {
+            driver: driver.to_string(),
+            case: case.to_string(),
+        });
+    }
+    Ok(exclusions)
+}
