@@ -3,7 +3,6 @@
 //! Fields are ECS 9.4 (<https://www.elastic.co/docs/reference/ecs>), what ECS has no place for lies
 //! under `maxconn.*`. An alert is written once, when its transition happens.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -14,7 +13,7 @@ use crate::detector::Transition;
 use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::Flood;
 use crate::event::{Scope, protocol_of};
-use crate::json::write::Writer;
+use crate::json::write::{Writer, push_ip};
 use crate::time::write_rfc3339_ms;
 
 /// What an alert says beside what the flood knows.
@@ -400,5 +399,7 @@ fn append_count(out: &mut String, (count, is_exact): (u64, bool), what: &str) {
 /// An address as text.
 #[inline(never)]
 pub(crate) fn ip_text(ip: IpAddr) -> String {
-    format!("{ip}")
+    let mut text = Vec::with_capacity(48);
+    push_ip(&mut text, ip);
+    String::from_utf8(text).unwrap_or_default()
 }

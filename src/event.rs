@@ -5,10 +5,10 @@
 
 use core::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use crate::stored::{Stored, Tape, variant};
 
 /// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Scope {
     /// One user from one address (`mail_max_userip_connections`).
@@ -55,7 +55,7 @@ impl Scope {
 }
 
 /// What the line says about TLS on the refused connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Security<'a> {
     /// Nothing.
     #[default]
@@ -72,7 +72,7 @@ pub enum Security<'a> {
 }
 
 /// An IP address and the port beside it, where the line has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The address; a scope id (`%eth0`) is not part of it, an IPv4-mapped one stays mapped.
     pub ip: IpAddr,
@@ -81,7 +81,7 @@ pub struct Endpoint {
 }
 
 /// One recognised connection-limit message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// `dovecot`, or the name of the pattern that matched: the value of `event.module`.
     pub module: &'a str,
@@ -135,7 +135,7 @@ impl Event<'_> {
 }
 
 /// Where and when an event was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context<'a> {
     /// Event time in ms since the Unix epoch.
     pub time_ms: i64,
@@ -145,4 +145,94 @@ pub struct Context<'a> {
     pub message: &'a str,
     /// The bytes of the record, as they would have gone on.
     pub record_bytes: u64,
+}
+
+impl<'a> Stored<'a> for Event<'a> {
+    fn blank() -> Event<'a> {
+        Event {
+            module: "",
+            limit: "",
+            limit_value: None,
+            scope: Scope::Global,
+            service: None,
+            user: None,
+            auth_method: None,
+            source: None,
+            destination: None,
+            security: Security::None,
+            session: None,
+        }
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.module.pass(tape);
+        self.limit.pass(tape);
+        self.limit_value.pass(tape);
+        let scope = variant(tape, self.scope as u8, Scope::Global as u8);
+        if let Some(scope) = Scope::ALL.get(usize::from(scope)) {
+            self.scope = *scope;
+        }
+        self.service.pass(tape);
+        self.user.pass(tape);
+        self.auth_method.pass(tape);
+        self.source.pass(tape);
+        self.destination.pass(tape);
+        self.security.pass(tape);
+        self.session.pass(tape);
+    }
+}
+
+impl<'a> Stored<'a> for Endpoint {
+    fn blank() -> Endpoint {
+        Endpoint {
+            ip: IpAddr::blank(),
+            port: None,
+        }
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.ip.pass(tape);
+        self.port.pass(tape);
+    }
+}
+
+impl<'a> Stored<'a> for Security<'a> {
+    fn blank() -> Security<'a> {
+        Security::None
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        let (number, mut version, mut cipher) = match *self {
+            Security::None => (0, None, None),
+            Security::Secured => (1, None, None),
+            Security::Tls { version, cipher } => (2, version, cipher),
+        };
+        *self = match variant(tape, number, 2) {
+            0 => Security::None,
+            1 => Security::Secured,
+            _ => {
+                version.pass(tape);
+                cipher.pass(tape);
+                Security::Tls { version, cipher }
+            }
+        };
+    }
+}
+
+impl<'a> Stored<'a> for Context<'a> {
+    fn blank() -> Context<'a> {
+        Context {
+            time_ms: 0,
+            host: None,
+            message: "",
+            record_bytes: 0,
+        }
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.time_ms.pass(tape);
+        self.host.pass(tape);
+        self.message.pass(tape);
+        self.record_bytes.pass(tape);
+    }
 }

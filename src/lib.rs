@@ -45,6 +45,7 @@ pub mod patterns;
 pub mod record;
 pub mod redact;
 pub mod search;
+mod stored;
 pub mod table;
 pub mod time;
 mod words;

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array};
 use crate::json::write::{hex_digit, push_string};
+use crate::words::split_at;
 
 /// Replaces user names by their HMAC-SHA256 under the configured key.
 #[derive(Clone)]
@@ -88,8 +89,8 @@ fn replace(text: &str, user: &str, hash: &str) -> Option<String> {
     let mut replaced = None;
     let mut copied = 0;
     let mut from = 0;
-    while let Some(found) = text.get(from..).and_then(|rest| rest.find(user)) {
-        let start = from + found;
+    while let Some(found) = text.get(from..).and_then(|rest| split_at(rest, user)) {
+        let start = from + found.0.len();
         let end = start + user.len();
         let before = text.as_bytes().get(start.wrapping_sub(1)).copied();
         let behind = text.as_bytes().get(end).copied();

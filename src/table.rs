@@ -54,7 +54,7 @@ const EMPTY: Recency = Recency {
 };
 
 /// A deadline in the heap; deadlines fire in this order.
-type Timer = Reverse<(i64, u8, u128, Slot)>;
+pub(crate) type Timer = Reverse<(i64, u8, u128, Slot)>;
 
 /// The bounded table.
 pub struct Table {

@@ -1,7 +1,9 @@
 //! What is wrong with a configuration, said so that it can be mended without reading the manual.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json::write::{push_string, push_uint};
 
 /// How many characters of a value an error quotes: enough to find it, too few to flood a terminal.
 const QUOTED_CHARS_MAX: usize = 48;
@@ -30,30 +32,55 @@ impl ConfigError {
             mend: mend.into(),
         }
     }
+
+    /// As [`ConfigError::new`], but one function for all that is said here.
+    #[inline(never)]
+    pub(super) fn at(path: String, problem: &str, mend: &str) -> ConfigError {
+        ConfigError::new(path, problem, mend)
+    }
 }
 
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.path.is_empty() {
-            write!(out, "{}; {}", self.problem, self.mend)
-        } else {
-            write!(out, "{}: {}; {}", self.path, self.problem, self.mend)
+        for (part, end) in [(&self.path, ": "), (&self.problem, "; ")] {
+            if !part.is_empty() {
+                out.write_str(part)?;
+                out.write_str(end)?;
+            }
         }
+        out.write_str(&self.mend)
     }
 }
 
 impl core::error::Error for ConfigError {}
 
+/// The parts in a row. Sentences are put together with this, for `format!` costs guests several times the
+/// code, and there are some sixty of them.
+#[inline(never)]
+pub(super) fn say(parts: &[&str]) -> String {
+    let mut said = String::new();
+    for part in parts {
+        said.push_str(part);
+    }
+    said
+}
+
+/// A whole number, to be said.
+#[inline(never)]
+pub(super) fn number(value: u64) -> String {
+    let mut digits = Vec::new();
+    push_uint(&mut digits, value);
+    String::from_utf8(digits).unwrap_or_default()
+}
+
 /// `text` in quotes, cut to a length that fits a sentence. The quoting is JSON's: `{:?}` would bring
 /// Unicode tables into every guest.
 pub(super) fn quoted(text: &str) -> String {
     let cut = match text.char_indices().nth(QUOTED_CHARS_MAX) {
-        Some((end, _)) => {
-            let mut short = text.get(..end).unwrap_or_default().to_owned();
-            short.push('…');
-            short
-        }
-        None => text.to_owned(),
+        Some((end, _)) => &say(&[text.get(..end).unwrap_or_default(), "…"]),
+        None => text,
     };
-    serde_json::to_string(&cut).unwrap_or(cut)
+    let mut quoted = Vec::new();
+    push_string(&mut quoted, cut.as_bytes());
+    String::from_utf8(quoted).unwrap_or_default()
 }

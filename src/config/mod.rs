@@ -14,7 +14,7 @@ mod table;
 mod units;
 
 pub use error::ConfigError;
-pub use parse::{KEYS, json_value};
+pub use parse::KEYS;
 pub use patterns::KEYS as PATTERN_KEYS;
 pub use rules::KEYS as RULE_KEYS;
 pub use table::nearest;

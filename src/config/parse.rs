@@ -1,13 +1,12 @@
 //! From JSON to a valid [`Config`], or a sentence that says what to mend.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 
-use serde_json::Value;
-
-use super::error::quoted;
-use super::table::Table;
+use super::error::{number, quoted, say};
+use super::table::{Reason, Table};
 use super::{Config, ConfigError, limits, patterns, rules, units};
+use crate::json::scan::Malformed;
+use crate::json::value::Value;
 use crate::time::TimeZone;
 
 /// The keys of the whole document, in the order in which people write them.
@@ -33,18 +32,30 @@ impl Config {
             return Ok(defaults.clone());
         }
         if json.len() > limits::CONFIG_BYTES_MAX {
-            return Err(ConfigError::new(
-                "",
-                format!("the configuration has {} bytes", json.len()),
-                format!("keep it to {} bytes", limits::CONFIG_BYTES_MAX),
-            ));
+            let problem = say(&[
+                "the configuration has ",
+                &number(json.len() as u64),
+                " bytes",
+            ]);
+            let most = number(limits::CONFIG_BYTES_MAX as u64);
+            let mend = say(&["keep it to ", &most, " bytes"]);
+            return Err(ConfigError::at(String::new(), &problem, &mend));
         }
-        let value: Value = json_value(json).map_err(|error| {
-            ConfigError::new(
-                "",
-                format!("this is not JSON: {error}"),
-                "write one JSON object",
-            )
+        let value = Value::parse(json).map_err(|Malformed { at }| {
+            let before = json.get(..at).unwrap_or_default();
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let column = before
+                .rsplit(|&byte| byte == b'\n')
+                .next()
+                .unwrap_or_default();
+            let (line, column) = (number(line as u64), number(column.len() as u64 + 1));
+            let problem = say(&[
+                "this is not JSON: it goes wrong at line ",
+                &line,
+                ", column ",
+                &column,
+            ]);
+            ConfigError::at(String::new(), &problem, "write one JSON object")
         })?;
         let table = Table::new(&value, String::new(), &KEYS)?;
         let mut config = defaults.clone();
@@ -60,8 +71,8 @@ impl Config {
             self.message_keys = keys;
         }
         if let Some(text) = table.text("timezone")? {
-            self.timezone =
-                timezone(text).map_err(|(problem, mend)| table.error("timezone", problem, mend))?;
+            self.timezone = timezone(text)
+                .map_err(|(problem, mend)| table.error("timezone", &problem, &mend))?;
         }
         if let Some(ms) =
             table.duration_ms("allowed_lateness", limits::ALLOWED_LATENESS_MS, false)?
@@ -81,12 +92,16 @@ impl Config {
             } else {
                 "max_keys"
             };
-            let problem = format!(
-                "`max_floods` ({}) is above `max_keys` ({})",
-                self.max_floods, self.max_keys
-            );
-            let mend = format!("set `max_floods` to {} or less", self.max_keys);
-            return Err(table.error(written, problem, mend));
+            let (floods, keys) = (number(self.max_floods as u64), number(self.max_keys as u64));
+            let problem = say(&[
+                "`max_floods` (",
+                &floods,
+                ") is above `max_keys` (",
+                &keys,
+                ")",
+            ]);
+            let mend = say(&["set `max_floods` to ", &keys, " or less"]);
+            return Err(table.error(written, &problem, &mend));
         }
         if let Some(ms) =
             table.duration_ms("statistics_every", limits::STATISTICS_EVERY_MS, true)?
@@ -107,10 +122,10 @@ impl Config {
         }
         if let Some(tag) = table.bounded_text("tick_tag", limits::TICK_TAG_BYTES)? {
             if !tag.bytes().all(|b| b.is_ascii_graphic()) {
-                let problem = format!("{} is no tag", quoted(tag));
+                let problem = say(&[&quoted(tag), " is no tag"]);
                 return Err(table.error(
                     "tick_tag",
-                    problem,
+                    &problem,
                     "use ASCII characters without blanks",
                 ));
             }
@@ -126,33 +141,27 @@ impl Config {
     }
 }
 
-/// A document as a tree of values. For whoever builds on this crate too, so that a guest holds but one
-/// copy of the code.
-///
-/// # Errors
-/// What makes it no JSON.
-#[inline(never)]
-pub fn json_value(json: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(json)
-}
-
 /// A key that may hold the message. Records are searched raw, so it must look the same in all of them.
-fn message_key(text: &str) -> Result<String, (String, String)> {
+fn message_key(text: &str) -> Result<String, Reason> {
     if text.is_empty() || text.len() > limits::MESSAGE_KEY_BYTES_MAX {
-        let mend = format!("write 1 to {} bytes", limits::MESSAGE_KEY_BYTES_MAX);
-        return Err((format!("it has {} bytes", text.len()), mend));
+        let most = number(limits::MESSAGE_KEY_BYTES_MAX as u64);
+        let problem = say(&["it has ", &number(text.len() as u64), " bytes"]);
+        return Err((problem, say(&["write 1 to ", &most, " bytes"])));
     }
     if let Some(character) = units::escapable(text) {
         let mut buffer = [0; 4];
         let character = quoted(character.encode_utf8(&mut buffer));
-        let problem =
-            format!("encoders of JSON may escape {character}, so the key would not be found");
+        let problem = say(&[
+            "encoders of JSON may escape ",
+            &character,
+            ", so the key would not be found",
+        ]);
         return Err((problem, "let the shipper rename that key".to_string()));
     }
     Ok(text.to_string())
 }
 
-fn timezone(text: &str) -> Result<TimeZone, (String, String)> {
+fn timezone(text: &str) -> Result<TimeZone, Reason> {
     if let Some(zone) = TimeZone::parse(text) {
         return Ok(zone);
     }
@@ -161,17 +170,14 @@ fn timezone(text: &str) -> Result<TimeZone, (String, String)> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
     {
-        let problem = format!(
-            "{} is a name that only a time zone database knows",
-            quoted(text)
-        );
+        let problem = say(&[
+            &quoted(text),
+            " is a name that only a time zone database knows",
+        ]);
         let mend = "let the `maxconn` command read the configuration, which resolves names, or write a \
                     POSIX TZ string, e.g. \"CET-1CEST,M3.5.0,M10.5.0/3\"";
         return Err((problem, mend.to_string()));
     }
     let mend = "write \"UTC\", an offset as \"+02:00\", or a POSIX TZ string";
-    Err((
-        format!("{} is no time zone", quoted(text)),
-        mend.to_string(),
-    ))
+    Err((say(&[&quoted(text), " is no time zone"]), mend.to_string()))
 }

@@ -1,36 +1,36 @@
 //! `[[pattern]]`: limit messages of one's own.
 
-use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
-use super::error::quoted;
+use super::error::{number, quoted, say};
 use super::limits;
 use super::table::Table;
 use super::units::escapable;
 use super::{ConfigError, Pattern};
 use crate::event::Scope;
+use crate::json::value::Value;
 
 /// The keys of a pattern, in the order in which people write them.
 pub const KEYS: [&str; 5] = ["name", "contains", "regex", "limit", "scope"];
 
 /// The patterns, in order. Whether their expressions compile is seen where they are compiled.
-pub(super) fn read(list: &[Value]) -> Result<Vec<Pattern>, ConfigError> {
+pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, ConfigError> {
     let mut patterns: Vec<Pattern> = Vec::new();
     for (index, value) in list.iter().enumerate() {
-        let table = Table::new(value, format!("pattern[{index}]"), &KEYS)?;
+        let table = Table::new(value, say(&["pattern[", &number(index as u64), "]"]), &KEYS)?;
         let pattern = one(&table)?;
         if let Some(first) = patterns
             .iter()
             .position(|earlier| earlier.name == pattern.name)
         {
-            let problem = format!(
-                "{} is the name of pattern[{first}] already",
-                quoted(&pattern.name)
-            );
-            return Err(table.error("name", problem, "give each pattern a name of its own"));
+            let problem = say(&[
+                &quoted(&pattern.name),
+                " is the name of pattern[",
+                &number(first as u64),
+                "] already",
+            ]);
+            return Err(table.error("name", &problem, "give each pattern a name of its own"));
         }
         patterns.push(pattern);
     }
@@ -53,13 +53,14 @@ fn one(table: &Table<'_>) -> Result<Pattern, ConfigError> {
         .unwrap_or_default();
     if let Some(character) = escapable(contains) {
         let mut buffer = [0; 4];
-        let problem = format!(
-            "encoders of JSON may escape {}, so a search for it would miss records",
-            quoted(character.encode_utf8(&mut buffer))
-        );
+        let problem = say(&[
+            "encoders of JSON may escape ",
+            &quoted(character.encode_utf8(&mut buffer)),
+            ", so a search for it would miss records",
+        ]);
         return Err(table.error(
             "contains",
-            problem,
+            &problem,
             "take a part of the message without that character",
         ));
     }
@@ -70,15 +71,13 @@ fn one(table: &Table<'_>) -> Result<Pattern, ConfigError> {
     let limit = table.required_text("limit", "role_connection_limit")?;
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     if limit.is_empty() || limit.len() > limits::NAME_BYTES_MAX || !limit.bytes().all(fits) {
-        let mend = format!(
-            "use 1 to {} letters, digits, `.`, `_`, `-` and `/`, e.g. \"role_connection_limit\"",
-            limits::NAME_BYTES_MAX
-        );
-        return Err(table.error(
-            "limit",
-            format!("{} is no name of a limit", quoted(limit)),
-            mend,
-        ));
+        let mend = say(&[
+            "use 1 to ",
+            &number(limits::NAME_BYTES_MAX as u64),
+            " letters, digits, `.`, `_`, `-` and `/`, e.g. \"role_connection_limit\"",
+        ]);
+        let problem = say(&[&quoted(limit), " is no name of a limit"]);
+        return Err(table.error("limit", &problem, &mend));
     }
     table.required_text("scope", "user")?;
     let scopes = Scope::ALL.map(|scope| (scope.name(), scope));

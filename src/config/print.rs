@@ -3,95 +3,110 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::{Map, Value, json};
-
 use super::units::{duration_text, network_text};
 use super::{Config, Pattern, Policy, Rule};
+use crate::json::write::Writer;
 
 impl Config {
     /// Every key with its value, as JSON. [`Config::parse`] makes the same configuration of it, whatever
     /// built-in rules its defaults have switched off here: those are named as not enabled.
     pub fn to_json(&self) -> String {
-        self.to_value().to_string()
-    }
-
-    fn to_value(&self) -> Value {
-        let mut top = Map::new();
-        let mut set = |key: &str, value: Value| top.insert(key.to_string(), value);
-        set("message_keys", json!(self.message_keys));
-        set("timezone", json!(self.timezone.to_string()));
-        set(
-            "allowed_lateness",
-            json!(duration_text(self.allowed_lateness_ms)),
-        );
-        set("max_keys", json!(self.max_keys));
-        set("max_floods", json!(self.max_floods));
-        set(
-            "statistics_every",
-            json!(duration_text(self.statistics_every_ms)),
-        );
-        let networks: Vec<String> = self.trusted_networks.iter().map(network_text).collect();
-        set("trusted_networks", json!(networks));
+        let mut out = Vec::new();
+        let mut json = Writer::new(&mut out);
+        json.begin_object();
+        texts(&mut json, "message_keys", self.message_keys.iter());
+        text(&mut json, "timezone", &self.timezone.to_string());
+        duration(&mut json, "allowed_lateness", self.allowed_lateness_ms);
+        number(&mut json, "max_keys", self.max_keys as u64);
+        number(&mut json, "max_floods", self.max_floods as u64);
+        duration(&mut json, "statistics_every", self.statistics_every_ms);
+        let networks = self.trusted_networks.iter().map(network_text);
+        texts(&mut json, "trusted_networks", networks);
         if let Some(key) = &self.redact_key {
-            set("redact_key", json!(key));
+            text(&mut json, "redact_key", key);
         }
-        set("tick_tag", json!(self.tick_tag));
-        let switched_off = Config::default()
-            .rules
-            .into_iter()
-            .filter(|built_in| self.rules.iter().all(|rule| rule.name != built_in.name))
-            .map(|built_in| json!({ "name": built_in.name, "enabled": false }));
-        set(
-            "rule",
-            self.rules
-                .iter()
-                .map(rule_value)
-                .chain(switched_off)
-                .collect(),
-        );
-        set("pattern", self.patterns.iter().map(pattern_value).collect());
-        Value::Object(top)
+        text(&mut json, "tick_tag", &self.tick_tag);
+        json.key("rule");
+        json.begin_array();
+        for rule in &self.rules {
+            write_rule(&mut json, rule);
+        }
+        for built_in in Config::default().rules {
+            if self.rules.iter().all(|rule| rule.name != built_in.name) {
+                json.begin_object();
+                text(&mut json, "name", &built_in.name);
+                json.key("enabled");
+                json.bool(false);
+                json.end_object();
+            }
+        }
+        json.end_array();
+        json.key("pattern");
+        json.begin_array();
+        for pattern in &self.patterns {
+            write_pattern(&mut json, pattern);
+        }
+        json.end_array();
+        json.end_object();
+        String::from_utf8(out).unwrap_or_default()
     }
 }
 
-fn rule_value(rule: &Rule) -> Value {
-    let names = |names: Vec<&str>| json!(names);
-    let mut table = json!({
-        "name": rule.name,
-        "scope": names(rule.scope.iter().map(|scope| scope.name()).collect()),
-        "key": names(rule.key.iter().map(|field| field.name()).collect()),
-        "threshold": rule.threshold,
-        "within": duration_text(rule.within_ms),
-        "quiet": duration_text(rule.quiet_ms),
-        "update_every": duration_text(rule.update_every_ms),
-        "update_max": duration_text(rule.update_max_ms),
-        "policy": policy_name(rule.policy),
-    });
-    let mut set = |key: &str, value: Value| {
-        if let Value::Object(table) = &mut table {
-            table.insert(key.to_string(), value);
-        }
-    };
+fn write_rule(json: &mut Writer<'_>, rule: &Rule) {
+    json.begin_object();
+    text(json, "name", &rule.name);
+    texts(json, "scope", rule.scope.iter().map(|scope| scope.name()));
+    texts(json, "key", rule.key.iter().map(|field| field.name()));
+    number(json, "threshold", u64::from(rule.threshold));
+    duration(json, "within", rule.within_ms);
     if let Some(distinct) = rule.distinct {
-        set(
-            "distinct",
-            json!({ "field": distinct.field.name(), "at_least": distinct.at_least }),
-        );
+        json.key("distinct");
+        json.begin_object();
+        text(json, "field", distinct.field.name());
+        number(json, "at_least", u64::from(distinct.at_least));
+        json.end_object();
     }
+    duration(json, "quiet", rule.quiet_ms);
+    duration(json, "update_every", rule.update_every_ms);
+    duration(json, "update_max", rule.update_max_ms);
+    text(json, "policy", policy_name(rule.policy));
     if rule.policy == Policy::Sample {
-        set("sample_every", json!(rule.sample_every));
+        number(json, "sample_every", u64::from(rule.sample_every));
     }
-    table
+    json.end_object();
 }
 
-fn pattern_value(pattern: &Pattern) -> Value {
-    json!({
-        "name": pattern.name,
-        "contains": pattern.contains,
-        "regex": pattern.regex,
-        "limit": pattern.limit,
-        "scope": pattern.scope.name(),
-    })
+fn write_pattern(json: &mut Writer<'_>, pattern: &Pattern) {
+    json.begin_object();
+    text(json, "name", &pattern.name);
+    text(json, "contains", &pattern.contains);
+    text(json, "regex", &pattern.regex);
+    text(json, "limit", &pattern.limit);
+    text(json, "scope", pattern.scope.name());
+    json.end_object();
+}
+
+fn text(json: &mut Writer<'_>, key: &str, value: &str) {
+    json.key(key);
+    json.string(value);
+}
+
+fn texts(json: &mut Writer<'_>, key: &str, values: impl Iterator<Item = impl AsRef<str>>) {
+    json.key(key);
+    json.begin_array();
+    for value in values {
+        json.string(value.as_ref());
+    }
+    json.end_array();
+}
+
+fn number(json: &mut Writer<'_>, key: &str, value: u64) {
+    json.key(key);
+    json.uint(value);
+}
+
+fn duration(json: &mut Writer<'_>, key: &str, ms: i64) {
+    text(json, key, &duration_text(ms));
 }
 
 fn policy_name(policy: Policy) -> &'static str {

@@ -1,17 +1,15 @@
 //! `[[rule]]`: built-in rules changed key by key, and rules of one's own.
 
-use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
-use super::error::quoted;
+use super::error::{number, quoted, say};
 use super::limits;
 use super::table::{Table, pick};
 use super::units::duration_text;
 use super::{ConfigError, Distinct, KeyField, Policy, Rule};
 use crate::event::Scope;
+use crate::json::value::Value;
 
 /// The keys of a rule, in the order in which people write them.
 pub const KEYS: [&str; 12] = [
@@ -44,15 +42,16 @@ const POLICIES: [(&str, Policy); 3] = [
 ];
 
 /// The rules in force: the built-in ones in their order, as changed, then one's own in theirs.
-pub(super) fn read(list: &[Value], built_in: &[Rule]) -> Result<Vec<Rule>, ConfigError> {
+pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, ConfigError> {
     let mut rules: Vec<(Rule, bool)> = built_in.iter().map(|rule| (rule.clone(), true)).collect();
     let mut names: Vec<&str> = Vec::new();
     for (index, value) in list.iter().enumerate() {
-        let table = Table::new(value, format!("rule[{index}]"), &KEYS)?;
+        let table = Table::new(value, say(&["rule[", &number(index as u64), "]"]), &KEYS)?;
         let name = table.name("name", "my-rule")?;
         if let Some(first) = names.iter().position(|earlier| *earlier == name) {
-            let problem = format!("{} is the name of rule[{first}] already", quoted(name));
-            return Err(table.error("name", problem, "give each rule a name of its own"));
+            let first = number(first as u64);
+            let problem = say(&[&quoted(name), " is the name of rule[", &first, "] already"]);
+            return Err(table.error("name", &problem, "give each rule a name of its own"));
         }
         names.push(name);
         let enabled = table.flag("enabled")?.unwrap_or(true);
@@ -77,11 +76,16 @@ pub(super) fn read(list: &[Value], built_in: &[Rule]) -> Result<Vec<Rule>, Confi
         .map(|(rule, _)| rule)
         .collect();
     if rules.len() > limits::RULES_MAX {
-        return Err(ConfigError::new(
-            "rule",
-            format!("{} rules are too many, built-in ones included", rules.len()),
-            format!("keep at most {} in force", limits::RULES_MAX),
-        ));
+        let problem = say(&[
+            &number(rules.len() as u64),
+            " rules are too many, built-in ones included",
+        ]);
+        let mend = say(&[
+            "keep at most ",
+            &number(limits::RULES_MAX as u64),
+            " in force",
+        ]);
+        return Err(ConfigError::at(String::from("rule"), &problem, &mend));
     }
     Ok(rules)
 }
@@ -137,15 +141,20 @@ fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), ConfigError> {
         if longer_ms < shorter_ms {
             // The key that somebody wrote is the one to look at; the other may be a default.
             let written = if table.has(longer) { longer } else { shorter };
-            return Err(table.error(
-                written,
-                format!(
-                    "`{longer}` ({}) is shorter than `{shorter}` ({})",
-                    duration_text(longer_ms),
-                    duration_text(shorter_ms)
-                ),
-                format!("set `{longer}` to {} or longer", duration_text(shorter_ms)),
-            ));
+            let (longer_text, shorter_text) = (duration_text(longer_ms), duration_text(shorter_ms));
+            let problem = say(&[
+                "`",
+                longer,
+                "` (",
+                &longer_text,
+                ") is shorter than `",
+                shorter,
+                "` (",
+                &shorter_text,
+                ")",
+            ]);
+            let mend = say(&["set `", longer, "` to ", &shorter_text, " or longer"]);
+            return Err(table.error(written, &problem, &mend));
         }
     }
     if let Some(distinct) = rule.distinct
@@ -157,11 +166,13 @@ fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), ConfigError> {
             "key"
         };
         let field = distinct.field.name();
-        return Err(table.error(
-            written,
-            format!("all events of one key have the same {field}, so it is never distinct"),
-            format!("take {field} out of `key`, or count another field"),
-        ));
+        let problem = say(&[
+            "all events of one key have the same ",
+            field,
+            ", so it is never distinct",
+        ]);
+        let mend = say(&["take ", field, " out of `key`, or count another field"]);
+        return Err(table.error(written, &problem, &mend));
     }
     if table.has("sample_every") && rule.policy != Policy::Sample {
         return Err(table.error(
@@ -175,7 +186,7 @@ fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), ConfigError> {
 
 /// `{ field = "user", at_least = 10 }`; of a rule that has one already, either may be left out.
 fn distinct_of(
-    value: &Value,
+    value: &Value<'_>,
     rule: &Table<'_>,
     before: Option<Distinct>,
 ) -> Result<Distinct, ConfigError> {

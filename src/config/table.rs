@@ -1,41 +1,45 @@
 //! One table of the configuration: its keys are known, its values have the right type, or an error says
 //! which place to mend. Serde's derived errors know neither place nor mend, hence by hand.
 
-use alloc::format;
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
-
 use super::ConfigError;
-use super::error::quoted;
+use super::error::{number, quoted, say};
 use super::units;
+use crate::json::value::Value;
+
+/// What is wrong with a text, and how to mend it.
+pub(super) type Reason = (String, String);
 
 /// A table whose keys are all known.
 pub(super) struct Table<'a> {
-    entries: &'a Map<String, Value>,
+    entries: &'a [(Cow<'a, str>, Value<'a>)],
     path: String,
 }
 
 impl<'a> Table<'a> {
     /// `value` as a table at `path`; a key that is not in `known` is an error.
-    pub fn new(value: &'a Value, path: String, known: &[&str]) -> Result<Table<'a>, ConfigError> {
-        let Value::Object(entries) = value else {
-            return Err(ConfigError::new(
-                path,
-                format!("{}, but a table belongs here", kind(value)),
-                format!("write key = value pairs, of the keys {}", listed(known)),
-            ));
+    pub fn new(
+        value: &'a Value<'a>,
+        path: String,
+        known: &[&str],
+    ) -> Result<Table<'a>, ConfigError> {
+        let Value::Table(entries) = value else {
+            let problem = say(&[kind(value), ", but a table belongs here"]);
+            let mend = say(&["write key = value pairs, of the keys ", &listed(known)]);
+            return Err(ConfigError::at(path, &problem, &mend));
         };
         let table = Table { entries, path };
-        for key in entries.keys() {
-            if !known.contains(&key.as_str()) {
+        for (key, _) in entries {
+            if !known.contains(&key.as_ref()) {
                 let mend = match nearest(key, known) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("use one of {}", listed(known)),
+                    Some(near) => say(&["did you mean `", near, "`?"]),
+                    None => say(&["use one of ", &listed(known)]),
                 };
-                return Err(table.error(key, "there is no such key", mend));
+                return Err(table.error(key, "there is no such key", &mend));
             }
         }
         Ok(table)
@@ -54,49 +58,49 @@ impl<'a> Table<'a> {
         if self.path.is_empty() {
             key
         } else {
-            format!("{}.{key}", self.path)
+            say(&[&self.path, ".", &key])
         }
     }
 
     /// An error at `key`.
-    pub fn error(
-        &self,
-        key: &str,
-        problem: impl Into<String>,
-        mend: impl Into<String>,
-    ) -> ConfigError {
-        ConfigError::new(self.place(key), problem, mend)
+    #[inline(never)]
+    pub fn error(&self, key: &str, problem: &str, mend: &str) -> ConfigError {
+        ConfigError::at(self.place(key), problem, mend)
+    }
+
+    /// An error at `key`, which is of another type than it should be.
+    fn wrong_type(&self, key: &str, value: &Value<'_>, belongs: &str, mend: &str) -> ConfigError {
+        let problem = say(&[kind(value), ", but ", belongs, " belongs here"]);
+        self.error(key, &problem, mend)
     }
 
     /// Whether the key is written at all.
     pub fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+        self.value(key).is_some()
     }
 
     /// The raw value.
-    pub fn value(&self, key: &str) -> Option<&'a Value> {
-        self.entries.get(key)
+    #[inline(never)]
+    pub fn value(&self, key: &str) -> Option<&'a Value<'a>> {
+        Value::member(self.entries, key)
     }
 
     /// A text.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
         match self.value(key) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.error(
-                key,
-                format!("{}, but a text belongs here", kind(other)),
-                "write it in quotes",
-            )),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong_type(key, other, "a text", "write it in quotes")),
         }
     }
 
     /// A text that must be there.
     pub fn required_text(&self, key: &str, example: &str) -> Result<&'a str, ConfigError> {
-        self.text(key)?.ok_or_else(|| {
-            let mend = format!("write it, e.g. {key} = \"{example}\"");
-            self.error(key, "this key is missing", mend)
-        })
+        if let Some(text) = self.text(key)? {
+            return Ok(text);
+        }
+        let mend = say(&["write it, e.g. ", key, " = \"", example, "\""]);
+        Err(self.error(key, "this key is missing", &mend))
     }
 
     /// A text of a length in `bytes`.
@@ -111,11 +115,10 @@ impl<'a> Table<'a> {
         if bytes.contains(&text.len()) {
             return Ok(Some(text));
         }
-        Err(self.error(
-            key,
-            format!("it has {} bytes", text.len()),
-            format!("write {} to {} bytes", bytes.start(), bytes.end()),
-        ))
+        let problem = say(&["it has ", &number(text.len() as u64), " bytes"]);
+        let (least, most) = (*bytes.start() as u64, *bytes.end() as u64);
+        let mend = say(&["write ", &number(least), " to ", &number(most), " bytes"]);
+        Err(self.error(key, &problem, &mend))
     }
 
     /// `true` or `false`.
@@ -123,15 +126,15 @@ impl<'a> Table<'a> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(other) => Err(self.error(
-                key,
-                format!("{}, but true or false belongs here", kind(other)),
-                "write true or false, without quotes",
-            )),
+            Some(other) => {
+                let mend = "write true or false, without quotes";
+                Err(self.wrong_type(key, other, "true or false", mend))
+            }
         }
     }
 
     /// A whole number in `bounds`.
+    #[inline(never)]
     pub fn integer(
         &self,
         key: &str,
@@ -140,34 +143,32 @@ impl<'a> Table<'a> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        let mend = || {
-            format!(
-                "write a whole number from {} to {}",
-                bounds.start(),
-                bounds.end()
-            )
-        };
-        match value {
-            Value::Number(number) => match number.as_u64() {
-                Some(number) if bounds.contains(&number) => Ok(Some(number)),
-                Some(number) => {
-                    let side = if number < *bounds.start() {
-                        "small"
-                    } else {
-                        "large"
-                    };
-                    Err(self.error(key, format!("{number} is too {side}"), mend()))
-                }
-                None => Err(self.error(key, "it is negative or has a fraction", mend())),
-            },
-            other => {
-                let problem = format!("{}, but a number belongs here", kind(other));
-                Err(self.error(key, problem, mend()))
+        let (least, most) = (*bounds.start(), *bounds.end());
+        let mend = say(&[
+            "write a whole number from ",
+            &number(least),
+            " to ",
+            &number(most),
+        ]);
+        if !matches!(value, Value::Number(_)) {
+            return Err(self.wrong_type(key, value, "a number", &mend));
+        }
+        match value.as_u64() {
+            Some(value) if bounds.contains(&value) => Ok(Some(value)),
+            Some(value) => {
+                let side = if value < least {
+                    " is too small"
+                } else {
+                    " is too large"
+                };
+                Err(self.error(key, &say(&[&number(value), side]), &mend))
             }
+            None => Err(self.error(key, "it is negative or has a fraction", &mend)),
         }
     }
 
     /// A duration in `bounds`, in ms. With `or_zero`, nought is allowed besides.
+    #[inline(never)]
     pub fn duration_ms(
         &self,
         key: &str,
@@ -176,61 +177,60 @@ impl<'a> Table<'a> {
     ) -> Result<Option<i64>, ConfigError> {
         let text = match self.value(key) {
             None => return Ok(None),
-            Some(Value::String(text)) => text,
-            Some(Value::Number(number)) => {
-                // The number itself is quoted back only where it is a whole one: printing floats costs guests dear.
-                let example = number.as_u64().filter(|n| *n < 100_000).unwrap_or(5);
-                let mend = format!("write it with a unit and in quotes, e.g. \"{example}s\"");
-                return Err(self.error(key, "a number has no unit", mend));
+            Some(Value::Text(text)) => text,
+            Some(value @ Value::Number(_)) => {
+                // The number itself is quoted back only where it is a whole one that may be meant.
+                let example = number(value.as_u64().filter(|n| *n < 100_000).unwrap_or(5));
+                let mend = say(&[
+                    "write it with a unit and in quotes, e.g. \"",
+                    &example,
+                    "s\"",
+                ]);
+                return Err(self.error(key, "a number has no unit", &mend));
             }
             Some(other) => {
-                let problem = format!("{}, but a duration belongs here", kind(other));
-                return Err(self.error(key, problem, "write e.g. \"5s\""));
+                return Err(self.wrong_type(key, other, "a duration", "write e.g. \"5s\""));
             }
         };
         let ms = units::parse_duration(text)
-            .map_err(|mend| self.error(key, format!("{} is no duration", quoted(text)), mend))?;
+            .map_err(|mend| self.error(key, &say(&[&quoted(text), " is no duration"]), mend))?;
         if bounds.contains(&ms) || (or_zero && ms == 0) {
             return Ok(Some(ms));
         }
         let side = if ms < *bounds.start() {
-            "short"
+            " is too short"
         } else {
-            "long"
+            " is too long"
         };
         let zero = if or_zero { ", or \"0s\" for never" } else { "" };
-        Err(self.error(
-            key,
-            format!("{} is too {side}", units::duration_text(ms)),
-            format!(
-                "write {} to {}{zero}",
-                units::duration_text(*bounds.start()),
-                units::duration_text(*bounds.end())
-            ),
-        ))
+        let mend = say(&[
+            "write ",
+            &units::duration_text(*bounds.start()),
+            " to ",
+            &units::duration_text(*bounds.end()),
+            zero,
+        ]);
+        Err(self.error(key, &say(&[&units::duration_text(ms), side]), &mend))
     }
 
     /// A list of at most `most` values.
-    pub fn list(&self, key: &str, most: usize) -> Result<Option<&'a [Value]>, ConfigError> {
+    #[inline(never)]
+    pub fn list(&self, key: &str, most: usize) -> Result<Option<&'a [Value<'a>]>, ConfigError> {
         match self.value(key) {
             None => Ok(None),
-            Some(Value::Array(list)) if list.len() <= most => Ok(Some(list)),
-            Some(Value::Array(list)) => Err(self.error(
-                key,
-                format!("{} entries are too many", list.len()),
-                format!("write at most {most}"),
-            )),
+            Some(Value::List(list)) if list.len() <= most => Ok(Some(list)),
+            Some(Value::List(list)) => {
+                let problem = say(&[&number(list.len() as u64), " entries are too many"]);
+                let mend = say(&["write at most ", &number(most as u64)]);
+                Err(self.error(key, &problem, &mend))
+            }
             Some(other) => {
-                let mend = if other.is_object() {
-                    format!("write [[{key}]], with two brackets")
+                let mend = if let Value::Table(_) = other {
+                    say(&["write [[", key, "]], with two brackets"])
                 } else {
                     "put it in square brackets".to_string()
                 };
-                Err(self.error(
-                    key,
-                    format!("{}, but a list belongs here", kind(other)),
-                    mend,
-                ))
+                Err(self.wrong_type(key, other, "a list", &mend))
             }
         }
     }
@@ -241,34 +241,44 @@ impl<'a> Table<'a> {
         key: &str,
         least: usize,
         most: usize,
-        read: impl Fn(&str) -> Result<T, (String, String)>,
+        read: impl Fn(&str) -> Result<T, Reason>,
     ) -> Result<Option<Vec<T>>, ConfigError> {
         let Some(list) = self.list(key, most)? else {
             return Ok(None);
         };
         if list.len() < least {
-            return Err(self.error(
-                key,
-                "the list is empty",
-                "write at least one entry or leave the key out",
-            ));
+            let mend = "write at least one entry or leave the key out";
+            return Err(self.error(key, "the list is empty", mend));
         }
         let mut values = Vec::new();
         for (index, value) in list.iter().enumerate() {
-            let here = || format!("{}[{index}]", self.place(key));
-            let Value::String(text) = value else {
-                let problem = format!("{}, but a text belongs here", kind(value));
-                return Err(ConfigError::new(here(), problem, "write it in quotes"));
-            };
-            let read =
-                read(text).map_err(|(problem, mend)| ConfigError::new(here(), problem, mend))?;
+            let text = self.entry(key, index, value)?;
+            let read = read(text).map_err(|reason| self.entry_error(key, index, &reason))?;
             if values.contains(&read) {
-                let problem = format!("{} is there twice", quoted(text));
-                return Err(ConfigError::new(here(), problem, "remove one of them"));
+                return Err(self.entry_error(key, index, &twice(text)));
             }
             values.push(read);
         }
         Ok(Some(values))
+    }
+
+    /// An entry of a list of texts.
+    #[inline(never)]
+    fn entry(&self, key: &str, index: usize, value: &'a Value<'a>) -> Result<&'a str, ConfigError> {
+        match value {
+            Value::Text(text) => Ok(text),
+            other => {
+                let problem = say(&[kind(other), ", but a text belongs here"]);
+                let reason = (problem, "write it in quotes".to_string());
+                Err(self.entry_error(key, index, &reason))
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn entry_error(&self, key: &str, index: usize, (problem, mend): &Reason) -> ConfigError {
+        let place = say(&[&self.place(key), "[", &number(index as u64), "]"]);
+        ConfigError::at(place, problem, mend)
     }
 
     /// One of a few words; `what` says what they are.
@@ -282,50 +292,64 @@ impl<'a> Table<'a> {
         };
         pick(text, choices)
             .map(Some)
-            .map_err(|(problem, mend)| self.error(key, problem, mend))
+            .map_err(|(problem, mend)| self.error(key, &problem, &mend))
     }
 
     /// The name of this table's thing: `[a-z0-9._-]`, so that it needs no quoting anywhere it goes.
     pub fn name(&self, key: &str, example: &str) -> Result<&'a str, ConfigError> {
         let name = self.required_text(key, example)?;
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-        if name.is_empty() || name.len() > super::limits::NAME_BYTES_MAX || !name.bytes().all(fits)
+        if !name.is_empty() && name.len() <= super::limits::NAME_BYTES_MAX && name.bytes().all(fits)
         {
-            return Err(self.error(
-                key,
-                format!("{} is not a name", quoted(name)),
-                format!(
-                    "use 1 to {} of the characters a-z, 0-9, `.`, `_` and `-`",
-                    super::limits::NAME_BYTES_MAX
-                ),
-            ));
+            return Ok(name);
         }
-        Ok(name)
+        let problem = say(&[&quoted(name), " is not a name"]);
+        let mend = say(&[
+            "use 1 to ",
+            &number(super::limits::NAME_BYTES_MAX as u64),
+            " of the characters a-z, 0-9, `.`, `_` and `-`",
+        ]);
+        Err(self.error(key, &problem, &mend))
     }
+}
+
+#[inline(never)]
+fn twice(text: &str) -> Reason {
+    (
+        say(&[&quoted(text), " is there twice"]),
+        "remove one of them".to_string(),
+    )
 }
 
 /// The choice called `text`, or problem and mend.
-pub(super) fn pick<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, (String, String)> {
-    if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
-        return Ok(*choice);
+pub(super) fn pick<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Reason> {
+    match choices.iter().find(|(name, _)| *name == text) {
+        Some((_, choice)) => Ok(*choice),
+        None => {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            Err(unknown(text, &names))
+        }
     }
-    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-    let mend = match nearest(text, &names) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("use one of {}", listed(&names)),
+}
+
+#[inline(never)]
+fn unknown(text: &str, names: &[&str]) -> Reason {
+    let mend = match nearest(text, names) {
+        Some(near) => say(&["did you mean \"", near, "\"?"]),
+        None => say(&["use one of ", &listed(names)]),
     };
-    Err((format!("{} is not known here", quoted(text)), mend))
+    (say(&[&quoted(text), " is not known here"]), mend)
 }
 
 /// What sort of value this is, in words.
-fn kind(value: &Value) -> &'static str {
+fn kind(value: &Value<'_>) -> &'static str {
     match value {
         Value::Null => "this is null",
         Value::Bool(_) => "this is true or false",
         Value::Number(_) => "this is a number",
-        Value::String(_) => "this is a text",
-        Value::Array(_) => "this is a list",
-        Value::Object(_) => "this is a table",
+        Value::Text(_) => "this is a text",
+        Value::List(_) => "this is a list",
+        Value::Table(_) => "this is a table",
     }
 }
 

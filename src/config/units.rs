@@ -1,12 +1,12 @@
 //! Durations and networks as people write them.
 
-use alloc::format;
 use alloc::string::String;
-use core::fmt::Write;
 use core::net::IpAddr;
 
 use super::Network;
-use super::error::quoted;
+use super::error::{number, quoted, say};
+use crate::alert::ip_text;
+use crate::dovecot::parse_ip;
 
 /// The units of durations, the largest first.
 const UNITS: [(&str, i64); 5] = [
@@ -56,8 +56,8 @@ pub(super) fn duration_text(ms: i64) -> String {
     let mut rest = ms.max(0);
     for (unit, size) in UNITS {
         if rest >= size {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{}{unit}", rest / size);
+            text.push_str(&number((rest / size) as u64));
+            text.push_str(unit);
             rest %= size;
         }
     }
@@ -71,13 +71,16 @@ pub(super) fn duration_text(ms: i64) -> String {
 pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
     let no_network = || {
         let mend = String::from("write an address or a network in CIDR form, e.g. \"10.0.0.0/8\"");
-        (format!("{} is no network", quoted(text)), mend)
+        (say(&[&quoted(text), " is no network"]), mend)
     };
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
     };
-    let address: IpAddr = address.parse().map_err(|_| no_network())?;
+    let address = match parse_ip(address) {
+        Some(ip) if !address.contains('%') => ip,
+        _ => return Err(no_network()),
+    };
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let prefix = match prefix {
         None => bits,
@@ -85,8 +88,9 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
         Some(prefix) if prefix.bytes().all(|b| b.is_ascii_digit()) => {
             let prefix: u8 = prefix.parse().map_err(|_| no_network())?;
             if prefix > bits {
-                let problem = format!("/{prefix} is longer than the address");
-                return Err((problem, format!("write /0 to /{bits}")));
+                let prefix = number(u64::from(prefix));
+                let problem = say(&["/", &prefix, " is longer than the address"]);
+                return Err((problem, say(&["write /0 to /", &number(u64::from(bits))])));
             }
             prefix
         }
@@ -94,11 +98,24 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
     };
     let start = network_start(address, prefix);
     if start != address {
-        let problem = format!("{address} lies inside the network /{prefix}, it does not start it");
-        return Err((
-            problem,
-            format!("write \"{start}/{prefix}\", or \"{address}\" for the one address"),
-        ));
+        let (start, address) = (ip_text(start), ip_text(address));
+        let prefix = number(u64::from(prefix));
+        let problem = say(&[
+            &address,
+            " lies inside the network /",
+            &prefix,
+            ", it does not start it",
+        ]);
+        let mend = say(&[
+            "write \"",
+            &start,
+            "/",
+            &prefix,
+            "\", or \"",
+            &address,
+            "\" for the one address",
+        ]);
+        return Err((problem, mend));
     }
     Ok(Network { address, prefix })
 }
@@ -106,10 +123,11 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
 /// A network as [`parse_network`] reads it.
 pub(super) fn network_text(network: &Network) -> String {
     let whole = if network.address.is_ipv4() { 32 } else { 128 };
+    let address = ip_text(network.address);
     if network.prefix == whole {
-        format!("{}", network.address)
+        address
     } else {
-        format!("{}/{}", network.address, network.prefix)
+        say(&[&address, "/", &number(u64::from(network.prefix))])
     }
 }
 

@@ -1,20 +1,20 @@
 //! How many different values: exactly within a window, estimated over a flood.
 
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
+use crate::stored::{Stored, Tape, stored, variant};
 /// The most recently seen different values of one field, as many as a rule wants to see.
 ///
 /// Keeping the `at_least` most recent ones is enough to know exactly whether as many lie within the
 /// window: if the oldest of them does, all do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentValues {
     /// In place, so that a key with one event allocates nothing.
     first: Option<RecentValue>,
     more: Vec<RecentValue>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RecentValue {
     /// Two halves, so that an entry takes 12 bytes.
     hash: [u32; 2],
@@ -83,7 +83,7 @@ const REGISTERS: usize = 128;
 
 /// Counts different values in 128 bytes: exactly up to [`EXACT`], then by HyperLogLog with 128
 /// registers (standard error 9 %; Flajolet et al. 2007, with linear counting for small numbers).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sketch {
     /// The hashes themselves.
     Exact(Vec<u64>),
@@ -146,6 +146,26 @@ fn estimate(registers: &[u8]) -> u64 {
         raw
     };
     (libm::round(estimate) as u64).max(EXACT as u64 + 1)
+}
+
+stored!(RecentValues: first, more);
+stored!(RecentValue: hash, slot);
+
+impl<'a> Stored<'a> for Sketch {
+    fn blank() -> Sketch {
+        Sketch::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        let number = u8::from(matches!(self, Sketch::Estimated(_)));
+        if variant(tape, number, 1) == 1 && number == 0 {
+            *self = Sketch::Estimated(Vec::new());
+        }
+        match self {
+            Sketch::Exact(hashes) => hashes.pass(tape),
+            Sketch::Estimated(registers) => registers.pass(tape),
+        }
+    }
 }
 
 #[cfg(test)]

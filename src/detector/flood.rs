@@ -4,13 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use super::distinct::Sketch;
 use super::{Sighting, clipped};
 use crate::config::{Distinct, KeyField};
 use crate::event::Scope;
 use crate::hash::quick64;
+use crate::stored::{Stored, Tape, stored, variant};
 
 /// How many different users, addresses and hosts of a flood are named.
 pub const MAX_NAMED: usize = 10;
@@ -20,7 +19,7 @@ pub const MAX_SAMPLE_BYTES: usize = 1_024;
 pub const MAX_NAME_BYTES: usize = 255;
 
 /// An open flood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flood {
     /// The hash of rule, key, host, opening time and crossing message.
     pub id: u128,
@@ -59,7 +58,7 @@ pub struct Flood {
 }
 
 /// The values that were seen in a flood; strings are as they go into documents.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Users (or their hashes under redaction).
     pub users: Named<String>,
@@ -86,7 +85,7 @@ pub struct Seen {
 }
 
 /// A bounded list of values beside the count of all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<T> {
     /// The first [`MAX_NAMED`] values, each with its hash.
     first: Vec<(u64, T)>,
@@ -152,7 +151,7 @@ impl<T> Named<T> {
 }
 
 /// A value as long as it is the same for all events that have one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Same<T> {
     /// No event had one.
     #[default]
@@ -187,7 +186,7 @@ const BURST_PAUSE_MS: i64 = 10_000;
 const SPAN_MS: i64 = 10_000;
 
 /// How events are spread in time: evenly, as an automatic retry does it, or in bursts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     /// The start of the span at hand.
     span_ms: i64,
@@ -354,4 +353,48 @@ impl Seen {
 
 fn clip(name: &str) -> &str {
     super::clip(name, MAX_NAME_BYTES)
+}
+
+stored!(Flood: id, key, opened_ms, start_ms, last_ms, count, passed, suppressed, suppressed_bytes, sequence,
+    next_update_ms, pause_ms, told, peak, seen, pace, sample);
+stored!(Seen: users, ips, hosts, sessions, module, limit, scope, limit_value, service, destination, all_local);
+stored!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
+
+impl<'a, T: Stored<'a>> Stored<'a> for Named<T> {
+    fn blank() -> Named<T> {
+        Named::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.first.pass(tape);
+        self.last.pass(tape);
+        self.sketch.pass(tape);
+        self.is_floor.pass(tape);
+    }
+}
+
+impl<'a, T: Stored<'a>> Stored<'a> for Same<T> {
+    fn blank() -> Same<T> {
+        Same::None
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        let number = match self {
+            Same::None => 0,
+            Same::One(_) => 1,
+            Same::Many => 2,
+        };
+        match variant(tape, number, 2) {
+            0 => *self = Same::None,
+            1 => {
+                if !matches!(self, Same::One(_)) {
+                    *self = Same::One(T::blank());
+                }
+                if let Same::One(value) = self {
+                    value.pass(tape);
+                }
+            }
+            _ => *self = Same::Many,
+        }
+    }
 }

@@ -32,12 +32,12 @@ pub mod window;
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
-
+use crate::alert::ip_text;
 use crate::config::{KeyField, Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::{Hash, Remembered};
 use crate::redact::Redactor;
+use crate::stored::stored;
 use distinct::RecentValues;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
 use window::Window;
@@ -147,7 +147,7 @@ pub struct Applied {
 }
 
 /// What one key under one rule knows: a plain value that can be moved and stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyState {
     newest_ms: i64,
     window: Window,
@@ -157,7 +157,7 @@ pub struct KeyState {
 }
 
 /// The events of the current second, for the busiest one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Second {
     start_ms: i64,
     count: u32,
@@ -409,6 +409,9 @@ impl KeyState {
     }
 }
 
+stored!(KeyState: newest_ms, window, recent, second, flood);
+stored!(Second: start_ms, count, peak, peak_start_ms);
+
 impl Flood {
     fn judge(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
         if is_held_back {
@@ -448,7 +451,7 @@ fn key_value(field: KeyField, sighting: &Sighting<'_>) -> Option<String> {
             Some(redactor) => redactor.hash(user),
             None => String::from(user),
         }),
-        KeyField::Ip => event.source.map(|source| alloc::format!("{}", source.ip)),
+        KeyField::Ip => event.source.map(|source| ip_text(source.ip)),
         KeyField::Net => event.source.map(|source| network_text(source.ip)),
         KeyField::Host => sighting.context.host.map(String::from),
         KeyField::Limit => Some(String::from(event.limit)),
@@ -466,7 +469,9 @@ fn network_of(ip: core::net::IpAddr) -> core::net::IpAddr {
 
 fn network_text(ip: core::net::IpAddr) -> String {
     let network = network_of(ip);
-    alloc::format!("{network}/{}", if network.is_ipv4() { 24 } else { 64 })
+    let mut text = ip_text(network);
+    text.push_str(if network.is_ipv4() { "/24" } else { "/64" });
+    text
 }
 
 /// Hashes the fields of events, and remembers the last of each.

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use serde::{Deserialize, Serialize};
+use crate::stored::stored;
 
 /// Slots per window. One more is kept, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;
@@ -16,7 +16,7 @@ const OLDER: usize = SLOTS as usize;
 ///
 /// Most keys never see a second slot, least of all those that an attacker makes up by the million. So the
 /// newest slot is in place, and the others are allocated with the first event that needs them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// The events in all kept slots.
     total: u32,
@@ -29,7 +29,7 @@ pub struct Window {
 }
 
 /// One slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slot {
     count: u32,
     /// Its first event, in ms after its start.
@@ -168,6 +168,9 @@ impl Window {
         *self = Window::default();
     }
 }
+
+stored!(Window: total, newest, number, start_ms, end_ms, older);
+stored!(Slot: count, first_ms);
 
 #[cfg(test)]
 mod tests {

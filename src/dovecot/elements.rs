@@ -14,7 +14,7 @@ use core::net::IpAddr;
 
 use super::ip::{self, parse_ip};
 use crate::event::{Endpoint, Event, Scope, Security};
-use crate::words::{find, find_last, strip, strip_end};
+use crate::words::{find, find_last, split_at, strip, strip_end};
 
 /// How many elements before `user=` are read.
 const LEADING_MAX: usize = 16;
@@ -55,7 +55,7 @@ impl<'a> Elements<'a> {
             if strip(rest, b"user=").is_some() {
                 break;
             }
-            let (element, after) = rest.split_once(", ").unwrap_or((rest, ""));
+            let (element, after) = split_at(rest, ", ").unwrap_or((rest, ""));
             if self.take(element) != Taken::Yes {
                 break;
             }
@@ -275,7 +275,7 @@ impl<'a> Elements<'a> {
             cipher = version
                 .and_then(|version| after?.get(version.len()..))
                 .and_then(|rest| strip(rest, b" with cipher "))
-                .or_else(|| Some(detail.split_once(" with cipher ")?.1))
+                .or_else(|| Some(split_at(detail, " with cipher ")?.1))
                 .and_then(first_word);
         }
         self.security = Security::Tls { version, cipher };

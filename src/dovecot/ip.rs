@@ -2,15 +2,16 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::words::find;
+
 /// The address that `text` is, without brackets; a scope (`fe80::1%eth0`) is left out.
 pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
-    if let Some(([], ip)) = strip_ipv4(text.as_bytes()) {
-        return Some(IpAddr::V4(ip));
-    }
-    if let Some(ip) = parse_ipv6(text.as_bytes()) {
-        return Some(IpAddr::V6(ip));
-    }
-    text.split('%').next()?.parse().ok()
+    let bare = |text| match strip_ipv4(text) {
+        Some(([], ip)) => Some(IpAddr::V4(ip)),
+        _ => parse_ipv6(text).map(IpAddr::V6),
+    };
+    let text = text.as_bytes();
+    bare(text).or_else(|| bare(text.get(..find(text, b'%')?)?))
 }
 
 /// The address `1.2.3.4`, without leading zeros, at the end of `text`, and what comes before it.
@@ -58,22 +59,26 @@ fn strip_digit(text: &[u8]) -> Option<(&[u8], u32)> {
     (digit < 10).then_some((rest, u32::from(digit)))
 }
 
-/// Groups of hexadecimal digits with `::` once at most; other forms (`::ffff:192.0.2.1`) are left to
-/// `core`.
+/// Groups of hexadecimal digits with `::` once at most; the last two may be an IPv4 address.
 fn parse_ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    let (text, last, last_len) = match strip_ipv4(text) {
+        Some((rest, ip)) if rest.ends_with(b"::") => (rest, u128::from(ip.to_bits()), 2),
+        Some(([rest @ .., b':'], ip)) => (rest, u128::from(ip.to_bits()), 2),
+        _ => (text, 0, 0),
+    };
     let (head, head_len, rest) = read_groups(text);
     let bits = match rest {
-        [] if head_len == 8 => head,
+        [] if head_len + last_len == 8 => head << (16 * last_len),
         [b':', b':', rest @ ..] => {
             let (tail, tail_len, rest) = read_groups(rest);
-            if !rest.is_empty() || head_len + tail_len > 7 {
+            if !rest.is_empty() || head_len + tail_len + last_len > 7 {
                 return None;
             }
-            head.checked_shl(128 - 16 * head_len).unwrap_or(0) | tail
+            head.checked_shl(128 - 16 * head_len).unwrap_or(0) | tail << (16 * last_len)
         }
         _ => return None,
     };
-    Some(Ipv6Addr::from_bits(bits))
+    Some(Ipv6Addr::from_bits(bits | last))
 }
 
 /// The groups at the start of `text`, at most eight, how many there are, and what follows them.

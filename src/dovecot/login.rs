@@ -3,7 +3,7 @@
 use super::elements::Elements;
 use super::number;
 use crate::event::{Event, Scope};
-use crate::words::{find, strip};
+use crate::words::{find, split_at, split_at_last, strip};
 
 const PROXY: &str = "proxy dest connection limit reached";
 
@@ -22,7 +22,7 @@ pub(super) fn recognise<'a>(service: &'a str, text: &'a str) -> Option<Event<'a>
     let cause = if strip(text, b"user=<").is_some() {
         // `user=<…>, …, secured - CAUSE`: some put the elements first. The cause is the end of the line,
         // where no user name can be, for its `>` comes after it.
-        let (first, said) = text.rsplit_once(" - ")?;
+        let (first, said) = split_at_last(text, " - ")?;
         let cause = cause(said).filter(|cause| cause.rest.is_empty())?;
         elements.read(first)?;
         cause
@@ -52,8 +52,8 @@ fn cause(text: &str) -> Option<Cause<'_>> {
     } else {
         // The words before and after it are the proxy's and its server's, up to the elements.
         let said = reason?;
-        let end = said.find(": user=<")?;
-        said.get(..end)?.find(PROXY)?;
+        let end = split_at(said, ": user=<")?.0.len();
+        split_at(said.get(..end)?, PROXY)?;
         Some(Cause {
             rest: said.get(end..)?,
             ..proxy("")

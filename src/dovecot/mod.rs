@@ -24,7 +24,6 @@ use elements::Elements;
 use crate::head::level_len;
 use crate::words::{strip, strip_end};
 
-#[cfg(feature = "patterns")]
 pub(crate) use ip::parse_ip;
 
 /// Every message that [`recognise`] can recognise contains one of these. Only letters, digits and spaces,

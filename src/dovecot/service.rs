@@ -4,6 +4,7 @@ use super::elements::Elements;
 use super::ip::parse_ip;
 use super::{event, is_service, number};
 use crate::event::{Endpoint, Event, Scope};
+use crate::words::split_at;
 
 /// The most text between a service and what it says about its counting service, in bytes.
 const CONTEXT_MAX: usize = 80;
@@ -65,11 +66,9 @@ fn remote_closed(text: &str) -> Option<Event<'_>> {
         .strip_prefix("master(")
         .or_else(|| text.strip_prefix("read("))?;
     let (service, rest) = name_before(rest, ")")?;
-    let (_, rest) = rest.split_once("failed: Remote closed connection (")?;
+    let (_, rest) = split_at(rest, "failed: Remote closed connection (")?;
     let (question, details) = rest.split_once(')')?;
-    if !question.contains("process_limit") {
-        return None;
-    }
+    split_at(question, "process_limit")?;
     let mut event = event("process_limit", Scope::Process, None, Some(service));
     event.source = details
         .split(['(', ',', ')'])
@@ -80,7 +79,7 @@ fn remote_closed(text: &str) -> Option<Event<'_>> {
 
 /// `anvil-auth-penalty: Anvil queries timed out after 5 secs - aborting queries`, perhaps with elements.
 fn anvil(text: &str) -> Option<Event<'_>> {
-    let (context, rest) = text.split_once("Anvil queries timed out after ")?;
+    let (context, rest) = split_at(text, "Anvil queries timed out after ")?;
     // A user name would come in brackets of some kind.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-:./".contains(&byte);
     if context.len() > CONTEXT_MAX || !context.bytes().all(is_plain) {
@@ -99,6 +98,6 @@ fn anvil(text: &str) -> Option<Event<'_>> {
 
 /// The name of a service at the start of `text`, before `end`, and what follows that.
 fn name_before<'a>(text: &'a str, end: &str) -> Option<(&'a str, &'a str)> {
-    let (name, rest) = text.split_once(end)?;
+    let (name, rest) = split_at(text, end)?;
     (!name.is_empty() && name.bytes().all(|byte| is_service(&byte))).then_some((name, rest))
 }

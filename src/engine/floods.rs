@@ -4,7 +4,9 @@
 //! event time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
 //! rule and key; an event's own keys' deadlines fire up to the event's own time.
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use super::output::{Kind, Output};
 use super::queue::Queue;
@@ -15,7 +17,7 @@ use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, T
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
 use crate::redact::Redactor;
-use crate::table::{Slot, Table};
+use crate::table::{Slot, Table, Timer};
 
 /// What the detector needs to know of a rule and would otherwise work out for every event.
 pub(super) struct Plan {
@@ -379,7 +381,8 @@ impl Floods {
         time_ms: i64,
         out: &mut Output,
     ) -> bool {
-        let mut open: Vec<_> = self
+        // A heap of the table's own kind: sorting would be several KiB of code for the end of the input.
+        let mut open: BinaryHeap<Timer> = self
             .table
             .slots()
             .filter_map(|slot| {
@@ -387,11 +390,10 @@ impl Floods {
                 let deadline_ms = entry
                     .state
                     .deadline_ms(config.rules.get(usize::from(entry.rule))?)?;
-                Some((deadline_ms, entry.rule, entry.hash, slot))
+                Some(Reverse((deadline_ms, entry.rule, entry.hash, slot)))
             })
             .collect();
-        open.sort_unstable();
-        for (_, _, _, slot) in open {
+        while let Some(Reverse((_, _, _, slot))) = open.pop() {
             if out.is_full() {
                 return false;
             }

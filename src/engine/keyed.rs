@@ -10,15 +10,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
 use super::recognise::{Found, Input as RecordInput};
 use super::snapshot::STATE_FORMAT;
 use super::{Engine, Source};
 use crate::alert::Alert;
 use crate::config::Rule;
+use crate::decimal::push_number;
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
 use crate::event::{Context, Event};
+use crate::hash::hex32;
+use crate::stored::{Stored, Tape};
 
 /// A recognised event, and the keys under which it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,32 +69,35 @@ pub enum StepError {
 
 impl core::fmt::Display for StepError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (problem, mend) = self.say();
+        out.write_str(&problem)?;
+        out.write_str("; ")?;
+        out.write_str(mend)
+    }
+}
+
+impl StepError {
+    /// What is wrong, and how to mend it.
+    pub fn say(&self) -> (String, &'static str) {
         match self {
-            StepError::Rule(rule) => write!(
-                out,
-                "there is no rule number {rule}; classify and step with the same configuration"
+            StepError::Rule(rule) => {
+                let mut problem = String::from("there is no rule number ");
+                push_number(&mut problem, u64::from(*rule));
+                (problem, "classify and step with the same configuration")
+            }
+            StepError::State => (
+                String::from("the key's state is damaged or of another format"),
+                "start the key anew",
             ),
-            StepError::State => write!(
-                out,
-                "the key's state is damaged or of another format; start the key anew"
-            ),
-            StepError::Event => write!(
-                out,
-                "the event is not from this version's classify; classify the record again"
+            StepError::Event => (
+                String::from("the event is not from this version's classify"),
+                "classify the record again",
             ),
         }
     }
 }
 
 impl core::error::Error for StepError {}
-
-#[derive(Serialize, Deserialize)]
-struct Observed<'a> {
-    #[serde(borrow)]
-    event: Event<'a>,
-    #[serde(borrow)]
-    context: Context<'a>,
-}
 
 impl Engine {
     /// Recognises a record and says under which keys it counts; `None` for one without an event. Counts
@@ -121,17 +125,15 @@ impl Engine {
             FieldHasher::default().hash(&sight.event, &sight.context, self.floods.needs_net);
         let keys = self.floods.keys_of(&self.config, &sight.event, &hashes);
         let time_ms = sight.context.time_ms;
-        let observed = Observed {
-            event: sight.event,
-            context: sight.context,
-        };
-        let event = postcard::to_allocvec(&observed).unwrap_or_default();
+        let mut tape = Tape::after(Vec::new());
+        let mut observed = (sight.event, sight.context);
+        observed.pass(&mut tape);
         Some(KeyedEvent {
             keys: keys
                 .into_iter()
-                .map(|(rule, hash)| (rule as u8, alloc::format!("{hash:032x}")))
+                .map(|(rule, hash)| (rule as u8, hex32(hash).map(char::from).iter().collect()))
                 .collect(),
-            event,
+            event: tape.into_written(),
             time_ms,
         })
     }
@@ -162,8 +164,8 @@ impl Engine {
                 );
             }
             Input::Event(bytes) => {
-                let Observed { event, context } =
-                    postcard::from_bytes(bytes).map_err(|_| StepError::Event)?;
+                let (event, context): (Event<'_>, Context<'_>) =
+                    read_all(bytes).ok_or(StepError::Event)?;
                 self.fire(rule, &mut key, context.time_ms, &mut step);
                 let hashes = FieldHasher::default().hash(&event, &context, self.floods.needs_net);
                 let redactor = self.floods.redactor.as_ref();
@@ -187,8 +189,9 @@ impl Engine {
             }
         }
         step.timer_ms = key.deadline_ms(rule);
-        step.state.extend_from_slice(&STATE_FORMAT.to_le_bytes());
-        step.state = postcard::to_extend(&key, step.state).unwrap_or_default();
+        let mut tape = Tape::after(STATE_FORMAT.to_le_bytes().to_vec());
+        key.pass(&mut tape);
+        step.state = tape.into_written();
         Ok(step)
     }
 
@@ -234,5 +237,13 @@ fn read_state(state: &[u8]) -> Result<KeyState, StepError> {
     if u32::from_le_bytes(*format) != STATE_FORMAT {
         return Err(StepError::State);
     }
-    postcard::from_bytes(rest).map_err(|_| StepError::State)
+    read_all(rest).ok_or(StepError::State)
+}
+
+/// A value that the bytes hold to the last of them.
+fn read_all<'a, T: Stored<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let mut tape = Tape::of(bytes);
+    let mut value = T::blank();
+    value.pass(&mut tape);
+    tape.is_read_well().then_some(value)
 }

@@ -3,19 +3,19 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use crate::stored::stored;
 
 /// Waiting alerts, the oldest first. Starts and ends always find a place; `ongoing` gives way.
 ///
 /// At most `2 × max_floods` wait. A flood opens only while there is room for its start and its end
 /// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     alerts: VecDeque<Waiting>,
     ongoing: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Waiting {
     is_ongoing: bool,
     document: Vec<u8>,
@@ -64,3 +64,6 @@ impl Queue {
         self.alerts.len()
     }
 }
+
+stored!(Queue: alerts, ongoing);
+stored!(Waiting: is_ongoing, document);

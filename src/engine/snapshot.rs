@@ -1,12 +1,10 @@
 //! Snapshot and restore: the whole table as bytes, and the same way taken when the configuration changes.
 //!
 //! The format: `MXCN`, the format's number (u32, little endian), a 64-bit checksum of the rest, then the head
-//! and one key after the other as postcard, the longest silent first, so that recency survives.
+//! and one key after the other (see `stored`), the longest silent first, so that recency survives.
 
 use alloc::string::String;
 use alloc::vec::Vec;
-
-use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::floods::{Floods, rule_identity};
@@ -15,12 +13,14 @@ use super::queue::Queue;
 use super::statistics::Statistics;
 use crate::alert::Alert;
 use crate::config::Rule;
+use crate::decimal::push_number;
 use crate::detector::{EndReason, KeyState, Transition};
 use crate::hash::hash128;
+use crate::stored::{Stored, Tape, stored};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 1;
+pub const STATE_FORMAT: u32 = 2;
 const HASH_CHECKSUM: u8 = 40;
 
 /// Why a snapshot was not restored; the state in force is unchanged then.
@@ -36,17 +36,31 @@ pub enum RestoreError {
 
 impl core::fmt::Display for RestoreError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (problem, mend) = self.say();
+        out.write_str(&problem)?;
+        out.write_str("; ")?;
+        out.write_str(mend)
+    }
+}
+
+impl RestoreError {
+    /// What is wrong, and how to mend it.
+    pub fn say(&self) -> (String, &'static str) {
         match self {
-            RestoreError::Foreign => {
-                write!(out, "this is not a snapshot of maxconn; start without it")
-            }
-            RestoreError::Format(format) => write!(
-                out,
-                "the snapshot has state format {format}, this version reads {STATE_FORMAT}; start without it or use the version that wrote it"
+            RestoreError::Foreign => (
+                String::from("this is not a snapshot of maxconn"),
+                "start without it",
             ),
-            RestoreError::Damaged => write!(
-                out,
-                "the snapshot is damaged; start without it or from an older one"
+            RestoreError::Format(format) => {
+                let mut problem = String::from("the snapshot has state format ");
+                push_number(&mut problem, u64::from(*format));
+                problem.push_str(", this version reads ");
+                push_number(&mut problem, u64::from(STATE_FORMAT));
+                (problem, "start without it or use the version that wrote it")
+            }
+            RestoreError::Damaged => (
+                String::from("the snapshot is damaged"),
+                "start without it or from an older one",
             ),
         }
     }
@@ -55,7 +69,7 @@ impl core::fmt::Display for RestoreError {
 impl core::error::Error for RestoreError {}
 
 /// All but the keys.
-#[derive(Serialize, Deserialize)]
+#[derive(Default)]
 struct Head {
     latest_ms: Option<i64>,
     tick_base_ms: Option<i64>,
@@ -69,13 +83,16 @@ struct Head {
 }
 
 /// What must be known of a rule to go on with its keys.
-#[derive(Serialize, Deserialize)]
+#[derive(Default)]
 struct KnownRule {
     name: String,
     identity: u128,
     within_ms: i64,
     distinct: Option<(String, u16)>,
 }
+
+stored!(Head: latest_ms, tick_base_ms, next_statistics_ms, statistics, evictions, seed, queue, rules, keys);
+stored!(KnownRule: name, identity, within_ms, distinct);
 
 impl KnownRule {
     fn new(rule: &Rule) -> KnownRule {
@@ -97,17 +114,28 @@ pub(super) struct State {
 }
 
 impl Engine {
-    /// Everything that is needed to go on elsewhere as if nothing had happened.
-    pub fn snapshot(&self) -> Vec<u8> {
+    /// Everything that is needed to go on elsewhere as if nothing had happened. Here nothing changes: the walk
+    /// over the state is the one that reads it back, hence `mut`.
+    pub fn snapshot(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&STATE_FORMAT.to_le_bytes());
         bytes.extend_from_slice(&[0; 8]);
-        bytes = append(bytes, &self.head());
-        let table = &self.floods.table;
-        for entry in table.slots().filter_map(|slot| table.entry(slot)) {
-            bytes = append(bytes, &(entry.hash, entry.rule, &entry.state));
+        let mut tape = Tape::after(bytes);
+        let mut head = self.take_head();
+        head.pass(&mut tape);
+        let outbox = &mut self.floods.outbox;
+        (outbox.statistics, outbox.queue) = (head.statistics, head.queue);
+        let table = &mut self.floods.table;
+        let slots: Vec<_> = table.slots().collect();
+        for slot in slots {
+            if let Some(entry) = table.entry_mut(slot) {
+                entry.hash.pass(&mut tape);
+                entry.rule.pass(&mut tape);
+                entry.state.pass(&mut tape);
+            }
         }
+        let mut bytes = tape.into_written();
         let checksum = hash128(HASH_CHECKSUM, bytes.get(16..).unwrap_or_default()) as u64;
         if let Some(place) = bytes.get_mut(8..16) {
             place.copy_from_slice(&checksum.to_le_bytes());
@@ -125,16 +153,17 @@ impl Engine {
         Ok(())
     }
 
-    fn head(&self) -> Head {
-        let floods = &self.floods;
+    /// The head. Statistics and waiting alerts are moved there, for they may be large.
+    fn take_head(&mut self) -> Head {
+        let floods = &mut self.floods;
         Head {
             latest_ms: floods.latest_ms,
             tick_base_ms: floods.tick_base_ms,
             next_statistics_ms: self.next_statistics_ms,
-            statistics: floods.outbox.statistics.clone(),
+            statistics: core::mem::take(&mut floods.outbox.statistics),
             evictions: floods.table.evictions(),
             seed: floods.table.current_seed(),
-            queue: floods.outbox.queue.clone(),
+            queue: floods.outbox.queue.take(),
             rules: self.config.rules.iter().map(KnownRule::new).collect(),
             keys: floods.table.len() as u32,
         }
@@ -142,7 +171,9 @@ impl Engine {
 
     /// Takes the state out, for another configuration. The engine is empty until it is put back.
     pub(super) fn take_state(&mut self) -> State {
-        let head = self.head();
+        let queues = self.floods.outbox.queue.is_some();
+        let head = self.take_head();
+        self.floods.outbox.queue = queues.then(Queue::default);
         let table = &mut self.floods.table;
         let slots: Vec<_> = table.slots().collect();
         let keys = slots.into_iter().filter_map(|slot| {
@@ -246,11 +277,6 @@ impl Floods {
     }
 }
 
-fn append(bytes: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
-    // Serialising plain values into memory has no way to fail.
-    postcard::to_extend(value, bytes).unwrap_or_default()
-}
-
 fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
     let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
@@ -262,15 +288,18 @@ fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
     if hash128(HASH_CHECKSUM, rest) as u64 != u64::from_le_bytes(*checksum) {
         return Err(RestoreError::Damaged);
     }
-    let (head, mut rest) =
-        postcard::take_from_bytes::<Head>(rest).map_err(|_| RestoreError::Damaged)?;
+    let mut tape = Tape::of(rest);
+    let mut head = Head::blank();
+    head.pass(&mut tape);
     let mut keys = Vec::new();
-    for _ in 0..head.keys {
-        let (key, after) = postcard::take_from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+    while keys.len() < head.keys as usize && tape.is_good() {
+        let mut key = (0, 0, KeyState::default());
+        key.0.pass(&mut tape);
+        key.1.pass(&mut tape);
+        key.2.pass(&mut tape);
         keys.push(key);
-        rest = after;
     }
-    if !rest.is_empty() {
+    if !tape.is_read_well() {
         return Err(RestoreError::Damaged);
     }
     Ok(State { head, keys })

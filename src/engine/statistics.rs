@@ -3,17 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
 use crate::alert::write_time;
 use crate::detector::{Transition, clipped};
 use crate::json::write::Writer;
+use crate::stored::stored;
 
 /// How many limits are counted by name; those of further patterns are counted as `other`.
 const MAX_LIMITS: usize = 64;
 
 /// Everything that was counted since the start, or since the snapshot that was restored began.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Records that came in.
     pub records: u64,
@@ -40,7 +39,7 @@ pub struct Statistics {
 }
 
 /// Alerts by state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alerts {
     /// Starts.
     pub start: u64,
@@ -163,3 +162,6 @@ impl Statistics {
         out.push(b'\n');
     }
 }
+
+stored!(Statistics: records, passed, suppressed, rejected, malformed, events, last_limit, late, timeless, alerts, floods_refused);
+stored!(Alerts: start, ongoing, end, dropped);

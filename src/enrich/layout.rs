@@ -260,13 +260,20 @@ impl Layout {
         let groups = groups.chain(SKIPPABLE.iter().map(|(group, _)| *group));
         let there = groups.filter(|group| self.is_there(*group));
         let mut count = 0;
-        for (place, group) in places.iter_mut().zip(there) {
-            *place = (self.closings[group as usize], group);
-            count += 1;
+        for group in there {
+            let mut new = (self.closings[group as usize], group);
+            // Each goes to its place among those before it: there are few.
+            for place in places.iter_mut().take(count) {
+                if new.0 < place.0 {
+                    core::mem::swap(place, &mut new);
+                }
+            }
+            if let Some(place) = places.get_mut(count) {
+                *place = new;
+                count += 1;
+            }
         }
-        let places = places.get_mut(..count).unwrap_or_default();
-        places.sort_unstable_by_key(|(closing, _)| *closing);
-        places
+        places.get(..count).unwrap_or_default()
     }
 
     /// Whether a group is there as a nested object.

@@ -1,16 +1,18 @@
-//! JSON as bytes: written, walked, decoded and checked, without a tree of values.
+//! JSON as bytes: written, walked, decoded and checked. Records never become a tree of values.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`check`] | whether a host can read its own JSON back |
 //! | [`scan`] | walks a document strictly, in one pass, and says where things are |
 //! | [`string`] | what a string or a byte array says |
+//! | [`value`] | a document as a tree, for what is read once |
 //! | [`write`] | documents of our own, with commas and escapes |
 
 pub mod check;
 mod repair;
 pub mod scan;
 pub mod string;
+pub mod value;
 pub mod write;
 
 /// How deeply a document may nest, itself included: what serde_json takes, so that whatever we accept

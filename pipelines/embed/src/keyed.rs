@@ -63,9 +63,8 @@ impl Guest {
                 OK
             }
             Err(error) => {
-                let said = error.to_string();
-                let (problem, mend) = said.split_once("; ").unwrap_or((&said, ""));
-                refuse(&mut self.out, "step", problem, mend)
+                let (problem, mend) = error.say();
+                refuse(&mut self.out, "step", &problem, mend)
             }
         }
     }

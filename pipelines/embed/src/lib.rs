@@ -7,10 +7,10 @@ mod abi;
 mod keyed;
 
 use maxconn_core::config::baked::Region;
-use maxconn_core::config::{Config, ConfigError, json_value};
+use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdict, Want};
+use maxconn_core::json::value::Value;
 use maxconn_core::json::write::Writer;
-use serde_json::Value;
 
 /// The configuration inside the module: its own defaults.
 #[used]
@@ -235,9 +235,8 @@ impl Guest {
         match engine.restore(snapshot, &mut self.out) {
             Ok(()) => OK,
             Err(error) => {
-                let said = error.to_string();
-                let (problem, mend) = said.split_once("; ").unwrap_or((&said, ""));
-                refuse(&mut self.out, "snapshot", problem, mend)
+                let (problem, mend) = error.say();
+                refuse(&mut self.out, "snapshot", &problem, mend)
             }
         }
     }
@@ -313,25 +312,31 @@ fn refuse(out: &mut Output, path: &str, problem: &str, mend: &str) -> i32 {
 const SOURCE_MEND: &str = r#"write it as {"path":"/var/log/mail.log","reference_time_ms":1767225600000,"format":"auto"}, each member optional"#;
 
 fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
-    let Ok(Value::Object(members)) = json_value(json) else {
+    let Ok(Value::Table(members)) = Value::parse(json) else {
         return Err(("", "a source is a JSON object"));
     };
     let mut source = Source::default();
     for (key, value) in members {
-        match (key.as_str(), value) {
+        match (key.as_ref(), value) {
             (_, Value::Null) => {}
-            ("path", Value::String(path)) => source.path = Some(path),
+            ("path", Value::Text(path)) => source.path = Some(path.into_owned()),
             ("path", _) => return Err(("path", "it is not a string")),
             ("reference_time_ms", value) => match value.as_i64() {
                 Some(time) => source.reference_ms = Some(time),
                 None => return Err(("reference_time_ms", "it is not a whole number")),
             },
             ("format", value) => {
-                source.format = match value.as_str() {
-                    Some("auto") => Format::Auto,
-                    Some("text") => Format::Text,
-                    Some("json") => Format::Json,
-                    _ => return Err(("format", "it is not one of auto, text, json")),
+                const NAMES: [(&str, Format); 3] = [
+                    ("auto", Format::Auto),
+                    ("text", Format::Text),
+                    ("json", Format::Json),
+                ];
+                let known = NAMES.into_iter().find(
+                    |(name, _)| matches!(&value, Value::Text(text) if text.as_ref() == *name),
+                );
+                match known {
+                    Some((_, format)) => source.format = format,
+                    None => return Err(("format", "it is not one of auto, text, json")),
                 }
             }
             _ => return Err(("", "a member has an unknown name")),
