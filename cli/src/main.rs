@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
-use maxconn::config;
+use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::replay::{self, ReplayArgs};
@@ -46,8 +46,28 @@ enum Command {
 enum ConfigCommand {
     /// Says whether a configuration is right; if not, where, and how to mend it.
     Check(ConfigArgs),
-    /// Prints the effective configuration as TOML, every key spelled out.
+    /// Prints the effective configuration as TOML, every key spelled out; with --plugin the one inside a module.
     Print(ConfigArgs),
+    /// Writes a guest with the configuration inside it, for hosts that can give a module none.
+    Bake(BakeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  maxconn config bake --config maxconn.toml --guest fluent-bit -o maxconn.wasm")]
+struct BakeArgs {
+    /// The guest in this program to write: embed, fluent-bit, redpanda, wasi. With --plugin instead, the module of
+    /// that file.
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "plugin",
+        conflicts_with = "plugin"
+    )]
+    guest: Option<String>,
+    /// The module to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -83,9 +103,15 @@ fn main() -> ExitCode {
                 .map_err(usage)
                 .and_then(|line| print(&format!("{line}\n")))
         }
-        Command::Config(ConfigCommand::Print(args)) => config::print(args.file.as_deref().or(path))
-            .map_err(usage)
-            .and_then(|toml| print(&toml)),
+        Command::Config(ConfigCommand::Print(args)) => {
+            let file = args.file.as_deref().or(path);
+            let printed = match (&cli.plugin, file) {
+                (Some(plugin), None) => config::bake::read(plugin),
+                (_, file) => config::print(file),
+            };
+            printed.map_err(usage).and_then(|toml| print(&toml))
+        }
+        Command::Config(ConfigCommand::Bake(args)) => run_bake(&cli, args),
         Command::Generate(args) => generate::run(args).map_err(Failure::Run),
         Command::Bench(args) => run_bench(&cli, args),
     };
@@ -97,6 +123,27 @@ fn main() -> ExitCode {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "maxconn: {sentence}");
     ExitCode::from(code)
+}
+
+fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
+    let target = match (&args.guest, &cli.plugin) {
+        (Some(name), _) => Target::Guest(name.clone()),
+        (None, Some(file)) => Target::File(file.clone()),
+        (None, None) => {
+            let sentence = "bake into which module? write --guest fluent-bit or --plugin FILE";
+            return Err(Failure::Usage(sentence.to_string()));
+        }
+    };
+    let baked = config::bake::write(cli.config.as_deref(), &target, &args.output).map_err(usage)?;
+    let replaced = match baked.replaced {
+        true => ", in place of the configuration that it held",
+        false => "",
+    };
+    print(&format!(
+        "{}: a guest of {} bytes with the configuration inside it{replaced}\n",
+        baked.output.display(),
+        baked.bytes
+    ))
 }
 
 fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {

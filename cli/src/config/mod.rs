@@ -1,6 +1,7 @@
 //! Configurations as people write them: TOML (or JSON) in, the JSON that every guest parses out, and
 //! errors that show the line.
 
+pub mod bake;
 mod place;
 mod print;
 mod zone;

@@ -1,0 +1,112 @@
+//! Configurations inside guests: for hosts that give a module neither arguments nor files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use maxconn_core::config::Config;
+use maxconn_core::config::baked::{bake, baked};
+
+use super::{LoadError, LoadedConfig, load, print};
+
+/// The guests in this program, by name. The JavaScript package brings its own module.
+const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
+
+/// The module that a configuration goes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One of the guests in this program.
+    Guest(String),
+    /// A guest in a file.
+    File(PathBuf),
+}
+
+/// What was written, for a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baked {
+    /// The module's file.
+    pub output: PathBuf,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// Whether it held a configuration before, which is gone now.
+    pub replaced: bool,
+}
+
+/// `maxconn config bake`: writes a guest with the configuration inside it. What the module held before is
+/// replaced; nothing is written if anything is wrong.
+///
+/// # Errors
+/// The configuration is wrong, the module takes none, or a file can't be read or written.
+pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Baked, LoadError> {
+    let LoadedConfig { json, .. } = load(config)?;
+    let mut module = module(target)?;
+    let refused = |error| LoadError(format!("{}: {error}", name(target)));
+    let replaced = baked(&module).map_err(refused)?.is_some();
+    bake(&mut module, json.as_bytes()).map_err(refused)?;
+    // Beside the target first: a host that loads the file at this moment finds the old one or the new one.
+    let mut beside = output.as_os_str().to_owned();
+    beside.push(".part");
+    let beside = PathBuf::from(beside);
+    let written = fs::write(&beside, &module).and_then(|()| fs::rename(&beside, output));
+    written.map_err(|error| {
+        LoadError(format!(
+            "cannot write {}: {error}\nhelp: name a file with --output in a folder that can be written",
+            output.display()
+        ))
+    })?;
+    Ok(Baked {
+        output: output.to_path_buf(),
+        bytes: module.len(),
+        replaced,
+    })
+}
+
+/// `maxconn config print --plugin FILE`: the configuration that a module holds, as TOML.
+///
+/// # Errors
+/// The file can't be read, has no room for a configuration, or holds one that is wrong.
+pub fn read(path: &Path) -> Result<String, LoadError> {
+    let module = module(&Target::File(path.to_path_buf()))?;
+    let name = path.display();
+    let found = baked(&module).map_err(|error| LoadError(format!("{name}: {error}")))?;
+    let Some(json) = found else {
+        return Ok(format!(
+            "# {name} holds no configuration: the defaults hold\n{}",
+            print::toml(&Config::default())
+        ));
+    };
+    let config = Config::parse(json, &Config::default()).map_err(|error| {
+        LoadError(format!(
+            "{name}: the configuration in it is wrong: {error}\nhelp: bake a right one into it"
+        ))
+    })?;
+    Ok(format!("# baked into {name}\n{}", print::toml(&config)))
+}
+
+fn name(target: &Target) -> String {
+    match target {
+        Target::Guest(name) => format!("the guest {name}"),
+        Target::File(path) => path.display().to_string(),
+    }
+}
+
+fn module(target: &Target) -> Result<Vec<u8>, LoadError> {
+    match target {
+        Target::Guest(name) => GUESTS
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, wasm)| wasm.to_vec())
+            .ok_or_else(|| {
+                let known: Vec<&str> = GUESTS.iter().map(|(known, _)| *known).collect();
+                LoadError(format!(
+                    "there is no guest {name} in this program\nhelp: one of {}; for any other module use --plugin FILE",
+                    known.join(", ")
+                ))
+            }),
+        Target::File(path) => fs::read(path).map_err(|error| {
+            LoadError(format!(
+                "cannot read {}: {error}\nhelp: name a wasm module that can be read",
+                path.display()
+            ))
+        }),
+    }
+}
