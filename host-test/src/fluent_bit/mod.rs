@@ -1,6 +1,8 @@
 //! A model of Fluent Bit's wasm filter: JSON records one at a time, non-ASCII escaped, times beside them,
 //! one answer each, every answer parsed.
 
+pub mod pipeline;
+
 use maxconn_core::config::baked::MAGIC;
 use maxconn_core::engine::{Engine, Kind, Output, Verdict};
 use maxconn_core::record::write_text_record;
@@ -299,14 +301,8 @@ fn record(
     let Ok(Value::Object(_)) = serde_json::from_slice::<Value>(&json) else {
         return None;
     };
-    let mut escaped = String::new();
-    for unit in String::from_utf8(json).ok()?.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(ascii) if ascii.is_ascii() => escaped.push(char::from(ascii)),
-            _ => escaped += &format!("\\u{unit:04x}"),
-        }
-    }
-    Some((escaped, time_ms))
+    let json = String::from_utf8(json).ok()?;
+    Some((pipeline::escaped(&json), time_ms))
 }
 
 /// Moves alerts to `alerts`; the enriched record, if there is one.
