@@ -70,7 +70,7 @@ pub struct Record {
 enum Stage {
     Wasm {
         tags: Regex,
-        filter: Filter,
+        filter: Box<Filter>,
     },
     RewriteTag {
         tags: Regex,
@@ -134,9 +134,9 @@ impl Pipeline {
             self.stages.push(match text(filter, "name") {
                 "wasm" => {
                     if (text(filter, "event_format"), text(filter, "function_name")) != ("json", "maxconn_filter") {
-                        return Err("the filter wasm needs event_format json and function_name maxconn_filter".into());
+                        return Err("the wasm filter needs event_format json and its function".into());
                     }
-                    Stage::Wasm { tags, filter: Filter::new(wasm, runtime, None)? }
+                    Stage::Wasm { tags, filter: Box::new(Filter::new(wasm, runtime, None)?) }
                 }
                 _ => match text(filter, "rule").split(' ').collect::<Vec<_>>()[..] {
                     ["$event['kind']", value, tag, "false"] => {
