@@ -79,6 +79,29 @@ enum Stage {
     },
 }
 
+impl Stage {
+    /// A record through the filter: what goes on, while what is emitted anew goes to `emitted`.
+    fn pass(&mut self, record: Record, emitted: &mut Vec<Record>) -> Result<Option<Record>, Error> {
+        match self {
+            Stage::Wasm { tags, filter } if tags.is_match(&record.tag) => filtered(filter, record),
+            Stage::RewriteTag {
+                tags,
+                value,
+                new_tag,
+            } if tags.is_match(&record.tag) => {
+                let kind = record.body.pointer("/event/kind").and_then(Value::as_str);
+                if !kind.is_some_and(|kind| value.is_match(kind)) {
+                    return Ok(Some(record));
+                }
+                let tag = new_tag.clone();
+                emitted.push(Record { tag, ..record });
+                Ok(None)
+            }
+            _ => Ok(Some(record)),
+        }
+    }
+}
+
 /// The model.
 pub struct Pipeline {
     parsers: BTreeMap<String, Settings>,
@@ -130,24 +153,7 @@ impl Pipeline {
     pub fn reload(&mut self, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
         self.stages.clear();
         for filter in &self.filters {
-            let tags = Regex::new(text(filter, "match_regex"))?;
-            self.stages.push(match text(filter, "name") {
-                "wasm" => {
-                    if (text(filter, "event_format"), text(filter, "function_name")) != ("json", "maxconn_filter") {
-                        return Err("the wasm filter needs event_format json and its function".into());
-                    }
-                    Stage::Wasm { tags, filter: Box::new(Filter::new(wasm, runtime, None)?) }
-                }
-                _ => match text(filter, "rule").split(' ').collect::<Vec<_>>()[..] {
-                    ["$event['kind']", value, tag, "false"] => {
-                        if tags.is_match(tag) {
-                            return Err("rewrite_tag matches its own new tag: an endless loop".into());
-                        }
-                        Stage::RewriteTag { tags, value: Regex::new(value)?, new_tag: tag.to_string() }
-                    }
-                    _ => return Err(format!("rule: {}: not known here", text(filter, "rule")).into()),
-                },
-            });
+            self.stages.push(stage(filter, wasm, runtime)?);
         }
         Ok(())
     }
@@ -228,26 +234,7 @@ impl Pipeline {
             for stage in &mut self.stages {
                 let mut kept = Vec::new();
                 for record in waiting {
-                    match stage {
-                        Stage::Wasm { tags, filter } if tags.is_match(&record.tag) => {
-                            kept.extend(filtered(filter, record)?)
-                        }
-                        Stage::RewriteTag {
-                            tags,
-                            value,
-                            new_tag,
-                        } if tags.is_match(&record.tag) => {
-                            let kind = record.body.pointer("/event/kind").and_then(Value::as_str);
-                            match kind {
-                                Some(kind) if value.is_match(kind) => emitted.push(Record {
-                                    tag: new_tag.clone(),
-                                    ..record
-                                }),
-                                _ => kept.push(record),
-                            }
-                        }
-                        _ => kept.push(record),
-                    }
+                    kept.extend(stage.pass(record, &mut emitted)?);
                 }
                 waiting = kept;
             }
@@ -262,6 +249,31 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// A filter as it starts.
+fn stage(filter: &Settings, wasm: &[u8], runtime: Runtime) -> Result<Stage, Error> {
+    let tags = Regex::new(text(filter, "match_regex"))?;
+    if text(filter, "name") == "wasm" {
+        let entry = (text(filter, "event_format"), text(filter, "function_name"));
+        if entry != ("json", "maxconn_filter") {
+            return Err("the wasm filter needs event_format json and our function".into());
+        }
+        let filter = Box::new(Filter::new(wasm, runtime, None)?);
+        return Ok(Stage::Wasm { tags, filter });
+    }
+    let rule = text(filter, "rule");
+    let ["$event['kind']", value, tag, "false"] = rule.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(format!("rule: {rule}: not known here").into());
+    };
+    if tags.is_match(tag) {
+        return Err("rewrite_tag matches its own new tag: an endless loop".into());
+    }
+    Ok(Stage::RewriteTag {
+        tags,
+        value: Regex::new(value)?,
+        new_tag: tag.to_string(),
+    })
 }
 
 /// One record through the guest, as `filter_wasm` does it.
