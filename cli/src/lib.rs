@@ -7,6 +7,7 @@
 //! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 //! | [`replay`] | logs through a guest, as one stream |
+//! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`summary`] | what a replay says at its end |
 
 pub mod bench;
@@ -14,4 +15,5 @@ pub mod config;
 pub mod generate;
 pub mod host;
 pub mod replay;
+pub mod run;
 pub mod summary;

@@ -10,6 +10,7 @@ use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::replay::{self, ReplayArgs};
+use maxconn::run::{RunArgs, RunError};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
 #[derive(Debug, Parser)]
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(ReplayArgs),
+    Run(RunArgs),
     /// Checks or shows a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
     let path = cli.config.as_deref();
     let result = match &cli.command {
         Command::Replay(args) => run_replay(&cli, args),
+        Command::Run(args) => run_run(&cli, args),
         Command::Config(ConfigCommand::Check(args)) => {
             let checked = config::check(args.file.as_deref().or(path));
             checked
@@ -163,6 +166,16 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             other => run(other),
         })?;
     replay::replay(instance, &options, replay::now_ms(), &stop).map_err(run)
+}
+
+fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {
+    let options = args.options().map_err(Failure::Usage)?;
+    let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    let plugin = plugin(cli.plugin.as_deref())?;
+    maxconn::run::run(&options, plugin, loaded, cli.config.clone()).map_err(|error| match error {
+        RunError::Usage(sentence) => Failure::Usage(sentence),
+        RunError::Failed(sentence) => Failure::Run(sentence),
+    })
 }
 
 fn run_bench(cli: &Cli, args: &BenchArgs) -> Result<(), Failure> {

@@ -32,7 +32,8 @@ impl Default for Limits {
     }
 }
 
-/// A guest that has the exports of the embed ABI.
+/// A guest that has the exports of the embed ABI. Clones share what was compiled.
+#[derive(Clone)]
 pub struct Plugin {
     pub(super) name: String,
     pub(super) engine: Engine,

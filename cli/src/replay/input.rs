@@ -154,7 +154,10 @@ fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn R
             BufReader::with_capacity(READ_BYTES, whole),
         ))
     } else if zstd {
-        Box::new(ZstdFrames::new(BufReader::with_capacity(READ_BYTES, whole)))
+        Box::new(ZstdFrames::new(
+            BufReader::with_capacity(READ_BYTES, whole),
+            WINDOW_MAX_BYTES,
+        ))
     } else if xz {
         let limit_kib = u32::try_from(WINDOW_MAX_BYTES / 1024 + 1024).unwrap_or(u32::MAX);
         Box::new(lzma_rust2::XzReader::new_mem_limit(
@@ -184,16 +187,17 @@ fn could_be_skippable(magic: &[u8]) -> bool {
 }
 
 /// Zstandard files are frames one after the other (`zstd a b`, parallel compressors); the decoder reads one.
-struct ZstdFrames<R> {
+pub(crate) struct ZstdFrames<R> {
     reader: R,
     decoder: FrameDecoder,
     within_frame: bool,
 }
 
 impl<R: BufRead> ZstdFrames<R> {
-    fn new(reader: R) -> ZstdFrames<R> {
+    /// Frames whose windows are no larger than `window_max_bytes`.
+    pub(crate) fn new(reader: R, window_max_bytes: u64) -> ZstdFrames<R> {
         let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(WINDOW_MAX_BYTES);
+        decoder.set_max_window_size(window_max_bytes);
         ZstdFrames {
             reader,
             decoder,

@@ -9,8 +9,8 @@
 
 mod args;
 mod feed;
-mod input;
-mod lines;
+pub(crate) mod input;
+pub(crate) mod lines;
 mod merge;
 mod progress;
 mod writer;

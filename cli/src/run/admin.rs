@@ -1,0 +1,30 @@
+//! `--admin`: what monitoring asks.
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response};
+
+use super::http::{Pieces, answer};
+use super::metrics::Metrics;
+
+/// The type of what `/metrics` gives.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers a request.
+pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Pieces> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return answer(405, "only GET is answered here");
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            let mut response = answer(200, metrics.text().trim_end());
+            let kind = HeaderValue::from_static(OPENMETRICS);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        "/healthz" => answer(200, "alive"),
+        "/readyz" if metrics.output_up.get() == 1 => answer(200, "ready"),
+        "/readyz" => answer(503, "the next hop does not take records"),
+        _ => answer(404, "there are /metrics, /healthz and /readyz"),
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line of `maxconn run`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::Options;
+use super::endpoint::{InputAddress, OutputAddress, listen_address};
+use crate::replay::Only;
+
+/// The state is not written more often than this.
+const STATE_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// Runs the plugin as a process beside a shipper: records in, what remains of them and alerts out.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  journalctl -f -o json -u dovecot | maxconn run --only alerts
+  maxconn run --input http://127.0.0.1:8686 --output http://127.0.0.1:8687
+  maxconn run --input http://:8686 --input-token /etc/maxconn/token --admin :8688
+
+Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
+plain or compressed by gzip or zstd. Without a host only this machine can reach them. Outputs:
+stdout; http://HOST:PORT/PATH, which gets NDJSON. What comes out is JSON, a record a line, in order.
+
+A batch that is posted is answered with 204 once the next hop has taken what became of it. When
+it does not, the answer is 503: send the same bytes again, they are not counted twice.
+
+Signals: SIGHUP reads the configuration again and keeps the floods; SIGTERM and Ctrl-C stop
+taking records, deliver what was taken, and exit. A second one stops at once.
+
+Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
+pub struct RunArgs {
+    /// Where records come from; may be given several times.
+    #[arg(long, value_name = "ADDRESS", default_value = "stdin")]
+    input: Vec<String>,
+    /// Where records and alerts go.
+    #[arg(long, value_name = "ADDRESS", default_value = "stdout")]
+    output: String,
+    /// Write only a part of the output.
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// The file with the bearer token that senders must know.
+    #[arg(long, value_name = "FILE")]
+    input_token: Option<PathBuf>,
+    /// The file with the bearer token that the next hop wants.
+    #[arg(long, value_name = "FILE")]
+    output_token: Option<PathBuf>,
+    /// How long a request may take to come, and then its delivery, before it is answered with 503.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    request_timeout: Duration,
+    /// Where to set aside records that the next hop refuses for good, with the reason.
+    #[arg(long, value_name = "FILE")]
+    dead_letter: Option<PathBuf>,
+    /// Keep the floods over a restart in this file, with alerts that were not delivered.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Set the state aside and start afresh.
+    #[arg(long, requires = "state")]
+    state_reset: bool,
+    /// How often the state is written.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, requires = "state")]
+    state_interval: Duration,
+    /// Answer /metrics, /healthz and /readyz at this address.
+    #[arg(long, value_name = "HOST:PORT", value_parser = listen_address)]
+    admin: Option<String>,
+    /// How long a stop may take to deliver what was taken.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    grace: Duration,
+}
+
+impl RunArgs {
+    /// What is to be done, or what is wrong with the command line.
+    ///
+    /// # Errors
+    /// Addresses that are none, and things that do not go together.
+    pub fn options(&self) -> Result<Options, String> {
+        // Read here and not by clap, which would repeat what was written, and a secret with it.
+        let inputs: Result<Vec<InputAddress>, String> =
+            self.input.iter().map(|text| text.parse()).collect();
+        let inputs = inputs.map_err(|problem| format!("--input: {problem}"))?;
+        let output = self.output.parse();
+        let output: OutputAddress = output.map_err(|problem| format!("--output: {problem}"))?;
+        for (index, input) in inputs.iter().enumerate() {
+            let same = |other: &InputAddress| other == input && !input.is_any_port();
+            if inputs.iter().take(index).any(same) {
+                return Err(format!("--input {input} is given twice; give it once"));
+            }
+        }
+        let has_http = |input: &InputAddress| matches!(input, InputAddress::Http(_));
+        if self.input_token.is_some() && !inputs.iter().any(has_http) {
+            return Err(
+                "--input-token is for http:// inputs, and there is none; leave it out".to_string(),
+            );
+        }
+        if output == OutputAddress::Stdout
+            && let Some(name) = [
+                (&self.output_token, "--output-token"),
+                (&self.dead_letter, "--dead-letter"),
+            ]
+            .iter()
+            .find_map(|(value, name)| value.is_some().then_some(name))
+        {
+            return Err(format!(
+                "{name} is for http:// outputs; leave it out with --output stdout"
+            ));
+        }
+        Ok(Options {
+            inputs,
+            output,
+            only: self.only,
+            grace: self.grace,
+            request_timeout: self.request_timeout,
+            input_token: self.input_token.clone(),
+            output_token: self.output_token.clone(),
+            dead_letter: self.dead_letter.clone(),
+            state: self.state.clone(),
+            state_reset: self.state_reset,
+            state_interval: self.state_interval.max(STATE_INTERVAL_MIN),
+            admin: self.admin.clone(),
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: Result<SignedDuration, _> = text.parse();
+    duration
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| *duration <= Duration::from_secs(86_400))
+        .ok_or_else(|| {
+            "a time of up to a day is needed; write it like 500ms, 10s or 5m".to_string()
+        })
+}

@@ -1,0 +1,204 @@
+//! What the guest has made and the next hop has not taken yet, in order. It is bounded: when it is full the
+//! engine waits, then the inputs do, then the senders.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::batch::{Delivery, Segment};
+use crate::host::Kind;
+
+/// The engine makes no more output while this much waits, in bytes. One batch may go beyond it.
+pub const BACKLOG_MAX_BYTES: usize = 12 << 20;
+/// The same for their number: a batch of which everything was held back has no bytes.
+const BACKLOG_MAX_DELIVERIES: usize = 10_000;
+
+/// The queue between the engine's thread and the output.
+#[derive(Default)]
+pub struct Backlog {
+    queue: Mutex<Queue>,
+    room: Condvar,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    deliveries: VecDeque<Arc<Delivery>>,
+    bytes: usize,
+    closed: bool,
+    abandoned: bool,
+}
+
+impl Queue {
+    fn has_room(&self) -> bool {
+        self.abandoned
+            || (self.bytes < BACKLOG_MAX_BYTES && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
+    }
+}
+
+impl Backlog {
+    /// Adds what is to be delivered after everything that is there.
+    pub fn push(&self, delivery: Delivery) {
+        let mut queue = self.lock();
+        queue.bytes += delivery.bytes.len();
+        queue.deliveries.push_back(Arc::new(delivery));
+        self.news.notify_one();
+    }
+
+    /// The first deliveries, about `max_bytes` of them and at least one, once there are any. They stay
+    /// in the backlog until [`Backlog::delivered`] is told. `None` at the end.
+    pub async fn first(&self, max_bytes: usize) -> Option<Vec<Arc<Delivery>>> {
+        loop {
+            {
+                let queue = self.lock();
+                if !queue.deliveries.is_empty() {
+                    let mut bytes = 0;
+                    let group = queue.deliveries.iter().take_while(|delivery| {
+                        let fits = bytes == 0 || bytes + delivery.bytes.len() <= max_bytes;
+                        bytes += delivery.bytes.len();
+                        fits
+                    });
+                    return Some(group.map(Arc::clone).collect());
+                }
+                if queue.closed || queue.abandoned {
+                    return None;
+                }
+            }
+            self.news.notified().await;
+        }
+    }
+
+    /// The next hop has taken the first `count` deliveries: their senders are told.
+    pub fn delivered(&self, count: usize) {
+        let mut queue = self.lock();
+        let count = count.min(queue.deliveries.len());
+        let taken: Vec<_> = queue.deliveries.drain(..count).collect();
+        queue.bytes -= taken.iter().map(|it| it.bytes.len()).sum::<usize>();
+        drop(queue);
+        self.room.notify_all();
+        for ticket in taken.iter().filter_map(|it| it.ticket.as_ref()) {
+            ticket.deliver();
+        }
+    }
+
+    /// Waits until there is room, but no longer than `until`; answers whether there is.
+    pub fn wait_for_room(&self, until: Instant) -> bool {
+        let wait = until.saturating_duration_since(Instant::now());
+        let queue = self.lock();
+        let waited = self
+            .room
+            .wait_timeout_while(queue, wait, |queue| !queue.has_room());
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.has_room()
+    }
+
+    /// All alerts that were not delivered, one a line, for the state.
+    pub fn alerts(&self) -> Vec<u8> {
+        let queue = self.lock();
+        let pieces: Vec<&[u8]> = queue.deliveries.iter().flat_map(|it| it.alerts()).collect();
+        pieces.concat()
+    }
+
+    /// Nothing more comes.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Nothing more is delivered: whoever waits for room goes on, for there is a stop to come.
+    pub fn abandon(&self) {
+        self.lock().abandoned = true;
+        self.news.notify_one();
+        self.room.notify_all();
+    }
+
+    /// How many deliveries are lost if nothing more is delivered: those that nobody sends again. With
+    /// `alerts_kept` alerts alone are no loss.
+    pub fn lost(&self, alerts_kept: bool) -> usize {
+        let is_loss = |segment: &Segment| !alerts_kept || segment.kind != Kind::Alert;
+        let queue = self.lock();
+        let lost = queue
+            .deliveries
+            .iter()
+            .filter(|it| !it.resent && it.segments.iter().any(is_loss));
+        lost.count()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics while it is held; if something did, the queue would still be whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn delivery(bytes: usize) -> Delivery {
+        Delivery {
+            bytes: vec![b'x'; bytes].into(),
+            segments: Vec::new(),
+            ticket: None,
+            resent: false,
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn deliveries_come_in_groups_and_stay_until_they_are_taken() {
+        let backlog = Backlog::default();
+        for bytes in [5, 4, 3, 20] {
+            backlog.push(delivery(bytes));
+        }
+        let first = |bytes| runtime().block_on(backlog.first(bytes)).unwrap().len();
+        assert_eq!((first(10), first(12), first(1)), (2, 3, 1));
+        backlog.delivered(3);
+        assert_eq!(first(10), 1);
+        backlog.delivered(1);
+        backlog.close();
+        assert!(runtime().block_on(backlog.first(10)).is_none());
+    }
+
+    #[test]
+    fn what_nobody_sends_again_is_lost() {
+        let backlog = Backlog::default();
+        for (kind, resent) in [
+            (Kind::Passed, true),
+            (Kind::Alert, false),
+            (Kind::Enriched, false),
+        ] {
+            let segments = vec![Segment { kind, end: 1 }];
+            backlog.push(Delivery {
+                segments,
+                resent,
+                ..delivery(1)
+            });
+        }
+        backlog.push(delivery(0));
+        assert_eq!((backlog.lost(false), backlog.lost(true)), (2, 1));
+    }
+
+    #[test]
+    fn a_full_backlog_has_no_room_until_something_is_taken_or_it_is_abandoned() {
+        let now = Instant::now();
+        for abandoned in [false, true] {
+            let backlog = Backlog::default();
+            backlog.push(delivery(BACKLOG_MAX_BYTES));
+            assert!(!backlog.wait_for_room(now));
+            if abandoned {
+                backlog.abandon();
+            } else {
+                backlog.delivered(1);
+            }
+            assert!(backlog.wait_for_room(now + Duration::from_secs(60)));
+        }
+    }
+}

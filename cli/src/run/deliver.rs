@@ -1,0 +1,103 @@
+//! Handing deliveries to the next hop, in order, for as long as it takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backlog::Backlog;
+use super::log;
+use super::metrics::Metrics;
+use super::output::{Output, SendError};
+
+/// The first pause after a failure; each further one is twice as long.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A next hop that stays down is spoken of this often.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// Delivers until the backlog is closed and empty.
+///
+/// # Errors
+/// The output can never take anything again.
+pub async fn deliver(
+    backlog: Arc<Backlog>,
+    mut output: Output,
+    metrics: Metrics,
+) -> Result<(), String> {
+    let mut pauses = Pauses::new();
+    while let Some(group) = backlog.first(output.group_bytes()).await {
+        let begun = Instant::now();
+        let mut said: Option<Instant> = None;
+        while let Err(error) = output.send(&group).await {
+            let (sentence, at_least) = match error {
+                SendError::Fatal(sentence) => return Err(sentence),
+                SendError::Retry { sentence, after } => (sentence, after),
+            };
+            metrics.retries.inc();
+            metrics.output_up.set(0);
+            if said.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+                log::line(format_args!("{sentence}; it is tried again until it works"));
+                said = Some(Instant::now());
+            }
+            tokio::time::sleep(pauses.next().max(at_least)).await;
+        }
+        if said.is_some() {
+            log::line(format_args!(
+                "{} takes what it is given again, after {:.0} s",
+                output.name(),
+                begun.elapsed().as_secs_f64()
+            ));
+        }
+        pauses = Pauses::new();
+        metrics.output_up.set(1);
+        metrics.delivery.observe(begun.elapsed().as_secs_f64());
+        let bytes: usize = group.iter().map(|it| it.bytes.len()).sum();
+        metrics.output_bytes.inc_by(bytes as u64);
+        backlog.delivered(group.len());
+    }
+    Ok(())
+}
+
+/// Growing pauses, each shortened at random so that many of us do not come back at once.
+struct Pauses {
+    next: Duration,
+}
+
+impl Pauses {
+    fn new() -> Pauses {
+        Pauses { next: PAUSE_FIRST }
+    }
+
+    fn next(&mut self) -> Duration {
+        let whole = self.next;
+        self.next = (whole * 2).min(PAUSE_MAX);
+        whole / 2 + whole.mul_f64(random() / 2.0)
+    }
+}
+
+/// A number from 0 to 1, from the keys that the standard library seeds its hash tables with.
+fn random() -> f64 {
+    use std::hash::BuildHasher;
+    let number = std::collections::hash_map::RandomState::new().hash_one(0);
+    (number >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_differ() {
+        let mut pauses = Pauses::new();
+        let mut whole = PAUSE_FIRST;
+        for _ in 0..20 {
+            let pause = pauses.next();
+            assert!(
+                pause >= whole / 2 && pause <= whole,
+                "{pause:?} of {whole:?}"
+            );
+            whole = (whole * 2).min(PAUSE_MAX);
+        }
+        assert!((0..10).any(|_| Pauses::new().next() != Pauses::new().next()));
+    }
+}

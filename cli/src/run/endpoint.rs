@@ -1,0 +1,186 @@
+//! Addresses as people write them after `--input` and `--output`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use hyper::Uri;
+
+/// Where records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputAddress {
+    /// Standard input.
+    Stdin,
+    /// Batches that are posted to this address.
+    Http(String),
+}
+
+/// Where records and alerts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputAddress {
+    /// Standard output.
+    Stdout,
+    /// Posted to this address.
+    Http(HttpAddress),
+}
+
+/// Something that speaks HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAddress {
+    uri: Uri,
+    /// The port.
+    pub port: u16,
+}
+
+const INPUTS: &str = "write stdin or http://127.0.0.1:PORT";
+const OUTPUTS: &str = "write stdout or http://HOST:PORT/PATH";
+
+impl FromStr for InputAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<InputAddress, String> {
+        match text.split_once("://") {
+            None if matches!(text, "stdin" | "-") => Ok(InputAddress::Stdin),
+            Some(("http", address)) => Ok(InputAddress::Http(listen_address(address)?)),
+            _ => Err(format!("this is none of the inputs there are; {INPUTS}")),
+        }
+    }
+}
+
+impl InputAddress {
+    /// The system chooses the port: two of these are not the same.
+    pub fn is_any_port(&self) -> bool {
+        matches!(self, InputAddress::Http(address) if address.ends_with(":0"))
+    }
+}
+
+impl fmt::Display for InputAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InputAddress::Stdin => out.write_str("stdin"),
+            InputAddress::Http(address) => write!(out, "http://{address}"),
+        }
+    }
+}
+
+/// `HOST:PORT` to listen at; without a host nobody but this machine can reach it.
+///
+/// # Errors
+/// A sentence that says how it is written.
+pub fn listen_address(text: &str) -> Result<String, String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let wrong = || "HOST:PORT is needed; write it like 127.0.0.1:8080 or [::1]:8080".to_string();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.contains(['/', '@']) || (host.contains(':') && !bracketed) {
+        return Err(wrong());
+    }
+    let host = if host.is_empty() { "127.0.0.1" } else { host };
+    Ok(format!("{host}:{port}"))
+}
+
+impl FromStr for OutputAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OutputAddress, String> {
+        match text.split_once("://") {
+            None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
+            Some(("http", _)) => text.parse().map(OutputAddress::Http),
+            _ => Err(format!("this is none of the outputs there are; {OUTPUTS}")),
+        }
+    }
+}
+
+impl FromStr for HttpAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HttpAddress, String> {
+        let wrong = || "this is not a URL; write it like http://127.0.0.1:8080/path".to_string();
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let authority = uri.authority().ok_or_else(wrong)?;
+        if authority.as_str().contains('@') {
+            return Err(
+                "a URL with a password in it is shown to everybody by ps; put the secret into a file".to_string(),
+            );
+        }
+        if authority.host().is_empty() {
+            return Err(wrong());
+        }
+        let port = uri.port_u16().unwrap_or(80);
+        Ok(HttpAddress { uri, port })
+    }
+}
+
+impl HttpAddress {
+    /// The host's name or address, as connecting wants it.
+    pub fn host(&self) -> &str {
+        let host = self.uri.host().unwrap_or("");
+        let inner = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        inner.unwrap_or(host)
+    }
+
+    /// Host and port as the header `Host` has them.
+    pub fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |it| it.as_str())
+    }
+
+    /// The path and what follows it.
+    pub fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |it| it.as_str())
+    }
+}
+
+impl fmt::Display for HttpAddress {
+    /// Without what follows the path: it may hold a secret.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.uri.scheme_str().unwrap_or("http");
+        write!(out, "{scheme}://{}{}", self.authority(), self.uri.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_to_listen_at_are_of_this_machine_unless_they_say_otherwise() {
+        for (text, address) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            (":8080", "127.0.0.1:8080"),
+            ("[::1]:0/", "[::1]:0"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("localhost:1", "localhost:1"),
+        ] {
+            assert_eq!(listen_address(text).unwrap(), address);
+        }
+        for text in [
+            "",
+            "127.0.0.1",
+            "::1:80",
+            "a:99999",
+            "a:80/path",
+            "u:p@a:80",
+            "a:",
+        ] {
+            assert!(listen_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_are_taken_apart_and_secrets_are_not_shown() {
+        let url: HttpAddress = "http://[::1]:8080/a/b?key=secret".parse().unwrap();
+        assert_eq!((url.host(), url.port), ("::1", 8080));
+        assert_eq!(
+            (url.authority(), url.path()),
+            ("[::1]:8080", "/a/b?key=secret")
+        );
+        assert_eq!(url.to_string(), "http://[::1]:8080/a/b");
+        let url: HttpAddress = "http://mail".parse().unwrap();
+        assert_eq!((url.host(), url.port, url.path()), ("mail", 80, "/"));
+        for text in ["http://", "http://u:p@mail/", "http:///x", "http://a b/"] {
+            assert!(text.parse::<HttpAddress>().is_err(), "{text}");
+        }
+        assert!("ftp://mail".parse::<OutputAddress>().is_err());
+        assert!("stdout".parse::<InputAddress>().is_err());
+    }
+}

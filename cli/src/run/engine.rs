@@ -1,0 +1,224 @@
+//! The thread that owns the guest: batches in, deliveries out, ticks in between. It alone decides in
+//! which order things happen; the snapshot it takes lies between two of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::backlog::Backlog;
+use super::batch::{Batch, Delivery, Gathered, Ticket};
+use super::guest::Guest;
+use super::keeper::Keeper;
+use super::log;
+use super::metrics::Metrics;
+use crate::config;
+use crate::host::HostError;
+use crate::replay::Only;
+
+/// How often the guest is told that time goes on.
+pub const TICK: Duration = Duration::from_secs(1);
+/// Timestamps without a year are read by a clock that is set this often.
+const REFERENCE_EVERY: Duration = Duration::from_secs(3600);
+
+/// What the engine is asked to do.
+pub enum Job {
+    /// Lines.
+    Batch(Batch),
+    /// Read the configuration again.
+    Reload,
+    /// Nothing more comes.
+    Stop,
+}
+
+/// What the engine needs.
+pub struct Engine {
+    /// The guest, configured.
+    pub guest: Guest,
+    /// Where its output goes.
+    pub backlog: Arc<Backlog>,
+    /// The file that is read again on a reload.
+    pub config: Option<PathBuf>,
+    /// Which part of the output is wanted.
+    pub only: Option<Only>,
+    /// Who keeps the state; without, a stop ends the floods.
+    pub keeper: Option<Keeper>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The clock.
+    pub clock: Clock,
+    /// What the last tick with something to say is known by.
+    pub last_tick: Arc<Ticket>,
+    /// Something was counted since the last snapshot.
+    pub changed: bool,
+}
+
+/// The wall clock when the process started, moved on steadily: floods must not end because somebody set it.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    started: Instant,
+    started_ms: i64,
+}
+
+impl Clock {
+    /// The time is `now_ms`.
+    pub fn start(now_ms: i64) -> Clock {
+        Clock {
+            started: Instant::now(),
+            started_ms: now_ms,
+        }
+    }
+
+    /// ms since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.started_ms.saturating_add(elapsed)
+    }
+}
+
+impl Engine {
+    /// Works until it is told to stop; then ends the floods, or gives back the state to keep.
+    ///
+    /// # Errors
+    /// The guest failed and could not be replaced.
+    pub fn run(mut self, jobs: &Receiver<Job>) -> Result<Option<Keeper>, HostError> {
+        let result = self.work(jobs);
+        self.backlog.close();
+        result.map(|()| self.keeper)
+    }
+
+    fn work(&mut self, jobs: &Receiver<Job>) -> Result<(), HostError> {
+        let mut next_tick = Instant::now() + TICK;
+        let mut next_reference = Instant::now() + REFERENCE_EVERY;
+        let mut next_write = Instant::now();
+        loop {
+            let now = Instant::now();
+            if now >= next_tick {
+                next_tick = now + TICK;
+                self.tick()?;
+            }
+            if now >= next_reference {
+                next_reference = now + REFERENCE_EVERY;
+                self.guest.set_reference_time(self.clock.now_ms())?;
+            }
+            if let Some(keeper) = &mut self.keeper
+                && now >= next_write
+            {
+                next_write = now + keeper.every;
+                if std::mem::take(&mut self.changed) {
+                    self.guest.keep_snapshot()?;
+                }
+                keeper.offer(self.guest.last_snapshot(), &self.backlog);
+            }
+            // Without room no job is begun, so that what waits in front is bounded by its own bound.
+            let next = match &self.keeper {
+                Some(_) => next_tick.min(next_write),
+                None => next_tick,
+            };
+            if !self.backlog.wait_for_room(next) {
+                continue;
+            }
+            match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Job::Batch(batch)) => self.batch(batch)?,
+                Ok(Job::Reload) => self.reload()?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        match &mut self.keeper {
+            Some(keeper) => {
+                self.guest.keep_snapshot()?;
+                keeper.snapshot = self.guest.last_snapshot().to_vec();
+            }
+            None => {
+                let mut out = self.gathered();
+                self.guest.shutdown(&mut out)?;
+                self.deliver(out, None, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
+        let mut out = self.gathered();
+        self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
+        if batch.counted_before {
+            self.guest.repeat(batch.source, &batch.lines, &mut out)?;
+        } else {
+            out.bytes.reserve(batch.lines.len());
+            self.guest.push(batch.source, &batch.lines, &mut out)?;
+            self.changed = true;
+        }
+        if let Some(ticket) = &batch.ticket {
+            ticket.count();
+        }
+        drop(batch.room);
+        let resent = batch.ticket.is_some();
+        self.deliver(out, batch.ticket, resent);
+        Ok(())
+    }
+
+    /// Says that time goes on, unless what it made the last time still waits: a next hop that is down
+    /// for days must not fill the memory. The floods end when it is back.
+    fn tick(&mut self) -> Result<(), HostError> {
+        if self.last_tick.is_delivered() {
+            let mut out = self.gathered();
+            self.guest.tick(self.clock.now_ms(), &mut out)?;
+            if !out.bytes.is_empty() {
+                self.changed = true;
+                self.last_tick = Arc::default();
+                self.deliver(out, Some(Arc::clone(&self.last_tick)), false);
+            }
+        }
+        if std::mem::take(&mut self.changed) {
+            // For a guest that has to be replaced.
+            self.guest.keep_snapshot()?;
+        }
+        let document = self.guest.statistics()?;
+        self.metrics.guest(&document, self.guest.memory_bytes());
+        Ok(())
+    }
+
+    fn reload(&mut self) -> Result<(), HostError> {
+        let loaded = match config::load(self.config.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.metrics.reloads_failed.inc();
+                log::line(format_args!("the configuration stays as it was: {error}"));
+                return Ok(());
+            }
+        };
+        let mut out = self.gathered();
+        match self.guest.configure(loaded.json, &mut out) {
+            Ok(()) => log::line(format_args!("the configuration was read again")),
+            Err(refused @ HostError::Refused { .. }) => {
+                self.metrics.reloads_failed.inc();
+                log::line(format_args!(
+                    "the configuration stays as it was: the plugin refuses the new one: {refused}"
+                ));
+            }
+            Err(other) => return Err(other),
+        }
+        self.deliver(out, None, false);
+        Ok(())
+    }
+
+    fn gathered(&self) -> Gathered {
+        Gathered {
+            without_statistics: self.only.is_some(),
+            ..Gathered::default()
+        }
+    }
+
+    fn deliver(&self, out: Gathered, ticket: Option<Arc<Ticket>>, resent: bool) {
+        if out.bytes.is_empty() && ticket.is_none() {
+            return;
+        }
+        self.backlog.push(Delivery {
+            bytes: out.bytes.into(),
+            segments: out.segments,
+            ticket,
+            resent,
+        });
+    }
+}

@@ -1,0 +1,363 @@
+//! The guest, and what is done when it fails: a new one goes on from the last snapshot.
+
+use super::batch::Gathered;
+use super::log;
+use super::metrics::Metrics;
+use crate::host::{HostError, Instance, Kind, Plugin, Source, Want};
+use crate::replay::Only;
+
+/// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
+const PIECE_BYTES: usize = 128 * 1024;
+
+/// A guest that is replaced when it fails.
+pub struct Guest {
+    plugin: Plugin,
+    config: String,
+    only: Option<Only>,
+    sources: Vec<Source>,
+    current: usize,
+    instance: Instance,
+    snapshot: Option<Vec<u8>>,
+    metrics: Metrics,
+}
+
+impl Guest {
+    /// The first instance, configured. `sources` are the inputs.
+    ///
+    /// # Errors
+    /// As [`Instance::configure`].
+    pub fn new(
+        plugin: Plugin,
+        config: String,
+        only: Option<Only>,
+        sources: Vec<Source>,
+        metrics: Metrics,
+    ) -> Result<Guest, HostError> {
+        let instance = start(&plugin, &config, only, true, &sources)?;
+        Ok(Guest {
+            plugin,
+            config,
+            only,
+            sources,
+            current: 0,
+            instance,
+            snapshot: None,
+            metrics,
+        })
+    }
+
+    /// Goes on from a state that was kept.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] where it is foreign or damaged.
+    pub fn restore(&mut self, snapshot: Vec<u8>, out: &mut Gathered) -> Result<(), HostError> {
+        self.instance
+            .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
+        self.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    /// Puts another configuration in force; floods that it ends are told.
+    ///
+    /// # Errors
+    /// The guest refuses it (the old one stays in force), or can't be replaced.
+    pub fn configure(&mut self, config: String, out: &mut Gathered) -> Result<(), HostError> {
+        self.attempt(out, |guest, out| {
+            guest
+                .instance
+                .configure(config.as_bytes(), |kind, bytes| out.add(kind, bytes))
+        })?;
+        self.config = config;
+        // The last snapshot's floods are those of the old rules: a guest in need goes on from these.
+        self.keep_snapshot()
+    }
+
+    /// The sources' clock, for timestamps without a year.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn set_reference_time(&mut self, now_ms: i64) -> Result<(), HostError> {
+        for source in &mut self.sources {
+            source.reference_time_ms = Some(now_ms);
+        }
+        self.attempt(&mut Gathered::default(), |guest, _| {
+            describe(&mut guest.instance, &guest.sources)?;
+            guest.current = 0;
+            Ok(())
+        })
+    }
+
+    /// Pushes whole lines of a source. Should the guest fail in them twice, they go on as they are.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn push(&mut self, source: u16, lines: &[u8], out: &mut Gathered) -> Result<(), HostError> {
+        for piece in pieces(lines) {
+            let attempt = |guest: &mut Guest, out: &mut Gathered| {
+                guest.select(source)?;
+                guest
+                    .instance
+                    .push(piece, None, |kind, bytes| out.add(kind, bytes))
+            };
+            match self.try_once(out, attempt) {
+                Err(Attempt::Failed) => match self.try_once(out, attempt) {
+                    Ok(()) => {}
+                    Err(Attempt::Failed) => self.bypass(piece, out),
+                    Err(Attempt::Given(error)) => return Err(error),
+                },
+                Err(Attempt::Given(error)) => return Err(error),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes lines that were counted before: their records go on, as the floods that are open now want
+    /// it, and nothing is counted. A guest of its own does it, and is thrown away.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn repeat(
+        &mut self,
+        source: u16,
+        lines: &[u8],
+        out: &mut Gathered,
+    ) -> Result<(), HostError> {
+        self.keep_snapshot()?;
+        let mut twin = Guest::new(
+            self.plugin.clone(),
+            self.config.clone(),
+            self.only,
+            self.sources.clone(),
+            self.metrics.clone(),
+        )?;
+        if let Some(snapshot) = self.snapshot.clone() {
+            twin.restore(snapshot, &mut Gathered::default())?;
+        }
+        twin.instance.want(want(self.only, false))?;
+        twin.push(source, lines, out)
+    }
+
+    /// Says that time goes on.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn tick(&mut self, now_ms: i64, out: &mut Gathered) -> Result<(), HostError> {
+        self.attempt(out, |guest, out| {
+            guest
+                .instance
+                .tick(now_ms, |kind, bytes| out.add(kind, bytes))
+        })
+    }
+
+    /// Ends every flood.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn shutdown(&mut self, out: &mut Gathered) -> Result<(), HostError> {
+        self.attempt(out, |guest, out| {
+            guest.instance.shutdown(|kind, bytes| out.add(kind, bytes))
+        })
+    }
+
+    /// What the guest has counted: a line of JSON.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn statistics(&mut self) -> Result<Vec<u8>, HostError> {
+        let mut document = Gathered::default();
+        self.attempt(&mut document, |guest, out| {
+            guest
+                .instance
+                .statistics(|kind, bytes| out.add(kind, bytes))
+        })?;
+        Ok(document.bytes)
+    }
+
+    /// How large the guest's memory is.
+    pub fn memory_bytes(&self) -> usize {
+        self.instance.memory_bytes()
+    }
+
+    /// Keeps all state for a guest that has to be replaced.
+    ///
+    /// # Errors
+    /// The guest can't be replaced.
+    pub fn keep_snapshot(&mut self) -> Result<(), HostError> {
+        let mut snapshot = None;
+        self.attempt(&mut Gathered::default(), |guest, _| {
+            snapshot = Some(guest.instance.snapshot()?);
+            Ok(())
+        })?;
+        self.snapshot = snapshot;
+        Ok(())
+    }
+
+    /// The state that was kept last.
+    pub fn last_snapshot(&self) -> &[u8] {
+        self.snapshot.as_deref().unwrap_or(&[])
+    }
+
+    fn select(&mut self, source: u16) -> Result<(), HostError> {
+        if self.current != usize::from(source) {
+            self.instance.select_source(source)?;
+            self.current = usize::from(source);
+        }
+        Ok(())
+    }
+
+    /// Makes a call; if the guest fails in it, once more with the next guest.
+    fn attempt(
+        &mut self,
+        out: &mut Gathered,
+        mut call: impl FnMut(&mut Guest, &mut Gathered) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        match self.try_once(out, &mut call) {
+            Err(Attempt::Given(error)) => Err(error),
+            Err(Attempt::Failed) => call(self, out),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Makes a call; a guest that fails in it is replaced, and what it said is forgotten.
+    fn try_once(
+        &mut self,
+        out: &mut Gathered,
+        mut call: impl FnMut(&mut Guest, &mut Gathered) -> Result<(), HostError>,
+    ) -> Result<(), Attempt> {
+        let mark = out.bytes.len();
+        match call(self, out) {
+            Ok(()) => Ok(()),
+            Err(refused @ HostError::Refused { .. }) => Err(Attempt::Given(refused)),
+            Err(error) => {
+                log::line(format_args!(
+                    "{error}; a new one goes on from the last snapshot, what was counted since is lost"
+                ));
+                self.metrics.guest_restarts.inc();
+                out.truncate(mark);
+                self.replace(out).map_err(Attempt::Given)?;
+                Err(Attempt::Failed)
+            }
+        }
+    }
+
+    /// A new guest in the place of one that failed.
+    fn replace(&mut self, out: &mut Gathered) -> Result<(), HostError> {
+        self.instance = start(&self.plugin, &self.config, self.only, true, &self.sources)?;
+        self.current = 0;
+        if let Some(snapshot) = &self.snapshot {
+            let restored = self
+                .instance
+                .restore(snapshot, |kind, bytes| out.add(kind, bytes));
+            if let Err(error) = restored {
+                log::line(format_args!(
+                    "the last snapshot is of no use: {error}; counting starts afresh"
+                ));
+                self.snapshot = None;
+                self.instance = start(&self.plugin, &self.config, self.only, true, &self.sources)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines that no guest takes go on untouched; text lines as records.
+    fn bypass(&mut self, lines: &[u8], out: &mut Gathered) {
+        self.metrics.bypassed_bytes.inc_by(lines.len() as u64);
+        if self.only.is_some() {
+            return;
+        }
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            if line.starts_with(b"{") {
+                out.add(Kind::Passed, line);
+            } else {
+                let text = String::from_utf8_lossy(line.trim_ascii_end());
+                let record = serde_json::json!({ "message": text });
+                out.add(Kind::Wrapped, format!("{record}\n").as_bytes());
+            }
+        }
+    }
+}
+
+/// How a call failed.
+enum Attempt {
+    /// The guest trapped and was replaced.
+    Failed,
+    /// There is nothing more to try.
+    Given(HostError),
+}
+
+fn start(
+    plugin: &Plugin,
+    config: &str,
+    only: Option<Only>,
+    alerts: bool,
+    sources: &[Source],
+) -> Result<Instance, HostError> {
+    let mut instance = plugin.instantiate()?;
+    instance.configure(config.as_bytes(), |_, _| {})?;
+    instance.want(want(only, alerts))?;
+    describe(&mut instance, sources)?;
+    Ok(instance)
+}
+
+/// Describes all sources; the first is the current one afterwards.
+fn describe(instance: &mut Instance, sources: &[Source]) -> Result<(), HostError> {
+    for (number, source) in sources.iter().enumerate().rev() {
+        instance.source(u16::try_from(number).unwrap_or(u16::MAX), source)?;
+    }
+    Ok(())
+}
+
+fn want(only: Option<Only>, alerts: bool) -> Want {
+    Want {
+        records: only.is_none(),
+        enriched: only != Some(Only::Alerts),
+        alerts: alerts && only != Some(Only::Events),
+        views: false,
+    }
+}
+
+/// Cuts lines into pieces of whole lines.
+fn pieces(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = match rest.get(..PIECE_BYTES) {
+            None => rest.len(),
+            Some(begin) => memchr::memrchr(b'\n', begin)
+                .or_else(|| memchr::memchr(b'\n', rest))
+                .map_or(rest.len(), |at| at + 1),
+        };
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_whole_lines_and_all_of_them() {
+        let mut lines = Vec::new();
+        for length in [10, 300_000, 5, 130_000, 0, 128 * 1024 - 1, 1] {
+            lines.extend(std::iter::repeat_n(b'x', length));
+            lines.push(b'\n');
+        }
+        let all: Vec<&[u8]> = pieces(&lines).collect();
+        assert_eq!(all.concat(), lines);
+        assert!(all.len() >= 4);
+        for piece in all {
+            let lines = piece.split_inclusive(|byte| *byte == b'\n').count();
+            assert!(
+                piece.ends_with(b"\n")
+                    && (piece.len() <= PIECE_BYTES
+                        || lines == 1
+                        || piece.starts_with(b"xxxxxxxxxx\n"))
+            );
+        }
+    }
+}

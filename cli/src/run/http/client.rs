@@ -1,0 +1,164 @@
+//! A client of one connection: requests go one after the other, so that their order is kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::http::request::Builder;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Pieces, next_data};
+use crate::run::endpoint::HttpAddress;
+
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What came back.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The pause that it asks for.
+    pub retry_after: Duration,
+    /// The beginning of the body.
+    pub body: Vec<u8>,
+}
+
+/// A client.
+pub struct Client {
+    address: HttpAddress,
+    authorization: Option<HeaderValue>,
+    patience: Duration,
+    connection: Option<SendRequest<Pieces>>,
+}
+
+impl Client {
+    /// A client of an address; it connects when it is first used. A request and its answer may take as
+    /// long as `patience`.
+    pub fn new(
+        address: HttpAddress,
+        authorization: Option<HeaderValue>,
+        patience: Duration,
+    ) -> Client {
+        Client {
+            address,
+            authorization,
+            patience,
+            connection: None,
+        }
+    }
+
+    /// The address as people write it.
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Makes a request; `answer_max_bytes` of the answer's body are kept.
+    ///
+    /// # Errors
+    /// A sentence: no connection, a broken one, or no answer in time.
+    pub async fn request(
+        &mut self,
+        request: Builder,
+        body: &Pieces,
+        answer_max_bytes: usize,
+    ) -> Result<Answer, String> {
+        let mut request = request
+            .header(HOST, self.address.authority())
+            .header(USER_AGENT, concat!("maxconn/", env!("CARGO_PKG_VERSION")));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(())
+            .map_err(|error| format!("{} cannot be asked: {error}", self.name()))?;
+        let whole = timeout(self.patience, async {
+            let (mut connection, reused) = match self.connection.take() {
+                Some(connection) if !connection.is_closed() => (connection, true),
+                _ => (self.connect().await?, false),
+            };
+            let first = connection.send_request(with_body(&request, body)).await;
+            let mut response = match first {
+                Ok(response) => response,
+                // Kept open since the last request, and closed by the other side just now, as it may.
+                Err(_) if reused => {
+                    connection = self.connect().await?;
+                    let again = connection.send_request(with_body(&request, body)).await;
+                    again.map_err(|error| self.broken(&error))?
+                }
+                Err(error) => return Err(self.broken(&error)),
+            };
+            let body = read(response.body_mut(), answer_max_bytes).await;
+            let (body, whole) = body.map_err(|error| self.broken(&error))?;
+            // Without its end the connection cannot be used again.
+            if whole {
+                self.connection = Some(connection);
+            }
+            Ok(Answer {
+                status: response.status(),
+                retry_after: retry_after(&response),
+                body,
+            })
+        });
+        match whole.await {
+            Ok(result) => result,
+            Err(_) => Err(format!(
+                "{} does not answer within {} s",
+                self.name(),
+                self.patience.as_secs_f64()
+            )),
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Pieces>, String> {
+        let connecting = TcpStream::connect((self.address.host(), self.address.port));
+        let stream = match timeout(CONNECT_MAX, connecting).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(format!("cannot connect to {}: {error}", self.name())),
+            Err(_) => return Err(format!("cannot connect to {}: no answer", self.name())),
+        };
+        // Bodies are handed over whole: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.broken(&error))?;
+        // What goes wrong with it is told to whoever made the request.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+
+    fn broken(&self, error: &hyper::Error) -> String {
+        use std::error::Error as _;
+        let cause = error.source().map_or(String::new(), |it| format!(": {it}"));
+        format!("the connection to {} broke: {error}{cause}", self.name())
+    }
+}
+
+fn with_body(request: &Request<()>, body: &Pieces) -> Request<Pieces> {
+    request.clone().map(|()| body.clone())
+}
+
+/// The beginning of a body, and whether that is all of it.
+async fn read(body: &mut Incoming, max_bytes: usize) -> Result<(Vec<u8>, bool), hyper::Error> {
+    let mut whole = Vec::new();
+    while let Some(data) = next_data(body).await {
+        let data: Bytes = data?;
+        let room = max_bytes.saturating_sub(whole.len());
+        whole.extend_from_slice(data.get(..room).unwrap_or(&data));
+        if room < data.len() {
+            return Ok((whole, false));
+        }
+    }
+    Ok((whole, true))
+}
+
+/// The pause in seconds that an answer asks for; a date is not read, our own pauses will do.
+fn retry_after(response: &Response<Incoming>) -> Duration {
+    let value = response.headers().get(RETRY_AFTER);
+    let seconds = value.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0).min(60))
+}

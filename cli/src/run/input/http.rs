@@ -1,0 +1,186 @@
+//! `http://`: batches that a shipper posts. Each is answered once the next hop has taken what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
+use hyper::{Method, Request, Response};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large};
+use super::{BATCH_MIN_BYTES, Intake};
+use crate::run::batch::{Batch, Digest};
+use crate::run::engine::Job;
+use crate::run::http::{Pieces, answer, next_data, try_again};
+use crate::run::ledger::{Known, Ledger};
+use crate::run::metrics::Metrics;
+use crate::run::secret::Secret;
+
+/// A request that was begun waits so long for room. Not longer: it holds room itself.
+const ROOM_WAIT: Duration = Duration::from_secs(1);
+
+/// What an address that takes requests needs.
+pub struct HttpInput {
+    /// The guest's source.
+    pub source: u16,
+    /// Tells apart equal batches of different inputs.
+    pub name: String,
+    /// To the engine.
+    pub intake: Intake,
+    /// What was not acknowledged.
+    pub ledger: Arc<Ledger>,
+    /// What senders must know.
+    pub token: Option<Secret>,
+    /// How long a body may take to come, and then how long its delivery is waited for.
+    pub patience: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl HttpInput {
+    /// Answers a request.
+    pub async fn handle(self: Arc<HttpInput>, request: Request<Incoming>) -> Response<Pieces> {
+        match self.take(request).await {
+            Ok(()) => answer(204, ""),
+            Err((status, sentence)) => {
+                self.metrics.refused.inc();
+                let mut response = match status {
+                    503 => try_again(&sentence),
+                    _ => answer(status, &sentence),
+                };
+                if status == 405 {
+                    let methods = HeaderValue::from_static("POST, PUT");
+                    response.headers_mut().insert(ALLOW, methods);
+                }
+                response
+            }
+        }
+    }
+
+    async fn take(&self, request: Request<Incoming>) -> Result<(), Refusal> {
+        let (head, body) = request.into_parts();
+        if !matches!(head.method, Method::POST | Method::PUT) {
+            return Err((405, "post records here".to_string()));
+        }
+        if let Some(token) = &self.token
+            && !token.is_bearer(head.headers.get(AUTHORIZATION))
+        {
+            return Err((
+                401,
+                "send `Authorization: Bearer` with the token that this input was given".to_string(),
+            ));
+        }
+        let encoding = Encoding::of(&head.headers)?;
+        let deadline = Instant::now() + self.patience;
+        let read = timeout_at(deadline, self.read(body)).await;
+        let (body, mut room) = read.unwrap_or_else(|_| {
+            Err((
+                408,
+                "the body did not come in time; send smaller batches".to_string(),
+            ))
+        })?;
+        let body = if encoding == Encoding::Plain {
+            body
+        } else {
+            // As much as it can become; what it does not is given back below.
+            drop(room);
+            room = self.room(BODY_MAX_BYTES).await?;
+            encoding.decode(body)?
+        };
+        let lines = Content::of(&head.headers, &body)?.lines(body)?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let surplus = room
+            .num_permits()
+            .saturating_sub(lines.len().max(BATCH_MIN_BYTES));
+        drop(room.split(surplus));
+        self.hand_over(lines, room).await
+    }
+
+    /// Hands the lines to the engine, unless they were before, and waits for their delivery.
+    async fn hand_over(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), Refusal> {
+        let claim = self.ledger.claim(self.digest(&lines));
+        if claim.known == Known::Taken {
+            drop((lines, room));
+            self.metrics.repeated.inc();
+        } else {
+            let batch = Batch {
+                source: self.source,
+                lines,
+                ticket: Some(Arc::clone(&claim.ticket)),
+                counted_before: claim.known == Known::Counted,
+                room,
+            };
+            if self.intake.jobs.send(Job::Batch(batch)).is_err() {
+                claim.forget();
+                return Err((503, "this process stops; try again".to_string()));
+            }
+        }
+        match timeout(self.patience, claim.ticket.delivered()).await {
+            Ok(()) => {
+                claim.acknowledge();
+                Ok(())
+            }
+            Err(_) => Err((
+                503,
+                "the next hop does not take records; send the same bytes again, they are not counted twice"
+                    .to_string(),
+            )),
+        }
+    }
+
+    /// The whole body, and its room.
+    async fn read(&self, mut body: Incoming) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+        let announced = hyper::body::Body::size_hint(&body).lower();
+        if announced > BODY_MAX_BYTES as u64 {
+            return Err(too_large());
+        }
+        let mut room = self.room(BATCH_MIN_BYTES).await?;
+        let mut whole = Vec::new();
+        while let Some(data) = next_data(&mut body).await {
+            let data =
+                data.map_err(|error| (400, format!("the body did not come whole: {error}")))?;
+            let bytes = whole.len() + data.len();
+            if bytes > BODY_MAX_BYTES {
+                return Err(too_large());
+            }
+            if bytes > room.num_permits() {
+                // Once for nearly every body, and never more than has come or is about to.
+                let step = usize::try_from(announced).unwrap_or(0).min(256 * 1024);
+                let wanted = bytes.max(step).max(whole.len() * 2).min(BODY_MAX_BYTES);
+                room.merge(self.room(wanted - room.num_permits()).await?);
+                whole.reserve_exact(wanted - whole.len());
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok((whole, room))
+    }
+
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        match timeout(ROOM_WAIT, self.intake.room(bytes)).await {
+            Ok(Some(room)) => Ok(room),
+            Ok(None) => Err((503, "this process stops; try again".to_string())),
+            Err(_) => Err((
+                503,
+                "too much is on the way already; send the same bytes again".to_string(),
+            )),
+        }
+    }
+
+    /// The name of these lines from this input.
+    fn digest(&self, lines: &[u8]) -> Digest {
+        let mut hash = Sha256::new();
+        hash.update(self.name.as_bytes());
+        hash.update([0]);
+        hash.update(lines);
+        let mut digest = Digest::default();
+        for (byte, hashed) in digest.iter_mut().zip(hash.finalize()) {
+            *byte = hashed;
+        }
+        digest
+    }
+}

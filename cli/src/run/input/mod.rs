@@ -1,0 +1,39 @@
+//! The ways in. Each cuts what it gets into batches of whole lines and hands them to the engine, which
+//! keeps their order.
+
+mod body;
+pub mod http;
+pub mod stdin;
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::engine::Job;
+
+/// How many bytes may wait in front of the guest, over all inputs. Then inputs stop reading, and senders wait.
+pub const WAITING_MAX_BYTES: usize = 12 << 20;
+/// What the smallest batch counts for, in bytes: its own costs.
+pub const BATCH_MIN_BYTES: usize = 1024;
+
+/// What every input has.
+#[derive(Clone)]
+pub struct Intake {
+    /// To the engine.
+    pub jobs: Sender<Job>,
+    /// The bytes that may wait.
+    pub room: Arc<Semaphore>,
+}
+
+impl Intake {
+    /// Waits for room for `bytes` and takes it. A piece larger than all room counts as all of it.
+    pub async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = bytes.clamp(BATCH_MIN_BYTES, WAITING_MAX_BYTES);
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Arc::clone(&self.room)
+            .acquire_many_owned(permits)
+            .await
+            .ok()
+    }
+}

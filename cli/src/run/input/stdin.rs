@@ -1,0 +1,59 @@
+//! Standard input: a pipe from a shipper. It confirms nothing.
+
+use std::io;
+use std::thread;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::Intake;
+use crate::replay::lines::{Chunk, LineReader};
+use crate::run::batch::Batch;
+use crate::run::engine::Job;
+use crate::run::log;
+
+/// About as much is read at once, in bytes.
+const CHUNK_BYTES: usize = 128 * 1024;
+
+/// Starts to read on a thread of its own. The receiver is told at the end of the input; the thread is
+/// never waited for, as nothing can wake it while the pipe is silent.
+///
+/// # Errors
+/// No thread can be had.
+pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new()
+        .name("stdin".to_string())
+        .spawn(move || {
+            let mut reader = LineReader::new(io::stdin(), CHUNK_BYTES, false);
+            let mut chunk = Chunk::default();
+            loop {
+                match reader.next(&mut chunk) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        log::line(format_args!("cannot read standard input: {error}"));
+                        break;
+                    }
+                }
+                let lines = chunk.lines().to_vec();
+                let Some(room) = runtime.block_on(intake.room(lines.len())) else {
+                    break;
+                };
+                let batch = Batch {
+                    source,
+                    lines,
+                    ticket: None,
+                    counted_before: false,
+                    room,
+                };
+                if intake.jobs.send(Job::Batch(batch)).is_err() {
+                    break;
+                }
+            }
+            // Nobody listens if the stop came first.
+            let _ = ended.send(());
+        })?;
+    Ok(end)
+}

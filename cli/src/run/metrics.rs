@@ -1,0 +1,276 @@
+//! What is counted while it runs, in the shape of Prometheus.
+
+use std::fmt::{Error, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use serde_json::Value;
+
+/// The bounds of the histogram of delays, in seconds.
+const DELAYS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// All counters; clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Bytes of lines that were handed to the guest.
+    pub input_bytes: Counter,
+    /// Bytes that the next hop has taken.
+    pub output_bytes: Counter,
+    /// Deliveries that failed and were made again.
+    pub retries: Counter,
+    /// Documents that the next hop refused for good.
+    pub dead_letters: Counter,
+    /// Requests and connections that were refused.
+    pub refused: Counter,
+    /// Batches that came again and were not counted again.
+    pub repeated: Counter,
+    /// Guests that failed and were replaced.
+    pub guest_restarts: Counter,
+    /// Bytes of lines that no guest took; they went on as they came.
+    pub bypassed_bytes: Counter,
+    /// Configurations that could not be put in force.
+    pub reloads_failed: Counter,
+    /// States that could not be written.
+    pub state_failures: Counter,
+    /// The last delivery succeeded: 1, or failed: 0.
+    pub output_up: Gauge,
+    /// How long a delivery took, tries included, in seconds.
+    pub delivery: Histogram,
+    guest: Arc<Mutex<Figures>>,
+    registry: Arc<Registry>,
+}
+
+/// What the guest says of itself.
+#[derive(Debug, Default)]
+struct Figures {
+    statistics: Value,
+    memory_bytes: usize,
+}
+
+impl Metrics {
+    /// All at nought.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("maxconn");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let retries = counter(
+            "delivery_retries",
+            "Deliveries that failed and were made again",
+        );
+        let dead_letters = counter(
+            "dead_letters",
+            "Documents that the next hop refused for good",
+        );
+        let refused = counter(
+            "refused_requests",
+            "Requests and connections that were refused",
+        );
+        let repeated = counter(
+            "repeated_batches",
+            "Batches that came again and were not counted again",
+        );
+        let guest_restarts = counter("guest_restarts", "Guests that failed and were replaced");
+        let reloads_failed = counter(
+            "reload_failures",
+            "Configurations that could not be put in force",
+        );
+        let state_failures = counter("state_write_failures", "States that could not be written");
+        let mut bytes = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
+            counter
+        };
+        let input_bytes = bytes("input", "Bytes of lines that were handed to the guest");
+        let output_bytes = bytes("output", "Bytes that the next hop has taken");
+        let bypassed_bytes = bytes(
+            "bypassed",
+            "Bytes of lines that no guest took and that went on as they came",
+        );
+        let output_up = Gauge::default();
+        output_up.set(1);
+        registry.register(
+            "output_up",
+            "Whether the last delivery succeeded",
+            output_up.clone(),
+        );
+        let delivery = Histogram::new(DELAYS);
+        registry.register_with_unit(
+            "delivery_duration",
+            "How long a delivery took, tries included",
+            Unit::Seconds,
+            delivery.clone(),
+        );
+        let guest = Arc::new(Mutex::new(Figures::default()));
+        registry.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
+        Metrics {
+            input_bytes,
+            output_bytes,
+            retries,
+            dead_letters,
+            refused,
+            repeated,
+            guest_restarts,
+            bypassed_bytes,
+            reloads_failed,
+            state_failures,
+            output_up,
+            delivery,
+            guest,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// Takes what the guest says of itself: its statistics document and the size of its memory.
+    pub fn guest(&self, document: &[u8], memory_bytes: usize) {
+        let document: Value = serde_json::from_slice(document).unwrap_or_default();
+        let mut figures = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        figures.statistics = document
+            .pointer("/maxconn/statistics")
+            .cloned()
+            .unwrap_or_default();
+        figures.memory_bytes = memory_bytes;
+    }
+
+    /// Everything in the text format of OpenMetrics, which Prometheus reads.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        if text::encode(&mut out, &self.registry).is_err() {
+            // Writing to a string does not fail.
+            let _ = out.write_str("# EOF\n");
+        }
+        out
+    }
+}
+
+/// Shows the guest's own figures.
+#[derive(Debug)]
+struct GuestCollector(Arc<Mutex<Figures>>);
+
+/// The guest's counters: the member of its statistics, the metric, what it is.
+const COUNTERS: [(&str, &str, &str); 7] = [
+    ("records", "records", "Records that came in"),
+    (
+        "passed",
+        "passed_records",
+        "Records that went on, enriched or not",
+    ),
+    (
+        "suppressed",
+        "suppressed_events",
+        "Events that were held back",
+    ),
+    (
+        "malformed",
+        "malformed_records",
+        "Records that look like JSON and are not",
+    ),
+    (
+        "late",
+        "late_events",
+        "Events older than the allowed lateness",
+    ),
+    (
+        "timeless",
+        "timeless_events",
+        "Events for which no time was found",
+    ),
+    ("evictions", "evicted_keys", "Keys forgotten at the limit"),
+];
+
+/// The guest's levels, in the same way.
+const LEVELS: [(&str, &str, &str); 2] = [
+    ("keys", "keys", "Keys that are watched"),
+    ("floods", "open_floods", "Floods that go on"),
+];
+
+/// The guest's counters by a label: the member, the metric, the label, what it is.
+const FAMILIES: [(&str, &str, &str, &str); 2] = [
+    ("events", "events", "limit", "Recognised events"),
+    ("alerts", "alerts", "state", "Alerts"),
+];
+
+impl Collector for GuestCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = |name: &str| figures.statistics.get(name).and_then(Value::as_u64);
+        for (member, name, help) in COUNTERS {
+            let metric = ConstCounter::new(number(member).unwrap_or(0));
+            let encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            metric.encode(encoder)?;
+        }
+        for (member, name, help, unit) in LEVELS
+            .iter()
+            .map(|(member, name, help)| (number(member), *name, *help, None))
+            .chain([(
+                u64::try_from(figures.memory_bytes).ok(),
+                "guest_memory",
+                "The memory of the guest",
+                Some(&Unit::Bytes),
+            )])
+        {
+            let level = i64::try_from(member.unwrap_or(0)).unwrap_or(i64::MAX);
+            let encoder = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+            ConstGauge::new(level).encode(encoder)?;
+        }
+        for (member, name, label, help) in FAMILIES {
+            let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            let Some(Value::Object(counts)) = figures.statistics.get(member) else {
+                continue;
+            };
+            for (value, count) in counts {
+                // A level among counters.
+                if value == "waiting" {
+                    continue;
+                }
+                let labels = [(label, value.as_str())];
+                let metric = ConstCounter::new(count.as_u64().unwrap_or(0));
+                metric.encode(encoder.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_units_are_as_prometheus_wants_them() {
+        let metrics = Metrics::new();
+        metrics.input_bytes.inc_by(7);
+        metrics.guest(
+            br#"{"maxconn":{"statistics":{"records":3,"floods":2,
+                "events":{"a\"b":4},"alerts":{"start":1,"waiting":9}}}}"#,
+            65536,
+        );
+        let text = metrics.text();
+        for line in [
+            "maxconn_input_bytes_total 7",
+            "maxconn_records_total 3",
+            "maxconn_open_floods 2",
+            "maxconn_guest_memory_bytes 65536",
+            "maxconn_events_total{limit=\"a\\\"b\"} 4",
+            "maxconn_alerts_total{state=\"start\"} 1",
+            "maxconn_output_up 1",
+            "# TYPE maxconn_delivery_duration_seconds histogram",
+        ] {
+            assert!(
+                text.lines().any(|it| it == line),
+                "{line} is not in\n{text}"
+            );
+        }
+        assert!(!text.contains("waiting") && text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,36 @@
+//! Standard output.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::SendError;
+use crate::run::batch::Delivery;
+
+/// Standard output.
+pub struct Stdout;
+
+impl Stdout {
+    /// Writes a group; a reader that is slow holds everything up, as a pipe does.
+    ///
+    /// # Errors
+    /// It is closed or full: nothing will change that.
+    pub async fn send(&self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
+        let group = group.to_vec();
+        let written = tokio::task::spawn_blocking(move || {
+            let mut out = io::stdout().lock();
+            for delivery in group {
+                out.write_all(&delivery.bytes)?;
+            }
+            out.flush()
+        })
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+        written.map_err(|error| {
+            SendError::Fatal(if error.kind() == io::ErrorKind::BrokenPipe {
+                String::new()
+            } else {
+                format!("cannot write to standard output: {error}; make room there")
+            })
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! Starting everything, and stopping it in the right order: first what takes records, then the engine,
+//! then the output, so that what was taken is delivered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
+
+use super::backlog::Backlog;
+use super::batch::{Delivery, Gathered, Ticket};
+use super::endpoint::{InputAddress, OutputAddress};
+use super::engine::{Clock, Engine, Job};
+use super::guest::Guest;
+use super::http::client::Client;
+use super::http::server;
+use super::input::http::HttpInput;
+use super::input::{Intake, WAITING_MAX_BYTES, stdin};
+use super::keeper::Keeper;
+use super::ledger::Ledger;
+use super::metrics::Metrics;
+use super::output::Output;
+use super::output::dead::DeadLetters;
+use super::output::http::HttpOutput;
+use super::output::stdout::Stdout;
+use super::secret::Secret;
+use super::signals::{Asked, Signals};
+use super::state::{Kept, StateFile};
+use super::{Options, RunError, admin, deliver, log};
+use crate::config::LoadedConfig;
+use crate::host::{HostError, Kind, Plugin, Source};
+use crate::replay::now_ms;
+
+/// How long the next hop may take to answer.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the engine ended: with the state to keep, if one is kept.
+type EngineEnd = Result<Option<Keeper>, HostError>;
+
+/// Everything that runs.
+pub struct Process {
+    signals: Signals,
+    grace: Duration,
+    intake: Intake,
+    backlog: Arc<Backlog>,
+    stop: watch::Sender<bool>,
+    engine_end: oneshot::Receiver<EngineEnd>,
+    delivering: JoinHandle<Result<(), String>>,
+    /// Standard input, which can end by itself.
+    pipes: Vec<oneshot::Receiver<()>>,
+    /// Addresses that are listened at, which can't.
+    servers: JoinSet<()>,
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn start(
+    options: &Options,
+    plugin: Plugin,
+    loaded: LoadedConfig,
+    config: Option<PathBuf>,
+) -> Result<Process, RunError> {
+    // First, so that a signal that comes early is not the end.
+    let signals = Signals::catch()
+        .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
+    let metrics = Metrics::new();
+    let output = open_output(options, &metrics)?;
+    let clock = Clock::start(now_ms());
+    let source = Source {
+        reference_time_ms: Some(clock.now_ms()),
+        ..Source::default()
+    };
+    let sources = vec![source; options.inputs.len()];
+    let guest = Guest::new(plugin, loaded.json, options.only, sources, metrics.clone());
+    let mut guest = guest.map_err(|error| match error {
+        HostError::Refused { .. } => {
+            RunError::Usage(format!("the plugin refuses the configuration: {error}"))
+        }
+        other => other.into(),
+    })?;
+    let backlog = Arc::new(Backlog::default());
+    let (keeper, ledger) = match &options.state {
+        Some(path) => {
+            let opened = StateFile::open(path, options.state_reset);
+            let (file, kept) = opened.map_err(RunError::Failed)?;
+            let kept = kept.unwrap_or_default();
+            let ledger = Ledger::new(kept.batches.iter().copied());
+            go_on_from(&mut guest, &backlog, kept, &file.name())?;
+            let every = options.state_interval;
+            let keeper = Keeper::start(file, every, Arc::clone(&ledger), metrics.clone());
+            (Some(keeper.map_err(no_thread)?), ledger)
+        }
+        None => (None, Ledger::new([])),
+    };
+    let (jobs, todo) = mpsc::channel();
+    let engine = Engine {
+        guest,
+        backlog: Arc::clone(&backlog),
+        config,
+        only: options.only,
+        keeper,
+        metrics: metrics.clone(),
+        clock,
+        last_tick: Ticket::done(),
+        // What was restored is written at once.
+        changed: true,
+    };
+    let (engine_ended, engine_end) = oneshot::channel();
+    thread::Builder::new()
+        .name("engine".to_string())
+        .spawn(move || {
+            // Nobody listens if the grace period is over.
+            let _ = engine_ended.send(engine.run(&todo));
+        })
+        .map_err(no_thread)?;
+    let deliver = deliver::deliver(Arc::clone(&backlog), output, metrics.clone());
+    let mut process = Process {
+        signals,
+        grace: options.grace,
+        intake: Intake {
+            jobs,
+            room: Arc::new(Semaphore::new(WAITING_MAX_BYTES)),
+        },
+        backlog,
+        stop: watch::Sender::new(false),
+        engine_end,
+        delivering: tokio::spawn(deliver),
+        pipes: Vec::new(),
+        servers: JoinSet::new(),
+    };
+    process.start_inputs(options, &ledger, &metrics).await?;
+    if let Some(address) = &options.admin {
+        let listener = listen(address, "admin").await?;
+        let stop = process.stop.subscribe();
+        process
+            .servers
+            .spawn(server::serve(listener, stop, move |request| {
+                admin::handle(metrics.clone(), request)
+            }));
+    }
+    Ok(process)
+}
+
+impl Process {
+    async fn start_inputs(
+        &mut self,
+        options: &Options,
+        ledger: &Arc<Ledger>,
+        metrics: &Metrics,
+    ) -> Result<(), RunError> {
+        let token = read_secret(options.input_token.as_deref())?;
+        for (number, input) in options.inputs.iter().enumerate() {
+            let source = u16::try_from(number).unwrap_or(u16::MAX);
+            let intake = self.intake.clone();
+            match input {
+                InputAddress::Stdin => {
+                    self.pipes
+                        .push(stdin::start(source, intake).map_err(no_thread)?);
+                }
+                InputAddress::Http(address) => {
+                    let listener = listen(address, "input").await?;
+                    let input = Arc::new(HttpInput {
+                        source,
+                        name: address.clone(),
+                        intake,
+                        ledger: Arc::clone(ledger),
+                        token: token.clone(),
+                        patience: options.request_timeout,
+                        metrics: metrics.clone(),
+                    });
+                    let stop = self.stop.subscribe();
+                    self.servers
+                        .spawn(server::serve(listener, stop, move |request| {
+                            Arc::clone(&input).handle(request)
+                        }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the end, whatever brings it, and brings everything else to it.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn supervise(mut self) -> Result<(), RunError> {
+        let only_pipes = self.servers.is_empty();
+        let pipes = std::mem::take(&mut self.pipes);
+        let mut ends = Box::pin(async {
+            for pipe in pipes {
+                // An input that is gone has ended, too.
+                let _ = pipe.await;
+            }
+        });
+        loop {
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::Stop(_) => break,
+                    Asked::Reload => self.reload(),
+                },
+                () = &mut ends, if only_pipes => break,
+                result = &mut self.engine_end => {
+                    return Err(self.engine_failed(result).await);
+                }
+                result = &mut self.delivering => {
+                    self.backlog.abandon();
+                    let result = delivered(result);
+                    self.delivering = tokio::spawn(async { Ok(()) });
+                    return self.drain().await.and(result);
+                }
+            }
+        }
+        self.drain().await
+    }
+
+    fn reload(&self) {
+        // Fails only if the engine has ended, and that is told by itself.
+        let _: Result<(), _> = Sender::send(&self.intake.jobs, Job::Reload);
+    }
+
+    /// What the engine made before it failed goes out.
+    async fn engine_failed(self, result: Result<EngineEnd, oneshot::error::RecvError>) -> RunError {
+        let _ = timeout_at(Instant::now() + self.grace, self.delivering).await;
+        match result {
+            Ok(Err(error)) => error.into(),
+            _ => RunError::Failed("the engine has ended; report this".to_string()),
+        }
+    }
+
+    async fn drain(mut self) -> Result<(), RunError> {
+        tokio::spawn(self.signals.exit_on_stop());
+        let begun = Instant::now();
+        let deadline = begun + self.grace;
+        // Requests that were begun are answered, for half of the time; then their senders have to
+        // come again.
+        self.stop.send_replace(true);
+        let all = async { while self.servers.join_next().await.is_some() {} };
+        let answered = timeout_at(begun + self.grace / 2, all).await;
+        if answered.is_err() {
+            self.servers.abort_all();
+        }
+        self.intake.room.close();
+        // Fails only if the engine has ended, which is seen next.
+        let _: Result<(), _> = self.intake.jobs.send(Job::Stop);
+        let keeper = match timeout_at(deadline, self.engine_end).await {
+            Ok(Ok(Err(error))) => return Err(error.into()),
+            Ok(Ok(Ok(keeper))) => keeper,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let result = match timeout_at(deadline, self.delivering).await {
+            Ok(result) => delivered(result),
+            Err(_) => not_delivered(self.backlog.lost(keeper.is_some()), self.grace),
+        };
+        match keeper {
+            Some(keeper) => keeper
+                .finish(&self.backlog)
+                .map_err(RunError::Failed)
+                .and(result),
+            None => result,
+        }
+    }
+}
+
+/// Puts what an earlier process left in its place.
+fn go_on_from(
+    guest: &mut Guest,
+    backlog: &Backlog,
+    kept: Kept,
+    name: &str,
+) -> Result<(), RunError> {
+    if kept.snapshot.is_empty() {
+        return Ok(());
+    }
+    if !kept.clean {
+        log::line(format_args!(
+            "the last run did not end by itself: totals of floods that go on may lack what came after {name} was written"
+        ));
+    }
+    let mut out = Gathered::default();
+    out.add(Kind::Alert, &kept.alerts);
+    guest.restore(kept.snapshot, &mut out).map_err(|error| {
+        RunError::Failed(format!(
+            "the state {name} cannot be used: {error}; or start with --state-reset, which sets it aside"
+        ))
+    })?;
+    backlog.push(Delivery {
+        bytes: out.bytes.into(),
+        segments: out.segments,
+        ticket: None,
+        resent: false,
+    });
+    Ok(())
+}
+
+/// What is lost when the grace period is over.
+fn not_delivered(lost: usize, grace: Duration) -> Result<(), RunError> {
+    match lost {
+        0 => {
+            log::line(format_args!(
+                "the output did not take everything; senders that were not answered send it again"
+            ));
+            Ok(())
+        }
+        count => Err(RunError::Failed(format!(
+            "the output did not take everything within {} s; {count} batches that nobody sends again are lost",
+            grace.as_secs_f64()
+        ))),
+    }
+}
+
+fn delivered(result: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(), RunError> {
+    match result {
+        Ok(Err(sentence)) if !sentence.is_empty() => Err(RunError::Failed(sentence)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(RunError::Failed(format!(
+            "the output has ended: {error}; report this"
+        ))),
+    }
+}
+
+/// Listens, and says where: the port may have been left to the system.
+async fn listen(address: &str, what: &str) -> Result<TcpListener, RunError> {
+    let failed = |error: std::io::Error| {
+        RunError::Failed(format!(
+            "cannot listen at {address}: {error}; name another port, or end what uses it"
+        ))
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    log::line(format_args!("{what} at http://{local}"));
+    Ok(listener)
+}
+
+fn open_output(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
+    let token = read_secret(options.output_token.as_deref())?;
+    let dead = match &options.dead_letter {
+        Some(path) => Some(DeadLetters::open(path, metrics.clone()).map_err(RunError::Failed)?),
+        None => None,
+    };
+    Ok(match &options.output {
+        OutputAddress::Stdout => Output::Stdout(Stdout),
+        OutputAddress::Http(address) => {
+            let authorization = token.and_then(|token| token.authorization("Bearer"));
+            let path = address.path().to_string();
+            let client = Client::new(address.clone(), authorization, OUTPUT_PATIENCE);
+            Output::Http(Box::new(HttpOutput::new(client, path, dead)))
+        }
+    })
+}
+
+fn read_secret(path: Option<&std::path::Path>) -> Result<Option<Secret>, RunError> {
+    path.map(Secret::read).transpose().map_err(RunError::Usage)
+}
+
+fn no_thread(error: std::io::Error) -> RunError {
+    RunError::Failed(format!("cannot start a thread: {error}"))
+}

@@ -1,0 +1,84 @@
+//! What hostile or broken senders run into.
+
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
+
+use crate::process::{Process, answer, ask, get, post};
+use crate::sink::Sink;
+
+#[test]
+fn everything_that_is_too_much_is_refused_and_the_rest_goes_on() {
+    let sink = Sink::start();
+    let url = sink.url();
+    let mut process = Process::start(&[
+        "--input",
+        "http://127.0.0.1:0",
+        "--output",
+        &url,
+        "--request-timeout",
+        "500ms",
+        "--admin",
+        ":0",
+    ]);
+    let input = process.address("input");
+    let chunk = |size: usize| {
+        [
+            format!("{size:x}\r\n").as_bytes(),
+            &vec![b'x'; size],
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+
+    // Announced and not announced.
+    let announced = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
+    assert_eq!(ask(input, announced).status, 413);
+    let huge = [chunked.clone(), chunk(1 << 20).repeat(9)].concat();
+    assert_eq!(ask(input, &huge).status, 413);
+    // A bomb: 64 MiB in some kilobytes.
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![b'x'; 64 << 20]).unwrap();
+    assert_eq!(
+        post(
+            input,
+            &["Content-Encoding: gzip"],
+            &encoder.finish().unwrap()
+        )
+        .status,
+        413
+    );
+    // Slow: a body that does not come.
+    let mut slow = TcpStream::connect(input).unwrap();
+    slow.write_all(&[chunked, chunk(10)].concat()).unwrap();
+    assert_eq!(answer(&mut BufReader::new(slow)).status, 408);
+    // Floods of headers, by number and by size.
+    let many: Vec<String> = (0..100).map(|number| format!("X-{number}: x")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(post(input, &many, b"x\n").status, 431);
+    let long = format!("X: {}", "x".repeat(64 * 1024));
+    assert_eq!(post(input, &[&long], b"x\n").status, 431);
+    // Broken and foreign things.
+    let json = ["Content-Type: application/json"];
+    let broken = post(input, &json, br#"[{"a":1},{"b":]"#);
+    assert_eq!(
+        (broken.status, broken.body.contains("at byte 14")),
+        (400, true),
+        "{broken:?}"
+    );
+    assert_eq!(
+        post(input, &["Content-Type: application/msgpack"], b"x").status,
+        415
+    );
+    assert_eq!(post(input, &["Content-Encoding: br"], b"x").status, 415);
+    assert_eq!(post(input, &["Content-Encoding: gzip"], b"x").status, 400);
+    assert_eq!(get(input, "/").status, 405);
+    assert_eq!(ask(input, b"\x16\x03\x01 hello").status, 400);
+
+    assert!(sink.lines().is_empty());
+    assert_eq!(post(input, &[], b"still here\n").status, 204);
+    assert_eq!(sink.lines().len(), 1);
+    let memory = process.memory_bytes();
+    assert!(memory < 96 << 20, "{memory} bytes");
+    process.stop();
+}

@@ -1,0 +1,199 @@
+//! Standard input and output, signals, and a plugin that traps.
+
+use std::fs;
+
+use crate::process::{Process, folder, get, metric, others, refusals, until};
+
+#[test]
+fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
+    let mut process = Process::start(&[]);
+    process.write(&others(0..2));
+    // Before anything else is written: nothing waits for a buffer to fill.
+    assert_eq!(process.document()["message"], "nothing 0");
+    assert_eq!(process.document()["message"], "nothing 1");
+    process.write(&refusals(0..60));
+    drop(process.stdin.take());
+    let documents = process.rest();
+    assert_eq!(process.wait().code(), Some(0));
+    let actions: Vec<_> = documents
+        .iter()
+        .map(|it| it["event"]["action"].as_str().unwrap())
+        .collect();
+    let alerts: Vec<_> = actions.iter().filter(|it| it.contains("flood")).collect();
+    assert_eq!(
+        alerts,
+        [
+            &"connection-limit-flood-start",
+            &"connection-limit-flood-end"
+        ]
+    );
+    let flood = &documents.last().unwrap()["maxconn"]["flood"];
+    assert_eq!(
+        (flood["count"].as_u64(), flood["end_reason"].as_str()),
+        (Some(60), Some("shutdown"))
+    );
+    assert_eq!(
+        documents.len() as u64,
+        2 + flood["passed"].as_u64().unwrap()
+    );
+}
+
+#[test]
+fn a_request_to_terminate_delivers_what_was_taken_and_ends_well() {
+    let mut process = Process::start(&["--only", "alerts"]);
+    process.write(&refusals(0..60));
+    assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
+    process.stop();
+    let rest = process.rest();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0]["maxconn"]["flood"]["end_reason"], "shutdown");
+}
+
+#[test]
+fn time_goes_on_when_nothing_comes() {
+    let folder = folder("ticks");
+    let config = folder.join("maxconn.toml");
+    fs::write(
+        &config,
+        "allowed_lateness = \"0s\"\n[[rule]]\nname = \"userip\"\nthreshold = 3\nwithin = \"1s\"\nquiet = \"1s\"\n",
+    )
+    .unwrap();
+    let mut process = Process::start(&["--only", "alerts", "--config", config.to_str().unwrap()]);
+    process.write(&refusals(5..6).repeat(5));
+    assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
+    let end = process.document();
+    assert_eq!(end["maxconn"]["flood"]["end_reason"], "quiet");
+    assert_eq!(end["maxconn"]["flood"]["count"], 5);
+    process.stop();
+}
+
+#[test]
+fn the_configuration_is_read_again_and_a_wrong_one_changes_nothing() {
+    let folder = folder("reload");
+    let config = folder.join("maxconn.toml");
+    fs::write(&config, "").unwrap();
+    let arguments = [
+        "--only",
+        "alerts",
+        "--admin",
+        ":0",
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let mut process = Process::start(&arguments);
+    process.write(&refusals(0..40));
+    assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
+
+    fs::write(&config, "[[rule]]\nname = \"userip\"\nquiet = \"1s\"\n").unwrap();
+    process.signal("HUP");
+    let said = process.said("stays as it was");
+    assert!(said.contains("maxconn.toml"), "{said}");
+    let admin = process.address("admin");
+    assert_eq!(metric(admin, "maxconn_reload_failures_total"), 1);
+
+    // The flood is still open: its events count, and no second start comes.
+    fs::write(&config, "[[rule]]\nname = \"userip\"\npolicy = \"pass\"\n").unwrap();
+    process.signal("HUP");
+    process.said("was read again");
+    process.write(&refusals(40..50));
+    drop(process.stdin.take());
+    process.stop();
+    let rest = process.rest();
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert_eq!(rest[0]["maxconn"]["flood"]["count"], 50);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_ends_it_quietly() {
+    let mut process = Process::start(&[]);
+    process.close_stdout();
+    // The first write may still find the reader there.
+    until("its end", || {
+        let stdin = process.stdin.as_mut().unwrap();
+        std::io::Write::write_all(stdin, b"x\n").is_err()
+    });
+    assert_eq!(process.wait().code(), Some(0));
+}
+
+/// Passes lines; traps when one has `boom` in it, and counts lines to show that state survives.
+const TRAPS: &str = r#"(module
+  (memory (export "memory") 40)
+  (func (export "maxconn_abi_version") (result i32) i32.const 1)
+  (func (export "maxconn_input") (param i32) (result i32) i32.const 65536)
+  (func (export "maxconn_output") (result i32) i32.const 16)
+  (func (export "maxconn_configure") (param i32) (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_source") (param i32 i32) (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_want") (param i32) (result i32) i32.const 0)
+  (func (export "maxconn_push") (param $start i32) (param $len i32) (param i64) (result i32)
+    (if (i32.eq (i32.load8_u (i32.add (i32.const 65536) (local.get $start))) (i32.const 98))
+      (then unreachable))
+    (i32.store (i32.const 16) (i32.const 64))
+    (i32.store (i32.const 20) (i32.const 1))
+    (i32.store (i32.const 24) (i32.const 0))
+    (i32.store (i32.const 28) (i32.const 0))
+    (i32.store (i32.const 64) (i32.const 0))
+    (i32.store (i32.const 68) (i32.const 0))
+    (i32.store (i32.const 72) (local.get $len))
+    local.get $len)
+  (func (export "maxconn_push_record") (param i32 i64 i32) (result i32) i32.const 0)
+  (func (export "maxconn_line_times") (param i32) (result i32) i32.const 0)
+  (func (export "maxconn_tick") (param i64) (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_finish") (param i64) (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_shutdown") (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_statistics") (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_snapshot") (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_restore") (param i32) (result i32) (call $none) i32.const 0)
+  (func $none (i32.store (i32.const 20) (i32.const 0)) (i32.store (i32.const 28) (i32.const 0))))"#;
+
+#[test]
+fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
+    let folder = folder("traps");
+    let plugin = folder.join("traps.wasm");
+    fs::write(&plugin, wat::parse_str(TRAPS).unwrap()).unwrap();
+    let mut process = Process::start(&["--admin", ":0", "--plugin", plugin.to_str().unwrap()]);
+    for line in ["one\n", "boom\n", "two\n"] {
+        process.write(line);
+        let out = process.line();
+        // What no guest takes still becomes a record.
+        assert!(
+            out == line.trim() || out == r#"{"message":"boom"}"#,
+            "{out}"
+        );
+    }
+    process.said("failed in maxconn_push");
+    let admin = process.address("admin");
+    assert_eq!(metric(admin, "maxconn_guest_restarts_total"), 2);
+    assert_eq!(metric(admin, "maxconn_bypassed_bytes_total"), 5);
+    assert_eq!(get(admin, "/healthz").status, 200);
+    process.stop();
+}
+
+#[test]
+fn wrong_command_lines_are_told_with_a_mend() {
+    for (arguments, words) in [
+        (&["--input", "carrier-pigeon"][..], "write stdin"),
+        (&["--input", "stdin", "--input", "-"], "given twice"),
+        (
+            &["--output", "http://user:pass@127.0.0.1/"],
+            "put the secret into a file",
+        ),
+        (&["--output-token", "x"], "leave it out"),
+        (&["--input-token", "x"], "leave it out"),
+        (&["--grace", "soon"], "write it like"),
+        (&["--admin", "127.0.0.1"], "write it like"),
+        (
+            &[
+                "--output",
+                "http://127.0.0.1:1",
+                "--output-token",
+                "/nowhere",
+            ],
+            "/nowhere",
+        ),
+    ] {
+        let mut process = Process::start(arguments);
+        assert_eq!(process.wait().code(), Some(2), "{arguments:?}");
+        let said = process.said(words);
+        assert!(!said.contains("pass@"), "{said}");
+    }
+}

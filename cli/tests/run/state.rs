@@ -1,0 +1,200 @@
+//! What a restart goes on from.
+
+use std::fs;
+use std::path::Path;
+
+use crate::process::{Process, folder, metric, others, post, refusals, until};
+use crate::sink::{self, Sink};
+
+fn start(state: &Path, sink: &Sink, more: &[&str]) -> Process {
+    let url = sink.url();
+    let arguments = [
+        "--input",
+        "http://127.0.0.1:0",
+        "--admin",
+        ":0",
+        "--output",
+        &url,
+        "--state",
+        state.to_str().unwrap(),
+        "--state-interval",
+        "20ms",
+    ];
+    Process::start(&[&arguments, more].concat())
+}
+
+fn count(sink: &Sink, words: &str) -> usize {
+    sink.lines()
+        .iter()
+        .filter(|line| line.contains(words))
+        .count()
+}
+
+#[test]
+fn a_stop_ends_no_flood_and_the_next_process_goes_on() {
+    let state = folder("restart").join("state");
+    let sink = Sink::start();
+    for seconds in [0..40, 40..50, 50..60] {
+        let mut process = start(&state, &sink, &[]);
+        assert_eq!(
+            post(process.address("input"), &[], refusals(seconds).as_bytes()).status,
+            204
+        );
+        process.stop();
+    }
+    assert_eq!(
+        (count(&sink, "flood-start"), count(&sink, "flood-end")),
+        (1, 0)
+    );
+    let mut process = start(&state, &sink, &[]);
+    assert_eq!(
+        post(
+            process.address("input"),
+            &[],
+            refusals(1800..1801).as_bytes()
+        )
+        .status,
+        204
+    );
+    let lines = sink.lines();
+    let end = lines
+        .iter()
+        .find(|line| line.contains("flood-end"))
+        .unwrap();
+    let end: serde_json::Value = serde_json::from_str(end).unwrap();
+    assert_eq!(end["maxconn"]["flood"]["count"], 60);
+    process.stop();
+}
+
+#[test]
+fn killed_while_the_next_hop_is_down_nothing_is_missing_or_counted_twice() {
+    let state = folder("killed").join("state");
+    let sink = Sink::start();
+    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+    // A flood's start and other records, none delivered, all counted.
+    let batch = refusals(0..40) + &others(0..10);
+    let short = ["--request-timeout", "50ms"];
+    let mut process = start(&state, &sink, &short);
+    assert_eq!(
+        post(process.address("input"), &[], batch.as_bytes()).status,
+        503
+    );
+    until("a state with the alert in it", || {
+        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
+    });
+    process.kill();
+
+    sink.answers(|_, _| sink::ok());
+    let mut process = start(&state, &sink, &[]);
+    process.said("did not end by itself");
+    // The alert is there before the sender comes back, as it may never do.
+    until("the alert", || count(&sink, "flood-start") == 1);
+    let input = process.address("input");
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    assert_eq!(count(&sink, "flood-start"), 1);
+    assert_eq!(count(&sink, "nothing "), 10);
+    let admin = process.address("admin");
+    until("statistics", || {
+        metric(admin, "maxconn_records_total") == 50
+    });
+    assert_eq!(
+        metric(
+            admin,
+            "maxconn_events_total{limit=\"mail_max_userip_connections\"}"
+        ),
+        40
+    );
+    // Acknowledged: from now on the same bytes are another batch.
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    until("statistics", || {
+        metric(admin, "maxconn_records_total") == 100
+    });
+    process.stop();
+}
+
+#[test]
+fn a_killed_process_loses_no_record_whatever_the_moment() {
+    let state = folder("moments").join("state");
+    let sink = Sink::start();
+    let mut serial = 0;
+    let mut process = start(&state, &sink, &[]);
+    for round in 0..6_u32 {
+        let input = process.address("input");
+        // As a shipper does: a batch is sent until it is acknowledged.
+        for _ in 0..20 {
+            let batch = others(serial..serial + 10);
+            assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+            serial += 10;
+        }
+        // One that is on the way when it is killed, sent again afterwards.
+        let batch = others(serial..serial + 10);
+        serial += 10;
+        let (sender, text) = (input, batch.clone());
+        let post_it = std::thread::spawn(move || {
+            std::panic::catch_unwind(|| post(sender, &[], text.as_bytes()).status)
+        });
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 300));
+        process.kill();
+        let answered = matches!(post_it.join().unwrap(), Ok(204));
+        process = start(&state, &sink, &[]);
+        if !answered {
+            assert_eq!(
+                post(process.address("input"), &[], batch.as_bytes()).status,
+                204
+            );
+        }
+    }
+    for number in 0..serial {
+        assert!(
+            count(&sink, &format!("nothing {number}\"")) >= 1,
+            "{number} is missing"
+        );
+    }
+    process.stop();
+}
+
+#[test]
+fn damaged_and_foreign_states_are_refused_by_name_and_can_be_set_aside() {
+    let folder = folder("damaged");
+    let state = folder.join("state");
+    let sink = Sink::start();
+    let mut process = start(&state, &sink, &[]);
+    assert_eq!(
+        post(process.address("input"), &[], refusals(0..40).as_bytes()).status,
+        204
+    );
+    let mut second = start(&state, &sink, &[]);
+    assert_eq!(second.wait().code(), Some(1));
+    second.said("in use by another process");
+    process.stop();
+
+    let whole = fs::read(&state).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    for (bytes, words) in [
+        (&damaged[..], "is damaged"),
+        (b"{}", "is not one of `maxconn run`"),
+    ] {
+        fs::write(&state, bytes).unwrap();
+        let mut process = start(&state, &sink, &[]);
+        assert_eq!(process.wait().code(), Some(1));
+        let said = process.said(words);
+        assert!(
+            said.contains(state.to_str().unwrap()) && said.contains("--state-reset"),
+            "{said}"
+        );
+        assert_eq!(fs::read(&state).unwrap(), bytes, "it must not be touched");
+    }
+    let mut process = start(&state, &sink, &["--state-reset"]);
+    process.said("was set aside");
+    assert_eq!(
+        post(process.address("input"), &[], refusals(0..1).as_bytes()).status,
+        204
+    );
+    process.stop();
+    let aside = fs::read_dir(&folder).unwrap().flatten();
+    let aside: Vec<_> = aside
+        .filter(|it| it.file_name().to_string_lossy().contains(".aside-"))
+        .collect();
+    assert_eq!(fs::read(aside[0].path()).unwrap(), b"{}");
+}
