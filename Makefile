@@ -9,10 +9,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests check format lint layers test bench demo clean target
+.PHONY: help build guests check format lint layers test e2e bench demo clean target
 
 help: ## List what there is to make.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: target ## Build the command: target/release/maxconn.
 	$(CARGO) build --release -p maxconn
@@ -47,6 +47,9 @@ test: target ## Run every test.
 	$(CARGO) test -p maxconn-core
 	$(CARGO) test -p maxconn-core --features patterns --lib
 	$(CARGO) test --release --workspace --exclude maxconn-core $(addprefix --exclude maxconn-,$(GUESTS))
+
+e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
+	e2e/run
 
 bench: build ## Measure everything BENCHMARKS.md reports (about 15 minutes, 2 GB of temporary files).
 	$(CARGO) run --release --manifest-path bench/Cargo.toml -- --maxconn $(TARGET_DIR)/release/maxconn

@@ -1,0 +1,122 @@
+//! `make e2e`: a real Dovecot makes a genuine flood while others use it normally, and its log, unchanged, goes
+//! through the command and through every guest. Totals must be what counting lines gives.
+#![forbid(unsafe_code)]
+
+mod dovecot;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use host_test::Error;
+use host_test::case::{Case, Step};
+use host_test::drivers::DRIVERS;
+use host_test::wasm::Runtime;
+use maxconn_core::engine::{Format, Source};
+use serde_json::Value;
+
+const ATTEMPTS: usize = 2_500;
+const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+
+fn main() -> ExitCode {
+    let (mut passed, mut failed) = (0, 0);
+    let mut tell = |name: &str, result: Result<String, Error>| match result {
+        Ok(figures) => {
+            passed += 1;
+            println!("ok     {name}: {figures}");
+        }
+        Err(error) => {
+            failed += 1;
+            println!("FAILED {name}: {error}");
+        }
+    };
+    match real_log() {
+        Ok((log, figures)) => {
+            tell("dovecot makes a flood", Ok(figures));
+            tell("maxconn replay", replay(&log));
+            for driver in &DRIVERS {
+                let result = guest_build::try_build(driver.guest, guest_build::Features::default())
+                    .map_err(Error::from)
+                    .and_then(|path| Ok(fs::read(path)?))
+                    .and_then(|wasm| (driver.check)(&case(&log)?, &wasm, Runtime::Wasmtime))
+                    .map(|()| "says what the core says".to_string());
+                tell(&format!("guest through {}", driver.name), result);
+            }
+        }
+        Err(error) => tell("dovecot makes a flood", Err(error)),
+    }
+    println!("{passed} passed, {failed} failed");
+    ExitCode::from(u8::from(failed > 0))
+}
+
+/// The log of a real server, and how many refusals are in it.
+fn real_log() -> Result<(PathBuf, String), Error> {
+    let folder = guest_build::workspace().join("target/e2e/dovecot");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let server = dovecot::Server::start(&folder)?;
+    server.flood(ATTEMPTS)?;
+    let log = server.log.clone();
+    server.stop()?;
+    let refusals = refusals(&log)?;
+    if refusals != ATTEMPTS as u64 {
+        return Err(format!("{ATTEMPTS} attempts, but {refusals} refusals in the log").into());
+    }
+    let lines = fs::read_to_string(&log)?.lines().count();
+    Ok((log, format!("{refusals} refusals in {lines} lines")))
+}
+
+fn refusals(log: &Path) -> Result<u64, Error> {
+    let text = fs::read_to_string(log)?;
+    Ok(text.lines().filter(|line| line.contains(REFUSAL)).count() as u64)
+}
+
+/// The command on the log: the ends' totals are what `grep -c` says.
+fn replay(log: &Path) -> Result<String, Error> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
+    let command = target.join("release/maxconn");
+    let output = Command::new(&command)
+        .args(["replay", "--only", "alerts"])
+        .arg(log)
+        .output()
+        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let (mut total, mut alerts) = (0, 0);
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let alert: Value = serde_json::from_str(line)?;
+        alerts += 1;
+        if alert["event"]["action"] == "connection-limit-flood-end" {
+            total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
+        }
+    }
+    let refusals = refusals(log)?;
+    if total == refusals {
+        Ok(format!("{alerts} alerts, ends with {total} events"))
+    } else {
+        Err(format!("ends with {total} events, {refusals} in the log").into())
+    }
+}
+
+/// The log as a case of the harness.
+fn case(log: &Path) -> Result<Case, Error> {
+    let reference = fs::metadata(log)?.modified()?;
+    let reference = reference.duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    Ok(Case {
+        name: "real-dovecot".to_string(),
+        why: "The log of a real server, unchanged.".to_string(),
+        config: None,
+        source: Source {
+            path: Some("/var/log/dovecot.log".to_string()),
+            reference_ms: i64::try_from(reference).ok(),
+            format: Format::Auto,
+        },
+        has_offsets: true,
+        steps: vec![Step::Lines(fs::read_to_string(log)?), Step::Finish(None)],
+        expected: PathBuf::new(),
+    })
+}
