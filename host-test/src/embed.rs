@@ -9,6 +9,8 @@ use crate::run::{Batches, Piece, compare};
 use crate::wasm::{Arg, Module, NoImports, Runtime};
 
 const NO_TIME: i64 = i64::MIN;
+/// The answer of a call that has more to say.
+const MORE: i64 = 2;
 
 /// An instance of the embed guest.
 pub struct Guest {
@@ -116,6 +118,19 @@ impl Guest {
             Piece::push_lines(kind, text, pieces);
         }
         Ok(())
+    }
+
+    /// Ends the input at its newest event; whether there is more to say.
+    ///
+    /// # Errors
+    /// The guest trapped.
+    pub fn finish(&mut self) -> Result<bool, Error> {
+        Ok(self.call("maxconn_finish", &[Arg::I64(NO_TIME)])? == MORE)
+    }
+
+    /// How large its memory is.
+    pub fn memory_bytes(&self) -> usize {
+        self.module.memory().len()
     }
 
     /// Fuel used so far.
