@@ -34,7 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(ReplayArgs),
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Checks or shows a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::Options;
 use super::endpoint::{InputAddress, OutputAddress, listen_address};
+use super::{Options, OutputKey};
 use crate::replay::Only;
 
 /// The state is not written more often than this.
@@ -21,9 +21,13 @@ Examples:
   maxconn run --input http://127.0.0.1:8686 --output http://127.0.0.1:8687
   maxconn run --input http://:8686 --input-token /etc/maxconn/token --admin :8688
 
+  maxconn run --input http://:8686 --only changed --output elasticsearch+https://es:9200 \\
+    --output-api-key /etc/maxconn/key --dead-letter /var/lib/maxconn/dead.ndjson
+
 Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
 plain or compressed by gzip or zstd. Without a host only this machine can reach them. Outputs:
-stdout; http://HOST:PORT/PATH, which gets NDJSON. What comes out is JSON, a record a line, in order.
+stdout; http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
+or OpenSearch, where each document is created once. What comes out is JSON, in order.
 
 A batch that is posted is answered with 204 once the next hop has taken what became of it. When
 it does not, the answer is 503: send the same bytes again, they are not counted twice.
@@ -48,6 +52,25 @@ pub struct RunArgs {
     /// The file with the bearer token that the next hop wants.
     #[arg(long, value_name = "FILE")]
     output_token: Option<PathBuf>,
+    /// The file with the encoded API key that Elasticsearch wants.
+    #[arg(long, value_name = "FILE", conflicts_with = "output_token")]
+    output_api_key: Option<PathBuf>,
+    /// The file with USER:PASSWORD that the next hop wants.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output_token", "output_api_key"])]
+    output_basic: Option<PathBuf>,
+    /// The file with the authorities (PEM) to trust with https [default: those of the system].
+    #[arg(long, value_name = "FILE")]
+    output_ca: Option<PathBuf>,
+    /// The data stream for events and alerts in Elasticsearch.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "logs-dovecot.maxconn-default"
+    )]
+    events_stream: String,
+    /// The data stream for all other records there.
+    #[arg(long, value_name = "NAME", conflicts_with = "only")]
+    records_stream: Option<String>,
     /// How long a request may take to come, and then its delivery, before it is answered with 503.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     request_timeout: Duration,
@@ -95,18 +118,8 @@ impl RunArgs {
                 "--input-token is for http:// inputs, and there is none; leave it out".to_string(),
             );
         }
-        if output == OutputAddress::Stdout
-            && let Some(name) = [
-                (&self.output_token, "--output-token"),
-                (&self.dead_letter, "--dead-letter"),
-            ]
-            .iter()
-            .find_map(|(value, name)| value.is_some().then_some(name))
-        {
-            return Err(format!(
-                "{name} is for http:// outputs; leave it out with --output stdout"
-            ));
-        }
+        self.check_output(&output)?;
+        let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(Options {
             inputs,
             output,
@@ -114,13 +127,76 @@ impl RunArgs {
             grace: self.grace,
             request_timeout: self.request_timeout,
             input_token: self.input_token.clone(),
-            output_token: self.output_token.clone(),
+            output_key: key(&self.output_token, OutputKey::Token)
+                .or_else(|| key(&self.output_api_key, OutputKey::ApiKey))
+                .or_else(|| key(&self.output_basic, OutputKey::Basic)),
+            output_ca: self.output_ca.clone(),
+            events_stream: self.events_stream.clone(),
+            records_stream: self.records_stream.clone(),
             dead_letter: self.dead_letter.clone(),
             state: self.state.clone(),
             state_reset: self.state_reset,
             state_interval: self.state_interval.max(STATE_INTERVAL_MIN),
             admin: self.admin.clone(),
         })
+    }
+}
+
+impl RunArgs {
+    /// What goes with which output.
+    fn check_output(&self, output: &OutputAddress) -> Result<(), String> {
+        let (is_stdout, is_store, is_tls) = match output {
+            OutputAddress::Stdout => (true, false, false),
+            OutputAddress::Http(address) => (false, false, address.is_tls()),
+            OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
+        };
+        let options = [
+            (
+                "--output-token",
+                self.output_token.is_some(),
+                !is_stdout,
+                "http",
+            ),
+            (
+                "--output-basic",
+                self.output_basic.is_some(),
+                !is_stdout,
+                "http",
+            ),
+            (
+                "--dead-letter",
+                self.dead_letter.is_some(),
+                !is_stdout,
+                "http",
+            ),
+            ("--output-ca", self.output_ca.is_some(), is_tls, "https"),
+            (
+                "--output-api-key",
+                self.output_api_key.is_some(),
+                is_store,
+                "elasticsearch",
+            ),
+            (
+                "--records-stream",
+                self.records_stream.is_some(),
+                is_store,
+                "elasticsearch",
+            ),
+        ];
+        for (name, given, fits, outputs) in options {
+            if given && !fits {
+                return Err(format!(
+                    "{name} is for {outputs} outputs, and this is none; leave it out"
+                ));
+            }
+        }
+        if is_store && self.only.is_none() && self.records_stream.is_none() {
+            return Err(
+                "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
+                    .to_string(),
+            );
+        }
+        Ok(())
     }
 }
 

@@ -141,6 +141,7 @@ mod tests {
         Delivery {
             bytes: vec![b'x'; bytes].into(),
             segments: Vec::new(),
+            name: [0; 16],
             ticket: None,
             resent: false,
         }
@@ -175,7 +176,11 @@ mod tests {
             (Kind::Alert, false),
             (Kind::Enriched, false),
         ] {
-            let segments = vec![Segment { kind, end: 1 }];
+            let segments = vec![Segment {
+                kind,
+                end: 1,
+                number: 0,
+            }];
             backlog.push(Delivery {
                 segments,
                 resent,

@@ -1,12 +1,14 @@
 //! What moves through the process: batches of lines on their way in, deliveries on their way out.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::host::Kind;
+use crate::host::{Kind, Want};
+use crate::replay::Only;
 
 /// Names a batch by its contents: the same bytes have the same name wherever and whenever they come.
 pub type Digest = [u8; 16];
@@ -17,6 +19,8 @@ pub struct Batch {
     pub source: u16,
     /// The lines, each with a newline at its end.
     pub lines: Vec<u8>,
+    /// What documents without an id of their own are named after.
+    pub name: Digest,
     /// Told when the output was taken by the next hop; `None` for inputs that confirm nothing.
     pub ticket: Option<Arc<Ticket>>,
     /// It was counted by an earlier process already: its records go on, its events count no more.
@@ -32,6 +36,8 @@ pub struct Segment {
     pub kind: Kind,
     /// Where it ends in the bytes; it begins where the one before ends.
     pub end: usize,
+    /// The number of its first record within the batch, if they are numbered; the next lines' follow it.
+    pub number: u32,
 }
 
 /// What the guest makes of a batch or a tick: lines of JSON for the next hop.
@@ -40,6 +46,8 @@ pub struct Delivery {
     pub bytes: Bytes,
     /// What they are.
     pub segments: Vec<Segment>,
+    /// The name of the batch.
+    pub name: Digest,
     /// Whom to tell.
     pub ticket: Option<Arc<Ticket>>,
     /// Its sender sends it again unless it is told.
@@ -110,49 +118,166 @@ impl Ticket {
     }
 }
 
+/// What is wanted of the guest's output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// A part of it; `None`: all.
+    pub only: Option<Only>,
+    /// Records are numbered within their batch, held back ones too: a record has the same number whatever
+    /// floods are open when it comes again.
+    pub numbered: bool,
+}
+
+impl Wanted {
+    /// What the guest is to write. Without `alerts` there are none, whatever part is wanted.
+    pub fn of_guest(self, alerts: bool) -> Want {
+        Want {
+            records: self.only.is_none() || self.numbered,
+            enriched: self.only != Some(Only::Alerts),
+            alerts: alerts && self.only != Some(Only::Events),
+            // One for each event, which is how those held back are seen.
+            views: self.numbered,
+        }
+    }
+
+    fn keeps(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Passed | Kind::Wrapped | Kind::Statistics => self.only.is_none(),
+            Kind::Enriched | Kind::Alert => true,
+            Kind::View => false,
+        }
+    }
+}
+
 /// Output as the guest gives it, gathered.
 #[derive(Default)]
 pub struct Gathered {
     /// All lines.
     pub bytes: Vec<u8>,
-    /// What they are; neighbours of one kind are one segment.
+    /// What they are; neighbours of one kind whose numbers follow are one segment.
     pub segments: Vec<Segment>,
-    /// Leave statistics out: only a part of the output is wanted.
-    pub without_statistics: bool,
+    wanted: Wanted,
+    /// The number of the next record.
+    next: u32,
+    /// The number that a line would have to have to go on with the last segment.
+    follows: u32,
+}
+
+/// How far something was gathered.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    next: u32,
 }
 
 impl Gathered {
+    /// Nothing yet.
+    pub fn new(wanted: Wanted) -> Gathered {
+        Gathered {
+            wanted,
+            ..Gathered::default()
+        }
+    }
+
     /// Adds a piece.
     pub fn add(&mut self, kind: Kind, piece: &[u8]) {
-        if piece.is_empty() || (self.without_statistics && kind == Kind::Statistics) {
+        let (number, lines) = if self.wanted.numbered {
+            self.count(kind, piece)
+        } else {
+            (0, 0)
+        };
+        if piece.is_empty() || !self.wanted.keeps(kind) {
             return;
         }
         self.bytes.extend_from_slice(piece);
         let end = self.bytes.len();
         match self.segments.last_mut() {
-            Some(last) if last.kind == kind => last.end = end,
-            _ => self.segments.push(Segment { kind, end }),
+            Some(last) if last.kind == kind && self.follows == number => last.end = end,
+            _ => self.segments.push(Segment { kind, end, number }),
+        }
+        self.follows = number + lines;
+    }
+
+    /// The number of the first record of a piece, and how many there are.
+    fn count(&mut self, kind: Kind, piece: &[u8]) -> (u32, u32) {
+        let lines = match kind {
+            Kind::Passed | Kind::Wrapped => memchr::memchr_iter(b'\n', piece).count(),
+            Kind::View => 1,
+            // Its view came just before it.
+            Kind::Enriched => return (self.next.saturating_sub(1), 1),
+            Kind::Alert | Kind::Statistics => return (0, 0),
+        };
+        let (number, lines) = (self.next, u32::try_from(lines).unwrap_or(u32::MAX));
+        self.next = self.next.saturating_add(lines);
+        (number, lines)
+    }
+
+    /// Where it is.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            bytes: self.bytes.len(),
+            next: self.next,
         }
     }
 
-    /// Forgets everything after `mark` bytes: a guest failed in the midst of a call.
-    pub fn truncate(&mut self, mark: usize) {
-        self.bytes.truncate(mark);
+    /// Forgets everything after a mark: a guest failed in the midst of a call.
+    pub fn back_to(&mut self, mark: Mark) {
+        self.bytes.truncate(mark.bytes);
+        self.next = mark.next;
+        // Whatever comes next begins a segment of its own.
+        self.follows = u32::MAX;
         let mut start = 0;
         self.segments.retain(|segment| {
-            let keep = start < mark;
+            let keep = start < mark.bytes;
             start = segment.end;
             keep
         });
         if let Some(last) = self.segments.last_mut() {
-            last.end = last.end.min(mark);
+            last.end = last.end.min(mark.bytes);
         }
+    }
+}
+
+/// Names for batches of inputs that confirm nothing: nobody sends those again, so equal ones are different.
+pub struct Names {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Names {
+    /// Names that no other process gives.
+    pub fn new() -> Names {
+        Names {
+            process: RandomState::new().hash_one(std::process::id()),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// The next one.
+    pub fn fresh(&self) -> Digest {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (process, number) = (self.process.to_le_bytes(), number.to_le_bytes());
+        let mut name = Digest::default();
+        for (byte, from) in name.iter_mut().zip(process.iter().chain(&number)) {
+            *byte = *from;
+        }
+        name
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NUMBERED: Wanted = Wanted {
+        only: None,
+        numbered: true,
+    };
+
+    fn shape(gathered: &Gathered) -> Vec<(Kind, usize, u32)> {
+        let all = gathered.segments.iter();
+        all.map(|it| (it.kind, it.end, it.number)).collect()
+    }
 
     #[test]
     fn neighbours_of_one_kind_are_one_segment_and_can_be_taken_back() {
@@ -165,18 +290,64 @@ mod tests {
         ] {
             gathered.add(kind, piece);
         }
-        let mark = gathered.bytes.len();
-        let whole = gathered.segments.clone();
-        assert_eq!(
-            whole.iter().map(|s| (s.kind, s.end)).collect::<Vec<_>>(),
-            [(Kind::Passed, 4), (Kind::Alert, 6)]
-        );
+        let mark = gathered.mark();
+        let whole = shape(&gathered);
+        assert_eq!(whole, [(Kind::Passed, 4, 0), (Kind::Alert, 6, 0)]);
         gathered.add(Kind::Alert, b"d\n");
         gathered.add(Kind::Passed, b"e\n");
-        gathered.truncate(mark);
+        gathered.back_to(mark);
         assert_eq!(
-            (gathered.bytes.as_slice(), gathered.segments),
+            (gathered.bytes.as_slice(), shape(&gathered)),
             (&b"a\nb\nc\n"[..], whole)
+        );
+    }
+
+    #[test]
+    fn a_record_has_the_same_number_whether_others_are_held_back_or_wanted() {
+        for (only, held_back) in [(None, false), (None, true), (Some(Only::Changed), true)] {
+            let mut gathered = Gathered::new(Wanted { only, ..NUMBERED });
+            gathered.add(Kind::Passed, b"0\n1\n");
+            gathered.add(Kind::View, b"2\n");
+            if !held_back {
+                gathered.add(Kind::Enriched, b"2\n");
+            }
+            gathered.add(Kind::Alert, b"!\n");
+            gathered.add(Kind::View, b"3\n");
+            gathered.add(Kind::Enriched, b"3\n");
+            gathered.add(Kind::Wrapped, b"4\n");
+            let numbers: Vec<_> = gathered
+                .segments
+                .iter()
+                .map(|it| (it.kind, it.number))
+                .collect();
+            let mut expected = vec![
+                (Kind::Passed, 0),
+                (Kind::Enriched, 2),
+                (Kind::Alert, 0),
+                (Kind::Enriched, 3),
+                (Kind::Wrapped, 4),
+            ];
+            expected.retain(|(kind, number)| match kind {
+                Kind::Passed | Kind::Wrapped => only.is_none(),
+                Kind::Enriched => !held_back || *number == 3,
+                _ => true,
+            });
+            assert_eq!(numbers, expected, "{only:?} {held_back}");
+        }
+    }
+
+    #[test]
+    fn enriched_records_with_others_between_are_segments_of_their_own() {
+        let mut gathered = Gathered::new(NUMBERED);
+        for held_back in [false, false, true, false] {
+            gathered.add(Kind::View, b"{}\n");
+            if !held_back {
+                gathered.add(Kind::Enriched, b"{}\n");
+            }
+        }
+        assert_eq!(
+            shape(&gathered),
+            [(Kind::Enriched, 6, 0), (Kind::Enriched, 9, 3)]
         );
     }
 
@@ -190,6 +361,7 @@ mod tests {
         let delivery = Delivery {
             bytes: gathered.bytes.into(),
             segments: gathered.segments,
+            name: [0; 16],
             ticket: None,
             resent: false,
         };
@@ -197,5 +369,12 @@ mod tests {
             delivery.alerts().collect::<Vec<_>>(),
             [&b"b\nc\n"[..], b"e\n"]
         );
+    }
+
+    #[test]
+    fn names_differ() {
+        let (first, second) = (Names::new(), Names::new());
+        assert_ne!(first.fresh(), first.fresh());
+        assert_ne!(first.fresh(), second.fresh());
     }
 }

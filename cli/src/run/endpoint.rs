@@ -21,6 +21,8 @@ pub enum OutputAddress {
     Stdout,
     /// Posted to this address.
     Http(HttpAddress),
+    /// Into data streams there.
+    Elasticsearch(HttpAddress),
 }
 
 /// Something that speaks HTTP.
@@ -32,7 +34,8 @@ pub struct HttpAddress {
 }
 
 const INPUTS: &str = "write stdin or http://127.0.0.1:PORT";
-const OUTPUTS: &str = "write stdout or http://HOST:PORT/PATH";
+const OUTPUTS: &str =
+    "write stdout, http://HOST:PORT/PATH, or elasticsearch+http://HOST:9200; https:// for TLS";
 
 impl FromStr for InputAddress {
     type Err = String;
@@ -85,16 +88,19 @@ impl FromStr for OutputAddress {
     fn from_str(text: &str) -> Result<OutputAddress, String> {
         match text.split_once("://") {
             None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
-            Some(("http", _)) => text.parse().map(OutputAddress::Http),
+            Some(("http" | "https", _)) => HttpAddress::read(text, None).map(OutputAddress::Http),
+            Some(("elasticsearch+http" | "elasticsearch+https", _)) => {
+                let url = text.trim_start_matches("elasticsearch+");
+                HttpAddress::read(url, Some(9200)).map(OutputAddress::Elasticsearch)
+            }
             _ => Err(format!("this is none of the outputs there are; {OUTPUTS}")),
         }
     }
 }
 
-impl FromStr for HttpAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<HttpAddress, String> {
+impl HttpAddress {
+    /// Reads a URL; without a port it is `port`, or the usual one.
+    fn read(text: &str, port: Option<u16>) -> Result<HttpAddress, String> {
         let wrong = || "this is not a URL; write it like http://127.0.0.1:8080/path".to_string();
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let authority = uri.authority().ok_or_else(wrong)?;
@@ -106,12 +112,20 @@ impl FromStr for HttpAddress {
         if authority.host().is_empty() {
             return Err(wrong());
         }
-        let port = uri.port_u16().unwrap_or(80);
+        let usual = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
+        let port = uri.port_u16().or(port).unwrap_or(usual);
         Ok(HttpAddress { uri, port })
     }
-}
 
-impl HttpAddress {
+    /// It is spoken to by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
     /// The host's name or address, as connecting wants it.
     pub fn host(&self) -> &str {
         let host = self.uri.host().unwrap_or("");
@@ -168,18 +182,22 @@ mod tests {
 
     #[test]
     fn urls_are_taken_apart_and_secrets_are_not_shown() {
-        let url: HttpAddress = "http://[::1]:8080/a/b?key=secret".parse().unwrap();
+        let url = HttpAddress::read("http://[::1]:8080/a/b?key=secret", None).unwrap();
         assert_eq!((url.host(), url.port), ("::1", 8080));
         assert_eq!(
             (url.authority(), url.path()),
             ("[::1]:8080", "/a/b?key=secret")
         );
         assert_eq!(url.to_string(), "http://[::1]:8080/a/b");
-        let url: HttpAddress = "http://mail".parse().unwrap();
+        let url = HttpAddress::read("http://mail", None).unwrap();
         assert_eq!((url.host(), url.port, url.path()), ("mail", 80, "/"));
         for text in ["http://", "http://u:p@mail/", "http:///x", "http://a b/"] {
-            assert!(text.parse::<HttpAddress>().is_err(), "{text}");
+            assert!(HttpAddress::read(text, None).is_err(), "{text}");
         }
+        let Ok(OutputAddress::Elasticsearch(url)) = "elasticsearch+https://es/x".parse() else {
+            panic!("no Elasticsearch");
+        };
+        assert_eq!((url.port, url.is_tls(), url.path()), (9200, true, "/x"));
         assert!("ftp://mail".parse::<OutputAddress>().is_err());
         assert!("stdout".parse::<InputAddress>().is_err());
     }

@@ -7,14 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
-use super::batch::{Batch, Delivery, Gathered, Ticket};
+use super::batch::{Batch, Delivery, Digest, Gathered, Ticket, Wanted};
 use super::guest::Guest;
 use super::keeper::Keeper;
 use super::log;
 use super::metrics::Metrics;
 use crate::config;
 use crate::host::HostError;
-use crate::replay::Only;
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
@@ -39,8 +38,8 @@ pub struct Engine {
     pub backlog: Arc<Backlog>,
     /// The file that is read again on a reload.
     pub config: Option<PathBuf>,
-    /// Which part of the output is wanted.
-    pub only: Option<Only>,
+    /// What is wanted of the guest's output.
+    pub wanted: Wanted,
     /// Who keeps the state; without, a stop ends the floods.
     pub keeper: Option<Keeper>,
     /// What is counted.
@@ -131,16 +130,16 @@ impl Engine {
                 keeper.snapshot = self.guest.last_snapshot().to_vec();
             }
             None => {
-                let mut out = self.gathered();
+                let mut out = Gathered::new(self.wanted);
                 self.guest.shutdown(&mut out)?;
-                self.deliver(out, None, false);
+                self.deliver(out, [0; 16], None, false);
             }
         }
         Ok(())
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
-        let mut out = self.gathered();
+        let mut out = Gathered::new(self.wanted);
         self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
         if batch.counted_before {
             self.guest.repeat(batch.source, &batch.lines, &mut out)?;
@@ -154,7 +153,7 @@ impl Engine {
         }
         drop(batch.room);
         let resent = batch.ticket.is_some();
-        self.deliver(out, batch.ticket, resent);
+        self.deliver(out, batch.name, batch.ticket, resent);
         Ok(())
     }
 
@@ -162,12 +161,12 @@ impl Engine {
     /// for days must not fill the memory. The floods end when it is back.
     fn tick(&mut self) -> Result<(), HostError> {
         if self.last_tick.is_delivered() {
-            let mut out = self.gathered();
+            let mut out = Gathered::new(self.wanted);
             self.guest.tick(self.clock.now_ms(), &mut out)?;
             if !out.bytes.is_empty() {
                 self.changed = true;
                 self.last_tick = Arc::default();
-                self.deliver(out, Some(Arc::clone(&self.last_tick)), false);
+                self.deliver(out, [0; 16], Some(Arc::clone(&self.last_tick)), false);
             }
         }
         if std::mem::take(&mut self.changed) {
@@ -188,7 +187,7 @@ impl Engine {
                 return Ok(());
             }
         };
-        let mut out = self.gathered();
+        let mut out = Gathered::new(self.wanted);
         match self.guest.configure(loaded.json, &mut out) {
             Ok(()) => log::line(format_args!("the configuration was read again")),
             Err(refused @ HostError::Refused { .. }) => {
@@ -199,24 +198,18 @@ impl Engine {
             }
             Err(other) => return Err(other),
         }
-        self.deliver(out, None, false);
+        self.deliver(out, [0; 16], None, false);
         Ok(())
     }
 
-    fn gathered(&self) -> Gathered {
-        Gathered {
-            without_statistics: self.only.is_some(),
-            ..Gathered::default()
-        }
-    }
-
-    fn deliver(&self, out: Gathered, ticket: Option<Arc<Ticket>>, resent: bool) {
+    fn deliver(&self, out: Gathered, name: Digest, ticket: Option<Arc<Ticket>>, resent: bool) {
         if out.bytes.is_empty() && ticket.is_none() {
             return;
         }
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),
             segments: out.segments,
+            name,
             ticket,
             resent,
         });

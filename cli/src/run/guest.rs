@@ -1,10 +1,9 @@
 //! The guest, and what is done when it fails: a new one goes on from the last snapshot.
 
-use super::batch::Gathered;
+use super::batch::{Gathered, Wanted};
 use super::log;
 use super::metrics::Metrics;
-use crate::host::{HostError, Instance, Kind, Plugin, Source, Want};
-use crate::replay::Only;
+use crate::host::{HostError, Instance, Kind, Plugin, Source};
 
 /// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -13,7 +12,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub struct Guest {
     plugin: Plugin,
     config: String,
-    only: Option<Only>,
+    wanted: Wanted,
     sources: Vec<Source>,
     current: usize,
     instance: Instance,
@@ -29,15 +28,15 @@ impl Guest {
     pub fn new(
         plugin: Plugin,
         config: String,
-        only: Option<Only>,
+        wanted: Wanted,
         sources: Vec<Source>,
         metrics: Metrics,
     ) -> Result<Guest, HostError> {
-        let instance = start(&plugin, &config, only, true, &sources)?;
+        let instance = start(&plugin, &config, wanted, &sources)?;
         Ok(Guest {
             plugin,
             config,
-            only,
+            wanted,
             sources,
             current: 0,
             instance,
@@ -127,14 +126,14 @@ impl Guest {
         let mut twin = Guest::new(
             self.plugin.clone(),
             self.config.clone(),
-            self.only,
+            self.wanted,
             self.sources.clone(),
             self.metrics.clone(),
         )?;
         if let Some(snapshot) = self.snapshot.clone() {
             twin.restore(snapshot, &mut Gathered::default())?;
         }
-        twin.instance.want(want(self.only, false))?;
+        twin.instance.want(self.wanted.of_guest(false))?;
         twin.push(source, lines, out)
     }
 
@@ -225,7 +224,7 @@ impl Guest {
         out: &mut Gathered,
         mut call: impl FnMut(&mut Guest, &mut Gathered) -> Result<(), HostError>,
     ) -> Result<(), Attempt> {
-        let mark = out.bytes.len();
+        let mark = out.mark();
         match call(self, out) {
             Ok(()) => Ok(()),
             Err(refused @ HostError::Refused { .. }) => Err(Attempt::Given(refused)),
@@ -234,7 +233,7 @@ impl Guest {
                     "{error}; a new one goes on from the last snapshot, what was counted since is lost"
                 ));
                 self.metrics.guest_restarts.inc();
-                out.truncate(mark);
+                out.back_to(mark);
                 self.replace(out).map_err(Attempt::Given)?;
                 Err(Attempt::Failed)
             }
@@ -243,7 +242,7 @@ impl Guest {
 
     /// A new guest in the place of one that failed.
     fn replace(&mut self, out: &mut Gathered) -> Result<(), HostError> {
-        self.instance = start(&self.plugin, &self.config, self.only, true, &self.sources)?;
+        self.instance = start(&self.plugin, &self.config, self.wanted, &self.sources)?;
         self.current = 0;
         if let Some(snapshot) = &self.snapshot {
             let restored = self
@@ -254,7 +253,7 @@ impl Guest {
                     "the last snapshot is of no use: {error}; counting starts afresh"
                 ));
                 self.snapshot = None;
-                self.instance = start(&self.plugin, &self.config, self.only, true, &self.sources)?;
+                self.instance = start(&self.plugin, &self.config, self.wanted, &self.sources)?;
             }
         }
         Ok(())
@@ -263,9 +262,6 @@ impl Guest {
     /// Lines that no guest takes go on untouched; text lines as records.
     fn bypass(&mut self, lines: &[u8], out: &mut Gathered) {
         self.metrics.bypassed_bytes.inc_by(lines.len() as u64);
-        if self.only.is_some() {
-            return;
-        }
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             if line.starts_with(b"{") {
                 out.add(Kind::Passed, line);
@@ -289,13 +285,12 @@ enum Attempt {
 fn start(
     plugin: &Plugin,
     config: &str,
-    only: Option<Only>,
-    alerts: bool,
+    wanted: Wanted,
     sources: &[Source],
 ) -> Result<Instance, HostError> {
     let mut instance = plugin.instantiate()?;
     instance.configure(config.as_bytes(), |_, _| {})?;
-    instance.want(want(only, alerts))?;
+    instance.want(wanted.of_guest(true))?;
     describe(&mut instance, sources)?;
     Ok(instance)
 }
@@ -306,15 +301,6 @@ fn describe(instance: &mut Instance, sources: &[Source]) -> Result<(), HostError
         instance.source(u16::try_from(number).unwrap_or(u16::MAX), source)?;
     }
     Ok(())
-}
-
-fn want(only: Option<Only>, alerts: bool) -> Want {
-    Want {
-        records: only.is_none(),
-        enriched: only != Some(Only::Alerts),
-        alerts: alerts && only != Some(Only::Events),
-        views: false,
-    }
 }
 
 /// Cuts lines into pieces of whole lines.

@@ -11,7 +11,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`args`], [`endpoint`], `secret` | the command line |
+//! | [`args`], [`endpoint`], `secret`, `tls` | the command line; whom to trust |
 //! | `supervise`, `signals` | starts everything, and stops it in the right order |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger` | batches that nobody was told of yet, known again by their contents |
@@ -40,6 +40,7 @@ mod secret;
 mod signals;
 mod state;
 mod supervise;
+mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -70,8 +71,14 @@ pub struct Options {
     pub request_timeout: Duration,
     /// The file with the token that senders must know.
     pub input_token: Option<PathBuf>,
-    /// The file with the token that the next hop wants.
-    pub output_token: Option<PathBuf>,
+    /// What the next hop wants to know.
+    pub output_key: Option<OutputKey>,
+    /// The file with the authorities that sign the next hop's certificate.
+    pub output_ca: Option<PathBuf>,
+    /// The data stream of events and alerts.
+    pub events_stream: String,
+    /// The data stream of all other records.
+    pub records_stream: Option<String>,
     /// The file for what the next hop refuses for good.
     pub dead_letter: Option<PathBuf>,
     /// The file that a restart goes on from.
@@ -82,6 +89,17 @@ pub struct Options {
     pub state_interval: Duration,
     /// Where monitoring asks.
     pub admin: Option<String>,
+}
+
+/// A file with what the next hop knows us by.
+#[derive(Clone, Debug)]
+pub enum OutputKey {
+    /// A bearer token.
+    Token(PathBuf),
+    /// An API key of Elasticsearch, encoded.
+    ApiKey(PathBuf),
+    /// `USER:PASSWORD`.
+    Basic(PathBuf),
 }
 
 /// Why a run failed.
@@ -98,6 +116,13 @@ impl fmt::Display for RunError {
         match self {
             RunError::Usage(sentence) | RunError::Failed(sentence) => out.write_str(sentence),
         }
+    }
+}
+
+impl From<String> for RunError {
+    /// A sentence about something that the command line names.
+    fn from(sentence: String) -> RunError {
+        RunError::Usage(sentence)
     }
 }
 

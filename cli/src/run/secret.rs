@@ -43,6 +43,11 @@ impl Secret {
         Some(value)
     }
 
+    /// The same for a user and a password, written `USER:PASSWORD`.
+    pub fn basic(&self) -> Option<HeaderValue> {
+        Secret(base64(self.0.as_bytes())).authorization("Basic")
+    }
+
     /// Whether a header `Authorization` has it as its bearer token. How long this takes does not tell how
     /// much of it was right.
     pub fn is_bearer(&self, value: Option<&HeaderValue>) -> bool {
@@ -57,6 +62,24 @@ impl Secret {
     }
 }
 
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits = group
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - group.len()));
+        for digit in 0..4 {
+            let six = (bits >> (18 - 6 * digit)) & 63;
+            let byte = DIGITS.get(six as usize).filter(|_| digit <= group.len());
+            text.push(char::from(*byte.unwrap_or(&b'=')));
+        }
+    }
+    text
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Secret")
@@ -66,6 +89,21 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_encoded() {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foo>?", "Zm9vPj8="),
+        ] {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+        let header = Secret("u:p".to_string()).basic().unwrap();
+        assert_eq!(header.to_str().unwrap(), "Basic dTpw");
+    }
 
     #[test]
     fn only_the_right_token_is_taken_and_it_is_not_printed() {

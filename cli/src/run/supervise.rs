@@ -13,31 +13,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use super::backlog::Backlog;
-use super::batch::{Delivery, Gathered, Ticket};
+use super::batch::{Delivery, Gathered, Names, Ticket, Wanted};
 use super::endpoint::{InputAddress, OutputAddress};
 use super::engine::{Clock, Engine, Job};
 use super::guest::Guest;
-use super::http::client::Client;
 use super::http::server;
 use super::input::http::HttpInput;
 use super::input::{Intake, WAITING_MAX_BYTES, stdin};
 use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::output::Output;
-use super::output::dead::DeadLetters;
-use super::output::http::HttpOutput;
-use super::output::stdout::Stdout;
 use super::secret::Secret;
 use super::signals::{Asked, Signals};
 use super::state::{Kept, StateFile};
-use super::{Options, RunError, admin, deliver, log};
+use super::{Options, RunError, admin, deliver, log, output};
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Kind, Plugin, Source};
 use crate::replay::now_ms;
-
-/// How long the next hop may take to answer.
-const OUTPUT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<Keeper>, HostError>;
@@ -71,14 +63,18 @@ pub async fn start(
     let signals = Signals::catch()
         .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
     let metrics = Metrics::new();
-    let output = open_output(options, &metrics)?;
+    let output = output::open(options, &metrics)?;
     let clock = Clock::start(now_ms());
     let source = Source {
         reference_time_ms: Some(clock.now_ms()),
         ..Source::default()
     };
     let sources = vec![source; options.inputs.len()];
-    let guest = Guest::new(plugin, loaded.json, options.only, sources, metrics.clone());
+    let wanted = Wanted {
+        only: options.only,
+        numbered: matches!(options.output, OutputAddress::Elasticsearch(_)),
+    };
+    let guest = Guest::new(plugin, loaded.json, wanted, sources, metrics.clone());
     let mut guest = guest.map_err(|error| match error {
         HostError::Refused { .. } => {
             RunError::Usage(format!("the plugin refuses the configuration: {error}"))
@@ -104,7 +100,7 @@ pub async fn start(
         guest,
         backlog: Arc::clone(&backlog),
         config,
-        only: options.only,
+        wanted,
         keeper,
         metrics: metrics.clone(),
         clock,
@@ -127,6 +123,7 @@ pub async fn start(
         intake: Intake {
             jobs,
             room: Arc::new(Semaphore::new(WAITING_MAX_BYTES)),
+            names: Arc::new(Names::new()),
         },
         backlog,
         stop: watch::Sender::new(false),
@@ -293,6 +290,7 @@ fn go_on_from(
     backlog.push(Delivery {
         bytes: out.bytes.into(),
         segments: out.segments,
+        name: [0; 16],
         ticket: None,
         resent: false,
     });
@@ -336,23 +334,6 @@ async fn listen(address: &str, what: &str) -> Result<TcpListener, RunError> {
     let local = listener.local_addr().map_err(failed)?;
     log::line(format_args!("{what} at http://{local}"));
     Ok(listener)
-}
-
-fn open_output(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
-    let token = read_secret(options.output_token.as_deref())?;
-    let dead = match &options.dead_letter {
-        Some(path) => Some(DeadLetters::open(path, metrics.clone()).map_err(RunError::Failed)?),
-        None => None,
-    };
-    Ok(match &options.output {
-        OutputAddress::Stdout => Output::Stdout(Stdout),
-        OutputAddress::Http(address) => {
-            let authorization = token.and_then(|token| token.authorization("Bearer"));
-            let path = address.path().to_string();
-            let client = Client::new(address.clone(), authorization, OUTPUT_PATIENCE);
-            Output::Http(Box::new(HttpOutput::new(client, path, dead)))
-        }
-    })
 }
 
 fn read_secret(path: Option<&std::path::Path>) -> Result<Option<Secret>, RunError> {

@@ -237,7 +237,7 @@ fn tokens_are_asked_for_and_given_and_never_shown() {
     let headers = "Host: x\r\nAuthorization: Bearer open-sesame\r\nContent-Length: 2";
     let mut stream = TcpStream::connect(input).unwrap();
     write!(stream, "POST / HTTP/1.1\r\n{headers}\r\n\r\ny\n").unwrap();
-    let said = process.said("401");
+    let said = process.said("answers 401");
     assert!(
         said.contains("--output-token") && !said.contains("shibboleth"),
         "{said}"

@@ -6,3 +6,4 @@ mod pipes;
 mod process;
 mod sink;
 mod state;
+mod store;

@@ -8,7 +8,7 @@ use std::thread;
 use crate::process::message;
 
 /// What a sink got, and what it answers.
-type Judge = Box<dyn Fn(&str, &[u8]) -> String + Send + Sync>;
+type Judge = Arc<dyn Fn(&str, &[u8]) -> String + Send + Sync>;
 
 /// A server that keeps what is posted to it and answered with 2xx.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl Sink {
             address: listener.local_addr().unwrap(),
             taken: Arc::default(),
             heads: Arc::default(),
-            judge: Arc::new(Mutex::new(Box::new(|_, _| ok()))),
+            judge: Arc::new(Mutex::new(Arc::new(|_, _| ok()))),
         };
         let server = sink.clone();
         thread::spawn(move || {
@@ -46,7 +46,12 @@ impl Sink {
 
     /// From now on it answers as the judge says of a head and a body.
     pub fn answers(&self, judge: impl Fn(&str, &[u8]) -> String + Send + Sync + 'static) {
-        *self.judge.lock().unwrap() = Box::new(judge);
+        *self.judge.lock().unwrap() = Arc::new(judge);
+    }
+
+    /// The judge there is.
+    pub fn judge(&self) -> Judge {
+        Arc::clone(&self.judge.lock().unwrap())
     }
 
     pub fn url(&self) -> String {
@@ -68,7 +73,7 @@ impl Sink {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut stream = stream;
         while let Some((head, body)) = message(&mut reader) {
-            let answer = self.judge.lock().unwrap()(&head, &body);
+            let answer = self.judge()(&head, &body);
             self.heads.lock().unwrap().push(head);
             if answer.starts_with("HTTP/1.1 2") {
                 self.taken.lock().unwrap().extend_from_slice(&body);

@@ -9,8 +9,11 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Pieces, next_data};
 use crate::run::endpoint::HttpAddress;
@@ -28,25 +31,45 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Why there is no answer.
+pub struct Failure {
+    /// What happened.
+    pub sentence: String,
+    /// The connection broke while the request was on it; otherwise there was none, or no answer in time.
+    pub broke: bool,
+}
+
+impl Failure {
+    fn before(sentence: String) -> Failure {
+        Failure {
+            sentence,
+            broke: false,
+        }
+    }
+}
+
 /// A client.
 pub struct Client {
     address: HttpAddress,
     authorization: Option<HeaderValue>,
+    tls: Option<TlsConnector>,
     patience: Duration,
     connection: Option<SendRequest<Pieces>>,
 }
 
 impl Client {
-    /// A client of an address; it connects when it is first used. A request and its answer may take as
-    /// long as `patience`.
+    /// A client of an address; it connects when it is first used, by `tls` if the address wants it. A
+    /// request and its answer may take as long as `patience`.
     pub fn new(
         address: HttpAddress,
         authorization: Option<HeaderValue>,
+        tls: Option<TlsConnector>,
         patience: Duration,
     ) -> Client {
         Client {
             address,
             authorization,
+            tls,
             patience,
             connection: None,
         }
@@ -60,22 +83,22 @@ impl Client {
     /// Makes a request; `answer_max_bytes` of the answer's body are kept.
     ///
     /// # Errors
-    /// A sentence: no connection, a broken one, or no answer in time.
+    /// No connection, a broken one, or no answer in time.
     pub async fn request(
         &mut self,
         request: Builder,
         body: &Pieces,
         answer_max_bytes: usize,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Failure> {
         let mut request = request
             .header(HOST, self.address.authority())
             .header(USER_AGENT, concat!("maxconn/", env!("CARGO_PKG_VERSION")));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request
-            .body(())
-            .map_err(|error| format!("{} cannot be asked: {error}", self.name()))?;
+        let request = request.body(()).map_err(|error| {
+            Failure::before(format!("{} cannot be asked: {error}", self.name()))
+        })?;
         let whole = timeout(self.patience, async {
             let (mut connection, reused) = match self.connection.take() {
                 Some(connection) if !connection.is_closed() => (connection, true),
@@ -106,15 +129,19 @@ impl Client {
         });
         match whole.await {
             Ok(result) => result,
-            Err(_) => Err(format!(
+            Err(_) => Err(Failure::before(format!(
                 "{} does not answer within {} s",
                 self.name(),
                 self.patience.as_secs_f64()
-            )),
+            ))),
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Pieces>, String> {
+    async fn connect(&self) -> Result<SendRequest<Pieces>, Failure> {
+        self.open().await.map_err(Failure::before)
+    }
+
+    async fn open(&self) -> Result<SendRequest<Pieces>, String> {
         let connecting = TcpStream::connect((self.address.host(), self.address.port));
         let stream = match timeout(CONNECT_MAX, connecting).await {
             Ok(Ok(stream)) => stream,
@@ -123,18 +150,40 @@ impl Client {
         };
         // Bodies are handed over whole: there is nothing to wait for.
         let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.speak(stream).await;
+        };
+        let host = ServerName::try_from(self.address.host().to_string())
+            .map_err(|error| format!("{} cannot be asked by TLS: {error}", self.name()))?;
+        match timeout(CONNECT_MAX, tls.connect(host, stream)).await {
+            Ok(Ok(stream)) => self.speak(stream).await,
+            Ok(Err(error)) => Err(format!(
+                "no TLS with {}: {error}; name the authority that signed its certificate with --output-ca FILE",
+                self.name()
+            )),
+            Err(_) => Err(format!("no TLS with {}: no answer", self.name())),
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<SendRequest<Pieces>, String> {
         let (sender, connection) = handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| self.broken(&error))?;
+            .map_err(|error| self.broken(&error).sentence)?;
         // What goes wrong with it is told to whoever made the request.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }
 
-    fn broken(&self, error: &hyper::Error) -> String {
+    fn broken(&self, error: &hyper::Error) -> Failure {
         use std::error::Error as _;
         let cause = error.source().map_or(String::new(), |it| format!(": {it}"));
-        format!("the connection to {} broke: {error}{cause}", self.name())
+        Failure {
+            sentence: format!("the connection to {} broke: {error}{cause}", self.name()),
+            broke: true,
+        }
     }
 }
 

@@ -103,7 +103,8 @@ impl HttpInput {
 
     /// Hands the lines to the engine, unless they were before, and waits for their delivery.
     async fn hand_over(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), Refusal> {
-        let claim = self.ledger.claim(self.digest(&lines));
+        let name = self.digest(&lines);
+        let claim = self.ledger.claim(name);
         if claim.known == Known::Taken {
             drop((lines, room));
             self.metrics.repeated.inc();
@@ -111,6 +112,7 @@ impl HttpInput {
             let batch = Batch {
                 source: self.source,
                 lines,
+                name,
                 ticket: Some(Arc::clone(&claim.ticket)),
                 counted_before: claim.known == Known::Counted,
                 room,

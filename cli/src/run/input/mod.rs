@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::batch::Names;
 use super::engine::Job;
 
 /// How many bytes may wait in front of the guest, over all inputs. Then inputs stop reading, and senders wait.
@@ -24,6 +25,8 @@ pub struct Intake {
     pub jobs: Sender<Job>,
     /// The bytes that may wait.
     pub room: Arc<Semaphore>,
+    /// Names for batches that nobody sends again.
+    pub names: Arc<Names>,
 }
 
 impl Intake {

@@ -44,6 +44,7 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                 let batch = Batch {
                     source,
                     lines,
+                    name: intake.names.fresh(),
                     ticket: None,
                     counted_before: false,
                     room,

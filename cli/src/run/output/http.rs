@@ -11,7 +11,7 @@ use super::SendError;
 use super::dead::DeadLetters;
 use crate::run::batch::Delivery;
 use crate::run::http::Pieces;
-use crate::run::http::client::{Answer, Client};
+use crate::run::http::client::{Answer, Client, Failure};
 
 /// About as much is posted at once, in bytes: small batches that wait go together.
 pub const GROUP_BYTES: usize = 512 * 1024;
@@ -61,10 +61,10 @@ impl HttpOutput {
             }
             let answer = match self.post(&part).await {
                 Ok(answer) => answer,
-                Err(sentence) => {
+                Err(failure) => {
                     self.parts.push(part);
                     return Err(SendError::Retry {
-                        sentence,
+                        sentence: failure.sentence,
                         after: Duration::ZERO,
                     });
                 }
@@ -87,7 +87,7 @@ impl HttpOutput {
         Ok(())
     }
 
-    async fn post(&mut self, part: &[Bytes]) -> Result<Answer, String> {
+    async fn post(&mut self, part: &[Bytes]) -> Result<Answer, Failure> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(self.path.as_str())
@@ -159,7 +159,7 @@ fn halves(part: &[Bytes]) -> Option<(Vec<Bytes>, Vec<Bytes>)> {
 }
 
 /// The first words of an answer, fit for a log.
-fn words(body: &[u8]) -> String {
+pub fn words(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let printable = words.chars().filter(|character| !character.is_control());

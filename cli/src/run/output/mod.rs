@@ -1,13 +1,25 @@
 //! The ways out. Each takes a group of deliveries whole, or says why not.
 
 pub mod dead;
+pub mod elasticsearch;
 pub mod http;
 pub mod stdout;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::dead::DeadLetters;
+use self::elasticsearch::{Elasticsearch, Streams};
+use self::http::HttpOutput;
 use super::batch::Delivery;
+use super::endpoint::OutputAddress;
+use super::http::client::Client;
+use super::metrics::Metrics;
+use super::secret::Secret;
+use super::{Options, OutputKey, RunError, tls};
+
+/// How long the next hop may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a group was not taken. No sentence holds a secret.
 #[derive(Debug)]
@@ -29,6 +41,8 @@ pub enum Output {
     Stdout(stdout::Stdout),
     /// Posted to an address.
     Http(Box<http::HttpOutput>),
+    /// Into data streams.
+    Elasticsearch(Box<elasticsearch::Elasticsearch>),
 }
 
 impl Output {
@@ -37,6 +51,7 @@ impl Output {
         match self {
             Output::Stdout(_) => "standard output".to_string(),
             Output::Http(output) => output.name(),
+            Output::Elasticsearch(output) => output.name(),
         }
     }
 
@@ -45,6 +60,7 @@ impl Output {
         match self {
             Output::Stdout(_) => 256 * 1024,
             Output::Http(_) => http::GROUP_BYTES,
+            Output::Elasticsearch(_) => elasticsearch::GROUP_BYTES,
         }
     }
 
@@ -56,6 +72,45 @@ impl Output {
         match self {
             Output::Stdout(output) => output.send(group).await,
             Output::Http(output) => output.send(group).await,
+            Output::Elasticsearch(output) => output.send(group).await,
         }
     }
+}
+
+/// Opens what the command line names.
+///
+/// # Errors
+/// A secret, a certificate or a file that can't be had.
+pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
+    let (address, is_store) = match &options.output {
+        OutputAddress::Stdout => return Ok(Output::Stdout(stdout::Stdout)),
+        OutputAddress::Http(address) => (address, false),
+        OutputAddress::Elasticsearch(address) => (address, true),
+    };
+    let authorization = match &options.output_key {
+        None => None,
+        Some(OutputKey::Token(path)) => Secret::read(path).map(|it| it.authorization("Bearer"))?,
+        Some(OutputKey::ApiKey(path)) => Secret::read(path).map(|it| it.authorization("ApiKey"))?,
+        Some(OutputKey::Basic(path)) => Secret::read(path).map(|it| it.basic())?,
+    };
+    let tls = if address.is_tls() {
+        Some(tls::connector(options.output_ca.as_deref())?)
+    } else {
+        None
+    };
+    let dead = match &options.dead_letter {
+        Some(path) => Some(DeadLetters::open(path, metrics.clone())?),
+        None => None,
+    };
+    let client = Client::new(address.clone(), authorization, tls, PATIENCE);
+    let path = address.path();
+    Ok(if is_store {
+        let streams = Streams {
+            events: options.events_stream.clone(),
+            records: options.records_stream.clone(),
+        };
+        Output::Elasticsearch(Box::new(Elasticsearch::new(client, path, streams, dead)))
+    } else {
+        Output::Http(Box::new(HttpOutput::new(client, path.to_string(), dead)))
+    })
 }

@@ -1,0 +1,220 @@
+//! What `_bulk` is sent.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Streams;
+use crate::host::Kind;
+use crate::run::batch::{Delivery, Digest};
+
+/// The longest id that the servers take, in bytes.
+const ID_MAX_BYTES: usize = 512;
+
+/// A document on its way.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The document as it came from the guest, with its newline.
+    pub line: Bytes,
+    /// The data stream.
+    pub stream: String,
+    /// Its id; `None` if it is no JSON object.
+    id: Option<String>,
+    has_timestamp: bool,
+}
+
+impl Item {
+    /// It can be sent.
+    pub fn is_whole(&self) -> bool {
+        self.id.is_some()
+    }
+}
+
+/// What is read of a document.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default, rename = "@timestamp")]
+    timestamp: Option<IgnoredAny>,
+    #[serde(default)]
+    event: Option<Value>,
+    #[serde(default, rename = "event.id")]
+    dotted_id: Option<Value>,
+}
+
+/// Appends the documents of a delivery to `all`.
+pub fn items(delivery: &Delivery, streams: &Streams, all: &mut Vec<Item>) {
+    let mut start = 0;
+    for segment in &delivery.segments {
+        let lines = delivery.bytes.slice(start..segment.end);
+        start = segment.end;
+        let stream = match segment.kind {
+            Kind::Passed | Kind::Wrapped => streams.records.as_ref(),
+            Kind::Enriched | Kind::Alert | Kind::Statistics | Kind::View => Some(&streams.events),
+        };
+        let Some(stream) = stream else { continue };
+        let mut number = segment.number;
+        let mut at = 0;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let place = at..at + line.len();
+            at = place.end;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let document: Option<Document> = serde_json::from_slice(line).ok();
+            let document = document.filter(|_| line.starts_with(b"{"));
+            all.push(Item {
+                line: lines.slice(place),
+                stream: stream.clone(),
+                has_timestamp: document.as_ref().is_some_and(|it| it.timestamp.is_some()),
+                id: document.map(|it| id(&it, segment.kind, &delivery.name, number, line)),
+            });
+            number += 1;
+        }
+    }
+}
+
+/// The id that the document has whenever it comes.
+fn id(document: &Document, kind: Kind, batch: &Digest, number: u32, line: &[u8]) -> String {
+    let nested = document.event.as_ref().and_then(|event| event.get("id"));
+    let own = nested.or(document.dotted_id.as_ref());
+    if let Some(own) = own.and_then(Value::as_str)
+        && !own.is_empty()
+        && own.len() <= ID_MAX_BYTES
+    {
+        return own.to_string();
+    }
+    // Statistics come when it is time, not with a record: they have no number.
+    if kind == Kind::Statistics {
+        let hash = Sha256::digest(line);
+        return hex(hash.iter().take(16));
+    }
+    format!("{}-{number}", hex(batch.iter()))
+}
+
+fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The body of a request, compressed.
+pub fn body(items: &[Item]) -> Bytes {
+    let mut body = GzEncoder::new(Vec::new(), Compression::fast());
+    let now = Timestamp::now().to_string();
+    let mut write = || {
+        for item in items {
+            let action = serde_json::json!({"create": {"_index": item.stream, "_id": item.id}});
+            writeln!(body, "{action}")?;
+            match item.line.split_first() {
+                // Data streams want a time; that of their arrival is the best there is.
+                Some((_, rest)) if !item.has_timestamp => {
+                    let rest = rest.trim_ascii_start();
+                    let comma = if rest.starts_with(b"}") { "" } else { "," };
+                    write!(body, "{{\"@timestamp\":\"{now}\"{comma}")?;
+                    body.write_all(rest)?;
+                }
+                _ => body.write_all(&item.line)?,
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    // Writing to memory does not fail.
+    let _ = write();
+    body.finish().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::batch::Segment;
+    use std::io::Read;
+
+    #[test]
+    fn every_document_has_an_id_a_stream_and_a_time() {
+        let lines = [
+            (Kind::Passed, 3, "{\"message\":\"a\"}\n{}\nnot JSON\n"),
+            (
+                Kind::Alert,
+                6,
+                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"x\\u0022\"}}\n",
+            ),
+            (Kind::Enriched, 6, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
+            (
+                Kind::Enriched,
+                7,
+                "{\"@timestamp\":\"t\",\"event.id\":\"y\",\"event\":1}\n",
+            ),
+            (Kind::Statistics, 0, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
+        ];
+        let (mut bytes, mut segments) = (String::new(), Vec::new());
+        for (kind, number, text) in lines {
+            bytes.push_str(text);
+            segments.push(Segment {
+                kind,
+                number,
+                end: bytes.len(),
+            });
+        }
+        let delivery = Delivery {
+            bytes: bytes.into(),
+            segments,
+            name: [0xab; 16],
+            ticket: None,
+            resent: true,
+        };
+        let streams = |records: Option<&str>| Streams {
+            events: "events".to_string(),
+            records: records.map(str::to_string),
+        };
+        let mut all = Vec::new();
+        items(&delivery, &streams(Some("others")), &mut all);
+        let whole: Vec<bool> = all.iter().map(Item::is_whole).collect();
+        assert_eq!(whole, [true, true, false, true, true, true, true]);
+        all.retain(Item::is_whole);
+        let mut text = String::new();
+        let compressed = body(&all);
+        flate2::read::GzDecoder::new(&compressed[..])
+            .read_to_string(&mut text)
+            .unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let name = "ab".repeat(16);
+        let expected = [
+            ("others", format!("{name}-3")),
+            ("others", format!("{name}-4")),
+            ("events", "x\"".to_string()),
+            ("events", format!("{name}-6")),
+            ("events", "y".to_string()),
+        ];
+        for (at, (stream, id)) in expected.iter().enumerate() {
+            assert_eq!(lines[2 * at]["create"]["_index"], *stream);
+            assert_eq!(lines[2 * at]["create"]["_id"], *id);
+        }
+        assert_eq!(lines[10]["create"]["_id"].as_str().unwrap().len(), 32);
+        assert!(
+            lines
+                .iter()
+                .skip(1)
+                .step_by(2)
+                .all(|it| it["@timestamp"].is_string()),
+            "{text}"
+        );
+        assert_eq!(lines[1]["message"], "a");
+
+        all.clear();
+        items(&delivery, &streams(None), &mut all);
+        assert_eq!(all.len(), 4);
+    }
+}

@@ -1,0 +1,238 @@
+//! `elasticsearch+http(s)://`: documents into data streams of Elasticsearch and OpenSearch, by `_bulk`.
+//!
+//! Every document has an id that a repetition has again, and is created, never replaced: what was taken
+//! before answers 409, which is success. So whatever fails in between, each is there once.
+
+mod answer;
+mod bulk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::{Method, Request};
+
+use self::answer::{Fate, fates};
+use self::bulk::{Item, body, items};
+use super::SendError;
+use super::dead::DeadLetters;
+use super::http::words;
+use crate::run::batch::Delivery;
+use crate::run::http::Pieces;
+use crate::run::http::client::{Answer, Client, Failure};
+
+/// About as much is sent at once, in bytes.
+pub const GROUP_BYTES: usize = 2 << 20;
+/// As much of an answer is read, in bytes: it has a few for each document, and reasons for some.
+const ANSWER_MAX_BYTES: usize = 32 << 20;
+/// What we want to hear of each document.
+const BULK: &str =
+    "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+/// A server that has heard enough closes the connection, and its 413 may be lost with it. From so many
+/// broken ones in a group on a part is halved as if it had come.
+const BREAKS_MAX: u32 = 3;
+
+/// The data streams.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    /// Of events and alerts.
+    pub events: String,
+    /// Of all other records; `None` if they are not written.
+    pub records: Option<String>,
+}
+
+/// Sends groups.
+pub struct Elasticsearch {
+    client: Client,
+    path: String,
+    streams: Streams,
+    dead: Option<DeadLetters>,
+    /// What is left of the group that is being sent.
+    parts: Vec<Vec<Item>>,
+    breaks: u32,
+}
+
+impl Elasticsearch {
+    /// Sends to the API under `prefix`. What is refused for good goes to `dead`.
+    pub fn new(
+        client: Client,
+        prefix: &str,
+        streams: Streams,
+        dead: Option<DeadLetters>,
+    ) -> Elasticsearch {
+        Elasticsearch {
+            client,
+            path: format!("{}{BULK}", prefix.trim_end_matches('/')),
+            streams,
+            dead,
+            parts: Vec::new(),
+            breaks: 0,
+        }
+    }
+
+    /// The address.
+    pub fn name(&self) -> String {
+        self.client.name()
+    }
+
+    /// Sends a group. Documents that are to come again later are sent again alone; a part that is too
+    /// large is halved.
+    ///
+    /// # Errors
+    /// Something of it does not go through now; what did is not sent again.
+    pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
+        if self.parts.is_empty() {
+            self.breaks = 0;
+            let mut all = Vec::new();
+            for delivery in group {
+                items(delivery, &self.streams, &mut all);
+            }
+            self.parts.push(all);
+        }
+        while let Some(part) = self.parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            self.send_part(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_part(&mut self, part: Vec<Item>) -> Result<(), SendError> {
+        // Broken documents would break the request: they are set aside unseen.
+        let (part, broken): (Vec<Item>, Vec<Item>) = part.into_iter().partition(Item::is_whole);
+        for (at, item) in broken.iter().enumerate() {
+            if let Err(error) = self.bury(item, "it is not a JSON object") {
+                let rest = broken.iter().skip(at).cloned();
+                self.parts.push(part.into_iter().chain(rest).collect());
+                return Err(error);
+            }
+        }
+        if part.is_empty() {
+            return Ok(());
+        }
+        let (status, answer) = match self.post(&part).await {
+            Ok(answer) => (answer.status.as_u16(), answer),
+            Err(failure) => {
+                self.breaks += u32::from(failure.broke);
+                if failure.broke && self.breaks >= BREAKS_MAX && part.len() > 1 {
+                    self.halve(part);
+                    return Ok(());
+                }
+                self.parts.push(part);
+                return Err(later(failure.sentence, Duration::ZERO));
+            }
+        };
+        match status {
+            200..=299 => self.judge(part, &answer),
+            413 if part.len() > 1 => {
+                self.halve(part);
+                Ok(())
+            }
+            413 => {
+                let reason = "it is larger than the server takes (http.max_content_length)";
+                let result = part.first().map(|item| self.bury(item, reason));
+                result
+                    .unwrap_or(Ok(()))
+                    .inspect_err(|_| self.parts.push(part))
+            }
+            _ => {
+                self.parts.push(part);
+                Err(later(self.refusal(&answer), answer.retry_after))
+            }
+        }
+    }
+
+    async fn post(&mut self, part: &[Item]) -> Result<Answer, Failure> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.path.as_str())
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(CONTENT_ENCODING, "gzip");
+        let body = Pieces::new([body(part)]);
+        self.client.request(request, &body, ANSWER_MAX_BYTES).await
+    }
+
+    /// Looks at what became of each document.
+    fn judge(&mut self, part: Vec<Item>, answer: &Answer) -> Result<(), SendError> {
+        let Some(fates) = fates(&answer.body, part.len()) else {
+            self.parts.push(part);
+            let sentence = format!(
+                "{} answers {} and not as `_bulk` does ({}); name an Elasticsearch or OpenSearch",
+                self.name(),
+                answer.status,
+                words(&answer.body)
+            );
+            return Err(later(sentence, Duration::ZERO));
+        };
+        let (mut again, mut why) = (Vec::new(), None);
+        for (item, fate) in part.into_iter().zip(fates) {
+            match fate {
+                Fate::Taken => {}
+                Fate::Later(reason) => {
+                    why.get_or_insert_with(|| {
+                        let mend = if reason.starts_with("403") {
+                            "; give the key the privilege `create_doc` for it"
+                        } else {
+                            ""
+                        };
+                        later(
+                            format!(
+                                "{} does not take documents into {} now: {reason}{mend}",
+                                self.client.name(),
+                                item.stream
+                            ),
+                            answer.retry_after,
+                        )
+                    });
+                    again.push(item);
+                }
+                Fate::Refused(reason) => {
+                    if let Err(error) = self.bury(&item, &reason) {
+                        why.get_or_insert(error);
+                        again.push(item);
+                    }
+                }
+            }
+        }
+        if !again.is_empty() {
+            self.parts.push(again);
+        }
+        why.map_or(Ok(()), Err)
+    }
+
+    fn halve(&mut self, mut part: Vec<Item>) {
+        let second = part.split_off(part.len() / 2);
+        self.parts.extend([second, part]);
+    }
+
+    fn bury(&mut self, item: &Item, reason: &str) -> Result<(), SendError> {
+        let reason = format!("{} refuses it: {reason}", self.client.name());
+        let result = match &mut self.dead {
+            Some(dead) => dead.write(&reason, &item.line),
+            None => Err(format!(
+                "{reason}; this document holds up the rest: give --dead-letter FILE to set such ones aside"
+            )),
+        };
+        result.map_err(|sentence| later(sentence, Duration::ZERO))
+    }
+
+    fn refusal(&self, answer: &Answer) -> String {
+        let mend = match answer.status.as_u16() {
+            300..=399 => "; it has moved, name its new address",
+            401 | 403 => "; give a key that it takes with --output-api-key or --output-basic FILE",
+            404 | 405 => "; name an Elasticsearch or OpenSearch",
+            _ => "",
+        };
+        format!(
+            "{} answers {} ({}){mend}",
+            self.name(),
+            answer.status,
+            words(&answer.body)
+        )
+    }
+}
+
+fn later(sentence: String, after: Duration) -> SendError {
+    SendError::Retry { sentence, after }
+}

@@ -1,0 +1,62 @@
+//! TLS by rustls: whom to trust, and who we are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// Connects to servers whose certificates the authorities in a file have signed, or, without a file, those
+/// that the system trusts.
+///
+/// # Errors
+/// A sentence: the file can't be read, or there is nobody to trust.
+pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, String> {
+    let mut roots = RootCertStore::empty();
+    match ca {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|error| {
+                    format!(
+                        "{} holds a certificate that cannot be trusted: {error}",
+                        path.display()
+                    )
+                })?;
+            }
+        }
+        None => {
+            // Some of a system's many may be odd; the others will do.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(
+                    "the system trusts no certificates; name those to trust with --output-ca FILE"
+                        .to_string(),
+                );
+            }
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let name = path.display();
+    let all: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    match all {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(format!(
+            "{name} holds no certificate; name a file of PEM, which begins with -----BEGIN CERTIFICATE-----"
+        )),
+        Err(error) => Err(format!(
+            "cannot read certificates from {name}: {error}; name a file of PEM that can be read"
+        )),
+    }
+}

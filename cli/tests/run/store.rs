@@ -1,0 +1,265 @@
+//! Documents into data streams: a store that refuses some of what it gets, and keeps the rest by its id.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::process::{Process, folder, metric, others, post, refusals};
+use crate::sink::{self, Sink};
+
+/// What is in the store: stream and id, and the document.
+type Documents = Arc<Mutex<BTreeMap<(String, String), Value>>>;
+
+/// A store. `judge` says a status for a document that is not there yet.
+fn store(judge: impl Fn(&Value) -> u16 + Send + Sync + 'static) -> (Sink, Documents) {
+    let (sink, documents) = (Sink::start(), Documents::default());
+    let kept = Arc::clone(&documents);
+    sink.answers(move |head, body| {
+        assert!(head.starts_with("POST /_bulk?") && head.contains("content-encoding: gzip"), "{head}");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(body).read_to_string(&mut text).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut kept = kept.lock().unwrap();
+        let create = |pair: &[Value]| {
+            let place = |key: &str| pair[0]["create"][key].as_str().unwrap().to_string();
+            let place = (place("_index"), place("_id"));
+            assert!(pair[1]["@timestamp"].is_string(), "{}", pair[1]);
+            let status = if kept.contains_key(&place) { 409 } else { judge(&pair[1]) };
+            if status == 201 {
+                kept.insert(place, pair[1].clone());
+            }
+            json!({"create": {"status": status, "error": {"type": "some_exception", "reason": "a reason"}}})
+        };
+        let items: Vec<Value> = lines.chunks(2).map(create).collect();
+        let errors = items.iter().any(|item| item["create"]["status"] != 201);
+        sink::answer("200 OK", &json!({"errors": errors, "items": items}).to_string())
+    });
+    (sink, documents)
+}
+
+fn start(sink: &Sink, more: &[&str]) -> Process {
+    let url = format!("elasticsearch+http://{}", sink.address);
+    let arguments = [
+        "--input",
+        "http://127.0.0.1:0",
+        "--admin",
+        ":0",
+        "--output",
+        &url,
+    ];
+    Process::start(&[&arguments, more].concat())
+}
+
+fn count(documents: &Documents, stream: &str) -> usize {
+    documents
+        .lock()
+        .unwrap()
+        .keys()
+        .filter(|(it, _)| it == stream)
+        .count()
+}
+
+const EVENTS: &str = "logs-dovecot.maxconn-default";
+
+#[test]
+fn everything_is_in_its_stream_once_though_equal_lines_come_and_batches_come_again() {
+    let (sink, documents) = store(|_| 201);
+    let mut process = start(&sink, &["--records-stream", "logs-mail-default"]);
+    let input = process.address("input");
+    let batch = "twice\ntwice\n".to_string() + &refusals(0..40) + "{\"message\":\"end\"}\n";
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    // 29 went on before the flood, and its start.
+    assert_eq!(
+        (
+            count(&documents, "logs-mail-default"),
+            count(&documents, EVENTS)
+        ),
+        (3, 30)
+    );
+    // The flood is open now, so that all events are held back: what goes on has the same ids as before.
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    assert_eq!(
+        (
+            count(&documents, "logs-mail-default"),
+            count(&documents, EVENTS)
+        ),
+        (3, 30)
+    );
+    // Another batch with some of the same lines is not a repetition.
+    assert_eq!(post(input, &[], b"twice\n").status, 204);
+    assert_eq!(count(&documents, "logs-mail-default"), 4);
+    process.stop();
+    // Alerts have ids of their own.
+    let documents = documents.lock().unwrap();
+    let alerts = documents
+        .iter()
+        .filter(|(_, it)| it["event"]["kind"] == "alert");
+    assert!(
+        alerts
+            .clone()
+            .all(|((_, id), it)| it["event"]["id"] == **id)
+    );
+    assert_eq!(alerts.count(), 2);
+}
+
+#[test]
+fn a_restart_without_state_makes_no_document_twice() {
+    let (sink, documents) = store(|_| 201);
+    let batch = refusals(0..10) + &others(0..5);
+    for _ in 0..2 {
+        // The same address, as after a real restart: it is part of the batch's name.
+        let port = "127.0.0.1:41873";
+        let url = format!("elasticsearch+http://{}", sink.address);
+        let input = format!("http://{port}");
+        let records = ["--records-stream", "logs-mail-default"];
+        let mut process =
+            Process::start(&[&["--input", &input, "--output", &url][..], &records].concat());
+        assert_eq!(
+            post(process.address("input"), &[], batch.as_bytes()).status,
+            204
+        );
+        process.kill();
+    }
+    assert_eq!(
+        (
+            count(&documents, "logs-mail-default"),
+            count(&documents, EVENTS)
+        ),
+        (5, 10)
+    );
+}
+
+#[test]
+fn each_document_is_judged_alone() {
+    let folder = folder("judged");
+    let dead = folder.join("dead.ndjson");
+    let busy = AtomicU32::new(0);
+    // Every other try is too much for one document, another is poisoned.
+    let (sink, documents) = store(move |document| match document["message"].as_str() {
+        Some("nothing 3") if busy.fetch_add(1, Ordering::Relaxed) < 2 => 429,
+        Some("nothing 5") => 400,
+        _ => 201,
+    });
+    let more = [
+        "--records-stream",
+        "logs-mail-default",
+        "--dead-letter",
+        dead.to_str().unwrap(),
+    ];
+    let mut process = start(&sink, &more);
+    let batch = others(0..10) + "{\"broken\n";
+    assert_eq!(
+        post(process.address("input"), &[], batch.as_bytes()).status,
+        204
+    );
+    assert_eq!(count(&documents, "logs-mail-default"), 9);
+    assert!(process.said("now: 429").contains("a reason"));
+    // The first time all, then twice the one that was put off.
+    assert_eq!(sink.heads().len(), 3);
+    let letters = fs::read_to_string(&dead).unwrap();
+    let letters: Vec<Value> = letters
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    assert_eq!(letters[0]["document"], "{\"broken");
+    assert_eq!(letters[1]["document"], "{\"message\":\"nothing 5\"}");
+    assert!(
+        letters[1]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("400 some_exception: a reason")
+    );
+    assert_eq!(
+        metric(process.address("admin"), "maxconn_dead_letters_total"),
+        2
+    );
+    process.stop();
+}
+
+#[test]
+fn requests_that_are_too_large_are_halved_even_if_the_connection_breaks_instead() {
+    for breaks in [false, true] {
+        let (sink, documents) = store(|_| 201);
+        let inner = sink.judge();
+        sink.answers(move |head, body| {
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(body)
+                .read_to_string(&mut text)
+                .unwrap();
+            match (text.lines().count() > 60, breaks) {
+                (false, _) => inner(head, body),
+                (true, false) => sink::answer("413 Content Too Large", ""),
+                (true, true) => String::new(),
+            }
+        });
+        let mut process = start(&sink, &["--records-stream", "logs-mail-default"]);
+        assert_eq!(
+            post(process.address("input"), &[], others(0..100).as_bytes()).status,
+            204
+        );
+        assert_eq!(count(&documents, "logs-mail-default"), 100);
+        process.stop();
+    }
+}
+
+#[test]
+fn a_wrong_key_is_told_in_a_sentence_and_nothing_is_lost() {
+    let folder = folder("key");
+    let key = folder.join("key");
+    fs::write(&key, "c2VjcmV0").unwrap();
+    let (sink, documents) = store(|_| 201);
+    let inner = sink.judge();
+    let wrong = sink::answer(
+        "401 Unauthorized",
+        "{\"error\":{\"type\":\"security_exception\"}}",
+    );
+    sink.answers(move |_, _| wrong.clone());
+    let mut process = start(
+        &sink,
+        &[
+            "--only",
+            "changed",
+            "--output-api-key",
+            key.to_str().unwrap(),
+        ],
+    );
+    let input = process.address("input");
+    let sender = std::thread::spawn(move || post(input, &[], refusals(0..5).as_bytes()).status);
+    let said = process.said("answers 401");
+    assert!(
+        said.contains("--output-api-key") && said.contains("security_exception"),
+        "{said}"
+    );
+    assert!(!said.contains("c2VjcmV0"), "{said}");
+    sink.answers(move |head, body| inner(head, body));
+    assert_eq!(sender.join().unwrap(), 204);
+    assert_eq!(count(&documents, EVENTS), 5);
+    assert!(
+        sink.heads()
+            .iter()
+            .all(|head| head.contains("authorization: ApiKey c2VjcmV0\r\n"))
+    );
+    process.stop();
+}
+
+#[test]
+fn something_else_than_a_store_is_told_apart() {
+    let sink = Sink::start();
+    sink.answers(|_, _| sink::answer("200 OK", "{\"hello\":\"world\"}"));
+    let mut process = start(&sink, &["--only", "changed", "--grace", "100ms"]);
+    let input = process.address("input");
+    let sender = std::thread::spawn(move || post(input, &[], refusals(0..1).as_bytes()).status);
+    let said = process.said("name an Elasticsearch or OpenSearch");
+    assert!(said.contains("hello"), "{said}");
+    drop(process);
+    drop(sender);
+
+    let mut process = start(&sink, &[]);
+    assert_eq!(process.wait().code(), Some(2));
+    process.said("--only changed");
+}
