@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, said so that it can be mended without reading the manual.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -35,10 +36,13 @@ impl ConfigError {
 
     /// As [`ConfigError::new`], but one function for all that is said here.
     #[inline(never)]
-    pub(super) fn at(path: String, problem: &str, mend: &str) -> ConfigError {
-        ConfigError::new(path, problem, mend)
+    pub(super) fn at(path: String, problem: &str, mend: &str) -> Fault {
+        Box::new(ConfigError::new(path, problem, mend))
     }
 }
+
+/// An error on its way: a pointer, for it passes through every function here.
+pub(super) type Fault = Box<ConfigError>;
 
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -141,6 +141,17 @@ pub enum Policy {
     Sample,
 }
 
+impl Policy {
+    /// The policy's name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Pass => "pass",
+            Policy::Suppress => "suppress",
+            Policy::Sample => "sample",
+        }
+    }
+}
+
 /// A limit message of one's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {

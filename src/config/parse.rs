@@ -1,9 +1,10 @@
 //! From JSON to a valid [`Config`], or a sentence that says what to mend.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use super::error::{number, quoted, say};
-use super::table::{Reason, Table};
+use super::error::{Fault, number, quoted, say};
+use super::table::{Reason, Table, add};
 use super::{Config, ConfigError, limits, patterns, rules, units};
 use crate::json::scan::Malformed;
 use crate::json::value::Value;
@@ -28,6 +29,10 @@ impl Config {
     /// Parses the JSON form. What is not in it stays as in `defaults` (each guest's own). Nothing but
     /// white space is no configuration: the defaults.
     pub fn parse(json: &[u8], defaults: &Config) -> Result<Config, ConfigError> {
+        Config::read(json, defaults).map_err(|fault| *fault)
+    }
+
+    fn read(json: &[u8], defaults: &Config) -> Result<Config, Fault> {
         if json.trim_ascii().is_empty() {
             return Ok(defaults.clone());
         }
@@ -64,10 +69,10 @@ impl Config {
     }
 
     /// Sets what `table` gives.
-    fn change(&mut self, table: &Table<'_>) -> Result<(), ConfigError> {
-        if let Some(keys) =
-            table.list_of("message_keys", 1, limits::MESSAGE_KEYS_MAX, message_key)?
-        {
+    fn change(&mut self, table: &Table<'_>) -> Result<(), Fault> {
+        let mut keys = Vec::new();
+        let mut key = |text: &str| Ok(add(&mut keys, message_key(text)?));
+        if table.entries("message_keys", 1, limits::MESSAGE_KEYS_MAX, &mut key)? {
             self.message_keys = keys;
         }
         if let Some(text) = table.text("timezone")? {
@@ -108,13 +113,14 @@ impl Config {
         {
             self.statistics_every_ms = ms;
         }
-        let networks = table.list_of(
+        let mut networks = Vec::new();
+        let mut network = |text: &str| Ok(add(&mut networks, units::parse_network(text)?));
+        if table.entries(
             "trusted_networks",
             0,
             limits::TRUSTED_NETWORKS_MAX,
-            units::parse_network,
-        )?;
-        if let Some(networks) = networks {
+            &mut network,
+        )? {
             self.trusted_networks = networks;
         }
         if let Some(key) = table.bounded_text("redact_key", limits::REDACT_KEY_BYTES)? {

@@ -3,11 +3,11 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::error::{number, quoted, say};
+use super::Pattern;
+use super::error::{Fault, number, quoted, say};
 use super::limits;
 use super::table::Table;
 use super::units::escapable;
-use super::{ConfigError, Pattern};
 use crate::event::Scope;
 use crate::json::value::Value;
 
@@ -15,7 +15,7 @@ use crate::json::value::Value;
 pub const KEYS: [&str; 5] = ["name", "contains", "regex", "limit", "scope"];
 
 /// The patterns, in order. Whether their expressions compile is seen where they are compiled.
-pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, ConfigError> {
+pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, Fault> {
     let mut patterns: Vec<Pattern> = Vec::new();
     for (index, value) in list.iter().enumerate() {
         let table = Table::new(value, say(&["pattern[", &number(index as u64), "]"]), &KEYS)?;
@@ -37,7 +37,7 @@ pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, ConfigError> {
     Ok(patterns)
 }
 
-fn one(table: &Table<'_>) -> Result<Pattern, ConfigError> {
+fn one(table: &Table<'_>) -> Result<Pattern, Fault> {
     let name = table.name("name", "postgresql")?;
     if name == "dovecot" {
         let mend = "choose another name: documents say by it where an event comes from";
@@ -80,8 +80,10 @@ fn one(table: &Table<'_>) -> Result<Pattern, ConfigError> {
         return Err(table.error("limit", &problem, &mend));
     }
     table.required_text("scope", "user")?;
-    let scopes = Scope::ALL.map(|scope| (scope.name(), scope));
-    let scope = table.choice("scope", &scopes)?.unwrap_or(Scope::User);
+    let scope = table
+        .choice("scope", &Scope::ALL.map(Scope::name))?
+        .and_then(|number| Scope::ALL.get(number).copied())
+        .unwrap_or(Scope::User);
     Ok(Pattern {
         name: name.to_string(),
         contains: contains.to_string(),

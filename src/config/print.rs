@@ -69,7 +69,7 @@ fn write_rule(json: &mut Writer<'_>, rule: &Rule) {
     duration(json, "quiet", rule.quiet_ms);
     duration(json, "update_every", rule.update_every_ms);
     duration(json, "update_max", rule.update_max_ms);
-    text(json, "policy", policy_name(rule.policy));
+    text(json, "policy", rule.policy.name());
     if rule.policy == Policy::Sample {
         number(json, "sample_every", u64::from(rule.sample_every));
     }
@@ -107,12 +107,4 @@ fn number(json: &mut Writer<'_>, key: &str, value: u64) {
 
 fn duration(json: &mut Writer<'_>, key: &str, ms: i64) {
     text(json, key, &duration_text(ms));
-}
-
-fn policy_name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Pass => "pass",
-        Policy::Suppress => "suppress",
-        Policy::Sample => "sample",
-    }
 }

@@ -3,9 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::error::{number, quoted, say};
+use super::error::{Fault, number, quoted, say};
 use super::limits;
-use super::table::{Table, pick};
+use super::table::{Table, add, pick};
 use super::units::duration_text;
 use super::{ConfigError, Distinct, KeyField, Policy, Rule};
 use crate::event::Scope;
@@ -28,21 +28,17 @@ pub const KEYS: [&str; 12] = [
 ];
 
 /// The fields whose different values can be counted. The others have few values or follow from these.
-const DISTINCT_FIELDS: [(&str, KeyField); 4] = [
-    ("user", KeyField::User),
-    ("ip", KeyField::Ip),
-    ("host", KeyField::Host),
-    ("service", KeyField::Service),
+const DISTINCT_FIELDS: [KeyField; 4] = [
+    KeyField::User,
+    KeyField::Ip,
+    KeyField::Host,
+    KeyField::Service,
 ];
 
-const POLICIES: [(&str, Policy); 3] = [
-    ("suppress", Policy::Suppress),
-    ("sample", Policy::Sample),
-    ("pass", Policy::Pass),
-];
+const POLICIES: [Policy; 3] = [Policy::Suppress, Policy::Sample, Policy::Pass];
 
 /// The rules in force: the built-in ones in their order, as changed, then one's own in theirs.
-pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, ConfigError> {
+pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, Fault> {
     let mut rules: Vec<(Rule, bool)> = built_in.iter().map(|rule| (rule.clone(), true)).collect();
     let mut names: Vec<&str> = Vec::new();
     for (index, value) in list.iter().enumerate() {
@@ -91,14 +87,20 @@ pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, C
 }
 
 /// Sets what `table` gives, then checks the rule as a whole.
-fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), ConfigError> {
-    let scopes = Scope::ALL.map(|scope| (scope.name(), scope));
-    let fields = KeyField::ALL.map(|field| (field.name(), field));
-    if let Some(scope) = table.list_of("scope", 1, scopes.len(), |text| pick(text, &scopes))? {
-        rule.scope = scope;
+fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), Fault> {
+    let (scopes, fields) = (
+        Scope::ALL.map(Scope::name),
+        KeyField::ALL.map(KeyField::name),
+    );
+    let mut picked = Vec::new();
+    let mut scope = |text: &str| Ok(add(&mut picked, pick(text, &scopes)?));
+    if table.entries("scope", 1, scopes.len(), &mut scope)? {
+        rule.scope = all_of(&Scope::ALL, &picked);
     }
-    if let Some(key) = table.list_of("key", 1, fields.len(), |text| pick(text, &fields))? {
-        rule.key = key;
+    let mut picked = Vec::new();
+    let mut field = |text: &str| Ok(add(&mut picked, pick(text, &fields)?));
+    if table.entries("key", 1, fields.len(), &mut field)? {
+        rule.key = all_of(&KeyField::ALL, &picked);
     }
     if let Some(threshold) = table.integer("threshold", limits::THRESHOLD)? {
         rule.threshold = narrow(threshold);
@@ -118,8 +120,9 @@ fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), ConfigError> {
     if let Some(ms) = table.duration_ms("update_max", limits::UPDATE_MS, false)? {
         rule.update_max_ms = ms;
     }
-    if let Some(policy) = table.choice("policy", &POLICIES)? {
-        rule.policy = policy;
+    let policy = table.choice("policy", &POLICIES.map(Policy::name))?;
+    if let Some(policy) = policy.and_then(|number| POLICIES.get(number)) {
+        rule.policy = *policy;
     }
     if let Some(every) = table.integer("sample_every", limits::SAMPLE_EVERY)? {
         rule.sample_every = narrow(every);
@@ -128,7 +131,7 @@ fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), ConfigError> {
 }
 
 /// What no key by itself gets wrong.
-fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), ConfigError> {
+fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), Fault> {
     for (longer, longer_ms, shorter, shorter_ms) in [
         ("quiet", rule.quiet_ms, "within", rule.within_ms),
         (
@@ -189,7 +192,7 @@ fn distinct_of(
     value: &Value<'_>,
     rule: &Table<'_>,
     before: Option<Distinct>,
-) -> Result<Distinct, ConfigError> {
+) -> Result<Distinct, Fault> {
     let table = Table::new(value, rule.place("distinct"), &["field", "at_least"])?;
     let missing = |key: &str| {
         table.error(
@@ -198,7 +201,9 @@ fn distinct_of(
             "write e.g. { field = \"user\", at_least = 10 }",
         )
     };
-    let field = table.choice("field", &DISTINCT_FIELDS)?;
+    let field = table
+        .choice("field", &DISTINCT_FIELDS.map(KeyField::name))?
+        .and_then(|number| DISTINCT_FIELDS.get(number).copied());
     let at_least = table
         .integer("at_least", limits::DISTINCT_AT_LEAST)?
         .map(narrow);
@@ -210,6 +215,12 @@ fn distinct_of(
             .or(before.map(|d| d.at_least))
             .ok_or_else(|| missing("at_least"))?,
     })
+}
+
+/// What the numbers stand for.
+fn all_of<T: Copy>(all: &[T], numbers: &[usize]) -> Vec<T> {
+    let values = numbers.iter().filter_map(|number| all.get(*number));
+    values.copied().collect()
 }
 
 /// A number whose bounds, checked before, fit the smaller type.

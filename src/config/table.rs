@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::ConfigError;
-use super::error::{number, quoted, say};
+use super::error::{Fault, number, quoted, say};
 use super::units;
 use crate::json::value::Value;
 
@@ -22,11 +22,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// `value` as a table at `path`; a key that is not in `known` is an error.
-    pub fn new(
-        value: &'a Value<'a>,
-        path: String,
-        known: &[&str],
-    ) -> Result<Table<'a>, ConfigError> {
+    pub fn new(value: &'a Value<'a>, path: String, known: &[&str]) -> Result<Table<'a>, Fault> {
         let Value::Table(entries) = value else {
             let problem = say(&[kind(value), ", but a table belongs here"]);
             let mend = say(&["write key = value pairs, of the keys ", &listed(known)]);
@@ -64,12 +60,12 @@ impl<'a> Table<'a> {
 
     /// An error at `key`.
     #[inline(never)]
-    pub fn error(&self, key: &str, problem: &str, mend: &str) -> ConfigError {
+    pub fn error(&self, key: &str, problem: &str, mend: &str) -> Fault {
         ConfigError::at(self.place(key), problem, mend)
     }
 
     /// An error at `key`, which is of another type than it should be.
-    fn wrong_type(&self, key: &str, value: &Value<'_>, belongs: &str, mend: &str) -> ConfigError {
+    fn wrong_type(&self, key: &str, value: &Value<'_>, belongs: &str, mend: &str) -> Fault {
         let problem = say(&[kind(value), ", but ", belongs, " belongs here"]);
         self.error(key, &problem, mend)
     }
@@ -86,7 +82,7 @@ impl<'a> Table<'a> {
     }
 
     /// A text.
-    pub fn text(&self, key: &str) -> Result<Option<&'a str>, ConfigError> {
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, Fault> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -95,7 +91,7 @@ impl<'a> Table<'a> {
     }
 
     /// A text that must be there.
-    pub fn required_text(&self, key: &str, example: &str) -> Result<&'a str, ConfigError> {
+    pub fn required_text(&self, key: &str, example: &str) -> Result<&'a str, Fault> {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
@@ -108,7 +104,7 @@ impl<'a> Table<'a> {
         &self,
         key: &str,
         bytes: RangeInclusive<usize>,
-    ) -> Result<Option<&'a str>, ConfigError> {
+    ) -> Result<Option<&'a str>, Fault> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
@@ -122,7 +118,7 @@ impl<'a> Table<'a> {
     }
 
     /// `true` or `false`.
-    pub fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Fault> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -135,11 +131,7 @@ impl<'a> Table<'a> {
 
     /// A whole number in `bounds`.
     #[inline(never)]
-    pub fn integer(
-        &self,
-        key: &str,
-        bounds: RangeInclusive<u64>,
-    ) -> Result<Option<u64>, ConfigError> {
+    pub fn integer(&self, key: &str, bounds: RangeInclusive<u64>) -> Result<Option<u64>, Fault> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
@@ -174,7 +166,7 @@ impl<'a> Table<'a> {
         key: &str,
         bounds: RangeInclusive<i64>,
         or_zero: bool,
-    ) -> Result<Option<i64>, ConfigError> {
+    ) -> Result<Option<i64>, Fault> {
         let text = match self.value(key) {
             None => return Ok(None),
             Some(Value::Text(text)) => text,
@@ -215,7 +207,7 @@ impl<'a> Table<'a> {
 
     /// A list of at most `most` values.
     #[inline(never)]
-    pub fn list(&self, key: &str, most: usize) -> Result<Option<&'a [Value<'a>]>, ConfigError> {
+    pub fn list(&self, key: &str, most: usize) -> Result<Option<&'a [Value<'a>]>, Fault> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::List(list)) if list.len() <= most => Ok(Some(list)),
@@ -235,68 +227,58 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A list of texts, each read by `read`, which says what to mend; none twice.
-    pub fn list_of<T: PartialEq>(
+    /// A list of texts; whether it is there. Each is handed to `read`, which says what to mend, and whether it
+    /// is none of those before it.
+    #[inline(never)]
+    pub fn entries(
         &self,
         key: &str,
         least: usize,
         most: usize,
-        read: impl Fn(&str) -> Result<T, Reason>,
-    ) -> Result<Option<Vec<T>>, ConfigError> {
+        read: &mut dyn FnMut(&str) -> Result<bool, Reason>,
+    ) -> Result<bool, Fault> {
         let Some(list) = self.list(key, most)? else {
-            return Ok(None);
+            return Ok(false);
         };
         if list.len() < least {
             let mend = "write at least one entry or leave the key out";
             return Err(self.error(key, "the list is empty", mend));
         }
-        let mut values = Vec::new();
         for (index, value) in list.iter().enumerate() {
-            let text = self.entry(key, index, value)?;
-            let read = read(text).map_err(|reason| self.entry_error(key, index, &reason))?;
-            if values.contains(&read) {
-                return Err(self.entry_error(key, index, &twice(text)));
-            }
-            values.push(read);
+            let wrong: Result<(), Reason> = match value {
+                Value::Text(text) => match read(text) {
+                    Ok(true) => continue,
+                    Ok(false) => Err((
+                        say(&[&quoted(text), " is there twice"]),
+                        "remove one of them".to_string(),
+                    )),
+                    Err(reason) => Err(reason),
+                },
+                other => Err((
+                    say(&[kind(other), ", but a text belongs here"]),
+                    "write it in quotes".to_string(),
+                )),
+            };
+            wrong.map_err(|(problem, mend)| {
+                let place = say(&[&self.place(key), "[", &number(index as u64), "]"]);
+                ConfigError::at(place, &problem, &mend)
+            })?;
         }
-        Ok(Some(values))
+        Ok(true)
     }
 
-    /// An entry of a list of texts.
-    #[inline(never)]
-    fn entry(&self, key: &str, index: usize, value: &'a Value<'a>) -> Result<&'a str, ConfigError> {
-        match value {
-            Value::Text(text) => Ok(text),
-            other => {
-                let problem = say(&[kind(other), ", but a text belongs here"]);
-                let reason = (problem, "write it in quotes".to_string());
-                Err(self.entry_error(key, index, &reason))
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn entry_error(&self, key: &str, index: usize, (problem, mend): &Reason) -> ConfigError {
-        let place = say(&[&self.place(key), "[", &number(index as u64), "]"]);
-        ConfigError::at(place, problem, mend)
-    }
-
-    /// One of a few words; `what` says what they are.
-    pub fn choice<T: Copy>(
-        &self,
-        key: &str,
-        choices: &[(&str, T)],
-    ) -> Result<Option<T>, ConfigError> {
+    /// The number of one of a few words.
+    pub fn choice(&self, key: &str, words: &[&str]) -> Result<Option<usize>, Fault> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
-        pick(text, choices)
+        pick(text, words)
             .map(Some)
             .map_err(|(problem, mend)| self.error(key, &problem, &mend))
     }
 
     /// The name of this table's thing: `[a-z0-9._-]`, so that it needs no quoting anywhere it goes.
-    pub fn name(&self, key: &str, example: &str) -> Result<&'a str, ConfigError> {
+    pub fn name(&self, key: &str, example: &str) -> Result<&'a str, Fault> {
         let name = self.required_text(key, example)?;
         let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
         if !name.is_empty() && name.len() <= super::limits::NAME_BYTES_MAX && name.bytes().all(fits)
@@ -313,32 +295,24 @@ impl<'a> Table<'a> {
     }
 }
 
+/// The number of the word that is `text`, or problem and mend.
 #[inline(never)]
-fn twice(text: &str) -> Reason {
-    (
-        say(&[&quoted(text), " is there twice"]),
-        "remove one of them".to_string(),
-    )
-}
-
-/// The choice called `text`, or problem and mend.
-pub(super) fn pick<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Reason> {
-    match choices.iter().find(|(name, _)| *name == text) {
-        Some((_, choice)) => Ok(*choice),
-        None => {
-            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            Err(unknown(text, &names))
-        }
+pub(super) fn pick(text: &str, words: &[&str]) -> Result<usize, Reason> {
+    if let Some(number) = words.iter().position(|word| *word == text) {
+        return Ok(number);
     }
+    let mend = match nearest(text, words) {
+        Some(near) => say(&["did you mean \"", near, "\"?"]),
+        None => say(&["use one of ", &listed(words)]),
+    };
+    Err((say(&[&quoted(text), " is not known here"]), mend))
 }
 
-#[inline(never)]
-fn unknown(text: &str, names: &[&str]) -> Reason {
-    let mend = match nearest(text, names) {
-        Some(near) => say(&["did you mean \"", near, "\"?"]),
-        None => say(&["use one of ", &listed(names)]),
-    };
-    (say(&[&quoted(text), " is not known here"]), mend)
+/// Adds a value to a list; whether it is none of those in it.
+pub(super) fn add<T: PartialEq>(list: &mut Vec<T>, value: T) -> bool {
+    let is_new = !list.contains(&value);
+    list.push(value);
+    is_new
 }
 
 /// What sort of value this is, in words.
