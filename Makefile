@@ -44,9 +44,9 @@ layers: target
 	@echo 'layers: the core builds for $(WASM) and brings no std'
 
 test: target ## Run every test.
-	$(CARGO) test -p maxconn-core
+	$(CARGO) test -p maxconn-core -p maxconn-records
 	$(CARGO) test -p maxconn-core --features patterns --lib
-	$(CARGO) test --release --workspace --exclude maxconn-core $(addprefix --exclude maxconn-,$(GUESTS))
+	$(CARGO) test --release --workspace --exclude maxconn-core --exclude maxconn-records $(addprefix --exclude maxconn-,$(GUESTS))
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
 	e2e/run

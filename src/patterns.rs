@@ -12,14 +12,16 @@ pub use refused::Patterns;
 #[cfg(feature = "patterns")]
 mod compiled {
     use alloc::boxed::Box;
-    use alloc::format;
     use alloc::string::String;
     use alloc::vec::Vec;
+    use core::fmt::Write;
 
-    use memchr::memmem::Finder;
+    use maxconn_records::words;
     use regex_lite::{Regex, RegexBuilder};
 
+    use crate::alert::append;
     use crate::config::{ConfigError, Pattern};
+    use crate::decimal::push_number;
     use crate::dovecot::parse_ip;
     use crate::event::{Endpoint, Event, Scope, Security};
 
@@ -44,7 +46,6 @@ mod compiled {
         limit: String,
         scope: Scope,
         contains: Box<str>,
-        finder: Finder<'static>,
         regex: Regex,
         /// The number of the group behind each of [`GROUPS`].
         groups: [Option<usize>; GROUPS.len()],
@@ -53,11 +54,11 @@ mod compiled {
     impl Patterns {
         /// Compiles `patterns`; an error names the one that can't be compiled.
         pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
-            let patterns = patterns.iter().enumerate();
-            let patterns = patterns.map(|(index, pattern)| Compiled::new(index, pattern));
-            Ok(Patterns {
-                patterns: patterns.collect::<Result<_, _>>()?,
-            })
+            let mut compiled = Vec::new();
+            for (index, pattern) in patterns.iter().enumerate() {
+                compiled.push(Compiled::new(index, pattern)?);
+            }
+            Ok(Patterns { patterns: compiled })
         }
 
         /// The texts of which every message that a pattern can recognise contains one.
@@ -76,16 +77,24 @@ mod compiled {
     }
 
     impl Compiled {
+        #[inline(never)]
         fn new(index: usize, pattern: &Pattern) -> Result<Compiled, ConfigError> {
-            let path = format!("pattern[{index}].regex");
+            let path = || {
+                let mut path = String::from("pattern[");
+                push_number(&mut path, index as u64);
+                path.push_str("].regex");
+                path
+            };
             let regex = RegexBuilder::new(&pattern.regex)
                 .size_limit(REGEX_BYTES_MAX)
                 .nest_limit(NESTING_MAX)
                 .build();
             let regex = regex.map_err(|error| {
-                let problem = format!("this is no expression of regex-lite ({error})");
+                let mut problem = String::from("this is no expression of regex-lite (");
+                // Writing to a String can't fail.
+                let _ = write!(problem, "{error})");
                 ConfigError::new(
-                    &*path,
+                    path(),
                     problem,
                     "correct it there; look-around and back-references don't exist",
                 )
@@ -100,12 +109,14 @@ mod compiled {
                 {
                     Some((_, group)) => *group = Some(number),
                     None => {
-                        let problem = format!("the group \"{name}\" is no field");
-                        let mend = format!(
-                            "name it as one of {}, or leave its name out",
-                            GROUPS.join(", ")
-                        );
-                        return Err(ConfigError::new(path, problem, mend));
+                        let mut problem = String::from("the group \"");
+                        append(&mut problem, &[name, "\" is no field"]);
+                        let mut mend = String::from("name it as one of ");
+                        for group in GROUPS {
+                            append(&mut mend, &[group, ", "]);
+                        }
+                        mend.push_str("or leave its name out");
+                        return Err(ConfigError::new(path(), problem, mend));
                     }
                 }
             }
@@ -114,14 +125,14 @@ mod compiled {
                 limit: pattern.limit.clone(),
                 scope: pattern.scope,
                 contains: pattern.contains.as_str().into(),
-                finder: Finder::new(&pattern.contains).into_owned(),
                 regex,
                 groups,
             })
         }
 
+        #[inline(never)]
         fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
-            self.finder.find(message.as_bytes())?;
+            words::split_at(message, &self.contains)?;
             let captures = self.regex.captures(message)?;
             let values = self.groups.map(|group| {
                 let value = captures.get(group?)?.as_str();

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::stored::{Stored, Tape, stored, variant};
+use maxconn_records::stored;
+use maxconn_records::stored::{Stored, Tape, variant};
 /// The most recently seen different values of one field, as many as a rule wants to see.
 ///
 /// Keeping the `at_least` most recent ones is enough to know exactly whether as many lie within the

@@ -9,7 +9,8 @@ use super::{Sighting, clipped};
 use crate::config::{Distinct, KeyField};
 use crate::event::Scope;
 use crate::hash::quick64;
-use crate::stored::{Stored, Tape, stored, variant};
+use maxconn_records::stored;
+use maxconn_records::stored::{Stored, Tape, variant};
 
 /// How many different users, addresses and hosts of a flood are named.
 pub const MAX_NAMED: usize = 10;

@@ -37,9 +37,9 @@ use crate::config::{KeyField, Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::{Hash, Remembered};
 use crate::redact::Redactor;
-use crate::stored::stored;
 use distinct::RecentValues;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
+use maxconn_records::stored;
 use window::Window;
 
 /// Purposes of hashes, so that no two kinds of value can be confused.

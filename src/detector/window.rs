@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::stored::stored;
+use maxconn_records::stored;
 
 /// Slots per window. One more is kept, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;

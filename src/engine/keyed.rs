@@ -19,7 +19,7 @@ use crate::decimal::push_number;
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
 use crate::event::{Context, Event};
 use crate::hash::hex32;
-use crate::stored::{Stored, Tape};
+use maxconn_records::stored::{Stored, Tape};
 
 /// A recognised event, and the keys under which it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

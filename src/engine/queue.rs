@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::stored::stored;
+use maxconn_records::stored;
 
 /// Waiting alerts, the oldest first. Starts and ends always find a place; `ongoing` gives way.
 ///

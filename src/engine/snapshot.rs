@@ -16,7 +16,8 @@ use crate::config::Rule;
 use crate::decimal::push_number;
 use crate::detector::{EndReason, KeyState, Transition};
 use crate::hash::hash128;
-use crate::stored::{Stored, Tape, stored};
+use maxconn_records::stored;
+use maxconn_records::stored::{Stored, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.

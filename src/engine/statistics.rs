@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::alert::write_time;
 use crate::detector::{Transition, clipped};
 use crate::json::write::Writer;
-use crate::stored::stored;
+use maxconn_records::stored;
 
 /// How many limits are counted by name; those of further patterns are counted as `other`.
 const MAX_LIMITS: usize = 64;

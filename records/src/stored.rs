@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Bytes that are written or read.
-pub(crate) struct Tape<'a> {
+pub struct Tape<'a> {
     written: Vec<u8>,
     rest: &'a [u8],
     is_reading: bool,
@@ -22,7 +22,7 @@ pub(crate) struct Tape<'a> {
 }
 
 /// A value that can go onto a tape and come back.
-pub(crate) trait Stored<'a> {
+pub trait Stored<'a> {
     /// Something to read over.
     fn blank() -> Self;
 
@@ -32,6 +32,7 @@ pub(crate) trait Stored<'a> {
 }
 
 /// Lets the named fields of a struct pass, in their order.
+#[macro_export]
 macro_rules! stored {
     ($type:ty: $($field:ident),+) => {
         impl<'a> $crate::stored::Stored<'a> for $type {
@@ -45,7 +46,6 @@ macro_rules! stored {
         }
     };
 }
-pub(crate) use stored;
 
 // The passages of plain values are called rather than inlined: there are a hundred fields, and no record
 // waits for them.
@@ -337,7 +337,7 @@ impl<'a, A: Stored<'a>, B: Stored<'a>> Stored<'a> for (A, B) {
 }
 
 /// The variant of an enum, by its number; for the enums' own files.
-pub(crate) fn variant(tape: &mut Tape<'_>, number: u8, most: u8) -> u8 {
+pub fn variant(tape: &mut Tape<'_>, number: u8, most: u8) -> u8 {
     tape.variant(number, most)
 }
 

@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Writes one compact JSON document at the end of a buffer.
 ///
 /// ```
-/// use maxconn_core::json::write::Writer;
+/// use maxconn_records::json::write::Writer;
 /// let mut out = Vec::new();
 /// let mut json = Writer::new(&mut out);
 /// json.begin_object();

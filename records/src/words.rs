@@ -53,7 +53,7 @@ pub(crate) fn strip_end<'a, const N: usize>(text: &'a [u8], word: &[u8; N]) -> O
 /// What comes before and behind the first `word` in `text`. The searcher of `core` is quicker on long
 /// texts, and larger than all words together.
 #[inline(never)]
-pub(crate) fn split_at<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
+pub fn split_at<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let first = *word.as_bytes().first()?;
     let mut from = 0;
     loop {

@@ -24,7 +24,7 @@ use elements::Elements;
 use crate::head::level_len;
 use crate::words::{strip, strip_end};
 
-pub(crate) use ip::parse_ip;
+pub use ip::parse_ip;
 
 /// Every message that [`recognise`] can recognise contains one of these. Only letters, digits and spaces,
 /// which no JSON encoder escapes, and none that occurs in the lines of everyday traffic.

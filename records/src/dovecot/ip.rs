@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::words::find;
 
 /// The address that `text` is, without brackets; a scope (`fe80::1%eth0`) is left out.
-pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
+pub fn parse_ip(text: &str) -> Option<IpAddr> {
     let bare = |text| match strip_ipv4(text) {
         Some(([], ip)) => Some(IpAddr::V4(ip)),
         _ => parse_ipv6(text).map(IpAddr::V6),
