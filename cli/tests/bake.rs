@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const GUESTS: [&str; 2] = ["embed", "fluent-bit"];
+const GUESTS: [&str; 3] = ["embed", "fluent-bit", "wasi"];
 
 fn maxconn(folder: &Path, arguments: &str) -> std::io::Result<Output> {
     Command::new(env!("CARGO_BIN_EXE_maxconn"))

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Ok((log, figures)) => {
             tell("dovecot makes a flood", Ok(figures));
             tell("maxconn replay", replay(&log));
+            tell("Node's WASI", node(&log));
             for driver in &DRIVERS {
                 let result = guest_build::try_build(driver.guest, guest_build::Features::default())
                     .map_err(Error::from)
@@ -73,21 +74,33 @@ fn refusals(log: &Path) -> Result<u64, Error> {
     Ok(text.lines().filter(|line| line.contains(REFUSAL)).count() as u64)
 }
 
+/// The WASI guest under Node's own runtime says what the command says, byte for byte.
+fn node(log: &Path) -> Result<String, Error> {
+    let wasm = guest_build::try_build("wasi", guest_build::Features::default())?;
+    let output = Command::new("node")
+        .arg("--no-warnings")
+        .arg(guest_build::workspace().join("pipelines/wasi/run.mjs"))
+        .arg(wasm)
+        .args(["--only", "alerts", "--path"])
+        .arg(log)
+        .stdin(fs::File::open(log)?)
+        .output()
+        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
+    let alerts = alerts(log)?;
+    if output.stdout == alerts {
+        Ok("says what the command says".to_string())
+    } else {
+        let (said, wanted) = (output.stdout, alerts);
+        let said = [output.stderr, said].concat();
+        let [said, wanted] = [said, wanted].map(|text| String::from_utf8_lossy(&text).into_owned());
+        Err(format!("said\n{said}instead of\n{wanted}").into())
+    }
+}
+
 /// The command on the log: the ends' totals are what `grep -c` says.
 fn replay(log: &Path) -> Result<String, Error> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
-    let command = target.join("release/maxconn");
-    let output = Command::new(&command)
-        .args(["replay", "--only", "alerts"])
-        .arg(log)
-        .output()
-        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
     let (mut total, mut alerts) = (0, 0);
-    for line in String::from_utf8(output.stdout)?.lines() {
+    for line in String::from_utf8(self::alerts(log)?)?.lines() {
         let alert: Value = serde_json::from_str(line)?;
         alerts += 1;
         if alert["event"]["action"] == "connection-limit-flood-end" {
@@ -100,6 +113,22 @@ fn replay(log: &Path) -> Result<String, Error> {
     } else {
         Err(format!("ends with {total} events, {refusals} in the log").into())
     }
+}
+
+/// What the command writes of the log's alerts.
+fn alerts(log: &Path) -> Result<Vec<u8>, Error> {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
+    let command = target.join("release/maxconn");
+    let output = Command::new(&command)
+        .args(["replay", "--only", "alerts"])
+        .arg(log)
+        .output()
+        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(output.stdout)
 }
 
 /// The log as a case of the harness.

@@ -203,6 +203,15 @@ pub fn run(
     Ok(pieces)
 }
 
+/// A format's name, as every guest has it.
+pub fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Auto => "auto",
+        Format::Text => "text",
+        Format::Json => "json",
+    }
+}
+
 fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
     let mut guest = Guest::new(wasm, runtime, case.config.as_deref())?;
     let mut source = serde_json::Map::new();
@@ -212,12 +221,7 @@ fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
     if let Some(reference) = case.source.reference_ms {
         source.insert("reference_time_ms".into(), reference.into());
     }
-    let format = match case.source.format {
-        Format::Auto => "auto",
-        Format::Text => "text",
-        Format::Json => "json",
-    };
-    source.insert("format".into(), format.into());
+    source.insert("format".into(), format_name(case.source.format).into());
     let source = serde_json::Value::Object(source).to_string();
     guest.input(source.as_bytes())?;
     guest.done(

@@ -8,6 +8,7 @@
 //! | [`embed`] | a host of the embed ABI |
 //! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
 //! | [`drivers`] | every way that the plugin can be loaded, and what one of them can't carry |
+//! | [`wasi`] | a model of a WASI runtime |
 //! | [`run`] | a case through a driver, and what differs |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod embed;
 pub mod fluent_bit;
 pub mod native;
 pub mod run;
+pub mod wasi;
 pub mod wasm;
 
 /// What went wrong, as a sentence.

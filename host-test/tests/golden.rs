@@ -5,6 +5,7 @@ use std::fs;
 use guest_build::Features;
 use host_test::case::testdata;
 use host_test::fluent_bit::Filter;
+use host_test::wasi::{self, Wasi};
 use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
@@ -122,6 +123,28 @@ fn costs(mut push: impl FnMut(&[String]) -> Result<u64, Error>) -> Result<[u64; 
     Ok([plain, enriched, suppressed])
 }
 
+/// The same of the WASI guest, which runs from start to end: what more records cost more.
+fn wasi_costs() -> Result<[u64; 3], Error> {
+    let wasm = module("wasi", true)?;
+    let fuel = |records: &[String]| -> Result<u64, Error> {
+        let stdin = vec![((records.join("\n") + "\n").into_bytes(), TIME_MS)];
+        let given = Wasi::new(&["--format=json"], stdin);
+        Ok(wasi::run(&wasm, Runtime::Wasmtime, given)?.1)
+    };
+    let between = |from: u64, to: u64, records: usize| (to - from) / records as u64;
+    let plain = vec![PLAIN.to_string(); BATCH];
+    let (one, two) = (fuel(&plain)?, fuel(&[plain.clone(), plain].concat())?);
+    let many = [events(0), events(100), events(200)].concat();
+    let cost = |count: usize| fuel(many.get(..count).unwrap_or_default());
+    let (nine, enriched) = (cost(9)?, cost(29)?);
+    let (opened, suppressed) = (cost(100)?, cost(300)?);
+    Ok([
+        between(one, two, BATCH),
+        between(nine, enriched, 20),
+        between(opened, suppressed, 200),
+    ])
+}
+
 #[test]
 fn fuel_stays_within_its_budget() -> Result<(), Error> {
     assert_eq!(PLAIN.len(), 219);
@@ -149,8 +172,11 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
         guest.push(0, batch.len(), -1)?;
         Ok(guest.fuel() - before)
     })?;
+    let wasi = wasi_costs()?;
     let mut actual = String::new();
-    for (name, [plain, enriched, suppressed]) in [("embed", embed), ("fluent-bit", fluent_bit)] {
+    for (name, [plain, enriched, suppressed]) in
+        [("embed", embed), ("fluent-bit", fluent_bit), ("wasi", wasi)]
+    {
         actual += &format!(
             "[{name}]\nrecord_without_event = {plain}\nenriched_event = {enriched}\nsuppressed_event = {suppressed}\n\n"
         );

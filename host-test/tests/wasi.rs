@@ -1,0 +1,179 @@
+//! What the WASI guest owes to its users beyond what every case shows.
+
+use std::fs;
+
+use guest_build::Features;
+use host_test::Error;
+use host_test::wasi::{self, Wasi};
+use host_test::wasm::Runtime;
+use maxconn_core::config::baked::bake;
+
+const EVENT: &str = "2026-01-11T12:00:00Z mail dovecot: imap-login: Info: Maximum number of connections from \
+                     user+IP exceeded (mail_max_userip_connections=10): user=<test>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2\n";
+
+fn module() -> Result<Vec<u8>, Error> {
+    Ok(fs::read(guest_build::try_build(
+        "wasi",
+        Features::default(),
+    )?)?)
+}
+
+fn given(arguments: &[&str], stdin: &str) -> Wasi {
+    let mut wasi = Wasi::new(arguments, vec![(stdin.as_bytes().to_vec(), 0)]);
+    wasi.files = [
+        ("maxconn.toml", "max_keys = 1\n"),
+        ("wrong.json", r#"{"max_keyz":1}"#),
+        ("five.json", r#"{"rule":[{"name":"userip","threshold":5}]}"#),
+    ]
+    .map(|(name, text)| (name.to_string(), text.as_bytes().to_vec()))
+    .into();
+    wasi
+}
+
+/// Exit code, standard output and standard error.
+fn run(wasm: &[u8], wasi: Wasi) -> Result<(i64, String, String), Error> {
+    let (ran, _) = wasi::run(wasm, Runtime::Wasmtime, wasi)?;
+    Ok((
+        ran.exit_code,
+        String::from_utf8(ran.stdout)?,
+        String::from_utf8(ran.stderr)?,
+    ))
+}
+
+#[test]
+fn what_is_wrong_is_said_and_ends_with_2() -> Result<(), Error> {
+    let wasm = module()?;
+    for (arguments, sentence) in [
+        (
+            &["--onyl", "alerts"][..],
+            "--onyl: there is no such option; see --help",
+        ),
+        (
+            &["--only", "alert"],
+            "--only alert: write alerts, events or changed",
+        ),
+        (&["--only"], "--only needs a value"),
+        (&["--year=26"], "--year 26: write a year from 1970 to 9998"),
+        (
+            &["--config", "no.json"],
+            "cannot read the configuration no.json: WASI error 44",
+        ),
+        (
+            &["--config", "/etc/no.json"],
+            "the runtime gave this module no folder",
+        ),
+        (
+            &["--config=wrong.json"],
+            "wrong.json: max_keyz: there is no such key; did you mean `max_keys`?",
+        ),
+        (
+            &["--config=maxconn.toml"],
+            "maxconn config bake --config maxconn.toml --guest wasi",
+        ),
+    ] {
+        let (code, stdout, stderr) = run(&wasm, given(arguments, EVENT))?;
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(
+            stderr.starts_with("maxconn: ") && stderr.contains(sentence),
+            "{stderr}"
+        );
+    }
+    let mut wrong = wasm.clone();
+    bake(&mut wrong, br#"{"max_keyz":1}"#)?;
+    let (code, _, stderr) = run(&wrong, given(&[], EVENT))?;
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("the configuration in this module is wrong: max_keyz"),
+        "{stderr}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_configuration_holds_from_a_file_and_from_the_module() -> Result<(), Error> {
+    let wasm = module()?;
+    let mut baked = wasm.clone();
+    bake(&mut baked, br#"{"rule":[{"name":"userip","threshold":5}]}"#)?;
+    let flood = EVENT.repeat(6);
+    for (wasm, arguments, alerts) in [
+        (&wasm, &["--only", "alerts"][..], 0),
+        (&wasm, &["--only=alerts", "--config", "./five.json"], 2),
+        (&baked, &["--only=alerts"], 2),
+    ] {
+        let (code, stdout, stderr) = run(wasm, given(arguments, &flood))?;
+        assert_eq!((code, stderr.as_str()), (0, ""), "{arguments:?}");
+        assert_eq!(stdout.lines().count(), alerts, "{arguments:?}: {stdout}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() -> Result<(), Error> {
+    let mut wasi = given(&[], &"a line\n".repeat(100_000));
+    wasi.stdout_max_bytes = Some(1_000);
+    let (code, stdout, stderr) = run(&module()?, wasi)?;
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.starts_with(r#"{"message":"a line"}"#));
+    Ok(())
+}
+
+#[test]
+fn help_and_version_are_said() -> Result<(), Error> {
+    let wasm = module()?;
+    let (code, stdout, _) = run(&wasm, given(&["--help"], ""))?;
+    assert!(code == 0 && stdout.contains("--only PART"), "{stdout}");
+    let (code, stdout, _) = run(&wasm, given(&["--version"], ""))?;
+    assert_eq!((code, stdout.as_str()), (0, "maxconn 0.1.0\n"));
+    Ok(())
+}
+
+#[test]
+fn lines_of_any_length_pass_in_pieces_and_none_of_their_bytes_is_lost() -> Result<(), Error> {
+    let wasm = module()?;
+    for (text, pieces) in [
+        ("é".repeat(1_500_000), 3),
+        ("x".repeat((1 << 20) + 1), 2),
+        ("x".repeat(1 << 20), 1),
+        (String::new(), 0),
+    ] {
+        for end in ["", "\n"] {
+            let stdin = format!("{text}{end}");
+            let (code, stdout, _) = run(&wasm, given(&[], &stdin))?;
+            assert_eq!(code, 0);
+            let mut joined = String::new();
+            for line in stdout.lines() {
+                let record: serde_json::Value = serde_json::from_str(line)?;
+                joined += record["message"]
+                    .as_str()
+                    .ok_or("a record without a message")?;
+            }
+            let is_empty_line = text.is_empty() && end == "\n";
+            assert_eq!(stdout.lines().count(), pieces + usize::from(is_empty_line));
+            assert!(joined == text, "bytes differ");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_bytes_trap() -> Result<(), Error> {
+    let wasm = module()?;
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..50 {
+        let mut bytes = EVENT.repeat(40).into_bytes();
+        for _ in 0..200 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let at = state as usize % bytes.len();
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = (state >> 32) as u8;
+            }
+        }
+        let mut wasi = given(&[], "");
+        wasi.stdin = vec![(bytes, 0)];
+        let (ran, _) = wasi::run(&wasm, Runtime::Wasmtime, wasi)?;
+        assert_eq!(ran.exit_code, 0);
+    }
+    Ok(())
+}
