@@ -139,6 +139,7 @@ fn case(log: &Path) -> Result<Case, Error> {
         name: "real-dovecot".to_string(),
         why: "The log of a real server, unchanged.".to_string(),
         config: None,
+        is_baked: false,
         source: Source {
             path: Some("/var/log/dovecot.log".to_string()),
             reference_ms: i64::try_from(reference).ok(),

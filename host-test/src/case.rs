@@ -33,6 +33,8 @@ pub struct Case {
     pub why: String,
     /// The configuration as JSON, if it has one.
     pub config: Option<String>,
+    /// The configuration is inside the module already: drivers give none.
+    pub is_baked: bool,
     /// Where its records come from.
     pub source: Source,
     /// Whether bytes are at known positions in the source.
@@ -41,6 +43,13 @@ pub struct Case {
     pub steps: Vec<Step>,
     /// Where the expected output is.
     pub expected: PathBuf,
+}
+
+impl Case {
+    /// The configuration that a driver gives its guest.
+    pub fn given_config(&self) -> Option<&str> {
+        self.config.as_deref().filter(|_| !self.is_baked)
+    }
 }
 
 /// The folder of the test data.
@@ -109,6 +118,7 @@ fn read(path: &Path) -> Result<Case, Error> {
             .ok_or("why: say what the case shows")?
             .to_string(),
         config,
+        is_baked: false,
         source: Source {
             path: text("path").map(str::to_string),
             reference_ms,

@@ -213,7 +213,7 @@ pub fn format_name(format: Format) -> &'static str {
 }
 
 fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
-    let mut guest = Guest::new(wasm, runtime, case.config.as_deref())?;
+    let mut guest = Guest::new(wasm, runtime, case.given_config())?;
     let mut source = serde_json::Map::new();
     if let Some(path) = &case.source.path {
         source.insert("path".into(), path.as_str().into());

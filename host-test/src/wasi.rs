@@ -236,10 +236,10 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let mut option = |name: &str, value: &str| {
         wasi.arguments.push(format!("--{name}={value}"));
     };
-    if let Some(config) = &case.config {
+    if let Some(config) = case.given_config() {
         option("config", "maxconn.json");
         wasi.files
-            .insert("maxconn.json".to_string(), config.clone().into_bytes());
+            .insert("maxconn.json".to_string(), config.as_bytes().to_vec());
     }
     let mut option = |name: &str, value: &str| {
         wasi.arguments.push(format!("--{name}={value}"));

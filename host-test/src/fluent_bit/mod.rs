@@ -193,7 +193,7 @@ impl Filter {
 /// # Errors
 /// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
-    let mut filter = Filter::new(wasm, runtime, case.config.as_deref())?;
+    let mut filter = Filter::new(wasm, runtime, case.given_config())?;
     let mut engine = reference(case)?;
     let (mut out, mut offset, mut now_ms) = (Output::default(), 0_u64, 0);
     let (mut said, mut expected) = (Vec::new(), Vec::new());
@@ -240,7 +240,7 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
             // A restart or a hot reload begins anew; alerts that waited are gone.
             Step::Restart => {
                 drain(&mut filter, &mut engine, &mut said, &mut expected)?;
-                filter = Filter::new(wasm, runtime, case.config.as_deref())?;
+                filter = Filter::new(wasm, runtime, case.given_config())?;
                 engine = reference(case)?;
             }
             // The host has no end of input and asks for nothing.

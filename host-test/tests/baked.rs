@@ -1,0 +1,42 @@
+//! Every guest with a case's configuration baked into it runs that case, given none.
+
+use std::fs;
+
+use guest_build::Features;
+use host_test::Error;
+use host_test::case;
+use host_test::drivers::{DRIVERS, exclusions};
+use host_test::wasm::Runtime;
+use maxconn_core::config::baked::bake;
+
+#[test]
+fn baked_guests_run_the_cases_of_their_configuration() -> Result<(), Error> {
+    let cases = case::all()?;
+    let exclusions = exclusions(&cases)?;
+    let mut runs = 0;
+    for driver in &DRIVERS {
+        let path = guest_build::try_build(driver.guest, Features::default())?;
+        let module = fs::read(path)?;
+        for case in &cases {
+            let is_excluded = exclusions.iter().any(|exclusion| {
+                (&exclusion.driver, &exclusion.case) == (&driver.name.into(), &case.name)
+            });
+            let (Some(config), false) = (&case.config, is_excluded) else {
+                continue;
+            };
+            let mut wasm = module.clone();
+            bake(&mut wasm, config.as_bytes())?;
+            let mut case = case.clone();
+            case.is_baked = true;
+            // The interpreter: a module of its own for every case would have to be compiled.
+            (driver.check)(&case, &wasm, Runtime::Wasmi)
+                .map_err(|error| format!("{}, {}: {error}", driver.name, case.name))?;
+            runs += 1;
+        }
+    }
+    assert!(
+        runs >= 20 * DRIVERS.len(),
+        "{runs} runs: cases with a configuration are missing"
+    );
+    Ok(())
+}
