@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::SignedDuration;
 
 use super::endpoint::{InputAddress, OutputAddress, listen_address};
+use super::input::omprog::Confirm;
 use super::{Options, OutputKey};
 use crate::replay::Only;
 
@@ -25,8 +26,9 @@ Examples:
     --output-api-key /etc/maxconn/key --dead-letter /var/lib/maxconn/dead.ndjson
 
 Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
-plain or compressed by gzip or zstd. Without a host only this machine can reach them. Outputs:
-stdout; http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
+plain or compressed by gzip or zstd; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
+only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines;
+http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
 or OpenSearch, where each document is created once. What comes out is JSON, in order.
 
 A batch that is posted is answered with 204 once the next hop has taken what became of it. When
@@ -40,6 +42,9 @@ pub struct RunArgs {
     /// Where records come from; may be given several times.
     #[arg(long, value_name = "ADDRESS", default_value = "stdin")]
     input: Vec<String>,
+    /// Confirm what came by standard input there, in the way of rsyslog's omprog.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    confirm: Option<Confirm>,
     /// Where records and alerts go.
     #[arg(long, value_name = "ADDRESS", default_value = "stdout")]
     output: String,
@@ -119,9 +124,21 @@ impl RunArgs {
             );
         }
         self.check_output(&output)?;
+        if self.confirm.is_some() && !inputs.contains(&InputAddress::Stdin) {
+            return Err(
+                "--confirm is for --input stdin, and this is none; leave it out".to_string(),
+            );
+        }
+        if self.confirm.is_some() && output == OutputAddress::Stdout {
+            return Err(
+                "--confirm answers on standard output, which records must not mix with; name another --output"
+                    .to_string(),
+            );
+        }
         let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(Options {
             inputs,
+            confirm: self.confirm,
             output,
             only: self.only,
             grace: self.grace,
@@ -145,8 +162,8 @@ impl RunArgs {
 impl RunArgs {
     /// What goes with which output.
     fn check_output(&self, output: &OutputAddress) -> Result<(), String> {
-        let (is_stdout, is_store, is_tls) = match output {
-            OutputAddress::Stdout => (true, false, false),
+        let (is_plain, is_store, is_tls) = match output {
+            OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
             OutputAddress::Http(address) => (false, false, address.is_tls()),
             OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
         };
@@ -154,19 +171,19 @@ impl RunArgs {
             (
                 "--output-token",
                 self.output_token.is_some(),
-                !is_stdout,
+                !is_plain,
                 "http",
             ),
             (
                 "--output-basic",
                 self.output_basic.is_some(),
-                !is_stdout,
+                !is_plain,
                 "http",
             ),
             (
                 "--dead-letter",
                 self.dead_letter.is_some(),
-                !is_stdout,
+                !is_plain,
                 "http",
             ),
             ("--output-ca", self.output_ca.is_some(), is_tls, "https"),

@@ -1,9 +1,12 @@
 //! Addresses as people write them after `--input` and `--output`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use hyper::Uri;
+
+pub use super::output::lines::LinesAddress;
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,10 @@ pub enum InputAddress {
     Stdin,
     /// Batches that are posted to this address.
     Http(String),
+    /// Lines on connections to this address.
+    Tcp(String),
+    /// Lines on connections to this socket.
+    Unix(PathBuf),
 }
 
 /// Where records and alerts go.
@@ -21,6 +28,8 @@ pub enum OutputAddress {
     Stdout,
     /// Posted to this address.
     Http(HttpAddress),
+    /// Lines on a connection.
+    Lines(LinesAddress),
     /// Into data streams there.
     Elasticsearch(HttpAddress),
 }
@@ -33,9 +42,8 @@ pub struct HttpAddress {
     pub port: u16,
 }
 
-const INPUTS: &str = "write stdin or http://127.0.0.1:PORT";
-const OUTPUTS: &str =
-    "write stdout, http://HOST:PORT/PATH, or elasticsearch+http://HOST:9200; https:// for TLS";
+const INPUTS: &str = "write stdin, http://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH";
+const OUTPUTS: &str = "write stdout, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or elasticsearch+http(s)://HOST:9200";
 
 impl FromStr for InputAddress {
     type Err = String;
@@ -44,6 +52,8 @@ impl FromStr for InputAddress {
         match text.split_once("://") {
             None if matches!(text, "stdin" | "-") => Ok(InputAddress::Stdin),
             Some(("http", address)) => Ok(InputAddress::Http(listen_address(address)?)),
+            Some(("tcp", address)) => Ok(InputAddress::Tcp(listen_address(address)?)),
+            _ if text.starts_with("unix:") => socket_path(text).map(InputAddress::Unix),
             _ => Err(format!("this is none of the inputs there are; {INPUTS}")),
         }
     }
@@ -52,7 +62,7 @@ impl FromStr for InputAddress {
 impl InputAddress {
     /// The system chooses the port: two of these are not the same.
     pub fn is_any_port(&self) -> bool {
-        matches!(self, InputAddress::Http(address) if address.ends_with(":0"))
+        matches!(self, InputAddress::Http(address) | InputAddress::Tcp(address) if address.ends_with(":0"))
     }
 }
 
@@ -61,6 +71,8 @@ impl fmt::Display for InputAddress {
         match self {
             InputAddress::Stdin => out.write_str("stdin"),
             InputAddress::Http(address) => write!(out, "http://{address}"),
+            InputAddress::Tcp(address) => write!(out, "tcp://{address}"),
+            InputAddress::Unix(path) => write!(out, "unix:{}", path.display()),
         }
     }
 }
@@ -82,6 +94,16 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     Ok(format!("{host}:{port}"))
 }
 
+/// The path in `unix:PATH`.
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    let path = text.trim_start_matches("unix:");
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return Err("a path is needed; write it like unix:/run/maxconn.sock".to_string());
+    }
+    Ok(PathBuf::from(path))
+}
+
 impl FromStr for OutputAddress {
     type Err = String;
 
@@ -89,6 +111,13 @@ impl FromStr for OutputAddress {
         match text.split_once("://") {
             None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
             Some(("http" | "https", _)) => HttpAddress::read(text, None).map(OutputAddress::Http),
+            Some(("tcp", address)) => {
+                let address = listen_address(address)?;
+                Ok(OutputAddress::Lines(LinesAddress::Tcp(address)))
+            }
+            _ if text.starts_with("unix:") => {
+                socket_path(text).map(|path| OutputAddress::Lines(LinesAddress::Unix(path)))
+            }
             Some(("elasticsearch+http" | "elasticsearch+https", _)) => {
                 let url = text.trim_start_matches("elasticsearch+");
                 HttpAddress::read(url, Some(9200)).map(OutputAddress::Elasticsearch)
@@ -198,6 +227,10 @@ mod tests {
             panic!("no Elasticsearch");
         };
         assert_eq!((url.port, url.is_tls(), url.path()), (9200, true, "/x"));
+        for text in ["unix:/a/b", "unix:///a/b"] {
+            assert_eq!(text.parse(), Ok(InputAddress::Unix(PathBuf::from("/a/b"))));
+        }
+        assert!("unix:".parse::<OutputAddress>().is_err());
         assert!("ftp://mail".parse::<OutputAddress>().is_err());
         assert!("stdout".parse::<InputAddress>().is_err());
     }

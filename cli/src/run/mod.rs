@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`args`], [`endpoint`], `secret`, `tls` | the command line; whom to trust |
 //! | `supervise`, `signals` | starts everything, and stops it in the right order |
+//! | `net`, `http` | connections |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger` | batches that nobody was told of yet, known again by their contents |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
@@ -35,6 +36,7 @@ mod keeper;
 mod ledger;
 mod log;
 mod metrics;
+mod net;
 mod output;
 mod secret;
 mod signals;
@@ -52,6 +54,7 @@ use crate::config::LoadedConfig;
 use crate::host::{HostError, Plugin};
 use crate::replay::Only;
 use endpoint::{InputAddress, OutputAddress};
+use input::omprog::Confirm;
 
 /// Threads for everything that waits for the network.
 const THREADS: usize = 2;
@@ -61,6 +64,8 @@ const THREADS: usize = 2;
 pub struct Options {
     /// Where records come from.
     pub inputs: Vec<InputAddress>,
+    /// What is confirmed of standard input, on standard output.
+    pub confirm: Option<Confirm>,
     /// Where they go.
     pub output: OutputAddress,
     /// Which part of the output is written; `None`: all.

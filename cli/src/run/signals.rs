@@ -42,11 +42,14 @@ impl Signals {
         }
     }
 
-    /// Waits for the second stop, which ends the process at once.
-    pub async fn exit_on_stop(mut self) {
+    /// Waits for the second stop, which ends the process at once; `asked` says that there was one.
+    pub async fn exit_on_second_stop(mut self, mut asked: bool) {
         loop {
             if let Asked::Stop(number) = self.next().await {
-                std::process::exit(128 + number);
+                if asked {
+                    std::process::exit(128 + number);
+                }
+                asked = true;
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Starting everything, and stopping it in the right order: first what takes records, then the engine,
 //! then the output, so that what was taken is delivered.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
@@ -18,11 +18,14 @@ use super::endpoint::{InputAddress, OutputAddress};
 use super::engine::{Clock, Engine, Job};
 use super::guest::Guest;
 use super::http::server;
+use super::input::confirming::Confirming;
 use super::input::http::HttpInput;
-use super::input::{Intake, WAITING_MAX_BYTES, stdin};
+use super::input::lines::LinesInput;
+use super::input::{Intake, WAITING_MAX_BYTES, omprog, stdin};
 use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
+use super::net::{self, AnyStream, Listener};
 use super::secret::Secret;
 use super::signals::{Asked, Signals};
 use super::state::{Kept, StateFile};
@@ -45,6 +48,8 @@ pub struct Process {
     delivering: JoinHandle<Result<(), String>>,
     /// Standard input, which can end by itself.
     pipes: Vec<oneshot::Receiver<()>>,
+    /// All records come by it.
+    only_pipes: bool,
     /// Addresses that are listened at, which can't.
     servers: JoinSet<()>,
 }
@@ -130,17 +135,18 @@ pub async fn start(
         engine_end,
         delivering: tokio::spawn(deliver),
         pipes: Vec::new(),
+        only_pipes: options.inputs.iter().all(|it| *it == InputAddress::Stdin),
         servers: JoinSet::new(),
     };
     process.start_inputs(options, &ledger, &metrics).await?;
     if let Some(address) = &options.admin {
-        let listener = listen(address, "admin").await?;
-        let stop = process.stop.subscribe();
-        process
-            .servers
-            .spawn(server::serve(listener, stop, move |request| {
+        let listener = Listener::tcp(address, "admin", "http").await;
+        process.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
+            let metrics = metrics.clone();
+            server::connection(stream, stop, move |request| {
                 admin::handle(metrics.clone(), request)
-            }));
+            })
+        });
     }
     Ok(process)
 }
@@ -153,34 +159,65 @@ impl Process {
         metrics: &Metrics,
     ) -> Result<(), RunError> {
         let token = read_secret(options.input_token.as_deref())?;
-        for (number, input) in options.inputs.iter().enumerate() {
+        for (number, address) in options.inputs.iter().enumerate() {
             let source = u16::try_from(number).unwrap_or(u16::MAX);
             let intake = self.intake.clone();
-            match input {
+            let confirming = |intake: Intake| Confirming {
+                source,
+                name: address.to_string(),
+                intake,
+                ledger: Arc::clone(ledger),
+                metrics: metrics.clone(),
+            };
+            match address {
                 InputAddress::Stdin => {
-                    self.pipes
-                        .push(stdin::start(source, intake).map_err(no_thread)?);
+                    let end = match options.confirm {
+                        None => stdin::start(source, intake),
+                        Some(confirm) => {
+                            omprog::start(confirm, options.request_timeout, confirming(intake))
+                        }
+                    };
+                    self.pipes.push(end.map_err(no_thread)?);
                 }
                 InputAddress::Http(address) => {
-                    let listener = listen(address, "input").await?;
+                    let listener = Listener::tcp(address, "input", "http").await;
                     let input = Arc::new(HttpInput {
-                        source,
-                        name: address.clone(),
-                        intake,
-                        ledger: Arc::clone(ledger),
+                        confirming: confirming(intake),
                         token: token.clone(),
                         patience: options.request_timeout,
-                        metrics: metrics.clone(),
                     });
-                    let stop = self.stop.subscribe();
-                    self.servers
-                        .spawn(server::serve(listener, stop, move |request| {
+                    self.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
+                        let input = Arc::clone(&input);
+                        server::connection(stream, stop, move |request| {
                             Arc::clone(&input).handle(request)
-                        }));
+                        })
+                    });
+                }
+                InputAddress::Tcp(_) | InputAddress::Unix(_) => {
+                    let listener = match address {
+                        InputAddress::Unix(path) => Listener::unix(path, "input").await,
+                        InputAddress::Tcp(address) => Listener::tcp(address, "input", "tcp").await,
+                        _ => continue,
+                    };
+                    let input = Arc::new(LinesInput { source, intake });
+                    self.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
+                        Arc::clone(&input).take(stream, stop)
+                    });
                 }
             }
         }
         Ok(())
+    }
+
+    fn serve<F>(
+        &mut self,
+        listener: Listener,
+        handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop.subscribe();
+        self.servers.spawn(net::serve(listener, stop, handler));
     }
 
     /// Waits for the end, whatever brings it, and brings everything else to it.
@@ -188,7 +225,7 @@ impl Process {
     /// # Errors
     /// See [`RunError`].
     pub async fn supervise(mut self) -> Result<(), RunError> {
-        let only_pipes = self.servers.is_empty();
+        let only_pipes = self.only_pipes;
         let pipes = std::mem::take(&mut self.pipes);
         let mut ends = Box::pin(async {
             for pipe in pipes {
@@ -196,13 +233,13 @@ impl Process {
                 let _ = pipe.await;
             }
         });
-        loop {
+        let asked = loop {
             tokio::select! {
                 asked = self.signals.next() => match asked {
-                    Asked::Stop(_) => break,
+                    Asked::Stop(_) => break true,
                     Asked::Reload => self.reload(),
                 },
-                () = &mut ends, if only_pipes => break,
+                () = &mut ends, if only_pipes => break false,
                 result = &mut self.engine_end => {
                     return Err(self.engine_failed(result).await);
                 }
@@ -210,11 +247,11 @@ impl Process {
                     self.backlog.abandon();
                     let result = delivered(result);
                     self.delivering = tokio::spawn(async { Ok(()) });
-                    return self.drain().await.and(result);
+                    return self.drain(false).await.and(result);
                 }
             }
-        }
-        self.drain().await
+        };
+        self.drain(asked).await
     }
 
     fn reload(&self) {
@@ -231,8 +268,8 @@ impl Process {
         }
     }
 
-    async fn drain(mut self) -> Result<(), RunError> {
-        tokio::spawn(self.signals.exit_on_stop());
+    async fn drain(mut self, asked: bool) -> Result<(), RunError> {
+        tokio::spawn(self.signals.exit_on_second_stop(asked));
         let begun = Instant::now();
         let deadline = begun + self.grace;
         // Requests that were begun are answered, for half of the time; then their senders have to
@@ -321,19 +358,6 @@ fn delivered(result: Result<Result<(), String>, tokio::task::JoinError>) -> Resu
             "the output has ended: {error}; report this"
         ))),
     }
-}
-
-/// Listens, and says where: the port may have been left to the system.
-async fn listen(address: &str, what: &str) -> Result<TcpListener, RunError> {
-    let failed = |error: std::io::Error| {
-        RunError::Failed(format!(
-            "cannot listen at {address}: {error}; name another port, or end what uses it"
-        ))
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
-    log::line(format_args!("{what} at http://{local}"));
-    Ok(listener)
 }
 
 fn read_secret(path: Option<&std::path::Path>) -> Result<Option<Secret>, RunError> {

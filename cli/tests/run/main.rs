@@ -2,8 +2,10 @@
 
 mod http;
 mod limits;
+mod omprog;
 mod pipes;
 mod process;
 mod sink;
+mod sockets;
 mod state;
 mod store;

@@ -6,17 +6,13 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
 use hyper::{Method, Request, Response};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::BATCH_MIN_BYTES;
 use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large};
-use super::{BATCH_MIN_BYTES, Intake};
-use crate::run::batch::{Batch, Digest};
-use crate::run::engine::Job;
+use super::confirming::Confirming;
 use crate::run::http::{Pieces, answer, next_data, try_again};
-use crate::run::ledger::{Known, Ledger};
-use crate::run::metrics::Metrics;
 use crate::run::secret::Secret;
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
@@ -24,20 +20,12 @@ const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// What an address that takes requests needs.
 pub struct HttpInput {
-    /// The guest's source.
-    pub source: u16,
-    /// Tells apart equal batches of different inputs.
-    pub name: String,
-    /// To the engine.
-    pub intake: Intake,
-    /// What was not acknowledged.
-    pub ledger: Arc<Ledger>,
+    /// Hands batches over.
+    pub confirming: Confirming,
     /// What senders must know.
     pub token: Option<Secret>,
     /// How long a body may take to come, and then how long its delivery is waited for.
     pub patience: Duration,
-    /// What is counted.
-    pub metrics: Metrics,
 }
 
 impl HttpInput {
@@ -46,7 +34,7 @@ impl HttpInput {
         match self.take(request).await {
             Ok(()) => answer(204, ""),
             Err((status, sentence)) => {
-                self.metrics.refused.inc();
+                self.confirming.metrics.refused.inc();
                 let mut response = match status {
                     503 => try_again(&sentence),
                     _ => answer(status, &sentence),
@@ -98,30 +86,13 @@ impl HttpInput {
             .num_permits()
             .saturating_sub(lines.len().max(BATCH_MIN_BYTES));
         drop(room.split(surplus));
-        self.hand_over(lines, room).await
+        self.deliver(lines, room).await
     }
 
     /// Hands the lines to the engine, unless they were before, and waits for their delivery.
-    async fn hand_over(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), Refusal> {
-        let name = self.digest(&lines);
-        let claim = self.ledger.claim(name);
-        if claim.known == Known::Taken {
-            drop((lines, room));
-            self.metrics.repeated.inc();
-        } else {
-            let batch = Batch {
-                source: self.source,
-                lines,
-                name,
-                ticket: Some(Arc::clone(&claim.ticket)),
-                counted_before: claim.known == Known::Counted,
-                room,
-            };
-            if self.intake.jobs.send(Job::Batch(batch)).is_err() {
-                claim.forget();
-                return Err((503, "this process stops; try again".to_string()));
-            }
-        }
+    async fn deliver(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), Refusal> {
+        let claim = self.confirming.hand_over(lines, room);
+        let claim = claim.ok_or((503, "this process stops; try again".to_string()))?;
         match timeout(self.patience, claim.ticket.delivered()).await {
             Ok(()) => {
                 claim.acknowledge();
@@ -163,7 +134,7 @@ impl HttpInput {
     }
 
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        match timeout(ROOM_WAIT, self.intake.room(bytes)).await {
+        match timeout(ROOM_WAIT, self.confirming.intake.room(bytes)).await {
             Ok(Some(room)) => Ok(room),
             Ok(None) => Err((503, "this process stops; try again".to_string())),
             Err(_) => Err((
@@ -171,18 +142,5 @@ impl HttpInput {
                 "too much is on the way already; send the same bytes again".to_string(),
             )),
         }
-    }
-
-    /// The name of these lines from this input.
-    fn digest(&self, lines: &[u8]) -> Digest {
-        let mut hash = Sha256::new();
-        hash.update(self.name.as_bytes());
-        hash.update([0]);
-        hash.update(lines);
-        let mut digest = Digest::default();
-        for (byte, hashed) in digest.iter_mut().zip(hash.finalize()) {
-            *byte = hashed;
-        }
-        digest
     }
 }

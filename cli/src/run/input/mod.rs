@@ -2,7 +2,10 @@
 //! keeps their order.
 
 mod body;
+pub mod confirming;
 pub mod http;
+pub mod lines;
+pub mod omprog;
 pub mod stdin;
 
 use std::sync::Arc;

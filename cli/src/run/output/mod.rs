@@ -3,6 +3,7 @@
 pub mod dead;
 pub mod elasticsearch;
 pub mod http;
+pub mod lines;
 pub mod stdout;
 
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub enum Output {
     Stdout(stdout::Stdout),
     /// Posted to an address.
     Http(Box<http::HttpOutput>),
+    /// Written to a connection.
+    Lines(lines::LinesOutput),
     /// Into data streams.
     Elasticsearch(Box<elasticsearch::Elasticsearch>),
 }
@@ -51,6 +54,7 @@ impl Output {
         match self {
             Output::Stdout(_) => "standard output".to_string(),
             Output::Http(output) => output.name(),
+            Output::Lines(output) => output.name(),
             Output::Elasticsearch(output) => output.name(),
         }
     }
@@ -58,7 +62,7 @@ impl Output {
     /// How many bytes it likes to be given at once.
     pub fn group_bytes(&self) -> usize {
         match self {
-            Output::Stdout(_) => 256 * 1024,
+            Output::Stdout(_) | Output::Lines(_) => 256 * 1024,
             Output::Http(_) => http::GROUP_BYTES,
             Output::Elasticsearch(_) => elasticsearch::GROUP_BYTES,
         }
@@ -72,6 +76,7 @@ impl Output {
         match self {
             Output::Stdout(output) => output.send(group).await,
             Output::Http(output) => output.send(group).await,
+            Output::Lines(output) => output.send(group).await,
             Output::Elasticsearch(output) => output.send(group).await,
         }
     }
@@ -84,6 +89,9 @@ impl Output {
 pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
     let (address, is_store) = match &options.output {
         OutputAddress::Stdout => return Ok(Output::Stdout(stdout::Stdout)),
+        OutputAddress::Lines(address) => {
+            return Ok(Output::Lines(lines::LinesOutput::new(address.clone())));
+        }
         OutputAddress::Http(address) => (address, false),
         OutputAddress::Elasticsearch(address) => (address, true),
     };

@@ -1,0 +1,174 @@
+//! Standard input in the way of rsyslog's `omprog` with `confirmMessages`: every line, or every
+//! transaction, is answered on standard output once it was delivered.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::confirming::Confirming;
+use crate::replay::LINE_MAX_BYTES;
+use crate::run::ledger::Claim;
+use crate::run::log;
+
+/// A part of a transaction is handed over when it is as large as this, in bytes.
+const PART_BYTES: usize = 1 << 20;
+/// rsyslog takes a program for hung that does not answer within 10 s, and ends it.
+const ANSWER_MAX: Duration = Duration::from_secs(8);
+
+/// What is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Confirm {
+    /// Every line.
+    Messages,
+    /// Every transaction (`useTransactions="on"`), which is much faster.
+    Transactions,
+}
+
+/// Starts to read on a thread of its own. The receiver is told at the end of the input.
+///
+/// # Errors
+/// No thread can be had.
+pub fn start(
+    confirm: Confirm,
+    patience: Duration,
+    confirming: Confirming,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new()
+        .name("stdin".to_string())
+        .spawn(move || {
+            let mut talk = Talk {
+                confirming,
+                runtime,
+                patience: patience.min(ANSWER_MAX),
+                lines: Vec::new(),
+                claims: Vec::new(),
+                failed: false,
+            };
+            let input = BufReader::new(io::stdin());
+            if let Err(error) = talk.go(confirm, input, &mut io::stdout()) {
+                log::line(format_args!("cannot speak with rsyslog: {error}"));
+            }
+            // Nobody listens if the stop came first.
+            let _ = ended.send(());
+        })?;
+    Ok(end)
+}
+
+struct Talk {
+    confirming: Confirming,
+    runtime: Handle,
+    patience: Duration,
+    /// Lines that were not handed over yet.
+    lines: Vec<u8>,
+    /// Parts that were, of the transaction that goes on.
+    claims: Vec<Claim>,
+    /// There was no room for a part: all of it has to come again.
+    failed: bool,
+}
+
+impl Talk {
+    fn go(
+        &mut self,
+        confirm: Confirm,
+        mut input: impl BufRead,
+        output: &mut impl Write,
+    ) -> io::Result<()> {
+        let mut say = |answer: &str| {
+            writeln!(output, "{answer}")?;
+            output.flush()
+        };
+        say("OK")?;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            // A longer line is taken in pieces, of which only the last is answered.
+            let most = LINE_MAX_BYTES as u64;
+            if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            let whole = line.ends_with(b"\n");
+            match (confirm, line.trim_ascii_end()) {
+                (Confirm::Transactions, b"BEGIN TRANSACTION") => {
+                    self.forget();
+                    say("OK")?;
+                }
+                (Confirm::Transactions, b"COMMIT TRANSACTION") => say(self.deliver())?,
+                _ => {
+                    self.lines.extend_from_slice(&line);
+                    if !whole {
+                        self.lines.push(b'\n');
+                    }
+                    if self.lines.len() >= PART_BYTES {
+                        self.hand_over();
+                    }
+                    match (confirm, whole) {
+                        (_, false) => {}
+                        (Confirm::Messages, true) => say(self.deliver())?,
+                        (Confirm::Transactions, true) => say("DEFER_COMMIT")?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Delivers everything since the last answer, and says what to answer.
+    fn deliver(&mut self) -> &'static str {
+        let until = Instant::now() + self.patience;
+        if !self.lines.is_empty() {
+            self.hand_over();
+        }
+        if self.failed {
+            self.forget();
+            return "too much is on the way already";
+        }
+        let all = async {
+            for claim in &self.claims {
+                claim.ticket.delivered().await;
+            }
+        };
+        let delivered = self
+            .runtime
+            .block_on(async { timeout_at(until, all).await });
+        let claims = self.claims.drain(..);
+        if delivered.is_ok() {
+            claims.for_each(Claim::acknowledge);
+            "OK"
+        } else {
+            // Left behind: the same lines, sent again, find them.
+            drop(claims);
+            "the next hop does not take records"
+        }
+    }
+
+    /// Hands over what has gathered. If there is no room it is forgotten, and everything is to come again.
+    fn hand_over(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let claim = self
+            .room(lines.len())
+            .and_then(|room| self.confirming.hand_over(lines, room));
+        match claim {
+            Some(claim) => self.claims.push(claim),
+            None => self.failed = true,
+        }
+    }
+
+    fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let until = Instant::now() + self.patience;
+        let intake = &self.confirming.intake;
+        let room = async { timeout_at(until, intake.room(bytes)).await };
+        self.runtime.block_on(room).ok().flatten()
+    }
+
+    fn forget(&mut self) {
+        self.lines.clear();
+        self.claims.clear();
+        self.failed = false;
+    }
+}

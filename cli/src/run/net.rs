@@ -1,0 +1,137 @@
+//! Sockets: what is listened at, and connections of every kind as one.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::log;
+
+/// How many connections an address has at once; the next ones wait in the system's queue.
+const CONNECTIONS_MAX: usize = 256;
+/// A pause after the system refused a connection, as when there are no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A connection.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection of any kind.
+pub type AnyStream = Box<dyn Stream>;
+
+/// What is listened at.
+pub enum Listener {
+    /// A port.
+    Tcp(TcpListener),
+    /// A socket in the file system; it is removed at the end.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Listens at `HOST:PORT`, and says where, in the words of the command line: the port may have been
+    /// left to the system.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, String> {
+        let failed = |error: io::Error| {
+            format!("cannot listen at {address}: {error}; name another port, or end what uses it")
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        log::line(format_args!("{what} at {scheme}://{local}"));
+        Ok(Listener::Tcp(listener))
+    }
+
+    /// Listens at a path. A socket that a process left behind there is removed; nothing else is.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn unix(path: &Path, what: &str) -> Result<Listener, String> {
+        let failed = |error: io::Error| {
+            format!(
+                "cannot listen at {}: {error}; name a path in a folder that can be written",
+                path.display()
+            )
+        };
+        if fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+            if UnixStream::connect(path).await.is_ok() {
+                return Err(format!(
+                    "another process listens at {}; name another path, or end it",
+                    path.display()
+                ));
+            }
+            fs::remove_file(path).map_err(failed)?;
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
+        log::line(format_args!("{what} at unix:{}", path.display()));
+        Ok(Listener::Unix(listener, path.to_path_buf()))
+    }
+
+    async fn accept(&self) -> io::Result<AnyStream> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Answers are small: they must not wait for more to come.
+                let _ = stream.set_nodelay(true);
+                Ok(Box::new(stream))
+            }
+            Listener::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            // It may be gone already; then all is well.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Hands every connection to `handler`, until `stop` becomes true and all handlers are done.
+pub async fn serve<F>(
+    listener: Listener,
+    mut stop: watch::Receiver<bool>,
+    handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accept = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+            let stream = listener.accept().await.ok()?;
+            Some((stream, slot))
+        };
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept => accepted,
+        };
+        match accepted {
+            Some((stream, slot)) => {
+                let connection = handler(stream, stop.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            None => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}

@@ -1,0 +1,145 @@
+//! `tcp://` and `unix:`: lines on a connection. The next hop confirms nothing, so what the system had
+//! taken when the connection broke may be lost; what was not is sent again.
+
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::SendError;
+use crate::run::batch::Delivery;
+
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long the next hop may let a group wait.
+const WRITE_MAX: Duration = Duration::from_secs(60);
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinesAddress {
+    /// `HOST:PORT`.
+    Tcp(String),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for LinesAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinesAddress::Tcp(address) => write!(out, "tcp://{address}"),
+            LinesAddress::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A connection that is made again when it breaks.
+pub struct LinesOutput {
+    address: LinesAddress,
+    connection: Option<Connection>,
+}
+
+enum Connection {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl LinesOutput {
+    /// It connects when it is first used.
+    pub fn new(address: LinesAddress) -> LinesOutput {
+        LinesOutput {
+            address,
+            connection: None,
+        }
+    }
+
+    /// The address.
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Writes a group.
+    ///
+    /// # Errors
+    /// There is no connection, or it broke.
+    pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) if connection.is_open() => connection,
+            _ => match timeout(CONNECT_MAX, self.connect()).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => {
+                    return Err(self.later(&format!("cannot connect to {}: {error}", self.address)));
+                }
+                Err(_) => {
+                    return Err(
+                        self.later(&format!("cannot connect to {}: no answer", self.address))
+                    );
+                }
+            },
+        };
+        let writing = async {
+            for delivery in group {
+                connection.write(&delivery.bytes).await?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        match timeout(WRITE_MAX, writing).await {
+            Ok(Ok(())) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.later(&format!(
+                "the connection to {} broke: {error}",
+                self.address
+            ))),
+            Err(_) => Err(self.later(&format!("{} reads nothing", self.address))),
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Connection> {
+        Ok(match &self.address {
+            LinesAddress::Tcp(address) => Connection::Tcp(TcpStream::connect(address).await?),
+            LinesAddress::Unix(path) => Connection::Unix(UnixStream::connect(path).await?),
+        })
+    }
+
+    fn later(&self, sentence: &str) -> SendError {
+        SendError::Retry {
+            sentence: sentence.to_string(),
+            after: Duration::ZERO,
+        }
+    }
+}
+
+impl Connection {
+    /// The other side has not closed it, as far as is known here. Writing to one that it has closed would
+    /// succeed the first time. What it sends is of no interest.
+    fn is_open(&self) -> bool {
+        let mut buffer = [MaybeUninit::uninit(); 1024];
+        // The system is asked itself: the runtime would only tell what it has heard of before.
+        let socket = match self {
+            Connection::Tcp(stream) => SockRef::from(stream),
+            Connection::Unix(stream) => SockRef::from(stream),
+        };
+        loop {
+            match socket.recv(&mut buffer) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Connection::Tcp(stream) => stream.write_all(bytes).await,
+            Connection::Unix(stream) => stream.write_all(bytes).await,
+        }
+    }
+}
