@@ -15,7 +15,7 @@ use std::process::Command;
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Every guest there is, by the name of its folder below `pipelines/`.
-pub const GUESTS: [&str; 3] = ["embed", "fluent-bit", "wasi"];
+pub const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
 
 /// The shadow stack of a guest, in bytes. Hosts with small memories load it, and the deepest recursion
 /// (the JSON of a configuration) is bounded.

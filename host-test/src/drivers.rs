@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::case::{Case, testdata};
 use crate::wasm::Runtime;
-use crate::{Error, embed, fluent_bit, wasi};
+use crate::{Error, embed, fluent_bit, redpanda, wasi};
 
 /// A host, or the model of one, that holds what its guest says of a case against what the core says.
 pub struct Driver {
@@ -19,7 +19,7 @@ pub struct Driver {
 }
 
 /// All of them. A guest without a driver is a guest without a test.
-pub const DRIVERS: [Driver; 3] = [
+pub const DRIVERS: [Driver; 5] = [
     Driver {
         name: "embed",
         guest: "embed",
@@ -29,6 +29,16 @@ pub const DRIVERS: [Driver; 3] = [
         name: "fluent-bit",
         guest: "fluent-bit",
         check: fluent_bit::check,
+    },
+    Driver {
+        name: "redpanda-broker",
+        guest: "redpanda",
+        check: redpanda::check_broker,
+    },
+    Driver {
+        name: "redpanda-connect",
+        guest: "redpanda",
+        check: redpanda::check_connect,
     },
     Driver {
         name: "wasi",

@@ -7,6 +7,7 @@
 //! | [`wasm`] | a module under wasmtime or under wasmi, as a few calls |
 //! | [`embed`] | a host of the embed ABI |
 //! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
+//! | [`redpanda`] | models of Redpanda's data transforms and of Redpanda Connect |
 //! | [`drivers`] | every way that the plugin can be loaded, and what one of them can't carry |
 //! | [`wasi`] | a model of a WASI runtime |
 //! | [`run`] | a case through a driver, and what differs |
@@ -17,6 +18,7 @@ pub mod drivers;
 pub mod embed;
 pub mod fluent_bit;
 pub mod native;
+pub mod redpanda;
 pub mod run;
 pub mod wasi;
 pub mod wasm;

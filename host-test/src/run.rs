@@ -204,7 +204,7 @@ pub fn compare(driver: &str, expected: &[Piece], actual: &[Piece]) -> Result<(),
     same(driver, &expected, &actual)
 }
 
-fn without_memory(text: &str) -> String {
+pub(crate) fn without_memory(text: &str) -> String {
     fn strip(value: &mut Value) {
         if let Value::Object(members) = value {
             members.retain(|key, _| !key.starts_with("memory"));

@@ -5,6 +5,7 @@ use std::fs;
 use guest_build::Features;
 use host_test::case::testdata;
 use host_test::fluent_bit::Filter;
+use host_test::redpanda::{self, BROKER_PAGES, Host, Model, Record};
 use host_test::wasi::{self, Wasi};
 use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
@@ -33,13 +34,13 @@ fn golden(file: &str, actual: &str) -> Result<String, Error> {
 }
 
 fn surface(wasm: &[u8]) -> Result<String, Error> {
-    let mut text = String::new();
+    let (mut text, mut imports) = (String::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import?;
-                    text += &format!("import {}.{}\n", import.module, import.name);
+                    imports.push(format!("import {}.{}\n", import.module, import.name));
                 }
             }
             Payload::ExportSection(section) => {
@@ -51,7 +52,9 @@ fn surface(wasm: &[u8]) -> Result<String, Error> {
             _ => {}
         }
     }
-    Ok(text)
+    // Their order is the linker's.
+    imports.sort();
+    Ok(imports.concat() + &text)
 }
 
 #[test]
@@ -172,16 +175,44 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
         guest.push(0, batch.len(), -1)?;
         Ok(guest.fuel() - before)
     })?;
-    let wasi = wasi_costs()?;
+    let (redpanda, wasi) = (redpanda_costs()?, wasi_costs()?);
+    // These work on one record at a time, where embed gets batches.
+    for [plain, ..] in [redpanda, wasi] {
+        assert!(plain <= 2 * embed[0], "{plain}, embed {}", embed[0]);
+    }
     let mut actual = String::new();
-    for (name, [plain, enriched, suppressed]) in
-        [("embed", embed), ("fluent-bit", fluent_bit), ("wasi", wasi)]
-    {
+    for (name, [plain, enriched, suppressed]) in [
+        ("embed", embed),
+        ("fluent-bit", fluent_bit),
+        ("redpanda", redpanda),
+        ("wasi", wasi),
+    ] {
         actual += &format!(
             "[{name}]\nrecord_without_event = {plain}\nenriched_event = {enriched}\nsuppressed_event = {suppressed}\n\n"
         );
     }
     hold("fuel.toml", &actual)
+}
+
+/// The program runs until there are no more records, so the cost of some is what it costs to have them too.
+fn redpanda_costs() -> Result<[u64; 3], Error> {
+    let module = module("redpanda", true)?;
+    let (mut batches, mut spent) = (Vec::new(), 0);
+    costs(|records| {
+        let record = |value: &String| Record {
+            key: Some(b"mail1".to_vec()),
+            value: Some(value.clone().into_bytes()),
+            headers: Vec::new(),
+            time_ms: TIME_MS,
+        };
+        batches.push(records.iter().map(record).collect::<Vec<Record>>());
+        let source = Box::new(batches.clone().into_iter());
+        let host = Host::new(Model::Broker, &[], &[], source);
+        let outcome = redpanda::run(&module, Runtime::Wasmtime, BROKER_PAGES, None, host)?;
+        outcome.result?;
+        let before = std::mem::replace(&mut spent, outcome.fuel);
+        Ok(spent - before)
+    })
 }
 
 /// Holds figures against the golden ones: what grows fails, what shrinks is told.

@@ -236,21 +236,46 @@ impl Engine {
         position: Option<&[u8]>,
         out: &mut Output,
     ) -> Verdict {
+        self.push_within(source, record, (time_ms, position), out, Limit::None)
+            .unwrap_or(Verdict::Passed)
+    }
+
+    /// As [`Engine::push`], for hosts with little memory: many floods may be over by the time of one record.
+    /// `None`, and the record not counted, if the output is full of their alerts: read it and call again.
+    pub fn try_push(
+        &mut self,
+        source: &Source,
+        record: &[u8],
+        time_ms: Option<i64>,
+        position: Option<&[u8]>,
+        out: &mut Output,
+    ) -> Option<Verdict> {
+        self.push_within(source, record, (time_ms, position), out, Limit::Soft)
+    }
+
+    #[inline]
+    fn push_within(
+        &mut self,
+        source: &Source,
+        record: &[u8],
+        (time_ms, position): (Option<i64>, Option<&[u8]>),
+        out: &mut Output,
+        limit: Limit,
+    ) -> Option<Verdict> {
         if self.recogniser.find(record, 0).is_none() {
             self.floods.outbox.statistics.records += 1;
             self.floods.outbox.statistics.passed += 1;
-            return Verdict::Passed;
+            return Some(Verdict::Passed);
         }
         let place = Place {
             time_ms,
             offset: None,
             position,
         };
-        let verdict = self.line(source, record, place, out, Limit::None);
-        let verdict = verdict.unwrap_or(Verdict::Passed);
+        let verdict = self.line(source, record, place, out, limit)?;
         self.floods.outbox.statistics.passed += u64::from(verdict == Verdict::Passed);
         self.floods.outbox.statistics.records += u64::from(verdict == Verdict::Passed);
-        verdict
+        Some(verdict)
     }
 
     /// The times of lines, for merging several sources: the event time of each line that has one, else

@@ -57,7 +57,7 @@ impl Imports for Wasi {
 
 /// Puts a configuration into the memory of an instance before it starts: the region is as in the file, and
 /// the module need not be compiled anew.
-fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> {
+pub(crate) fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> {
     let at = memory
         .windows(MAGIC.len())
         .position(|window| window == MAGIC)
