@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::hash::Hasher;
 
+use crate::words::equal;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// "maxconn" and a version; another version of the hash would need another one.
@@ -41,27 +42,32 @@ impl Hash {
     }
 }
 
-/// A hash that was made last, beside what it was made from: logs repeat themselves, floods most of all.
+/// What a hash was made from last, so that it need not be made again: logs repeat themselves, floods most of all.
 #[derive(Debug, Default)]
 pub struct Remembered {
     bytes: Vec<u8>,
-    hash: u128,
 }
 
 /// Longer values are hashed anew each time.
 const MAX_REMEMBERED_BYTES: usize = 256;
 
 impl Remembered {
-    /// The 128-bit hash of one value.
-    pub fn hash128(&mut self, purpose: u8, bytes: &[u8]) -> u128 {
-        if self.bytes != bytes || bytes.is_empty() {
-            self.hash = hash128(purpose, bytes);
-            self.bytes.clear();
-            if bytes.len() <= MAX_REMEMBERED_BYTES {
-                self.bytes.extend_from_slice(bytes);
-            }
+    /// Puts the 128-bit hash of one value into `hash`, or `None` where there is no value; whether that is
+    /// another one than before.
+    #[inline]
+    pub fn hash128(&mut self, purpose: u8, bytes: Option<&[u8]>, hash: &mut Option<u128>) -> bool {
+        let Some(bytes) = bytes else {
+            return hash.take().is_some();
+        };
+        if hash.is_some() && !bytes.is_empty() && equal(&self.bytes, bytes) {
+            return false;
         }
-        self.hash
+        *hash = Some(hash128(purpose, bytes));
+        self.bytes.clear();
+        if bytes.len() <= MAX_REMEMBERED_BYTES {
+            self.bytes.extend_from_slice(bytes);
+        }
+        true
     }
 }
 

@@ -4,7 +4,7 @@
 //! a prefix may look like is narrow on purpose, because what follows it is believed to be a program's own
 //! words: a user name inside a log line must never pass for a host, a tag or a time.
 
-use crate::time::{TimeZone, parse_epoch, read_rfc3339, read_without_year};
+use crate::time::{Reference, TimeZone, parse_epoch, read_rfc3339, read_without_year};
 use crate::words::starts;
 
 /// How many parts (priorities, stamped headers, tags, levels) a head may have: a syslog line in three
@@ -27,13 +27,23 @@ pub struct Head<'a> {
 /// Reads the head of `text`. `zone` is for times that name none; times without a year are there only with a
 /// reference, of which they take the nearest year.
 pub fn parse<'a>(text: &'a str, zone: &TimeZone, reference_ms: Option<i64>) -> Head<'a> {
+    parse_for(text, zone, Reference::Nearest(reference_ms))
+}
+
+/// As [`parse`], where the time is known already: times without a year need not be worked out then.
+pub fn parse_untimed<'a>(text: &'a str, zone: &TimeZone) -> Head<'a> {
+    parse_for(text, zone, Reference::NotNeeded)
+}
+
+#[inline]
+fn parse_for<'a>(text: &'a str, zone: &TimeZone, reference: Reference) -> Head<'a> {
     let mut reader = Reader {
         text,
         at: 0,
         head: Head::default(),
     };
     for _ in 0..PARTS_MAX {
-        if reader.part(zone, reference_ms).is_none() {
+        if reader.part(zone, reference).is_none() {
             break;
         }
     }
@@ -51,7 +61,7 @@ pub fn time(text: &str, zone: &TimeZone, reference_ms: Option<i64>) -> Option<i6
         head: Head::default(),
     };
     for _ in 0..PARTS_MAX {
-        reader.part(zone, reference_ms)?;
+        reader.part(zone, Reference::Nearest(reference_ms))?;
         if reader.head.time_ms.is_some() {
             break;
         }
@@ -90,7 +100,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips one part; `None` if the program's text begins here.
-    fn part(&mut self, zone: &TimeZone, reference_ms: Option<i64>) -> Option<()> {
+    fn part(&mut self, zone: &TimeZone, reference: Reference) -> Option<()> {
         let rest = self.rest();
         match rest.first()? {
             b'a'..=b'c' | b'e'..=b'z' => None,
@@ -99,7 +109,7 @@ impl<'a> Reader<'a> {
                 Some((time_ms, len)) => self.stamp(Some(time_ms), len),
                 None => self.unknown_stamp(),
             },
-            b'A'..=b'Z' => match read_without_year(rest, zone, reference_ms) {
+            b'A'..=b'Z' => match read_without_year(rest, zone, reference) {
                 Some((time_ms, len)) => self.stamp(time_ms, len),
                 None => self.word(),
             },
@@ -360,6 +370,12 @@ mod tests {
         let reference = parse_rfc3339(b"2026-11-23T00:00:00Z", &zone);
         let head = parse(text, &zone, reference);
         assert_eq!(time(text, &zone, reference), head.time_ms, "{text}");
+        let untimed = parse_untimed(text, &zone);
+        assert_eq!(
+            (untimed.host, untimed.body),
+            (head.host, head.body),
+            "{text}"
+        );
         let mut out = Vec::new();
         if let Some(time_ms) = head.time_ms {
             write_rfc3339_ms(time_ms, &mut out);

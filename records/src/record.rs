@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::json::scan::{Kind, Malformed, Scanner};
-use crate::json::string::{decode, decode_byte_array};
+use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
 use crate::time::{self, TimeZone};
 
@@ -91,7 +91,8 @@ pub fn read_json<'a>(
     Some(Record {
         plain: (!found.has_our_group).then_some(plain),
         message: found.message.and_then(|(_, message)| match message {
-            Message::String(raw) => Some(decode(raw)),
+            Message::String(raw, true) => Some(decode(raw)),
+            Message::String(raw, false) => Some(decode_plain(raw)),
             Message::Bytes(range) => decode_byte_array(json.get(range)?).map(Cow::Owned),
         }),
         time_ms: found
@@ -190,7 +191,8 @@ enum HostSource {
 /// A message, not yet decoded: most often only one of several is wanted.
 #[derive(Clone, Debug)]
 enum Message<'a> {
-    String(&'a [u8]),
+    /// Its raw bytes, and whether they hold escapes.
+    String(&'a [u8], bool),
     Bytes(Range<usize>),
 }
 
@@ -252,7 +254,10 @@ impl Reader<'_, '_> {
             return Ok(false);
         };
         let message = match self.scanner.kind()? {
-            Kind::String => Message::String(self.scanner.string()?.0),
+            Kind::String => {
+                let (raw, escaped) = self.scanner.string()?;
+                Message::String(raw, escaped)
+            }
             Kind::Array if key == b"MESSAGE" => Message::Bytes(self.scanner.skip_value()?),
             _ => return Ok(false),
         };

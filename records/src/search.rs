@@ -10,6 +10,8 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::words::equal;
+
 /// The longest window in bytes: longer needles gain little more, but would crowd the table.
 const WINDOW_MAX: usize = 32;
 /// Shorter windows than this are searched by blocks of two bytes, for four would leave no room to skip.
@@ -157,9 +159,12 @@ impl Finder {
         let Some(rest) = haystack.get(start..) else {
             return false;
         };
-        self.needles
-            .iter()
-            .any(|(last, needle)| hash.is_none_or(|hash| *last == hash) && rest.starts_with(needle))
+        self.needles.iter().any(|(last, needle)| {
+            hash.is_none_or(|hash| *last == hash)
+                && rest
+                    .get(..needle.len())
+                    .is_some_and(|start| equal(start, needle))
+        })
     }
 }
 
@@ -207,10 +212,10 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
     let mut count = newlines(rest);
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
-        // A byte below a space borrows into its high bit, which it has not set itself.
+        // A byte below a space borrows into its high bit. Some beyond ASCII have it set as well, and their block is
+        // looked at for nothing.
         let below = words.iter().fold(0, |below, word| {
-            let word = u64::from_le_bytes(*word);
-            below | (word.wrapping_sub(SPACES) & !word)
+            below | u64::from_le_bytes(*word).wrapping_sub(SPACES)
         });
         if below & HIGH_BITS != 0 {
             count += newlines(block);

@@ -28,6 +28,30 @@ pub(crate) fn same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
     left == right
 }
 
+/// Whether both are the same, of whatever length: eight bytes at a time, then the rest.
+#[inline(never)]
+pub fn equal(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let ((words, rest), (other_words, other_rest)) =
+        (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let are_same = words
+        .iter()
+        .zip(other_words)
+        .all(|(word, other)| u64::from_le_bytes(*word) == u64::from_le_bytes(*other));
+    if !are_same {
+        return false;
+    }
+    // The last eight overlap what was compared, so that fewer are left over only in short texts.
+    if let (Some(end), Some(other_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        return u64::from_le_bytes(*end) == u64::from_le_bytes(*other_end);
+    }
+    rest.iter()
+        .zip(other_rest)
+        .all(|(byte, other)| byte == other)
+}
+
 /// Whether `text` starts with `word`.
 #[inline(always)]
 pub(crate) fn starts<const N: usize>(text: &[u8], word: &[u8; N]) -> bool {
@@ -157,6 +181,10 @@ mod tests {
             let mut other = word;
             other[at] ^= 0x20;
             prop_assert!(same(&word, &word) && !same(&word, &other));
+            prop_assert!(equal(&word, &word) && !equal(&word, &other));
+            prop_assert_eq!(equal(&word[..at], &other[..at]), true);
+            prop_assert_eq!(equal(&word[at..], &other[at..]), false);
+            prop_assert_eq!(equal(&word[at..], &word[..at]), word[at..] == word[..at]);
             let (word, other) = (word.last_chunk::<6>().unwrap(), other.last_chunk::<6>().unwrap());
             prop_assert_eq!(same(word, other), at < 23);
         }

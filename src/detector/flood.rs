@@ -11,6 +11,7 @@ use crate::event::Scope;
 use crate::hash::quick64;
 use maxconn_records::stored;
 use maxconn_records::stored::{Stored, Tape, variant};
+use maxconn_records::words::equal;
 
 /// How many different users, addresses and hosts of a flood are named.
 pub const MAX_NAMED: usize = 10;
@@ -320,7 +321,7 @@ impl Seen {
     }
 
     fn note(&mut self, sighting: &Sighting<'_>) {
-        let (event, hashes) = (sighting.event, &sighting.hashes);
+        let (event, hashes) = (sighting.event, sighting.hashes);
         if let (Some(user), Some(hash)) = (event.user, hashes.user) {
             self.users.add(hash as u64, || match sighting.redactor {
                 Some(redactor) => redactor.hash(user),
@@ -339,7 +340,7 @@ impl Seen {
         }
         if let Some(service) = event.service {
             self.service.add(
-                |same| same.as_str() == clip(service),
+                |same| equal(same.as_bytes(), clip(service).as_bytes()),
                 || clipped(service, MAX_NAME_BYTES),
             );
         }

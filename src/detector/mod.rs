@@ -58,7 +58,7 @@ pub struct Sighting<'a> {
     /// When and where.
     pub context: &'a Context<'a>,
     /// The hashes of its fields.
-    pub hashes: FieldHashes,
+    pub hashes: &'a FieldHashes,
     /// If set, user names are kept as hashes only.
     pub redactor: Option<&'a Redactor>,
 }
@@ -474,7 +474,7 @@ fn network_text(ip: core::net::IpAddr) -> String {
     text
 }
 
-/// Hashes the fields of events, and remembers the last of each.
+/// Hashes the fields of events, and remembers the last event's.
 #[derive(Debug, Default)]
 pub struct FieldHasher {
     user: Remembered,
@@ -483,44 +483,54 @@ pub struct FieldHasher {
     service: Remembered,
     host: Remembered,
     limit: Remembered,
+    hashes: FieldHashes,
 }
 
 impl FieldHasher {
-    /// Hashes an event's fields; the network only where a rule asks for it.
-    pub fn hash(
-        &mut self,
-        event: &Event<'_>,
-        context: &Context<'_>,
-        needs_net: bool,
-    ) -> FieldHashes {
-        let mut hashes = FieldHashes {
-            user: event
-                .user
-                .map(|user| self.user.hash128(HASH_USER, user.as_bytes())),
-            service: event
-                .service
-                .map(|service| self.service.hash128(HASH_SERVICE, service.as_bytes())),
-            host: context
-                .host
-                .map(|host| self.host.hash128(HASH_HOST, host.as_bytes())),
-            limit: Some(self.limit.hash128(HASH_LIMIT, event.limit.as_bytes())),
-            ..FieldHashes::default()
-        };
-        if let Some(source) = event.source {
-            hashes.ip = Some(hash_ip(&mut self.ip, HASH_IP, source.ip));
-            if needs_net {
-                hashes.net = Some(hash_ip(&mut self.net, HASH_NET, network_of(source.ip)));
-            }
+    /// Hashes an event's fields; the network only where a rule asks for it. Whether any is another than the last
+    /// event's.
+    pub fn hash(&mut self, event: &Event<'_>, context: &Context<'_>, needs_net: bool) -> bool {
+        let hashes = &mut self.hashes;
+        let user = event.user.map(str::as_bytes);
+        let service = event.service.map(str::as_bytes);
+        let host = context.host.map(str::as_bytes);
+        let mut buffer = [0; 16];
+        let ip = event.source.map(|source| octets(source.ip, &mut buffer));
+        let mut is_other = self.user.hash128(HASH_USER, user, &mut hashes.user);
+        is_other |= self.ip.hash128(HASH_IP, ip, &mut hashes.ip);
+        is_other |= self
+            .service
+            .hash128(HASH_SERVICE, service, &mut hashes.service);
+        is_other |= self.host.hash128(HASH_HOST, host, &mut hashes.host);
+        let limit = Some(event.limit.as_bytes());
+        is_other |= self.limit.hash128(HASH_LIMIT, limit, &mut hashes.limit);
+        if needs_net {
+            let net = event.source.map(|source| network_of(source.ip));
+            let net = net.map(|net| octets(net, &mut buffer));
+            is_other |= self.net.hash128(HASH_NET, net, &mut hashes.net);
         }
-        hashes
+        is_other
+    }
+
+    /// The hashes of the last event.
+    pub fn hashes(&self) -> &FieldHashes {
+        &self.hashes
     }
 }
 
-fn hash_ip(remembered: &mut Remembered, purpose: u8, ip: core::net::IpAddr) -> u128 {
-    match ip {
-        core::net::IpAddr::V4(ip) => remembered.hash128(purpose, &ip.octets()),
-        core::net::IpAddr::V6(ip) => remembered.hash128(purpose, &ip.octets()),
-    }
+fn octets(ip: core::net::IpAddr, buffer: &mut [u8; 16]) -> &[u8] {
+    let len = match ip {
+        core::net::IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            [buffer[0], buffer[1], buffer[2], buffer[3]] = [a, b, c, d];
+            4
+        }
+        core::net::IpAddr::V6(ip) => {
+            *buffer = ip.octets();
+            16
+        }
+    };
+    buffer.get(..len).unwrap_or_default()
 }
 
 /// The first `max_bytes` bytes of a text, cut at a character's edge.

@@ -4,6 +4,7 @@
 //! event time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
 //! rule and key; an event's own keys' deadlines fire up to the event's own time.
 
+use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -101,9 +102,11 @@ pub(super) struct Observed {
 pub(super) struct Floods {
     pub table: Table,
     pub outbox: Outbox,
-    pub redactor: Option<Redactor>,
+    /// Boxed, for it is taken out while rules look at an event.
+    pub redactor: Option<Box<Redactor>>,
     plans: Vec<Plan>,
-    hasher: FieldHasher,
+    /// Boxed as well, and for the same reason.
+    hasher: Option<Box<FieldHasher>>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
     /// The greatest event time.
@@ -114,8 +117,9 @@ pub(super) struct Floods {
     pub tick_base_ms: Option<i64>,
     /// The rules that apply to the event at hand, and their slots.
     own: Vec<(usize, Slot)>,
-    /// What `own` was found by: the event's scope and fields, and that no slot was forgotten since.
-    same: Option<(Scope, FieldHashes, u64)>,
+    /// What `own` was found by beside the fields of the event at hand: its scope, and that no slot was
+    /// forgotten since.
+    same: Option<(Scope, u64)>,
     /// Floods that the event at hand opened; their alerts follow the event.
     crossed: Vec<Slot>,
 }
@@ -125,9 +129,12 @@ impl Floods {
         Floods {
             table: Table::new(config.max_keys, config.max_floods),
             outbox: Outbox::default(),
-            redactor: config.redact_key.as_deref().map(Redactor::new),
+            redactor: config
+                .redact_key
+                .as_deref()
+                .map(|key| Box::new(Redactor::new(key))),
             plans: config.rules.iter().map(Plan::new).collect(),
-            hasher: FieldHasher::default(),
+            hasher: None,
             needs_net: config.rules.iter().any(needs_net),
             latest_ms: None,
             last_ms: 0,
@@ -172,18 +179,22 @@ impl Floods {
     ) -> Observed {
         let time_ms = context.time_ms;
         self.last_ms = time_ms;
-        let hashes = self.hasher.hash(event, context, self.needs_net);
-        self.find_own(config, event, &hashes);
+        let mut hasher = self.hasher.take().unwrap_or_default();
+        if hasher.hash(event, context, self.needs_net) {
+            self.same = None;
+        }
+        self.find_own(config, event, hasher.hashes());
         self.advance_own(config, time_ms, out);
         let redactor = self.redactor.take();
         let sighting = Sighting {
             event,
             context,
-            hashes,
-            redactor: redactor.as_ref(),
+            hashes: hasher.hashes(),
+            redactor: redactor.as_deref(),
         };
         let observed = self.apply(config, &sighting, out);
         self.redactor = redactor;
+        self.hasher = Some(hasher);
         observed
     }
 
@@ -205,8 +216,7 @@ impl Floods {
     /// Finds the keys of all rules that apply, and makes those that are new.
     fn find_own(&mut self, config: &Config, event: &Event<'_>, hashes: &FieldHashes) {
         // In a flood one event is like the other: the same keys, which had the last event already.
-        let same = (event.scope, *hashes, self.table.forgotten());
-        if self.same == Some(same) {
+        if self.same == Some((event.scope, self.table.forgotten())) {
             return;
         }
         self.own.clear();
@@ -223,7 +233,7 @@ impl Floods {
             };
             self.own.push((number, slot));
         }
-        self.same = Some((event.scope, *hashes, self.table.forgotten()));
+        self.same = Some((event.scope, self.table.forgotten()));
     }
 
     fn apply(&mut self, config: &Config, sighting: &Sighting<'_>, out: &mut Output) -> Observed {
@@ -283,7 +293,7 @@ impl Floods {
     pub fn repeatable(&self, config: &Config) -> u32 {
         if self
             .same
-            .is_none_or(|same| same.2 != self.table.forgotten())
+            .is_none_or(|same| same.1 != self.table.forgotten())
         {
             return 0;
         }

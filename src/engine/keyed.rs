@@ -10,7 +10,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::recognise::{Found, Input as RecordInput};
+use super::recognise::{Input as RecordInput, Sight};
 use super::snapshot::STATE_FORMAT;
 use super::{Engine, Source};
 use crate::alert::Alert;
@@ -117,16 +117,17 @@ impl Engine {
             position: None,
             latest_ms: None,
         };
-        let Found::Message(found) = self.recogniser.recognise(&self.config, &input) else {
-            return None;
-        };
-        let sight = self.recogniser.read(&self.config, &input, &found)?;
-        let hashes =
-            FieldHasher::default().hash(&sight.event, &sight.context, self.floods.needs_net);
-        let keys = self.floods.keys_of(&self.config, &sight.event, &hashes);
+        let found = self.recogniser.record(&self.config, &input)?;
+        let mut sight = Sight::NOTHING;
+        let event = self
+            .recogniser
+            .read(&self.config, &input, &found, &mut sight)?;
+        let mut hasher = FieldHasher::default();
+        hasher.hash(&event, &sight.context, self.floods.needs_net);
+        let keys = self.floods.keys_of(&self.config, &event, hasher.hashes());
         let time_ms = sight.context.time_ms;
         let mut tape = Tape::after(Vec::new());
-        let mut observed = (sight.event, sight.context);
+        let mut observed = (event, sight.context);
         observed.pass(&mut tape);
         Some(KeyedEvent {
             keys: keys
@@ -167,12 +168,13 @@ impl Engine {
                 let (event, context): (Event<'_>, Context<'_>) =
                     read_all(bytes).ok_or(StepError::Event)?;
                 self.fire(rule, &mut key, context.time_ms, &mut step);
-                let hashes = FieldHasher::default().hash(&event, &context, self.floods.needs_net);
-                let redactor = self.floods.redactor.as_ref();
+                let mut hasher = FieldHasher::default();
+                hasher.hash(&event, &context, self.floods.needs_net);
+                let redactor = self.floods.redactor.as_deref();
                 let sighting = Sighting {
                     event: &event,
                     context: &context,
-                    hashes,
+                    hashes: hasher.hashes(),
                     redactor,
                 };
                 let applied = key.apply(rule, self.config.allowed_lateness_ms, &sighting, true);

@@ -24,7 +24,7 @@ use crate::hash::hex32;
 use crate::record::{Plain, write_text_record};
 use crate::search;
 use floods::{Floods, Limit};
-use recognise::{Found, Input, Recogniser, event_id, is_json};
+use recognise::{Input, Recogniser, Sight, event_id, is_json};
 
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
@@ -409,20 +409,19 @@ impl Engine {
             position,
             latest_ms,
         };
-        let found = self.recogniser.recognise(&self.config, &input);
-        let statistics = &mut self.floods.outbox.statistics;
-        let found = match &found {
-            Found::Nothing => return Some(Verdict::Passed),
-            Found::Malformed => {
-                statistics.malformed += 1;
-                return Some(Verdict::Passed);
-            }
-            Found::Message(found) => found,
-        };
-        let Some(sight) = self.recogniser.read(&self.config, &input, found) else {
+        let found = self.recogniser.record(&self.config, &input);
+        let Some(found) = &found else {
+            self.floods.outbox.statistics.malformed += 1;
             return Some(Verdict::Passed);
         };
-        let (event, context) = (&sight.event, &sight.context);
+        let mut sight = Sight::NOTHING;
+        let event = self
+            .recogniser
+            .read(&self.config, &input, found, &mut sight);
+        let Some(event) = &event else {
+            return Some(Verdict::Passed);
+        };
+        let context = &sight.context;
         if !self.floods.move_to(&self.config, context, out, limit) {
             return None;
         }
@@ -442,7 +441,8 @@ impl Engine {
         if out.want.views {
             view::write(
                 &self.config,
-                self.floods.redactor.as_ref(),
+                self.floods.redactor.as_deref(),
+                event,
                 &sight,
                 &observed,
                 out,
@@ -468,7 +468,7 @@ impl Engine {
                 add_timestamp: self.adds_timestamp && sight.has_time,
                 id: event_id(&input, found, context.host),
                 flood: id.map(|id| (id, "ongoing")),
-                redactor: self.floods.redactor.as_ref(),
+                redactor: self.floods.redactor.as_deref(),
                 plain,
             };
             let start = out.bytes.len();

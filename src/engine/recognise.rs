@@ -32,25 +32,30 @@ pub(super) struct Input<'a> {
     pub latest_ms: Option<i64>,
 }
 
-/// Whether a record has a message that may be an event.
-pub(super) enum Found<'a> {
-    /// It has none, or is a document of ours.
-    Nothing,
-    /// It looks like JSON and is not.
-    Malformed,
-    /// It has one.
-    Message(Record<'a>),
-}
-
-/// An event and all that is known around it.
+/// What is known around an event. The event itself is not in it: it is some two hundred bytes, which are not
+/// to be copied about either.
 pub(super) struct Sight<'a> {
-    pub event: Event<'a>,
     pub context: Context<'a>,
     pub is_json: bool,
     /// Whether no time was found, so that it counts at the newest event time.
     pub is_timeless: bool,
     /// Whether its time is more than a makeshift: the first event may have none at all.
     pub has_time: bool,
+}
+
+impl Sight<'_> {
+    /// To be filled by [`Recogniser::read`].
+    pub const NOTHING: Sight<'static> = Sight {
+        context: Context {
+            time_ms: 0,
+            host: None,
+            message: "",
+            record_bytes: 0,
+        },
+        is_json: false,
+        is_timeless: true,
+        has_time: false,
+    };
 }
 
 /// Finds and reads events.
@@ -82,35 +87,32 @@ impl Recogniser {
         self.finder.find(bytes, from)
     }
 
-    /// Finds the message of a record.
-    pub fn recognise<'a>(&self, config: &Config, input: &Input<'a>) -> Found<'a> {
+    /// Reads what is where in a record; `None` if it looks like JSON and is not. It goes out as it was made, for
+    /// it is some two hundred bytes, which are not to be copied about.
+    #[inline]
+    pub fn record<'a>(&self, config: &Config, input: &Input<'a>) -> Option<Record<'a>> {
         let line = input.line;
-        let record = if is_json(input.source.format, line) {
-            match read_json(line, &config.message_keys, &config.timezone) {
-                Some(record) => record,
-                None => return Found::Malformed,
-            }
-        } else {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            Record {
-                message: Some(text(line)),
-                ..Record::default()
-            }
-        };
-        if record.is_ours || record.message.is_none() {
-            Found::Nothing
-        } else {
-            Found::Message(record)
+        if is_json(input.source.format, line) {
+            return read_json(line, &config.message_keys, &config.timezone);
         }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(Record {
+            message: Some(text(line)),
+            ..Record::default()
+        })
     }
 
-    /// Reads the message.
+    /// The event that the record's message is, if it has one and is no document of ours; fills `sight` for it.
     pub fn read<'a>(
         &'a self,
         config: &Config,
         input: &Input<'a>,
         record: &'a Record<'_>,
-    ) -> Option<Sight<'a>> {
+        sight: &mut Sight<'a>,
+    ) -> Option<Event<'a>> {
+        if record.is_ours {
+            return None;
+        }
         let source = input.source;
         let message = record.message.as_deref()?;
         let reference_ms = source
@@ -118,24 +120,27 @@ impl Recogniser {
             .or(input.time_ms)
             .or(record.time_ms)
             .or(input.latest_ms);
-        let head = head::parse(message, &config.timezone, reference_ms);
-        let event =
-            dovecot::recognise(message, head.body).or_else(|| self.patterns.recognise(message))?;
-        let time_ms = input.time_ms.or(record.time_ms).or(head.time_ms);
+        let known_ms = input.time_ms.or(record.time_ms);
+        let head = match known_ms {
+            Some(_) => head::parse_untimed(message, &config.timezone),
+            None => head::parse(message, &config.timezone, reference_ms),
+        };
+        let time_ms = known_ms.or(head.time_ms);
         let known_ms = time_ms.or(input.latest_ms).or(source.reference_ms);
-        let context = Context {
+        sight.context = Context {
             time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
             host: record.host.as_deref().or(head.host),
             message,
             record_bytes: input.line.len() as u64,
         };
-        Some(Sight {
-            event,
-            context,
-            is_json: is_json(source.format, input.line),
-            is_timeless: time_ms.is_none(),
-            has_time: known_ms.is_some(),
-        })
+        sight.is_json = is_json(source.format, input.line);
+        sight.is_timeless = time_ms.is_none();
+        sight.has_time = known_ms.is_some();
+        let mut event = dovecot::recognise(message, head.body);
+        if event.is_none() {
+            event = self.patterns.recognise(message);
+        }
+        event
     }
 }
 

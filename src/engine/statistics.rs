@@ -7,6 +7,7 @@ use crate::alert::write_time;
 use crate::detector::{Transition, clipped};
 use crate::json::write::Writer;
 use maxconn_records::stored;
+use maxconn_records::words::equal;
 
 /// How many limits are counted by name; those of further patterns are counted as `other`.
 const MAX_LIMITS: usize = 64;
@@ -77,6 +78,7 @@ impl Statistics {
         }
     }
 
+    #[inline]
     pub(crate) fn count_event(&mut self, limit: &str) {
         let name = if self.events.len() < MAX_LIMITS {
             limit
@@ -86,7 +88,7 @@ impl Statistics {
         let known = self
             .events
             .iter()
-            .position(|(known, _)| known == limit || known == name);
+            .position(|(known, _)| is_same(known, limit) || is_same(known, name));
         self.last_limit = known.unwrap_or(self.events.len()) as u32;
         match known.and_then(|at| self.events.get_mut(at)) {
             Some((_, count)) => *count += 1,
@@ -161,6 +163,10 @@ impl Statistics {
         json.end_object();
         out.push(b'\n');
     }
+}
+
+fn is_same(left: &str, right: &str) -> bool {
+    equal(left.as_bytes(), right.as_bytes())
 }
 
 stored!(Statistics: records, passed, suppressed, rejected, malformed, events, last_limit, late, timeless, alerts, floods_refused);

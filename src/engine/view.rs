@@ -6,6 +6,7 @@ use super::floods::Observed;
 use super::output::{Kind, Output};
 use super::recognise::Sight;
 use crate::config::Config;
+use crate::event::Event;
 use crate::json::write::Writer;
 use crate::redact::Redactor;
 
@@ -13,11 +14,12 @@ use crate::redact::Redactor;
 pub(super) fn write(
     config: &Config,
     redactor: Option<&Redactor>,
+    event: &Event<'_>,
     sight: &Sight<'_>,
     observed: &Observed,
     out: &mut Output,
 ) {
-    let (event, context) = (&sight.event, &sight.context);
+    let context = &sight.context;
     let start = out.bytes.len();
     let mut json = Writer::new(&mut out.bytes);
     json.begin_object();

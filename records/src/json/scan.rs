@@ -8,7 +8,7 @@ use alloc::borrow::Cow;
 use core::ops::Range;
 
 use super::MAX_DEPTH;
-use super::write::special_bytes;
+use super::write::{may_hold_special, special_bytes};
 
 /// The text is not JSON, or nests deeper than [`MAX_DEPTH`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,9 +217,17 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Skips the bytes of a string that are neither its end nor an escape, eight at a time.
+    /// Skips the bytes of a string that are neither its end nor an escape: sixteen at a time, then eight.
     #[inline]
     fn skip_plain(&mut self) {
+        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
+        while let Some((pair, after)) = rest.split_first_chunk::<16>() {
+            if may_hold_special(pair) {
+                break;
+            }
+            rest = after;
+        }
+        self.at = self.bytes.len() - rest.len();
         while let Some(word) = self
             .bytes
             .get(self.at..)

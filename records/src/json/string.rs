@@ -8,11 +8,7 @@ use alloc::vec::Vec;
 /// surrogate pair, an escape that does not exist and bytes that are not UTF-8 become U+FFFD.
 pub fn decode(raw: &[u8]) -> Cow<'_, str> {
     let Some(first) = memchr::memchr(b'\\', raw) else {
-        // Nearly all text is UTF-8; checking that is many times quicker than mending what is not.
-        return match core::str::from_utf8(raw) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(raw),
-        };
+        return decode_plain(raw);
     };
     let mut text = Vec::with_capacity(raw.len());
     let (clean, mut rest) = raw.split_at(first);
@@ -29,6 +25,16 @@ pub fn decode(raw: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(into_text(text))
+}
+
+/// As [`decode`], for raw bytes that are known to hold no escape.
+#[inline]
+pub fn decode_plain(raw: &[u8]) -> Cow<'_, str> {
+    // Nearly all text is UTF-8; checking that is many times quicker than mending what is not.
+    match core::str::from_utf8(raw) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(raw),
+    }
 }
 
 /// The text of an array of bytes, as journald writes a message that holds control characters: `[77,97]`.

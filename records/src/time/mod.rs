@@ -46,13 +46,22 @@ pub fn read_rfc3339(text: &[u8], zone: &TimeZone) -> Option<(i64, usize)> {
     Some((time_ms, 19 + fraction_len + offset_len))
 }
 
+/// What a time without a year is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// The year is the one nearest to this time; without one there is no time.
+    Nearest(Option<i64>),
+    /// Nobody asks for the time.
+    NotNeeded,
+}
+
 /// The time at the start of `text` in the form `Nov 22 20:13:51`, also with a one-digit day, a fraction,
 /// or the year between date and time, and its length in bytes. The year that is missing is the one that
 /// brings the time nearest to the reference; without a reference such a time is `None`, though skipped.
 pub fn read_without_year(
     text: &[u8],
     zone: &TimeZone,
-    reference_ms: Option<i64>,
+    reference: Reference,
 ) -> Option<(Option<i64>, usize)> {
     let (name, rest) = text.split_first_chunk::<3>()?;
     let month = month_of(name)?;
@@ -69,11 +78,14 @@ pub fn read_without_year(
     }
     let day_s = clock_seconds(text.get(at..)?.first_chunk()?)?;
     let (fraction_ms, fraction_len) = read_fraction(text.get(at + 8..)?);
-    let time_ms = match (year, reference_ms) {
+    let time_ms = match (year, reference) {
+        (_, Reference::NotNeeded) => None,
         (Some(year), _) => at_date(year, month, day, day_s, zone),
-        (None, Some(reference_ms)) => nearest_year(month, day, day_s, zone, reference_ms),
-        (None, None) if (1..=31).contains(&day) => None,
-        (None, None) => return None,
+        (None, Reference::Nearest(Some(reference_ms))) => {
+            nearest_year(month, day, day_s, zone, reference_ms)
+        }
+        (None, Reference::Nearest(None)) if (1..=31).contains(&day) => None,
+        (None, Reference::Nearest(None)) => return None,
     };
     Some((time_ms.map(|ms| ms + fraction_ms), at + 8 + fraction_len))
 }
@@ -396,8 +408,12 @@ mod tests {
     #[test]
     fn a_missing_year_is_the_nearest() {
         let read = |text: &str, reference: &str| {
-            read_without_year(text.as_bytes(), &TimeZone::utc(), Some(utc(reference)))
-                .map(|(time_ms, len)| (time_ms.map(written).unwrap_or_default(), len))
+            read_without_year(
+                text.as_bytes(),
+                &TimeZone::utc(),
+                Reference::Nearest(Some(utc(reference))),
+            )
+            .map(|(time_ms, len)| (time_ms.map(written).unwrap_or_default(), len))
         };
         let cases = [
             (
@@ -454,7 +470,11 @@ mod tests {
             let time = read(text, "2026-11-23T00:00:00Z").map(|(time, _)| time);
             assert!(time.is_none_or(|time| time.is_empty()), "{text}");
         }
-        let without = read_without_year(b"Nov 22 20:13:51 x", &TimeZone::utc(), None);
+        let without = read_without_year(
+            b"Nov 22 20:13:51 x",
+            &TimeZone::utc(),
+            Reference::Nearest(None),
+        );
         assert_eq!(without, Some((None, 15)));
     }
 }
