@@ -26,7 +26,7 @@ Examples:
     --output-api-key /etc/maxconn/key --dead-letter /var/lib/maxconn/dead.ndjson
 
 Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
-plain or compressed by gzip or zstd; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
+plain or compressed by gzip or zstd; https:// the same by TLS; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
 only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines;
 http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
 or OpenSearch, where each document is created once. What comes out is JSON, in order.
@@ -54,6 +54,12 @@ pub struct RunArgs {
     /// The file with the bearer token that senders must know.
     #[arg(long, value_name = "FILE")]
     input_token: Option<PathBuf>,
+    /// The file with the certificate (PEM, ours first) of https:// inputs.
+    #[arg(long, value_name = "FILE", requires = "input_key")]
+    input_certificate: Option<PathBuf>,
+    /// The file with the key (PEM) of https:// inputs.
+    #[arg(long, value_name = "FILE", requires = "input_certificate")]
+    input_key: Option<PathBuf>,
     /// The file with the bearer token that the next hop wants.
     #[arg(long, value_name = "FILE")]
     output_token: Option<PathBuf>,
@@ -117,10 +123,19 @@ impl RunArgs {
                 return Err(format!("--input {input} is given twice; give it once"));
             }
         }
-        let has_http = |input: &InputAddress| matches!(input, InputAddress::Http(_));
+        let is_tls = |input: &InputAddress| matches!(input, InputAddress::Https(_));
+        let has_http = |it: &InputAddress| is_tls(it) || matches!(it, InputAddress::Http(_));
+        let input_tls = self.input_certificate.clone().zip(self.input_key.clone());
+        if inputs.iter().any(is_tls) != input_tls.is_some() {
+            return Err(
+                "https:// inputs, --input-certificate and --input-key go together; give all or none"
+                    .to_string(),
+            );
+        }
         if self.input_token.is_some() && !inputs.iter().any(has_http) {
             return Err(
-                "--input-token is for http:// inputs, and there is none; leave it out".to_string(),
+                "--input-token is for http(s):// inputs, and there is none; leave it out"
+                    .to_string(),
             );
         }
         self.check_output(&output)?;
@@ -144,6 +159,7 @@ impl RunArgs {
             grace: self.grace,
             request_timeout: self.request_timeout,
             input_token: self.input_token.clone(),
+            input_tls,
             output_key: key(&self.output_token, OutputKey::Token)
                 .or_else(|| key(&self.output_api_key, OutputKey::ApiKey))
                 .or_else(|| key(&self.output_basic, OutputKey::Basic)),

@@ -15,6 +15,8 @@ pub enum InputAddress {
     Stdin,
     /// Batches that are posted to this address.
     Http(String),
+    /// The same by TLS.
+    Https(String),
     /// Lines on connections to this address.
     Tcp(String),
     /// Lines on connections to this socket.
@@ -42,7 +44,7 @@ pub struct HttpAddress {
     pub port: u16,
 }
 
-const INPUTS: &str = "write stdin, http://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH";
+const INPUTS: &str = "write stdin, http(s)://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH";
 const OUTPUTS: &str = "write stdout, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or elasticsearch+http(s)://HOST:9200";
 
 impl FromStr for InputAddress {
@@ -52,6 +54,7 @@ impl FromStr for InputAddress {
         match text.split_once("://") {
             None if matches!(text, "stdin" | "-") => Ok(InputAddress::Stdin),
             Some(("http", address)) => Ok(InputAddress::Http(listen_address(address)?)),
+            Some(("https", address)) => Ok(InputAddress::Https(listen_address(address)?)),
             Some(("tcp", address)) => Ok(InputAddress::Tcp(listen_address(address)?)),
             _ if text.starts_with("unix:") => socket_path(text).map(InputAddress::Unix),
             _ => Err(format!("this is none of the inputs there are; {INPUTS}")),
@@ -62,7 +65,8 @@ impl FromStr for InputAddress {
 impl InputAddress {
     /// The system chooses the port: two of these are not the same.
     pub fn is_any_port(&self) -> bool {
-        matches!(self, InputAddress::Http(address) | InputAddress::Tcp(address) if address.ends_with(":0"))
+        matches!(self, InputAddress::Http(address) | InputAddress::Https(address) | InputAddress::Tcp(address)
+                if address.ends_with(":0"))
     }
 }
 
@@ -71,6 +75,7 @@ impl fmt::Display for InputAddress {
         match self {
             InputAddress::Stdin => out.write_str("stdin"),
             InputAddress::Http(address) => write!(out, "http://{address}"),
+            InputAddress::Https(address) => write!(out, "https://{address}"),
             InputAddress::Tcp(address) => write!(out, "tcp://{address}"),
             InputAddress::Unix(path) => write!(out, "unix:{}", path.display()),
         }

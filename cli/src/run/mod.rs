@@ -12,7 +12,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`args`], [`endpoint`], `secret`, `tls` | the command line; whom to trust |
-//! | `supervise`, `signals` | starts everything, and stops it in the right order |
+//! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
 //! | `net`, `http` | connections |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger` | batches that nobody was told of yet, known again by their contents |
@@ -37,6 +37,7 @@ mod ledger;
 mod log;
 mod metrics;
 mod net;
+mod notify;
 mod output;
 mod secret;
 mod signals;
@@ -76,6 +77,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// The file with the token that senders must know.
     pub input_token: Option<PathBuf>,
+    /// The files with the certificate and the key of https:// inputs.
+    pub input_tls: Option<(PathBuf, PathBuf)>,
     /// What the next hop wants to know.
     pub output_key: Option<OutputKey>,
     /// The file with the authorities that sign the next hop's certificate.

@@ -12,11 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::log;
 
 /// How many connections an address has at once; the next ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 256;
+/// How long it may take until TLS is spoken.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A pause after the system refused a connection, as when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -100,11 +104,13 @@ impl Drop for Listener {
     }
 }
 
-/// Hands every connection to `handler`, until `stop` becomes true and all handlers are done.
+/// Hands every connection to `handler`, until `stop` becomes true and all handlers are done. With `tls` it
+/// is spoken first; whoever can't is not handed on.
 pub async fn serve<F>(
     listener: Listener,
+    tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
-    handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F,
+    handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Clone + Send + Sync + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -123,9 +129,18 @@ pub async fn serve<F>(
         };
         match accepted {
             Some((stream, slot)) => {
-                let connection = handler(stream, stop.clone());
+                let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection.await;
+                    let stream = match tls {
+                        None => Some(stream),
+                        Some(tls) => match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),
+                            Ok(Err(_)) | Err(_) => None,
+                        },
+                    };
+                    if let Some(stream) = stream {
+                        handler(stream, stop).await;
+                    }
                     drop(slot);
                 });
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use super::backlog::Backlog;
 use super::batch::{Delivery, Gathered, Names, Ticket, Wanted};
@@ -29,7 +30,7 @@ use super::net::{self, AnyStream, Listener};
 use super::secret::Secret;
 use super::signals::{Asked, Signals};
 use super::state::{Kept, StateFile};
-use super::{Options, RunError, admin, deliver, log, output};
+use super::{Options, RunError, admin, deliver, log, notify, output, tls};
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Kind, Plugin, Source};
 use crate::replay::now_ms;
@@ -141,13 +142,18 @@ pub async fn start(
     process.start_inputs(options, &ledger, &metrics).await?;
     if let Some(address) = &options.admin {
         let listener = Listener::tcp(address, "admin", "http").await;
-        process.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
-            let metrics = metrics.clone();
-            server::connection(stream, stop, move |request| {
-                admin::handle(metrics.clone(), request)
-            })
-        });
+        process.serve(
+            listener.map_err(RunError::Failed)?,
+            None,
+            move |stream, stop| {
+                let metrics = metrics.clone();
+                server::connection(stream, stop, move |request| {
+                    admin::handle(metrics.clone(), request)
+                })
+            },
+        );
     }
+    notify::say("READY=1");
     Ok(process)
 }
 
@@ -159,17 +165,21 @@ impl Process {
         metrics: &Metrics,
     ) -> Result<(), RunError> {
         let token = read_secret(options.input_token.as_deref())?;
-        for (number, address) in options.inputs.iter().enumerate() {
+        let tls = match &options.input_tls {
+            Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
+            None => None,
+        };
+        for (number, input) in options.inputs.iter().enumerate() {
             let source = u16::try_from(number).unwrap_or(u16::MAX);
             let intake = self.intake.clone();
             let confirming = |intake: Intake| Confirming {
                 source,
-                name: address.to_string(),
+                name: input.to_string(),
                 intake,
                 ledger: Arc::clone(ledger),
                 metrics: metrics.clone(),
             };
-            match address {
+            match input {
                 InputAddress::Stdin => {
                     let end = match options.confirm {
                         None => stdin::start(source, intake),
@@ -179,14 +189,21 @@ impl Process {
                     };
                     self.pipes.push(end.map_err(no_thread)?);
                 }
-                InputAddress::Http(address) => {
-                    let listener = Listener::tcp(address, "input", "http").await;
+                InputAddress::Http(address) | InputAddress::Https(address) => {
+                    let tls = if matches!(input, InputAddress::Https(_)) {
+                        tls.clone()
+                    } else {
+                        None
+                    };
+                    let scheme = if tls.is_some() { "https" } else { "http" };
+                    let listener = Listener::tcp(address, "input", scheme).await;
                     let input = Arc::new(HttpInput {
                         confirming: confirming(intake),
                         token: token.clone(),
                         patience: options.request_timeout,
                     });
-                    self.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
+                    let listener = listener.map_err(RunError::Failed)?;
+                    self.serve(listener, tls, move |stream, stop| {
                         let input = Arc::clone(&input);
                         server::connection(stream, stop, move |request| {
                             Arc::clone(&input).handle(request)
@@ -194,13 +211,14 @@ impl Process {
                     });
                 }
                 InputAddress::Tcp(_) | InputAddress::Unix(_) => {
-                    let listener = match address {
+                    let listener = match input {
                         InputAddress::Unix(path) => Listener::unix(path, "input").await,
                         InputAddress::Tcp(address) => Listener::tcp(address, "input", "tcp").await,
                         _ => continue,
                     };
                     let input = Arc::new(LinesInput { source, intake });
-                    self.serve(listener.map_err(RunError::Failed)?, move |stream, stop| {
+                    let listener = listener.map_err(RunError::Failed)?;
+                    self.serve(listener, None, move |stream, stop| {
                         Arc::clone(&input).take(stream, stop)
                     });
                 }
@@ -212,12 +230,13 @@ impl Process {
     fn serve<F>(
         &mut self,
         listener: Listener,
-        handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Send + 'static,
+        tls: Option<TlsAcceptor>,
+        handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Clone + Send + Sync + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.subscribe();
-        self.servers.spawn(net::serve(listener, stop, handler));
+        self.servers.spawn(net::serve(listener, tls, stop, handler));
     }
 
     /// Waits for the end, whatever brings it, and brings everything else to it.
@@ -269,6 +288,7 @@ impl Process {
     }
 
     async fn drain(mut self, asked: bool) -> Result<(), RunError> {
+        notify::say("STOPPING=1");
         tokio::spawn(self.signals.exit_on_second_stop(asked));
         let begun = Instant::now();
         let deadline = begun + self.grace;

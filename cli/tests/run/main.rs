@@ -9,3 +9,4 @@ mod sink;
 mod sockets;
 mod state;
 mod store;
+mod tls;

@@ -25,9 +25,12 @@ pub struct Process {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_maxconn"))
-            .arg("run")
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maxconn"));
+        Process::of(command.arg("run").args(arguments))
+    }
+
+    pub fn of(command: &mut Command) -> Process {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
