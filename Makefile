@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests check format lint layers test e2e bench demo clean target
+.PHONY: help build guests check format lint layers test e2e wazero bench demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: target ## Run every test.
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
 	e2e/run
+
+wazero: guests ## Run the Redpanda guest under the engine of Redpanda Connect (needs Go).
+	cd host-test/wazero && go run . $(CURDIR)/target/guests/maxconn-redpanda.wasm $(CURDIR)/$(FLOOD)
 
 bench: build ## Measure everything BENCHMARKS.md reports (about 15 minutes, 2 GB of temporary files).
 	$(CARGO) run --release --manifest-path bench/Cargo.toml -- --maxconn $(TARGET_DIR)/release/maxconn

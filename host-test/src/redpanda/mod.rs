@@ -187,7 +187,7 @@ fn check_lines(
         Model::Broker => BROKER_PAGES,
         Model::Connect => CONNECT_PAGES,
     };
-    let outcome = self::run(wasm, runtime, pages, case.config.as_deref(), host)?;
+    let outcome = self::run(wasm, runtime, pages, case.given_config(), host)?;
     outcome
         .result
         .map_err(|error| format!("{error}: {}", outcome.host.said))?;
