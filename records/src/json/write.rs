@@ -193,12 +193,24 @@ pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
 }
 
 fn push_ipv4(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    for (index, octet) in ip.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
+    // Put together in one place, from the end: an event that goes on has four of these.
+    let mut text = [b'.'; 15];
+    let mut start = text.len();
+    for (index, octet) in ip.octets().into_iter().rev().enumerate() {
+        start -= usize::from(index > 0);
+        let mut left = octet;
+        loop {
+            start -= 1;
+            if let Some(digit) = text.get_mut(start) {
+                *digit = b'0' + left % 10;
+            }
+            left /= 10;
+            if left == 0 {
+                break;
+            }
         }
-        push_uint(out, u64::from(octet));
     }
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }
 
 /// The canonical form of RFC 5952.
@@ -269,6 +281,12 @@ pub fn clean_prefix(text: &[u8]) -> usize {
         clean += 8;
     }
     let tail = words.remainder();
+    // What is left over is the end of the last eight bytes, most often clean as well.
+    if let Some(last) = text.last_chunk::<8>()
+        && special_bytes(u64::from_le_bytes(*last)) == 0
+    {
+        return text.len();
+    }
     clean
         + tail
             .iter()
