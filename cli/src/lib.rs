@@ -8,6 +8,7 @@
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 //! | [`replay`] | logs through a guest, as one stream |
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
+//! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
 //! | [`summary`] | what a replay says at its end |
 
 pub mod bench;
@@ -16,4 +17,5 @@ pub mod generate;
 pub mod host;
 pub mod replay;
 pub mod run;
+pub mod setup;
 pub mod summary;

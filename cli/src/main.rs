@@ -11,6 +11,7 @@ use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::replay::{self, ReplayArgs};
 use maxconn::run::{RunArgs, RunError};
+use maxconn::setup::{self, SetupArgs, SetupError};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
 #[derive(Debug, Parser)]
@@ -35,6 +36,7 @@ struct Cli {
 enum Command {
     Replay(ReplayArgs),
     Run(Box<RunArgs>),
+    Setup(SetupArgs),
     /// Checks or shows a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -100,6 +102,7 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Replay(args) => run_replay(&cli, args),
         Command::Run(args) => run_run(&cli, args),
+        Command::Setup(args) => run_setup(args),
         Command::Config(ConfigCommand::Check(args)) => {
             let checked = config::check(args.file.as_deref().or(path));
             checked
@@ -126,6 +129,19 @@ fn main() -> ExitCode {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "maxconn: {sentence}");
     ExitCode::from(code)
+}
+
+fn run_setup(args: &SetupArgs) -> Result<(), Failure> {
+    if args.print {
+        return print(&setup::print());
+    }
+    let options = args.options().map_err(Failure::Usage)?;
+    // What happened is worth reading even when the rest fails.
+    setup::run(&options, |line| drop(writeln!(io::stdout(), "{line}"))).map_err(|error| match error
+    {
+        SetupError::Usage(sentence) => Failure::Usage(sentence),
+        SetupError::Server(sentence) => Failure::Run(sentence),
+    })
 }
 
 fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {

@@ -30,7 +30,7 @@ mod deliver;
 pub mod endpoint;
 mod engine;
 mod guest;
-mod http;
+pub(crate) mod http;
 mod input;
 mod keeper;
 mod ledger;
@@ -43,19 +43,21 @@ mod secret;
 mod signals;
 mod state;
 mod supervise;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::RunArgs;
+use hyper::header::HeaderValue;
 
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Plugin};
 use crate::replay::Only;
 use endpoint::{InputAddress, OutputAddress};
 use input::omprog::Confirm;
+use secret::Secret;
 
 /// Threads for everything that waits for the network.
 const THREADS: usize = 2;
@@ -108,6 +110,20 @@ pub enum OutputKey {
     ApiKey(PathBuf),
     /// `USER:PASSWORD`.
     Basic(PathBuf),
+}
+
+impl OutputKey {
+    /// The header that shows it.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds no secret.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, String> {
+        Ok(match self {
+            OutputKey::Token(path) => Secret::read(path)?.authorization("Bearer"),
+            OutputKey::ApiKey(path) => Secret::read(path)?.authorization("ApiKey"),
+            OutputKey::Basic(path) => Secret::read(path)?.basic(),
+        })
+    }
 }
 
 /// Why a run failed.

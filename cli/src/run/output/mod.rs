@@ -16,8 +16,7 @@ use super::batch::Delivery;
 use super::endpoint::OutputAddress;
 use super::http::client::Client;
 use super::metrics::Metrics;
-use super::secret::Secret;
-use super::{Options, OutputKey, RunError, tls};
+use super::{Options, RunError, tls};
 
 /// How long the next hop may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,10 +95,8 @@ pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
         OutputAddress::Elasticsearch(address) => (address, true),
     };
     let authorization = match &options.output_key {
+        Some(key) => key.authorization()?,
         None => None,
-        Some(OutputKey::Token(path)) => Secret::read(path).map(|it| it.authorization("Bearer"))?,
-        Some(OutputKey::ApiKey(path)) => Secret::read(path).map(|it| it.authorization("ApiKey"))?,
-        Some(OutputKey::Basic(path)) => Secret::read(path).map(|it| it.basic())?,
     };
     let tls = if address.is_tls() {
         Some(tls::connector(options.output_ca.as_deref())?)

@@ -1,0 +1,137 @@
+//! `maxconn setup`: templates and lifecycle for the data stream of events and alerts, in Elasticsearch or
+//! OpenSearch. Asked twice it changes nothing the second time.
+//!
+//! What is put there carries a digest of what it was made from, so that a later version knows its own and
+//! leaves what somebody else put under the same name alone.
+
+pub mod args;
+mod parts;
+mod server;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub use args::SetupArgs;
+use parts::{Features, Part};
+use server::Server;
+
+use crate::run::endpoint::HttpAddress;
+
+/// Why it failed.
+#[derive(Debug)]
+pub enum SetupError {
+    /// The command line is wrong.
+    Usage(String),
+    /// The server can't be reached, or says no.
+    Server(String),
+}
+
+/// What became of one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Created,
+    Updated,
+    LeftAlone,
+    /// Somebody else's, under our name.
+    Foreign,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub address: HttpAddress,
+    /// The file with the secret, and what kind it is.
+    pub key: Option<crate::run::OutputKey>,
+    /// The file with the authorities to trust.
+    pub ca: Option<std::path::PathBuf>,
+    /// Replace what somebody else put under our names, too.
+    pub force: bool,
+}
+
+/// What would be put into a server that has everything, as one JSON document: name by name.
+pub fn print() -> String {
+    let mut all = serde_json::Map::new();
+    for features in [Features::ELASTICSEARCH, Features::OPENSEARCH] {
+        let product = if features.is_elasticsearch {
+            "elasticsearch"
+        } else {
+            "opensearch"
+        };
+        let parts = parts::all(features).into_iter().flatten();
+        let parts = parts.map(|part| (format!("PUT {}", part.path), part.body));
+        all.insert(product.to_string(), Value::Object(parts.collect()));
+    }
+    let mut text = serde_json::to_string_pretty(&Value::Object(all)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Puts everything there that is not yet; a line for each part goes to `say`.
+///
+/// # Errors
+/// See [`SetupError`]. What was put before stays: asked again it goes on from there.
+pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| SetupError::Server(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let mut server = Server::connect(options)?;
+        let features = server.features().await?;
+        say(&format!("{}: {features}", options.address));
+        for part in parts::all(features) {
+            let part = match part {
+                Ok(part) => part,
+                Err(left_out) => {
+                    say(&format!("  left out    {left_out}"));
+                    continue;
+                }
+            };
+            let word = match put(&mut server, &part, options.force).await? {
+                Fate::Created => "created   ",
+                Fate::Updated => "updated   ",
+                Fate::LeftAlone => "left alone",
+                Fate::Foreign => "NOT OURS  ",
+            };
+            say(&format!("  {word}  {}", part.path));
+            if word == "NOT OURS  " {
+                return Err(SetupError::Server(format!(
+                    "{} at {} was made by somebody else; rename it, or replace it with --force",
+                    part.path, options.address
+                )));
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn put(server: &mut Server, part: &Part, force: bool) -> Result<Fate, SetupError> {
+    let digest = digest(&part.body);
+    let found = server.get(&part.path).await?;
+    let fate = match &found {
+        None => Fate::Created,
+        Some(found) => match part.kind.digest_in(found) {
+            Some(theirs) if *theirs == digest => return Ok(Fate::LeftAlone),
+            Some(_) => Fate::Updated,
+            None if force => Fate::Updated,
+            None => return Ok(Fate::Foreign),
+        },
+    };
+    let body = part.kind.with_digest(part.body.clone(), &digest);
+    let query = found
+        .as_ref()
+        .map_or(String::new(), |found| part.kind.condition(found));
+    server.put(&format!("{}{query}", part.path), &body).await?;
+    Ok(fate)
+}
+
+/// A digest of what a part is made from: keys are in order, as `serde_json` keeps them.
+fn digest(body: &Value) -> String {
+    let digest = Sha256::digest(json!([1, body]).to_string());
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,231 @@
+//! What is put into a server: the files of `pipelines/elasticsearch`, with better types where the server has them.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// What a server is found to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Elasticsearch; OpenSearch otherwise.
+    pub is_elasticsearch: bool,
+    /// The field type `match_only_text`: text without what scoring needs, half the size.
+    pub has_match_only_text: bool,
+    /// Index lifecycle: ILM in Elasticsearch, ISM in OpenSearch.
+    pub has_lifecycle: bool,
+}
+
+impl Features {
+    /// A usual Elasticsearch.
+    pub const ELASTICSEARCH: Features = Features {
+        is_elasticsearch: true,
+        has_match_only_text: true,
+        has_lifecycle: true,
+    };
+    /// A usual OpenSearch.
+    pub const OPENSEARCH: Features = Features {
+        is_elasticsearch: false,
+        ..Features::ELASTICSEARCH
+    };
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let product = if self.is_elasticsearch {
+            "Elasticsearch"
+        } else {
+            "OpenSearch"
+        };
+        let has = |has: bool| if has { "with" } else { "without" };
+        write!(
+            out,
+            "{product}, {} match_only_text, {} index lifecycle",
+            has(self.has_match_only_text),
+            has(self.has_lifecycle)
+        )
+    }
+}
+
+/// What a part is, as far as the APIs differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A component template.
+    Component,
+    /// An index template.
+    Index,
+    /// A lifecycle policy of Elasticsearch.
+    Ilm,
+    /// A state management policy of OpenSearch.
+    Ism,
+}
+
+/// One thing to be put there.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is.
+    pub kind: Kind,
+    /// Where, after the server's address.
+    pub path: String,
+    /// What.
+    pub body: Value,
+}
+
+/// How our digest begins where there is only a text to hold it.
+const MARK: &str = "maxconn digest ";
+
+impl Kind {
+    /// The digest in what the server has; `None` if it is not ours.
+    pub fn digest_in(self, found: &Value) -> Option<&str> {
+        match self {
+            Kind::Component => {
+                found.pointer("/component_templates/0/component_template/_meta/digest")
+            }
+            Kind::Index => found.pointer("/index_templates/0/index_template/_meta/digest"),
+            // By the policy's name.
+            Kind::Ilm => found
+                .as_object()?
+                .values()
+                .next()?
+                .pointer("/policy/_meta/digest"),
+            Kind::Ism => {
+                let text = found.pointer("/policy/description")?.as_str()?;
+                return text.rsplit_once(MARK).map(|(_, digest)| digest);
+            }
+        }?
+        .as_str()
+    }
+
+    /// A body with our digest in it.
+    pub fn with_digest(self, mut body: Value, digest: &str) -> Value {
+        let meta = json!({"managed_by": "maxconn", "digest": digest});
+        let holder = match self {
+            Kind::Component | Kind::Index => Some(&mut body),
+            Kind::Ilm => body.get_mut("policy"),
+            Kind::Ism => {
+                if let Some(Value::String(text)) = body.pointer_mut("/policy/description") {
+                    *text += &format!("; {MARK}{digest}");
+                }
+                None
+            }
+        };
+        if let Some(Value::Object(members)) = holder {
+            members.insert("_meta".to_string(), meta);
+        }
+        body
+    }
+
+    /// What the request needs, so that only what was found is replaced.
+    pub fn condition(self, found: &Value) -> String {
+        let number = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or_default();
+        match self {
+            Kind::Ism => format!(
+                "?if_seq_no={}&if_primary_term={}",
+                number("_seq_no"),
+                number("_primary_term")
+            ),
+            _ => String::new(),
+        }
+    }
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        serde_json::from_str(include_str!(concat!(
+            "../../../pipelines/elasticsearch/",
+            $name,
+            ".json"
+        )))
+        .unwrap_or_default()
+    };
+}
+
+/// Everything for a server, in the order in which it is put; an error says what is left out, and why.
+pub fn all(features: Features) -> Vec<Result<Part, String>> {
+    let part = |kind, path: &str, body: Value| Part {
+        kind,
+        path: path.to_string(),
+        body,
+    };
+    let mut ecs: Value = file!("component-template-ecs");
+    let fields: Value = file!("component-template-maxconn");
+    let mut index: Value = file!("index-template");
+    if features.has_match_only_text
+        && let Some(message) = ecs.pointer_mut("/template/mappings/properties/message")
+    {
+        *message = json!({"type": "match_only_text"});
+    }
+    let lifecycle = match (features.has_lifecycle, features.is_elasticsearch) {
+        (true, true) => {
+            index["template"] = json!({"settings": {"index.lifecycle.name": "maxconn"}});
+            Ok(part(Kind::Ilm, "/_ilm/policy/maxconn", file!("ilm-policy")))
+        }
+        // The policy itself names the streams that it is for.
+        (true, false) => Ok(part(
+            Kind::Ism,
+            "/_plugins/_ism/policies/maxconn",
+            file!("ism-policy"),
+        )),
+        (false, _) => {
+            Err("lifecycle: this server has none; delete old indices by other means".to_string())
+        }
+    };
+    vec![
+        lifecycle,
+        Ok(part(
+            Kind::Component,
+            "/_component_template/maxconn-ecs",
+            ecs,
+        )),
+        Ok(part(
+            Kind::Component,
+            "/_component_template/maxconn-fields",
+            fields,
+        )),
+        Ok(part(
+            Kind::Index,
+            "/_index_template/logs-dovecot.maxconn",
+            index,
+        )),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_json_and_every_part_keeps_its_digest() {
+        for features in [Features::ELASTICSEARCH, Features::OPENSEARCH] {
+            for part in all(features) {
+                let part = part.expect("a usual server has everything");
+                assert!(part.body.is_object(), "{}", part.path);
+                let sent = part.kind.with_digest(part.body.clone(), "abc");
+                let found = match part.kind {
+                    Kind::Component => {
+                        json!({"component_templates": [{"component_template": sent}]})
+                    }
+                    Kind::Index => json!({"index_templates": [{"index_template": sent}]}),
+                    Kind::Ilm => json!({"maxconn": sent}),
+                    Kind::Ism => sent,
+                };
+                assert_eq!(part.kind.digest_in(&found), Some("abc"), "{}", part.path);
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_type_is_missing_one_that_is_everywhere_takes_its_place() {
+        let least = Features {
+            has_match_only_text: false,
+            has_lifecycle: false,
+            ..Features::ELASTICSEARCH
+        };
+        let parts = all(least);
+        let text = format!("{parts:?}");
+        assert!(
+            !text.contains("match_only_text") && !text.contains("lifecycle.name"),
+            "{text}"
+        );
+        assert_eq!(parts.iter().filter(|part| part.is_err()).count(), 1);
+    }
+}

@@ -1,0 +1,176 @@
+//! The server: what it is, what it has, and its answers in sentences.
+
+use std::time::Duration;
+
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, StatusCode};
+use serde_json::Value;
+
+use super::parts::Features;
+use super::{Options, SetupError};
+use crate::run::http::Pieces;
+use crate::run::http::client::{Answer, Client};
+use crate::run::tls;
+
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As much of an answer is read, in bytes: a cluster of many nodes tells of all their modules.
+const ANSWER_MAX_BYTES: usize = 16 << 20;
+/// As much of a refusal is repeated, in characters.
+const REASON_MAX: usize = 300;
+
+/// A server.
+pub struct Server {
+    client: Client,
+    name: String,
+    prefix: String,
+}
+
+impl Server {
+    /// A server; nothing is asked yet.
+    ///
+    /// # Errors
+    /// A file with a secret or a certificate can't be used.
+    pub fn connect(options: &Options) -> Result<Server, SetupError> {
+        let authorization = match &options.key {
+            Some(key) => key.authorization().map_err(SetupError::Usage)?,
+            None => None,
+        };
+        let tls = match options.address.is_tls() {
+            true => Some(tls::connector(options.ca.as_deref()).map_err(usage)?),
+            false => None,
+        };
+        let address = options.address.clone();
+        Ok(Server {
+            name: address.to_string(),
+            prefix: address.path().trim_end_matches('/').to_string(),
+            client: Client::new(address, authorization, tls, PATIENCE),
+        })
+    }
+
+    /// What the server is and has. `GET /` is not asked: some have none.
+    ///
+    /// # Errors
+    /// It can't be reached, or does not tell.
+    pub async fn features(&mut self) -> Result<Features, SetupError> {
+        let path = "/_nodes/_all/plugins?filter_path=nodes.*.version,nodes.*.build_flavor,\
+                    nodes.*.modules.name,nodes.*.plugins.name";
+        let answer = self.ask(Method::GET, path, None).await?;
+        let nodes = self.value(&answer)?;
+        let nodes: Vec<&Value> = nodes["nodes"]
+            .as_object()
+            .into_iter()
+            .flat_map(|nodes| nodes.values())
+            .collect();
+        let Some(version) = nodes.first().and_then(|node| node["version"].as_str()) else {
+            return Err(SetupError::Server(format!(
+                "{} names no nodes; is it Elasticsearch or OpenSearch?",
+                self.name
+            )));
+        };
+        // OpenSearch began anew at 1 and names no flavour of its build.
+        let major: u32 = version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse().ok())
+            .unwrap_or(0);
+        let is_elasticsearch =
+            major >= 7 || nodes.iter().any(|node| node["build_flavor"].is_string());
+        // A node that lacks a type refuses what another took. Where modules are loaded from a class path, they go by
+        // the names of their classes.
+        let all_have = |names: &[&str]| {
+            nodes.iter().all(|node| {
+                let lists = [&node["modules"], &node["plugins"]];
+                lists
+                    .into_iter()
+                    .filter_map(Value::as_array)
+                    .flatten()
+                    .filter_map(|entry| entry["name"].as_str())
+                    .any(|known| {
+                        names
+                            .iter()
+                            .any(|name| known == *name || known.ends_with(name))
+                    })
+            })
+        };
+        Ok(Features {
+            is_elasticsearch,
+            has_match_only_text: all_have(&["mapper-extras", ".MapperExtrasModulePlugin"]),
+            has_lifecycle: match is_elasticsearch {
+                true => all_have(&["x-pack-ilm"]),
+                false => all_have(&["opensearch-index-management"]),
+            },
+        })
+    }
+
+    /// What is at a path; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// It can't be reached, or says no.
+    pub async fn get(&mut self, path: &str) -> Result<Option<Value>, SetupError> {
+        let answer = self.ask(Method::GET, path, None).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => self.value(&answer).map(Some),
+        }
+    }
+
+    /// Puts something at a path.
+    ///
+    /// # Errors
+    /// It can't be reached, or says no.
+    pub async fn put(&mut self, path: &str, body: &Value) -> Result<(), SetupError> {
+        let answer = self.ask(Method::PUT, path, Some(body)).await?;
+        self.value(&answer).map(|_| ())
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, SetupError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header(CONTENT_TYPE, "application/json");
+        let body = Pieces::new(body.map(|body| body.to_string().into()));
+        let answer = self.client.request(request, &body, ANSWER_MAX_BYTES).await;
+        answer
+            .map_err(|failure| SetupError::Server(failure.sentence.replace("--output-ca", "--ca")))
+    }
+
+    /// The answer's body, or its refusal as a sentence.
+    fn value(&self, answer: &Answer) -> Result<Value, SetupError> {
+        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if answer.status.is_success() && value.is_object() {
+            return Ok(value);
+        }
+        let reason = value
+            .pointer("/error/reason")
+            .or_else(|| value.get("error"));
+        let reason = reason.and_then(Value::as_str).unwrap_or("no reason given");
+        let reason: String = reason
+            .chars()
+            .filter(|it| !it.is_control())
+            .take(REASON_MAX)
+            .collect();
+        let mend = match answer.status {
+            StatusCode::UNAUTHORIZED => {
+                "; name a file with the right secret by --api-key or --basic"
+            }
+            StatusCode::FORBIDDEN => {
+                "; the key needs manage_index_templates, manage_ilm and monitor"
+            }
+            _ => "",
+        };
+        Err(SetupError::Server(format!(
+            "{} answered {}: {reason}{mend}",
+            self.name, answer.status
+        )))
+    }
+}
+
+fn usage(sentence: String) -> SetupError {
+    SetupError::Usage(sentence.replace("--output-ca", "--ca"))
+}

@@ -1,0 +1,77 @@
+//! The templates of `pipelines/elasticsearch` know every field that we write.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use host_test::Error;
+use host_test::case;
+use host_test::native;
+use host_test::run::Batches;
+use serde_json::Value;
+
+const ALERT: u32 = 3;
+const STATISTICS: u32 = 4;
+
+fn properties(name: &str) -> Result<Value, Error> {
+    let path = guest_build::workspace().join(format!("pipelines/elasticsearch/{name}.json"));
+    let file: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    Ok(file["template"]["mappings"].clone())
+}
+
+/// Every leaf, and whether the mapping has a type for it.
+fn leaves(path: &str, value: &Value, mapping: &Value, unknown: &mut BTreeSet<String>) {
+    let Value::Object(members) = value else {
+        if mapping["type"].as_str().is_none_or(|kind| kind == "object") {
+            unknown.insert(path.to_string());
+        }
+        return;
+    };
+    for (key, member) in members {
+        let inner = format!("{path}.{key}");
+        if mapping["dynamic"] == true {
+            continue;
+        }
+        leaves(&inner, member, &mapping["properties"][key], unknown);
+    }
+}
+
+#[test]
+fn every_field_of_alerts_and_statistics_has_a_type() -> Result<(), Error> {
+    let mut mapping = properties("component-template-ecs")?;
+    let fields = properties("component-template-maxconn")?;
+    mapping["properties"]["maxconn"] = fields["properties"]["maxconn"].clone();
+    let (mut unknown, mut documents) = (BTreeSet::new(), 0);
+    for case in case::all()? {
+        for piece in native::run(&case, &mut Batches::Whole)? {
+            if ![ALERT, STATISTICS].contains(&piece.kind) {
+                continue;
+            }
+            documents += 1;
+            let document = serde_json::from_str(&piece.text)?;
+            leaves("", &document, &mapping, &mut unknown);
+        }
+    }
+    assert!(documents > 70, "{documents} documents");
+    assert!(unknown.is_empty(), "no type for {unknown:?}");
+    Ok(())
+}
+
+#[test]
+fn every_field_of_maxconn_in_events_has_a_type() -> Result<(), Error> {
+    let fields = properties("component-template-maxconn")?;
+    let mut unknown = BTreeSet::new();
+    for case in case::all()? {
+        for piece in native::run(&case, &mut Batches::Whole)? {
+            let Ok(document) = serde_json::from_str::<Value>(&piece.text) else {
+                continue;
+            };
+            // Strict: one name that is not known, and the whole document is refused.
+            if document["event"]["action"] == "connection-limit-exceeded" {
+                let ours = serde_json::json!({"maxconn": document["maxconn"]});
+                leaves("", &ours, &fields, &mut unknown);
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "no type for {unknown:?}");
+    Ok(())
+}
