@@ -61,15 +61,21 @@ impl Ledger {
         Arc::new(ledger)
     }
 
-    /// Claims the batch with these contents.
-    pub fn claim(self: &Arc<Ledger>, digest: Digest) -> Claim {
+    /// Claims the batch with these contents. Unless it was taken before it gets the ticket `fresh`, or
+    /// `counted` if an earlier process has counted it.
+    pub fn claim(
+        self: &Arc<Ledger>,
+        digest: Digest,
+        fresh: &Arc<Ticket>,
+        counted: &Arc<Ticket>,
+    ) -> Claim {
         let mut entries = self.lock();
         let (ticket, known) = if let Some(ticket) = entries.take_left(&digest) {
             (ticket, Known::Taken)
         } else if entries.earlier.remove(&digest) {
-            (Arc::default(), Known::Counted)
+            (Arc::clone(counted), Known::Counted)
         } else {
-            (Arc::default(), Known::New)
+            (Arc::clone(fresh), Known::New)
         };
         if known == Known::Counted {
             ticket.count();
@@ -165,43 +171,47 @@ mod tests {
     const A: Digest = [1; 16];
     const B: Digest = [2; 16];
 
+    fn claim(ledger: &Arc<Ledger>, digest: Digest) -> Claim {
+        ledger.claim(digest, &Arc::default(), &Arc::default())
+    }
+
     #[test]
     fn what_is_left_behind_is_claimed_again_once() {
         let ledger = Ledger::new([]);
-        let first = ledger.claim(A);
+        let first = claim(&ledger, A);
         let ticket = Arc::clone(&first.ticket);
         assert_eq!(first.known, Known::New);
         // Another request with the same bytes meanwhile is another batch.
-        let second = ledger.claim(A);
+        let second = claim(&ledger, A);
         assert_eq!(second.known, Known::New);
         drop(first);
-        assert_eq!(ledger.claim(B).known, Known::New);
-        let again = ledger.claim(A);
+        assert_eq!(claim(&ledger, B).known, Known::New);
+        let again = claim(&ledger, A);
         assert_eq!(again.known, Known::Taken);
         assert!(Arc::ptr_eq(&again.ticket, &ticket));
-        assert_eq!(ledger.claim(A).known, Known::New);
+        assert_eq!(claim(&ledger, A).known, Known::New);
     }
 
     #[test]
     fn what_is_acknowledged_or_never_handed_over_is_forgotten() {
         let ledger = Ledger::new([]);
-        ledger.claim(A).acknowledge();
-        ledger.claim(B).forget();
-        assert_eq!(ledger.claim(A).known, Known::New);
-        assert_eq!(ledger.claim(B).known, Known::New);
+        claim(&ledger, A).acknowledge();
+        claim(&ledger, B).forget();
+        assert_eq!(claim(&ledger, A).known, Known::New);
+        assert_eq!(claim(&ledger, B).known, Known::New);
     }
 
     #[test]
     fn only_what_was_counted_is_for_the_state_and_an_earlier_process_counts() {
         let ledger = Ledger::new([A]);
-        let new = ledger.claim(B);
+        let new = claim(&ledger, B);
         assert_eq!(ledger.counted(), [A]);
         new.ticket.count();
         drop(new);
         let mut counted = ledger.counted();
         counted.sort_unstable();
         assert_eq!(counted, [A, B]);
-        let earlier = ledger.claim(A);
+        let earlier = claim(&ledger, A);
         assert_eq!(earlier.known, Known::Counted);
         assert!(ledger.counted().contains(&A));
         earlier.acknowledge();
@@ -217,13 +227,13 @@ mod tests {
             digest
         };
         for number in 0..=LEFT_MAX {
-            let claim = ledger.claim(name(number));
+            let claim = claim(&ledger, name(number));
             if number > 0 {
                 claim.ticket.deliver();
             }
         }
         for (number, known) in [(0, Known::Taken), (2, Known::Taken), (1, Known::New)] {
-            assert_eq!(ledger.claim(name(number)).known, known, "{number}");
+            assert_eq!(claim(&ledger, name(number)).known, known, "{number}");
         }
     }
 }

@@ -68,6 +68,40 @@ fn a_transaction_is_answered_as_a_whole_and_comes_again_as_a_whole() {
 }
 
 #[test]
+fn what_comes_again_in_other_transactions_is_known_line_by_line() {
+    let sink = Sink::start();
+    let mut process = start(&sink, "transactions");
+    assert_eq!(process.line(), "OK");
+    let send = |process: &mut Process, lines: &str| {
+        process.write(&format!("BEGIN TRANSACTION\n{lines}COMMIT TRANSACTION\n"));
+        let answers = lines.lines().count() + 2;
+        (0..answers).map(|_| process.line()).last().unwrap()
+    };
+    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
+    // Two lines are equal: they are two.
+    let all = others(0..20) + &others(0..1);
+    assert_ne!(send(&mut process, &all), "OK");
+    sink.answers(|_, _| sink::ok());
+    let single: Vec<String> = all
+        .lines()
+        .take(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for line in &single {
+        while send(&mut process, line) != "OK" {}
+    }
+    let rest: String = all
+        .lines()
+        .skip(3)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(send(&mut process, &(rest + &others(20..21))), "OK");
+    let expected = all + &others(20..21);
+    assert_eq!(sink.lines().concat(), expected.replace('\n', ""));
+    process.stop();
+}
+
+#[test]
 fn answers_do_not_mix_with_records() {
     for (arguments, words) in [
         (&["--confirm", "messages"][..], "name another --output"),

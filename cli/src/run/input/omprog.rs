@@ -1,5 +1,8 @@
 //! Standard input in the way of rsyslog's `omprog` with `confirmMessages`: every line, or every
 //! transaction, is answered on standard output once it was delivered.
+//!
+//! What was not confirmed comes again, but not in the same transactions: rsyslog cuts them anew, down to
+//! single lines. So each line is known by itself.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::thread;
@@ -67,7 +70,7 @@ struct Talk {
     patience: Duration,
     /// Lines that were not handed over yet.
     lines: Vec<u8>,
-    /// Parts that were, of the transaction that goes on.
+    /// Lines that were, of the transaction that goes on.
     claims: Vec<Claim>,
     /// There was no room for a part: all of it has to come again.
     failed: bool,
@@ -150,11 +153,11 @@ impl Talk {
     /// Hands over what has gathered. If there is no room it is forgotten, and everything is to come again.
     fn hand_over(&mut self) {
         let lines = std::mem::take(&mut self.lines);
-        let claim = self
+        let claims = self
             .room(lines.len())
-            .and_then(|room| self.confirming.hand_over(lines, room));
-        match claim {
-            Some(claim) => self.claims.push(claim),
+            .and_then(|room| self.confirming.hand_over_each(&lines, room));
+        match claims {
+            Some(claims) => self.claims.extend(claims),
             None => self.failed = true,
         }
     }
