@@ -13,12 +13,15 @@ use super::keeper::Keeper;
 use super::log;
 use super::metrics::Metrics;
 use crate::config;
-use crate::host::HostError;
+use crate::host::{HostError, Kind};
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
 /// Timestamps without a year are read by a clock that is set this often.
 const REFERENCE_EVERY: Duration = Duration::from_secs(3600);
+
+/// The state is written this soon after an alert: a flood whose start was told must not be forgotten.
+const WRITE_AFTER_ALERT: Duration = Duration::from_millis(100);
 
 /// What the engine is asked to do.
 pub enum Job {
@@ -50,6 +53,8 @@ pub struct Engine {
     pub last_tick: Arc<Ticket>,
     /// Something was counted since the last snapshot.
     pub changed: bool,
+    /// An alert was made since the last look.
+    pub alerted: bool,
 }
 
 /// The wall clock when the process started, moved on steadily: floods must not end because somebody set it.
@@ -99,6 +104,9 @@ impl Engine {
             if now >= next_reference {
                 next_reference = now + REFERENCE_EVERY;
                 self.guest.set_reference_time(self.clock.now_ms())?;
+            }
+            if std::mem::take(&mut self.alerted) {
+                next_write = next_write.min(now + WRITE_AFTER_ALERT);
             }
             if let Some(keeper) = &mut self.keeper
                 && now >= next_write
@@ -202,10 +210,11 @@ impl Engine {
         Ok(())
     }
 
-    fn deliver(&self, out: Gathered, name: Digest, ticket: Option<Arc<Ticket>>, resent: bool) {
+    fn deliver(&mut self, out: Gathered, name: Digest, ticket: Option<Arc<Ticket>>, resent: bool) {
         if out.bytes.is_empty() && ticket.is_none() {
             return;
         }
+        self.alerted |= out.segments.iter().any(|it| it.kind == Kind::Alert);
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),
             segments: out.segments,

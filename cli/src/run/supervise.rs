@@ -113,6 +113,7 @@ pub async fn start(
         last_tick: Ticket::done(),
         // What was restored is written at once.
         changed: true,
+        alerted: false,
     };
     let (engine_ended, engine_end) = oneshot::channel();
     thread::Builder::new()

@@ -113,6 +113,36 @@ fn killed_while_the_next_hop_is_down_nothing_is_missing_or_counted_twice() {
 }
 
 #[test]
+fn a_flood_whose_start_was_told_is_kept_long_before_the_next_write_is_due() {
+    let state = folder("alerted").join("state");
+    let sink = Sink::start();
+    let url = sink.url();
+    let arguments = [
+        "--input",
+        "http://127.0.0.1:0",
+        "--output",
+        &url,
+        "--state",
+        state.to_str().unwrap(),
+        "--state-interval",
+        "1h",
+    ];
+    let mut process = Process::start(&arguments);
+    let size = || fs::metadata(&state).map_or(0, |it| it.len());
+    until("the first state", || size() > 0);
+    let empty = size();
+    let input = process.address("input");
+    assert_eq!(post(input, &[], refusals(0..40).as_bytes()).status, 204);
+    until("a state with the flood in it", || size() > empty);
+    process.kill();
+    let mut process = Process::start(&arguments);
+    let input = process.address("input");
+    assert_eq!(post(input, &[], refusals(40..80).as_bytes()).status, 204);
+    assert_eq!(count(&sink, "flood-start"), 1);
+    process.stop();
+}
+
+#[test]
 fn a_killed_process_loses_no_record_whatever_the_moment() {
     let state = folder("moments").join("state");
     let sink = Sink::start();

@@ -111,13 +111,8 @@ fn a_restart_without_state_makes_no_document_twice() {
     let (sink, documents) = store(|_| 201);
     let batch = refusals(0..10) + &others(0..5);
     for _ in 0..2 {
-        // The same address, as after a real restart: it is part of the batch's name.
-        let port = "127.0.0.1:41873";
-        let url = format!("elasticsearch+http://{}", sink.address);
-        let input = format!("http://{port}");
-        let records = ["--records-stream", "logs-mail-default"];
-        let mut process =
-            Process::start(&[&["--input", &input, "--output", &url][..], &records].concat());
+        // The batch's name is made of the input's, as the command line has it: the same here.
+        let mut process = start(&sink, &["--records-stream", "logs-mail-default"]);
         assert_eq!(
             post(process.address("input"), &[], batch.as_bytes()).status,
             204
