@@ -9,10 +9,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests check format lint layers test e2e wazero bench demo clean target
+.PHONY: help build guests npm npm-test check format lint layers test e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: target ## Build the command: target/release/maxconn.
 	$(CARGO) build --release -p maxconn
@@ -20,12 +20,25 @@ build: target ## Build the command: target/release/maxconn.
 guests: target ## Build the guests: target/guests/maxconn-NAME.wasm.
 	$(CARGO) run --release --quiet -p guest-build
 
+# The library behind wasm-bindgen's command, in a small program of its own: half a minute of building, where the
+# command takes several and has to be looked for.
+npm: target ## Build the npm package: target/npm/maxconn.
+	$(CARGO) run --quiet --manifest-path pipelines/js/builder/Cargo.toml --target-dir $(TARGET_DIR)/npm-builder
+
+npm-test: build npm ## Test the npm package in Node.
+	$(CARGO) run --release --quiet -p host-test --bin cases-json > target/npm/cases.json
+	node --test pipelines/js/test/*.test.mjs
+
+bench-js: npm ## Measure the npm package beside plain JavaScript.
+	node pipelines/js/bench.mjs
+
 check: format lint layers ## Check formatting, lints and layers.
 
 # The bench workspace is only checked for its format here: its peers take minutes to build.
 format:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
+	$(CARGO) fmt --check --manifest-path pipelines/js/builder/Cargo.toml
 
 # In the release profile, so that build scripts find the wasmtime that `build` and `test` use. Guests
 # are linted for the target they are made for.

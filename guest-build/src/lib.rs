@@ -14,7 +14,11 @@ use std::process::Command;
 /// call, which is wrong for a module that keeps state.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Every guest there is, by the name of its folder below `pipelines/`.
+/// The version of every guest.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Every guest that is done when it is built, by the name of its folder below `pipelines/`. The one for JavaScript is
+/// not: `pipelines/js/builder` makes a package of it.
 pub const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
 
 /// The shadow stack of a guest, in bytes. Hosts with small memories load it, and the deepest recursion

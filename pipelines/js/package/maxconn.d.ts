@@ -1,0 +1,86 @@
+/** What a document is. */
+export type Kind = 'record' | 'event' | 'alert' | 'statistics';
+
+/** A record: any JSON object. */
+export type LogRecord = { [key: string]: unknown };
+
+/** One document that came out. */
+export declare class Result {
+  private constructor();
+  /** `record`: without an event, as it came; `event`: enriched; `alert`: about a flood; `statistics`. */
+  readonly kind: Kind;
+  /** The document as JSON, byte for byte as the plugin has it, without a newline. */
+  readonly text: string;
+  /** The same as UTF-8. */
+  readonly bytes: Uint8Array;
+  /** The document as an object, parsed when it is asked for. Throws if a record came in as broken JSON. */
+  readonly record: LogRecord;
+  toJSON(): LogRecord;
+}
+
+/** Where records come from. */
+export interface Source {
+  /** The file's path: `log.file.path` of text lines. */
+  path?: string;
+  /** The year that timestamps lack is the one nearest to this: a file's modification time, a clock. */
+  referenceTime?: number | Date;
+  /** `auto` (the default): a line that starts with `{` is a JSON record, any other is text. */
+  format?: 'auto' | 'text' | 'json';
+  /** The position of the next line in its source, in bytes: text lines get a `log.offset` then. */
+  offset?: number;
+}
+
+/** The configuration: the schema of maxconn.toml, as an object. */
+export type Configuration = { [key: string]: unknown };
+
+export interface DetectorOptions {
+  /** An object, or JSON. What it does not say is as the module has it. */
+  config?: Configuration | string;
+  source?: Source;
+  /** Which results there are: `all` (the default), `changed` (events and alerts), `events` or `alerts`. */
+  only?: 'all' | 'changed' | 'events' | 'alerts';
+}
+
+/** What can be taken at once. A text or bytes may be many lines. */
+export type Records = string | Uint8Array | object | readonly (string | object)[];
+
+/** Something that was given is wrong. */
+export declare class MaxconnError extends Error {
+  /** Where: `rule[0].threshold`. */
+  readonly path: string;
+  /** What is wrong. */
+  readonly problem: string;
+  /** How to mend it. */
+  readonly mend: string;
+}
+
+/** Loads the module, or another one: bytes, a compiled module, a Response, a URL. Once, before the first Detector. */
+export declare function load(
+  module?: BufferSource | WebAssembly.Module | Response | URL | string,
+): Promise<void>;
+
+/** Finds floods in one stream of records. */
+export declare class Detector {
+  constructor(options?: DetectorOptions);
+  /** Says where the records that follow come from. */
+  setSource(source: Source): void;
+  /** Puts another configuration in force; the results are floods that end by it. */
+  configure(config: Configuration | string): Result[];
+  /** Takes records, in the order they come; gives what goes on. */
+  push(records: Records): Result[];
+  /** Says that time goes on though nothing arrives (default: the clock). */
+  tick(nowMs?: number | Date): Result[];
+  /** The end of input: ends every flood. More may follow; it starts afresh. */
+  finish(timeMs?: number | Date | null): Result[];
+  /** Ends every open flood, for a stop that keeps no state. */
+  shutdown(): Result[];
+  /** What was counted so far. */
+  statistics(): LogRecord;
+  /** All state, open floods included. */
+  snapshot(): Uint8Array;
+  /** Goes on from a snapshot. */
+  restore(snapshot: Uint8Array): Result[];
+  /** Gives the memory back; `using` calls it where there is `Symbol.dispose`. */
+  free(): void;
+  [Symbol.dispose](): void;
+}
