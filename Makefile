@@ -9,10 +9,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test check format lint layers test e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground check format lint layers test e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: target ## Build the command: target/release/maxconn.
 	$(CARGO) build --release -p maxconn
@@ -28,6 +28,9 @@ npm: target ## Build the npm package: target/npm/maxconn.
 npm-test: build npm ## Test the npm package in Node.
 	$(CARGO) run --release --quiet -p host-test --bin cases-json > target/npm/cases.json
 	node --test pipelines/js/test/*.test.mjs
+
+playground: npm ## Serve a page that finds the floods of a log you drop on it.
+	node examples/playground/serve.mjs
 
 bench-js: npm ## Measure the npm package beside plain JavaScript.
 	node pipelines/js/bench.mjs
