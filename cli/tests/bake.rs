@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const GUESTS: [&str; 3] = ["embed", "fluent-bit", "wasi"];
+const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
 
 fn maxconn(folder: &Path, arguments: &str) -> std::io::Result<Output> {
     Command::new(env!("CARGO_BIN_EXE_maxconn"))
