@@ -22,6 +22,8 @@ const FOLDER: u32 = 3;
 pub struct Wasi {
     /// The command line after the program's name.
     pub arguments: Vec<String>,
+    /// The name of the opened folder; empty: `.`.
+    pub folder: String,
     /// Files in the opened folder, by name.
     pub files: BTreeMap<String, Vec<u8>>,
     /// What is read, and what the clock says when it has been.
@@ -130,11 +132,12 @@ impl Wasi {
             }
             "fd_prestat_get" if arg(0)? == FOLDER => {
                 put(memory, arg(1)?, 0)?;
-                put(memory, arg(1)? + 4, 1)?;
+                put(memory, arg(1)? + 4, self.folder().len() as u32)?;
                 SUCCESS
             }
             "fd_prestat_dir_name" if arg(0)? == FOLDER => {
-                span(memory, arg(1)?, 1)?.copy_from_slice(b".");
+                let name = self.folder().as_bytes();
+                span(memory, arg(1)?, name.len())?.copy_from_slice(name);
                 SUCCESS
             }
             "fd_prestat_get" | "fd_prestat_dir_name" => BAD_FD,
@@ -150,6 +153,13 @@ impl Wasi {
             }
             _ => return None,
         })
+    }
+
+    fn folder(&self) -> &str {
+        match self.folder.as_str() {
+            "" => ".",
+            name => name,
+        }
     }
 
     fn command_line(&self) -> Vec<String> {
@@ -232,7 +242,6 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
             bytes.push(b'\n');
         }
     }
-    case.source.reference_ms = Some(wasi.clock_ms);
     let mut option = |name: &str, value: &str| {
         wasi.arguments.push(format!("--{name}={value}"));
     };
@@ -287,12 +296,14 @@ fn expected(case: &Case, stdin: &[(Vec<u8>, i64)]) -> Result<Vec<Piece>, Error> 
     let mut engine = Engine::new(native::config(case)?).map_err(|error| error.to_string())?;
     let (mut out, mut pieces) = (Output::default(), Vec::new());
     let (mut offset, mut last_ms) = (0, None);
+    let mut source = case.source.clone();
     for (bytes, clock_ms) in stdin {
+        source.reference_ms = Some(*clock_ms);
         let mut done = 0;
         while done < bytes.len() {
             let rest = bytes.get(done..).unwrap_or_default();
             let at = case.has_offsets.then_some(offset);
-            let consumed = engine.push_lines(&case.source, rest, at, &mut out);
+            let consumed = engine.push_lines(&source, rest, at, &mut out);
             gather(&mut out, rest, &mut pieces);
             done += consumed;
             offset += consumed as u64;
@@ -303,7 +314,7 @@ fn expected(case: &Case, stdin: &[(Vec<u8>, i64)]) -> Result<Vec<Piece>, Error> 
             .rsplit(|&byte| byte == b'\n')
             .next()
             .unwrap_or_default();
-        engine.line_times(&case.source, last, &mut times);
+        engine.line_times(&source, last, &mut times);
         last_ms = times.last().copied().flatten().or(last_ms);
         while !engine.tick(*clock_ms, &mut out) {
             gather(&mut out, &[], &mut pieces);

@@ -108,6 +108,57 @@ fn a_configuration_holds_from_a_file_and_from_the_module() -> Result<(), Error> 
 }
 
 #[test]
+fn a_live_pipe_keeps_its_years_right_however_long_it_runs() -> Result<(), Error> {
+    const JANUARY_MS: i64 = 1_767_571_200_000;
+    const SEPTEMBER_MS: i64 = 1_788_566_400_000;
+    let event = |head: &str| {
+        let message = EVENT.split_once(' ').map_or(EVENT, |(_, message)| message);
+        format!("{head} {message}").into_bytes()
+    };
+    let years = |arguments: &[&str]| -> Result<Vec<bool>, Error> {
+        let stdin = vec![
+            (event("Jan  5 00:00:00"), JANUARY_MS),
+            (event("Sep  5 00:00:00"), SEPTEMBER_MS),
+        ];
+        let (_, stdout, _) = run(&module()?, Wasi::new(arguments, stdin))?;
+        let expected = ["2026-01-05T00:00:00.000Z", "2026-09-05T00:00:00.000Z"];
+        let lines = stdout.lines().zip(expected);
+        Ok(lines.map(|(line, time)| line.contains(time)).collect())
+    };
+    assert_eq!(years(&["--only=events"])?, [true, true]);
+    assert_eq!(
+        years(&["--only=events", "--year=2025"])?,
+        [false, false],
+        "a year that is said holds for all"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_configuration_is_found_however_its_folder_is_written() -> Result<(), Error> {
+    let wasm = module()?;
+    for (folder, path, is_found) in [
+        (".", "five.json", true),
+        (".", "./five.json", true),
+        ("./conf", "conf/five.json", true),
+        ("conf", "./conf/five.json", true),
+        ("conf/", "conf/five.json", true),
+        ("/", "/five.json", true),
+        ("/etc", "/etc/five.json", true),
+        ("conf", "configuration/five.json", false),
+        ("/etc", "etc/five.json", false),
+        (".", "/five.json", false),
+    ] {
+        let mut wasi = given(&["--only=alerts", "--config", path], &EVENT.repeat(6));
+        wasi.folder = folder.to_string();
+        let (code, stdout, stderr) = run(&wasm, wasi)?;
+        let found = (code, stdout.lines().count()) == (0, 2);
+        assert_eq!(found, is_found, "{path} in {folder}: {stderr}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_it_quietly() -> Result<(), Error> {
     let mut wasi = given(&[], &"a line\n".repeat(100_000));
     wasi.stdout_max_bytes = Some(1_000);

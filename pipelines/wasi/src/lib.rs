@@ -55,17 +55,16 @@ fn run() -> Result<(), Failure> {
         Task::Filter(arguments) => arguments,
     };
     let mut engine = engine(arguments.config.as_deref())?;
-    let reference_ms = arguments.reference_ms.or_else(abi::now_ms);
-    let source = Source {
+    let mut source = Source {
         path: arguments.path.clone(),
-        reference_ms,
+        reference_ms: None,
         format: arguments.format,
     };
-    filter(&mut engine, &source, &arguments)
+    filter(&mut engine, &mut source, &arguments)
 }
 
 /// Everything from standard input to standard output.
-fn filter(engine: &mut Engine, source: &Source, arguments: &Arguments) -> Result<(), Failure> {
+fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Result<(), Failure> {
     let mut out = Output {
         want: arguments.want,
         ..Output::default()
@@ -75,6 +74,9 @@ fn filter(engine: &mut Engine, source: &Source, arguments: &Arguments) -> Result
     loop {
         let ended = abi::read(STDIN, lines.room()).map(|count| lines.read(count));
         let ended = ended.map_err(|errno| failed("read standard input", errno))?;
+        let now_ms = abi::now_ms();
+        // After each read, for a live pipe may run for years.
+        source.reference_ms = arguments.reference_ms.or(now_ms);
         while let Some((offset, whole)) = lines.next() {
             let mut done = 0;
             while done < whole.len() {
@@ -92,7 +94,7 @@ fn filter(engine: &mut Engine, source: &Source, arguments: &Arguments) -> Result
             break;
         }
         // Lines that carry no event move no time, but a stream in which they go on is not quiet for ever.
-        if let Some(now_ms) = abi::now_ms() {
+        if let Some(now_ms) = now_ms {
             while !engine.tick(now_ms, &mut out) {
                 put(&mut out, &[], &mut text)?;
             }
@@ -191,17 +193,15 @@ fn file(path: &str) -> Result<Vec<u8>, Failure> {
 
 /// The opened folder that a path lies in, and the rest of the path: the longest name wins.
 fn place(path: &str) -> Option<(u32, String)> {
+    let path = from_here(path);
     let mut best: Option<(usize, u32, String)> = None;
     for fd in FIRST_FOLDER.. {
         let Some(name) = abi::folder(fd) else { break };
-        let folder = name.trim_end_matches('/');
-        let rest = match folder {
-            "." => path
-                .strip_prefix("./")
-                .or((!path.starts_with('/')).then_some(path)),
-            "" if name.is_empty() => (!path.starts_with('/')).then_some(path),
-            "" => path.strip_prefix('/'),
-            _ => path
+        let folder = from_here(&name);
+        let rest = match folder.trim_end_matches('/') {
+            "" if folder.starts_with('/') => path.strip_prefix('/'),
+            "" => (!path.starts_with('/')).then_some(path),
+            folder => path
                 .strip_prefix(folder)
                 .and_then(|rest| rest.strip_prefix('/')),
         };
@@ -211,6 +211,14 @@ fn place(path: &str) -> Option<(u32, String)> {
         }
     }
     best.map(|(_, fd, rest)| (fd, rest))
+}
+
+/// A path without the `./` that says nothing: runtimes keep the names of folders as they were written.
+fn from_here(mut path: &str) -> &str {
+    while let Some(rest) = path.strip_prefix("./") {
+        path = rest.trim_start_matches('/');
+    }
+    if path == "." { "" } else { path }
 }
 
 fn failed(what: &str, Errno(errno): Errno) -> Failure {
