@@ -7,6 +7,7 @@ pub struct Errno(pub u16);
 impl Errno {
     const AGAIN: Errno = Errno(6);
     const INTERRUPTED: Errno = Errno(27);
+    const IO: Errno = Errno(29);
     /// Nobody reads what is written.
     pub const PIPE: Errno = Errno(64);
 }
@@ -99,6 +100,8 @@ pub fn write(fd: u32, mut bytes: &[u8]) -> Result<(), Errno> {
         match result(unsafe { fd_write(fd, &piece, 1, &mut written) }) {
             Err(Errno::INTERRUPTED | Errno::AGAIN) => {}
             Err(errno) => return Err(errno),
+            // Said to be fine, and nothing was written: asked again, it would be so for ever.
+            Ok(()) if written == 0 => return Err(Errno::IO),
             Ok(()) => bytes = bytes.get(written..).unwrap_or_default(),
         }
     }

@@ -107,7 +107,14 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
     if arguments.statistics {
         engine.statistics(&mut out);
     }
-    put(&mut out, &[], &mut text)
+    put(&mut out, &[], &mut text)?;
+    if lines.cut > 0 {
+        let count = lines.cut;
+        let sentence = format!("maxconn: lines longer than 1 MiB, cut into pieces: {count}\n");
+        // Nothing hangs on it.
+        let _ = abi::write(STDERR, sentence.as_bytes());
+    }
+    Ok(())
 }
 
 /// The last of whole lines.

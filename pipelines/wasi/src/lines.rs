@@ -17,6 +17,10 @@ pub struct Lines {
     /// Where the buffer lies in the stream.
     offset: u64,
     has_ended: bool,
+    /// The line at the start of the buffer is the rest of one that was cut.
+    is_rest: bool,
+    /// How many lines were cut.
+    pub cut: u64,
     /// Whether the newline at the end of what was handed out is ours.
     is_added: bool,
 }
@@ -31,6 +35,8 @@ impl Lines {
             searched: 0,
             offset: 0,
             has_ended: false,
+            is_rest: false,
+            cut: 0,
             is_added: false,
         }
     }
@@ -53,15 +59,18 @@ impl Lines {
     pub fn next(&mut self) -> Option<(u64, &[u8])> {
         let fresh = self.buffer.get(self.searched..self.len).unwrap_or_default();
         let newline = fresh.iter().rposition(|&byte| byte == b'\n');
+        let is_cut = newline.is_none() && self.len > LINE_MAX_BYTES;
+        self.cut += u64::from(is_cut && !self.is_rest);
         self.whole = match newline {
             Some(at) => self.searched + at + 1,
-            None if self.len > LINE_MAX_BYTES => self.end_here(self.piece()),
+            None if is_cut => self.end_here(self.piece()),
             None if self.has_ended && self.len > 0 => self.end_here(self.len),
             None => {
                 self.searched = self.len;
                 return None;
             }
         };
+        self.is_rest = is_cut;
         Some((self.offset, self.buffer.get(..self.whole)?))
     }
 
