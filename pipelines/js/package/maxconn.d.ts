@@ -54,10 +54,11 @@ export declare class MaxconnError extends Error {
   readonly mend: string;
 }
 
-/** Loads the module, or another one: bytes, a compiled module, a Response, a URL. Once, before the first Detector. */
-export declare function load(
-  module?: BufferSource | WebAssembly.Module | Response | URL | string,
-): Promise<void>;
+/**
+ * Loads the module, or another one: bytes, a WebAssembly.Module, a Response, a URL. Once, before the first Detector.
+ * (Their types are the DOM's, which not every program has.)
+ */
+export declare function load(module?: string | object): Promise<void>;
 
 /** Finds floods in one stream of records. */
 export declare class Detector {

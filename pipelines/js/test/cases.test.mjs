@@ -1,55 +1,31 @@
 // Every case of testdata/cases through the package, held against what the core says natively.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import test from 'node:test';
+import { Worker } from 'node:worker_threads';
 
 import { cases, entry } from './here.mjs';
+import { check } from './play.mjs';
 
 const { Detector } = await entry('maxconn.js');
-const KINDS = ['record', 'record', 'event', 'alert', 'statistics'];
 const all = cases();
 
 test('the cases are there', () => assert.ok(all.length >= 60, `${all.length} cases`));
 
 for (const one of all) {
-  test(`${one.name}: whole`, () => check(one, (lines) => [lines]));
-  test(`${one.name}: batches`, () => check(one, seeded(one.name)));
+  test(`${one.name}: whole`, () => check(Detector, one, (lines) => [lines]));
+  test(`${one.name}: batches`, () => check(Detector, one, seeded(one.name)));
   // Text in arrays, a line an element: only where no position in the source is told.
-  if (!one.has_offsets) test(`${one.name}: lines`, () => check(one, (lines) => [lines.replace(/\n$/, '').split('\n')]));
+  if (!one.has_offsets) test(`${one.name}: lines`, () => check(Detector, one, (lines) => [lines.replace(/\n$/, '').split('\n')]));
 }
 
-function check(one, cut) {
-  const pieces = play(one, cut);
-  const expected = one.pieces.map(([kind, text]) => [KINDS[kind], kind === 4 ? withoutMemory(text) : text]);
-  for (let at = 0; at < Math.max(pieces.length, expected.length); at++) {
-    assert.deepEqual(pieces[at], expected[at], `document ${at + 1}`);
-  }
-}
-
-function play(one, cut) {
-  const source = { format: one.format };
-  if (one.path !== null) source.path = one.path;
-  if (one.reference_ms !== null) source.referenceTime = one.reference_ms;
-  if (one.has_offsets) source.offset = 0;
-  const options = { source, config: one.config };
-  let detector = new Detector(options);
-  const pieces = [];
-  const gather = (results) => {
-    for (const { kind, text } of results) pieces.push([kind, kind === 'statistics' ? withoutMemory(text) : text]);
-  };
-  for (const step of one.steps) {
-    if ('lines' in step) for (const batch of cut(step.lines)) gather(detector.push(batch));
-    else if ('tick' in step) gather(detector.tick(step.tick));
-    else if ('finish' in step) gather(detector.finish(step.finish));
-    else if ('statistics' in step) pieces.push(['statistics', withoutMemory(JSON.stringify(detector.statistics()))]);
-    else {
-      const snapshot = detector.snapshot();
-      detector.free();
-      detector = new Detector(options);
-      gather(detector.restore(snapshot));
-    }
-  }
-  detector.free();
-  return pieces;
+// A module is loaded once in a thread, so each baked one gets a thread of its own.
+for (const one of all.filter(({ config }) => config !== null)) {
+  test(`${one.name}: baked`, async () => {
+    const worker = new Worker(new URL('./baked.mjs', import.meta.url), { workerData: one });
+    const [said] = await once(worker, 'message');
+    assert.equal(said, 'fine');
+  });
 }
 
 /** Up to a few dozen lines a batch, the same for a case whenever it runs. */
@@ -75,9 +51,4 @@ function seeded(name) {
     }
     return batches;
   };
-}
-
-/** The instance's memory differs by design. */
-function withoutMemory(text) {
-  return JSON.stringify(JSON.parse(text), (key, value) => (key.startsWith('memory') ? undefined : value));
 }
