@@ -17,5 +17,5 @@ function bake(module, json) {
 
 const { Detector, load } = await entry('maxconn.js');
 await load(bake(readFileSync(`${packageFolder}/maxconn.wasm`), workerData.config));
-check(Detector, workerData, (lines) => [lines], undefined);
+check(Detector, workerData, (lines) => [lines], null);
 parentPort.postMessage('fine');
