@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             tell("dovecot makes a flood", Ok(figures));
             tell("maxconn replay", replay(&log));
             tell("Node's WASI", node(&log));
+            tell("the npm package in Node", npm(&log));
             for driver in &DRIVERS {
                 let result = guest_build::try_build(driver.guest, guest_build::Features::default())
                     .map_err(Error::from)
@@ -97,19 +98,47 @@ fn node(log: &Path) -> Result<String, Error> {
     }
 }
 
+/// The npm package on the log: the ends' totals are what `grep -c` says.
+fn npm(log: &Path) -> Result<String, Error> {
+    let package = guest_build::workspace().join("target/npm/maxconn/maxconn.js");
+    let script = format!(
+        "import {{ readFileSync }} from 'node:fs';
+         import {{ Detector }} from {:?};
+         const detector = new Detector({{ only: 'alerts', source: {{ path: process.argv[1] }} }});
+         const alerts = [...detector.push(readFileSync(process.argv[1])), ...detector.finish()];
+         for (const {{ text }} of alerts) console.log(text);",
+        package
+    );
+    let output = Command::new("node")
+        .args(["--input-type=module", "--eval", &script, "--"])
+        .arg(log)
+        .output()
+        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{said}\n`make npm` builds the package").into());
+    }
+    totals(log, output.stdout)
+}
+
 /// The command on the log: the ends' totals are what `grep -c` says.
 fn replay(log: &Path) -> Result<String, Error> {
-    let (mut total, mut alerts) = (0, 0);
-    for line in String::from_utf8(self::alerts(log)?)?.lines() {
+    totals(log, alerts(log)?)
+}
+
+/// Holds the ends among alerts against the log.
+fn totals(log: &Path, alerts: Vec<u8>) -> Result<String, Error> {
+    let (mut total, mut count) = (0, 0);
+    for line in String::from_utf8(alerts)?.lines() {
         let alert: Value = serde_json::from_str(line)?;
-        alerts += 1;
+        count += 1;
         if alert["event"]["action"] == "connection-limit-flood-end" {
             total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
         }
     }
     let refusals = refusals(log)?;
     if total == refusals {
-        Ok(format!("{alerts} alerts, ends with {total} events"))
+        Ok(format!("{count} alerts, ends with {total} events"))
     } else {
         Err(format!("ends with {total} events, {refusals} in the log").into())
     }
