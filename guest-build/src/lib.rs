@@ -21,6 +21,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// not: `pipelines/js/builder` makes a package of it.
 pub const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
 
+/// The guest of which `pipelines/js/builder` makes a package.
+const JS: &str = "js";
+
 /// The shadow stack of a guest, in bytes. Hosts with small memories load it, and the deepest recursion
 /// (the JSON of a configuration) is bounded.
 pub const STACK_BYTES: u32 = 64 * 1024;
@@ -126,7 +129,7 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
     );
     cargo
         .args([
-            "build",
+            "rustc",
             "--quiet",
             "--profile",
             "guest",
@@ -143,6 +146,10 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
         );
     if !features.patterns {
         cargo.arg("--no-default-features");
+    }
+    if name == JS {
+        // wasm-bindgen reads the sections that the profile strips, and takes them out itself.
+        cargo.args(["--", "-Cstrip=debuginfo"]);
     }
     match cargo.status() {
         Ok(status) if status.success() => {}

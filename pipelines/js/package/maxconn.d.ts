@@ -22,8 +22,11 @@ export declare class Result {
 export interface Source {
   /** The file's path: `log.file.path` of text lines. */
   path?: string;
-  /** The year that timestamps lack is the one nearest to this: a file's modification time, a clock. */
-  referenceTime?: number | Date;
+  /**
+   * The year that timestamps lack is the one nearest to this: a file's modification time. Left out, it is the clock at
+   * each push; `null` is for none: the time of such records is unknown then.
+   */
+  referenceTime?: number | Date | null;
   /** `auto` (the default): a line that starts with `{` is a JSON record, any other is text. */
   format?: 'auto' | 'text' | 'json';
   /** The position of the next line in its source, in bytes: text lines get a `log.offset` then. */

@@ -109,6 +109,8 @@ export class Detector {
   #guest;
   #format = 'auto';
   #offset;
+  /** Undefined: the clock at each push, for a live stream may go on for years. Null: none. */
+  #reference;
 
   constructor(options = {}) {
     const { config, source, only = 'all', ...unknown } = object(options, 'options');
@@ -138,8 +140,8 @@ export class Detector {
     if (offset !== undefined && !(Number.isSafeInteger(offset) && offset >= 0)) {
       throw new MaxconnError('source.offset', `${show(offset)} is no position`, 'write the number of bytes before the first line');
     }
-    const reference = referenceTime === undefined ? undefined : time(referenceTime, 'source.referenceTime');
-    this.#live.source(path, reference, number);
+    this.#reference = referenceTime == null ? referenceTime : time(referenceTime, 'source.referenceTime');
+    this.#live.source(path, number);
     this.#format = format;
     this.#offset = offset;
   }
@@ -158,6 +160,7 @@ export class Detector {
     const bytes = this.#lines(records);
     const cuts = pieces(bytes);
     const results = [];
+    this.#live.reference(this.#reference === undefined ? Date.now() : (this.#reference ?? undefined));
     for (let piece = 0; piece + 1 < cuts.length; piece++) {
       let start = cuts[piece];
       const end = cuts[piece + 1];

@@ -22,8 +22,13 @@ impl Guest {
     }
 
     /// Where the records that follow come from. Formats: 0 auto, 1 text, 2 JSON.
-    pub fn source(&mut self, path: Option<String>, reference_ms: Option<f64>, format: u8) {
-        self.0.source(path, reference_ms, format);
+    pub fn source(&mut self, path: Option<String>, format: u8) {
+        self.0.source(path, format);
+    }
+
+    /// The time that brings a year to timestamps without one; none leaves their time unknown.
+    pub fn reference(&mut self, reference_ms: Option<f64>) {
+        self.0.source.reference_ms = reference_ms.map(milliseconds);
     }
 
     /// What is written: 1 records without an event, 2 enriched ones, 4 alerts.

@@ -40,10 +40,10 @@ impl Plugin {
             .map_err(refusal)
     }
 
-    fn source(&mut self, path: Option<String>, reference_ms: Option<f64>, format: u8) {
+    fn source(&mut self, path: Option<String>, format: u8) {
         self.source = Source {
             path,
-            reference_ms: reference_ms.map(milliseconds),
+            reference_ms: self.source.reference_ms,
             format: match format {
                 1 => Format::Text,
                 2 => Format::Json,

@@ -15,7 +15,7 @@ export function check(Detector, one, cut, config = one.config) {
 function play(Detector, one, cut, config) {
   const source = { format: one.format };
   if (one.path !== null) source.path = one.path;
-  if (one.reference_ms !== null) source.referenceTime = one.reference_ms;
+  source.referenceTime = one.reference_ms;
   if (one.has_offsets) source.offset = 0;
   const options = { source, config };
   let detector = new Detector(options);
