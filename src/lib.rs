@@ -41,4 +41,6 @@ pub mod engine;
 pub mod patterns;
 pub mod table;
 
-pub use maxconn_records::{dovecot, enrich, event, hash, head, json, record, redact, search, time};
+pub use maxconn_records::{
+    alike, dovecot, enrich, event, hash, head, json, record, redact, search, time,
+};

@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod alike;
 pub mod dovecot;
 pub mod enrich;
 pub mod event;

@@ -23,6 +23,8 @@ pub struct Record<'a> {
     /// The record's own time in ms since the Unix epoch: `@timestamp`, `timestamp`, `__REALTIME_TIMESTAMP`, or
     /// `time` (docker), in this order.
     pub time_ms: Option<i64>,
+    /// What that time was read from by [`read_stamp`], as it is in the record; journald's is not.
+    pub stamp: Option<&'a [u8]>,
     /// The host: `host.name`, `host`, `hostname` or `_HOSTNAME`, in this order.
     pub host: Option<Cow<'a, str>>,
     /// `log.file.path`.
@@ -98,6 +100,10 @@ pub fn read_json<'a>(
         time_ms: found
             .time
             .and_then(|(source, raw)| read_time(source, raw, zone)),
+        stamp: found
+            .time
+            .filter(|(source, _)| *source != TimeSource::Journal)
+            .map(|(_, raw)| raw),
         host: found.host.map(|(_, raw)| decode(raw)),
         path: found.path.map(decode),
         offset: found.offset,
@@ -363,7 +369,12 @@ fn target(place: Place, key: &[u8]) -> Option<Target> {
     })
 }
 
-/// Reads a time: epoch seconds or milliseconds, RFC 3339, or journald's microseconds.
+/// Reads a time: RFC 3339, or a number since the epoch.
+pub fn read_stamp(text: &[u8], zone: &TimeZone) -> Option<i64> {
+    time::parse_rfc3339(text, zone).or_else(|| time::parse_epoch(text))
+}
+
+/// Reads a time as its source writes it.
 fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64> {
     let text = decode(raw);
     match source {
@@ -371,10 +382,7 @@ fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64> {
             .parse::<i64>()
             .ok()
             .map(|time_us| time_us.div_euclid(1_000)),
-        _ => {
-            let text = text.as_bytes();
-            time::parse_rfc3339(text, zone).or_else(|| time::parse_epoch(text))
-        }
+        _ => read_stamp(text.as_bytes(), zone),
     }
 }
 

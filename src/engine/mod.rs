@@ -17,6 +17,7 @@ mod view;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::alike::Alike;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
 use crate::enrich::{Extras, enrich};
@@ -76,6 +77,8 @@ struct Place<'a> {
 pub struct Engine {
     config: Config,
     recogniser: Recogniser,
+    /// The last lines of floods.
+    alike: Alike,
     floods: Floods,
     adds_timestamp: bool,
     memory_bytes: u64,
@@ -95,6 +98,7 @@ impl Engine {
         Ok(Engine {
             config,
             recogniser,
+            alike: Alike::default(),
             floods,
             adds_timestamp: true,
             memory_bytes: 0,
@@ -112,6 +116,7 @@ impl Engine {
         let recogniser = Recogniser::new(&config)?;
         let state = self.take_state();
         self.recogniser = recogniser;
+        self.alike = Alike::default();
         self.config = config;
         self.put_state(state, out);
         Ok(())
@@ -409,7 +414,12 @@ impl Engine {
             position,
             latest_ms,
         };
-        let found = self.recogniser.record(&self.config, &input);
+        let is_json = input.is_json();
+        let recalled = self.alike.recall(line, is_json, &self.config.timezone);
+        let (found, model) = match recalled {
+            Some((found, model)) => (Some(found), Some(model)),
+            None => (self.recogniser.record(&self.config, &input), None),
+        };
         let Some(found) = &found else {
             self.floods.outbox.statistics.malformed += 1;
             return Some(Verdict::Passed);
@@ -417,7 +427,7 @@ impl Engine {
         let mut sight = Sight::NOTHING;
         let event = self
             .recogniser
-            .read(&self.config, &input, found, &mut sight);
+            .read(&self.config, &input, found, model, &mut sight);
         let Some(event) = &event else {
             return Some(Verdict::Passed);
         };
@@ -479,8 +489,12 @@ impl Engine {
             out.bytes.push(b'\n');
             out.piece(Kind::Enriched, start);
         }
-        self.floods.tell_starts(&self.config, context.time_ms, out);
-        self.statistics_if_due(context.time_ms, out);
+        if observed.flood.is_some() && model.is_none() {
+            self.alike.remember(line, is_json, found, event, sight.body);
+        }
+        let time_ms = context.time_ms;
+        self.floods.tell_starts(&self.config, time_ms, out);
+        self.statistics_if_due(time_ms, out);
         Some(verdict)
     }
 

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Format, Source};
+use crate::alike::Model;
 use crate::config::{Config, ConfigError};
 use crate::dovecot;
 use crate::event::{Context, Event};
@@ -32,11 +33,20 @@ pub(super) struct Input<'a> {
     pub latest_ms: Option<i64>,
 }
 
+impl Input<'_> {
+    /// Whether the record is JSON, and no text line.
+    pub fn is_json(&self) -> bool {
+        is_json(self.source.format, self.line)
+    }
+}
+
 /// What is known around an event. The event itself is not in it: it is some two hundred bytes, which are not
 /// to be copied about either.
 pub(super) struct Sight<'a> {
     pub context: Context<'a>,
     pub is_json: bool,
+    /// How long the message's head is.
+    pub body: usize,
     /// Whether no time was found, so that it counts at the newest event time.
     pub is_timeless: bool,
     /// Whether its time is more than a makeshift: the first event may have none at all.
@@ -53,6 +63,7 @@ impl Sight<'_> {
             record_bytes: 0,
         },
         is_json: false,
+        body: 0,
         is_timeless: true,
         has_time: false,
     };
@@ -92,7 +103,7 @@ impl Recogniser {
     #[inline]
     pub fn record<'a>(&self, config: &Config, input: &Input<'a>) -> Option<Record<'a>> {
         let line = input.line;
-        if is_json(input.source.format, line) {
+        if input.is_json() {
             return read_json(line, &config.message_keys, &config.timezone);
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -103,11 +114,13 @@ impl Recogniser {
     }
 
     /// The event that the record's message is, if it has one and is no document of ours; fills `sight` for it.
+    /// `model` is what the record is like.
     pub fn read<'a>(
         &'a self,
         config: &Config,
         input: &Input<'a>,
         record: &'a Record<'_>,
+        model: Option<&Model>,
         sight: &mut Sight<'a>,
     ) -> Option<Event<'a>> {
         if record.is_ours {
@@ -133,9 +146,13 @@ impl Recogniser {
             message,
             record_bytes: input.line.len() as u64,
         };
-        sight.is_json = is_json(source.format, input.line);
+        sight.is_json = input.is_json();
         sight.is_timeless = time_ms.is_none();
         sight.has_time = known_ms.is_some();
+        sight.body = head.body;
+        if let Some(event) = model.and_then(|model| model.event(message, head.body)) {
+            return Some(event);
+        }
         let mut event = dovecot::recognise(message, head.body);
         if event.is_none() {
             event = self.patterns.recognise(message);

@@ -146,7 +146,10 @@ impl<'a> Elements<'a> {
             rest = before;
         }
         if let Some(before) = strip_end(rest, b", method=PLAIN") {
-            set(&mut self.method, Some("PLAIN"));
+            set(
+                &mut self.method,
+                text.get(rest.len() - "PLAIN".len()..rest.len()),
+            );
             rest = before;
         }
         rest.len()

@@ -1,0 +1,501 @@
+//! Events that are like one before them.
+//!
+//! In a flood one line is the other over again but for its time and its session, fifty times a second. So where
+//! everything was in the last few lines is remembered, and a line that differs from one of them in nothing but such
+//! places is read by looking there: for half of the work. Whatever else differs, be it a byte, is read as if nothing
+//! were remembered; what comes out is the same either way.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::event::{Endpoint, Event, Scope, Security};
+use crate::json::write::clean_prefix;
+use crate::record::{Plain, Record, read_stamp};
+use crate::time::TimeZone;
+use crate::words::equal;
+
+/// How many lines are remembered: floods that go on at once, between whose lines the log changes.
+const MODELS_MAX: usize = 4;
+/// The longest line that is remembered, in bytes.
+const LINE_MAX: usize = 2_048;
+/// The only limit whose messages come in floods of equals.
+const LIMIT: &str = "mail_max_userip_connections";
+
+/// The lines that are remembered.
+#[derive(Debug, Default)]
+pub struct Alike {
+    models: Vec<Model>,
+    next: usize,
+}
+
+/// A place in a line or message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// A line that was read, and where in it everything was.
+#[derive(Debug)]
+pub struct Model {
+    line: Box<[u8]>,
+    is_json: bool,
+    /// What may differ, in the order of the line; none overlaps another.
+    free: [Span; 3],
+    /// The record's own time.
+    time: Span,
+    /// What comes before the program's own words in the message: a time most of all.
+    head: Span,
+    session: Span,
+    message: Span,
+    host: Option<Span>,
+    path: Option<Span>,
+    plain: Option<Plain>,
+    event: Places,
+}
+
+/// Where in the message what was, and what needs no place.
+#[derive(Debug)]
+struct Places {
+    limit_value: Option<u64>,
+    service: Option<Span>,
+    user: Option<Span>,
+    auth_method: Option<Span>,
+    session: Option<Span>,
+    source: Option<Endpoint>,
+    destination: Option<Endpoint>,
+    security: Shape,
+}
+
+#[derive(Debug)]
+enum Shape {
+    None,
+    Secured,
+    Tls(Option<Span>, Option<Span>),
+}
+
+impl Alike {
+    /// A record that is like one that is remembered, and which.
+    #[inline]
+    pub fn recall<'a>(
+        &self,
+        line: &'a [u8],
+        is_json: bool,
+        zone: &TimeZone,
+    ) -> Option<(Record<'a>, &Model)> {
+        let mut models = self.models.iter();
+        let model = models.find(|model| model.is_json == is_json && model.is_like(line))?;
+        Some((model.record(line, zone)?, model))
+    }
+
+    /// Remembers a record that was read, if records like it can be told by their bytes.
+    #[cold]
+    pub fn remember(
+        &mut self,
+        line: &[u8],
+        is_json: bool,
+        record: &Record<'_>,
+        event: &Event<'_>,
+        body: usize,
+    ) {
+        let Some(model) = Model::new(line, is_json, record, event, body) else {
+            return;
+        };
+        if self.models.len() < MODELS_MAX {
+            self.models.push(model);
+        } else if let Some(oldest) = self.models.get_mut(self.next) {
+            *oldest = model;
+            self.next = (self.next + 1) % MODELS_MAX;
+        }
+    }
+}
+
+impl Span {
+    /// Where `inner`, which is a piece of `outer`, begins and ends in it.
+    fn of(outer: &[u8], inner: &[u8]) -> Option<Span> {
+        let start = inner.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
+        let end = start + inner.len();
+        (end <= outer.len()).then_some(Span { start, end })
+    }
+
+    fn of_text(outer: &str, inner: &str) -> Option<Span> {
+        Span::of(outer.as_bytes(), inner.as_bytes())
+    }
+
+    #[inline]
+    fn bytes(self, line: &[u8]) -> Option<&[u8]> {
+        line.get(self.start..self.end)
+    }
+
+    #[inline]
+    fn text(self, message: &str) -> Option<&str> {
+        message.get(self.start..self.end)
+    }
+}
+
+/// The place of what is there, `Err` if it has none.
+fn place(message: &str, text: Option<&str>) -> Result<Option<Span>, ()> {
+    match text {
+        Some(text) => Span::of_text(message, text).map(Some).ok_or(()),
+        None => Ok(None),
+    }
+}
+
+/// The bytes behind a text that was not decoded.
+fn borrowed<'a>(text: &Cow<'a, str>) -> Option<&'a [u8]> {
+    match text {
+        Cow::Borrowed(text) => Some(text.as_bytes()),
+        Cow::Owned(_) => None,
+    }
+}
+
+/// Whether a session is what Dovecot makes, in base64: nothing that could end it.
+#[inline]
+fn is_session(session: &[u8]) -> bool {
+    session
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+}
+
+/// What replaces a time in JSON is one as well, and no more than that: a number does not begin with 0.
+fn is_in_form(line: &[u8], time: Span) -> bool {
+    let before = time.start.checked_sub(1).and_then(|at| line.get(at));
+    before == Some(&b'"') || line.get(time.start).is_some_and(|first| *first != b'0')
+}
+
+impl Model {
+    #[cold]
+    fn new(
+        line: &[u8],
+        is_json: bool,
+        record: &Record<'_>,
+        event: &Event<'_>,
+        body: usize,
+    ) -> Option<Model> {
+        let is_usual = line.len() <= LINE_MAX
+            && event.module == "dovecot"
+            && event.limit == LIMIT
+            && record.offset.is_none()
+            && record.cursor.is_none();
+        if !is_usual {
+            return None;
+        }
+        let text = borrowed(record.message.as_ref()?)?;
+        let message = Span::of(line, text)?;
+        let said = core::str::from_utf8(text).ok()?;
+        let in_line = |text: &Option<Cow<'_, str>>| match text {
+            Some(text) => Span::of(line, borrowed(text)?).map(Some),
+            None => Some(None),
+        };
+        let (host, path) = (in_line(&record.host)?, in_line(&record.path)?);
+        let nothing = Span {
+            start: message.end,
+            end: message.end,
+        };
+        let time = match record.stamp {
+            Some(stamp) => Span::of(line, stamp).filter(|time| is_in_form(line, *time))?,
+            None if record.time_ms.is_none() => nothing,
+            None => return None,
+        };
+        let head = Span {
+            start: message.start,
+            end: message.start + body,
+        };
+        // Where the session ends the message nothing that comes after it can be taken for something else.
+        let session = match event.session {
+            Some(session) if is_session(session.as_bytes()) => {
+                let at = Span::of_text(said, session)?;
+                let is_last = said.get(..at.start)?.ends_with(", session=<")
+                    && said.get(at.end..) == Some(">");
+                match is_last {
+                    true => Span {
+                        start: message.start + at.start,
+                        end: message.start + at.end,
+                    },
+                    false => nothing,
+                }
+            }
+            _ => nothing,
+        };
+        // The head comes before the session; the time is before, between or behind them.
+        let free = if time.start < head.start {
+            [time, head, session]
+        } else if time.start < session.start {
+            [head, time, session]
+        } else {
+            [head, session, time]
+        };
+        let fixed = [host, path].into_iter().flatten();
+        let overlap = |a: &Span, b: &Span| a.start < b.end && b.start < a.end;
+        if free.is_sorted_by(|a, b| a.end <= b.start)
+            && !fixed.into_iter().any(|span| overlap(&span, &time))
+            && !overlap(&message, &time)
+        {
+            Some(Model {
+                line: line.into(),
+                is_json,
+                free,
+                time,
+                head,
+                session,
+                message,
+                host,
+                path,
+                plain: record.plain,
+                event: Places::of(said, event).ok()?,
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Whether a line differs in nothing but what may.
+    #[inline]
+    fn is_like(&self, line: &[u8]) -> bool {
+        if line.len() != self.line.len() {
+            return false;
+        }
+        let mut at = 0;
+        for free in self.free {
+            let same = Span {
+                start: at,
+                end: free.start,
+            };
+            if same
+                .bytes(line)
+                .zip(same.bytes(&self.line))
+                .is_none_or(|(a, b)| !equal(a, b))
+            {
+                return false;
+            }
+            at = free.end;
+        }
+        line.get(at..)
+            .zip(self.line.get(at..))
+            .is_some_and(|(a, b)| equal(a, b))
+    }
+
+    /// A like line's record; `None` if what differs is not of its kind.
+    #[inline]
+    fn record<'a>(&self, line: &'a [u8], zone: &TimeZone) -> Option<Record<'a>> {
+        if !is_session(self.session.bytes(line)?) {
+            return None;
+        }
+        if self.is_json {
+            let head = self.head.bytes(line)?;
+            if clean_prefix(head) < head.len() {
+                return None;
+            }
+        }
+        let stamp = self.time.bytes(line).filter(|stamp| !stamp.is_empty());
+        let time_ms = match stamp {
+            Some(stamp) if is_in_form(line, self.time) => Some(read_stamp(stamp, zone)?),
+            Some(_) => return None,
+            None => None,
+        };
+        let text = |span: Span| Some(Cow::Borrowed(core::str::from_utf8(span.bytes(line)?).ok()?));
+        Some(Record {
+            message: Some(text(self.message)?),
+            time_ms,
+            stamp,
+            host: match self.host {
+                Some(host) => Some(text(host)?),
+                None => None,
+            },
+            path: match self.path {
+                Some(path) => Some(text(path)?),
+                None => None,
+            },
+            plain: self.plain,
+            ..Record::default()
+        })
+    }
+
+    /// The event in a like line's message, whose head is `body` bytes long. `None` if the head is longer or shorter
+    /// than it was.
+    #[inline]
+    pub fn event<'a>(&self, message: &'a str, body: usize) -> Option<Event<'a>> {
+        if body != self.head.end - self.head.start {
+            return None;
+        }
+        let text = |span: Option<Span>| span.and_then(|span| span.text(message));
+        let event = &self.event;
+        Some(Event {
+            module: "dovecot",
+            limit: LIMIT,
+            limit_value: event.limit_value,
+            scope: Scope::UserIp,
+            service: text(event.service),
+            user: text(event.user),
+            auth_method: text(event.auth_method),
+            source: event.source,
+            destination: event.destination,
+            security: match event.security {
+                Shape::None => Security::None,
+                Shape::Secured => Security::Secured,
+                Shape::Tls(version, cipher) => Security::Tls {
+                    version: text(version),
+                    cipher: text(cipher),
+                },
+            },
+            session: text(event.session),
+        })
+    }
+}
+
+impl Places {
+    #[cold]
+    fn of(message: &str, event: &Event<'_>) -> Result<Places, ()> {
+        Ok(Places {
+            limit_value: event.limit_value,
+            service: place(message, event.service)?,
+            user: place(message, event.user)?,
+            auth_method: place(message, event.auth_method)?,
+            session: place(message, event.session)?,
+            source: event.source,
+            destination: event.destination,
+            security: match event.security {
+                Security::None => Shape::None,
+                Security::Secured => Shape::Secured,
+                Security::Tls { version, cipher } => {
+                    Shape::Tls(place(message, version)?, place(message, cipher)?)
+                }
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::read_json;
+    use crate::{dovecot, head};
+    use alloc::format;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    const LINES: [&str; 7] = [
+        r#"{"@timestamp":"2026-01-11T12:00:00.123Z","host":{"name":"mail"},"message":"dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS, session=<7UIgRkhH12HLAHFR>"}"#,
+        r#"{"message":"imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=2001:db8::7, lip=::1, secured, session=<PLAIN+/=>","timestamp":1768132800.5,"log":{"file":{"path":"/var/log/mail.log"}}}"#,
+        r#"{"log":"Jan 11 12:00:00 imap-login: Info: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a, rip=192.0.2.66>, rip=203.0.113.7, lip=192.0.2.2, session=<7UIgRkhH12HLAHFR>","x":"12"}"#,
+        "2026-01-11T12:00:00.123456+01:00 mail dovecot[4711]: imap-login: Login aborted: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10) (too_many): user=<alice>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS: TLSv1.3 with cipher X (256/256 bits), session=<7UIgRkhH12HLAHFR>",
+        "Jan 11 12:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded: user=<bob>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2",
+        "<22>1 2026-01-11T12:00:00Z mail dovecot 12 - - pop3-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<\u{e9}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, session=<ab>\r",
+        "imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): session=<ab>, user=<bob>, method=PLAIN, rip=203.0.113.7",
+    ];
+
+    fn record(line: &[u8], is_json: bool) -> Option<Record<'_>> {
+        if is_json {
+            let keys = ["message", "log"].map(String::from);
+            return read_json(line, &keys, &TimeZone::utc());
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        Some(Record {
+            message: Some(String::from_utf8_lossy(line)),
+            ..Record::default()
+        })
+    }
+
+    fn body(message: &str) -> usize {
+        head::parse_untimed(message, &TimeZone::utc()).body
+    }
+
+    /// Reads a line with the memory of another, and checks that it changes nothing. Whether it was used.
+    fn check(model: &[u8], line: &[u8]) -> bool {
+        let is_json = line.starts_with(b"{");
+        let mut alike = Alike::default();
+        if let Some(record) = record(model, model.starts_with(b"{"))
+            && let Some(message) = record.message.as_deref()
+        {
+            let body = body(message);
+            if let Some(event) = dovecot::recognise(message, body) {
+                alike.remember(model, model.starts_with(b"{"), &record, &event, body);
+            }
+        }
+        let Some((recalled, model)) = alike.recall(line, is_json, &TimeZone::utc()) else {
+            return false;
+        };
+        let expected = record(line, is_json).expect("what is recalled can be read");
+        assert_eq!(recalled, expected);
+        let message = expected.message.as_deref().expect("it has a message");
+        let body = body(message);
+        let Some(event) = model.event(message, body) else {
+            return false;
+        };
+        assert_eq!(Some(event), dovecot::recognise(message, body));
+        true
+    }
+
+    #[test]
+    fn a_line_is_like_itself() {
+        for line in LINES {
+            assert!(check(line.as_bytes(), line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_and_sessions_may_differ_and_nothing_else() {
+        let all = LINES.map(|line| {
+            line.replace("12:00:00", "13:59:07")
+                .replace("1768132800.5", "1768132801.7")
+                .replace("7UIgRkhH12HLAHFR", "ZZZZ+/AAhH12HLA=")
+        });
+        for (line, other) in LINES.into_iter().zip(&all) {
+            assert!(check(line.as_bytes(), other.as_bytes()), "{other}");
+            for (from, to) in [
+                ("user=<a", "user=<b"),
+                ("0.113.7", "0.113.8"),
+                ("HFR>", "HF,>"),
+            ] {
+                let other = line.replace(from, to);
+                assert!(
+                    other == line || !check(line.as_bytes(), other.as_bytes()),
+                    "{other}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_the_form_of_one() {
+        let other = LINES[1].replace("1768132800.5", "0768132800.5");
+        assert!(!check(LINES[1].as_bytes(), other.as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn remembering_changes_nothing(
+            line in 0..LINES.len(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), r#"[<>", =:\\0-9A-Za-zé\n+/{}-]"#), 1..6),
+            is_near_the_end in any::<bool>(),
+        ) {
+            let line = LINES[line];
+            let mut other = line.as_bytes().to_vec();
+            for (at, byte) in &changes {
+                let len = other.len();
+                let at = if is_near_the_end { len - 1 - at.index(30) } else { at.index(len) };
+                other[at] = byte.as_bytes()[0];
+            }
+            check(line.as_bytes(), &other);
+            check(&other, line.as_bytes());
+            let back = format!("{line}\r");
+            check(back.as_bytes(), &other);
+        }
+
+        #[test]
+        fn what_may_differ_is_only_taken_for_what_it_is(
+            line in 0..LINES.len(),
+            stamp in r#"[0-9.:TZ"\\-]{24}|20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9]{2}:00:00.123Z"#,
+            number in "[0-9.e+-]{12}",
+            session in r#"[A-Za-z0-9+/=<>, "\\]{16}"#,
+        ) {
+            let line = LINES[line];
+            let other = line
+                .replace("2026-01-11T12:00:00.123Z", &stamp)
+                .replace("1768132800.5", &number)
+                .replace("7UIgRkhH12HLAHFR", &session);
+            check(line.as_bytes(), other.as_bytes());
+        }
+    }
+}
