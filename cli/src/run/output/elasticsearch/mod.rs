@@ -31,6 +31,11 @@ const BULK: &str =
 /// A server that has heard enough closes the connection, and its 413 may be lost with it. From so many
 /// broken ones in a group on a part is halved as if it had come.
 const BREAKS_MAX: u32 = 3;
+/// A server that is busy answers 429, and takes the same later. One that has less memory for requests than
+/// this one needs says the same and never takes it: from so many in a group on parts are halved.
+const BUSY_MAX: u32 = 3;
+/// Parts of so few documents are not halved for that any more.
+const BUSY_PART_MIN: usize = 16;
 
 /// The data streams.
 #[derive(Clone, Debug)]
@@ -50,6 +55,7 @@ pub struct Elasticsearch {
     /// What is left of the group that is being sent.
     parts: Vec<Vec<Item>>,
     breaks: u32,
+    busy: u32,
 }
 
 impl Elasticsearch {
@@ -67,6 +73,7 @@ impl Elasticsearch {
             dead,
             parts: Vec::new(),
             breaks: 0,
+            busy: 0,
         }
     }
 
@@ -82,7 +89,7 @@ impl Elasticsearch {
     /// Something of it does not go through now; what did is not sent again.
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         if self.parts.is_empty() {
-            self.breaks = 0;
+            (self.breaks, self.busy) = (0, 0);
             let mut all = Vec::new();
             for delivery in group {
                 items(delivery, &self.streams, &mut all);
@@ -137,7 +144,12 @@ impl Elasticsearch {
                     .inspect_err(|_| self.parts.push(part))
             }
             _ => {
+                let documents = part.len();
                 self.parts.push(part);
+                self.busy += u32::from(status == 429);
+                if status == 429 && self.busy >= BUSY_MAX && documents > BUSY_PART_MIN {
+                    self.halve_all(documents.div_ceil(2));
+                }
                 Err(later(self.refusal(&answer), answer.retry_after))
             }
         }
@@ -204,6 +216,15 @@ impl Elasticsearch {
     fn halve(&mut self, mut part: Vec<Item>) {
         let second = part.split_off(part.len() / 2);
         self.parts.extend([second, part]);
+    }
+
+    /// No part has more documents than this from now on.
+    fn halve_all(&mut self, documents_max: usize) {
+        let parts = std::mem::take(&mut self.parts);
+        let pieces = parts
+            .iter()
+            .flat_map(|part| part.chunks(documents_max).rev());
+        self.parts = pieces.map(<[Item]>::to_vec).collect();
     }
 
     fn bury(&mut self, item: &Item, reason: &str) -> Result<(), SendError> {
