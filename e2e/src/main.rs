@@ -1,181 +1,92 @@
-//! `make e2e`: a real Dovecot makes a genuine flood while others use it normally, and its log, unchanged, goes
-//! through the command and through every guest. Totals must be what counting lines gives.
+//! `make e2e`: real servers against the plugin.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`guests`] | a real Dovecot makes a genuine flood while others use it normally; its log, unchanged, goes through the command and through every guest, and totals must be what counting lines gives |
+//! | [`documents`] | templates and documents in real stores |
+//! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
+//! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
+mod documents;
 mod dovecot;
+mod faults;
+mod guests;
+mod maxconn;
+mod process;
+mod report;
+mod stores;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use host_test::Error;
-use host_test::case::{Case, Step};
-use host_test::drivers::DRIVERS;
-use host_test::wasm::Runtime;
-use maxconn_core::engine::{Format, Source};
-use serde_json::Value;
 
-const ATTEMPTS: usize = 2_500;
-const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+use crate::report::Report;
+use crate::stores::{Elasticsearch, Kit, OpenSearch};
+
+/// So small that `maxconn run` meets them: then a store answers 429 and 413.
+const LIMITS: [&str; 2] = [
+    "indexing_pressure.memory.limit=300kb",
+    "http.max_content_length=1mb",
+];
+
+/// Checks something, and tells how it went.
+type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
-    let (mut passed, mut failed) = (0, 0);
-    let mut tell = |name: &str, result: Result<String, Error>| match result {
-        Ok(figures) => {
-            passed += 1;
-            println!("ok     {name}: {figures}");
+    let mut report = Report::default();
+    let parts: [(&str, Part); 3] = [
+        ("guests", guests::check),
+        ("opensearch", opensearch),
+        ("elasticsearch", elasticsearch),
+    ];
+    // For whoever works on one of them: `cargo run --release -p e2e -- PART`.
+    let only = std::env::args().nth(1);
+    for (name, check) in parts {
+        if only.as_ref().is_none_or(|only| only == name) {
+            check(&mut report);
         }
-        Err(error) => {
-            failed += 1;
-            println!("FAILED {name}: {error}");
-        }
+    }
+    report.end()
+}
+
+fn opensearch(report: &mut Report) {
+    let start = || OpenSearch::start(&Kit::fetch()?, &process::folder("opensearch")?, &LIMITS);
+    let mut store = match start() {
+        Ok(store) => store,
+        Err(error) => return report.tell("OpenSearch starts", Err(error)),
     };
-    match real_log() {
-        Ok((log, figures)) => {
-            tell("dovecot makes a flood", Ok(figures));
-            tell("maxconn replay", replay(&log));
-            tell("Node's WASI", node(&log));
-            tell("the npm package in Node", npm(&log));
-            for driver in &DRIVERS {
-                let result = guest_build::try_build(driver.guest, guest_build::Features::default())
-                    .map_err(Error::from)
-                    .and_then(|path| Ok(fs::read(path)?))
-                    .and_then(|wasm| (driver.check)(&case(&log)?, &wasm, Runtime::Wasmtime))
-                    .map(|()| "says what the core says".to_string());
-                tell(&format!("guest through {}", driver.name), result);
-            }
-        }
-        Err(error) => tell("dovecot makes a flood", Err(error)),
-    }
-    println!("{passed} passed, {failed} failed");
-    ExitCode::from(u8::from(failed > 0))
-}
-
-/// The log of a real server, and how many refusals are in it.
-fn real_log() -> Result<(PathBuf, String), Error> {
-    let folder = guest_build::workspace().join("target/e2e/dovecot");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    let server = dovecot::Server::start(&folder)?;
-    server.flood(ATTEMPTS)?;
-    let log = server.log.clone();
-    server.stop()?;
-    let refusals = refusals(&log)?;
-    if refusals != ATTEMPTS as u64 {
-        return Err(format!("{ATTEMPTS} attempts, but {refusals} refusals in the log").into());
-    }
-    let lines = fs::read_to_string(&log)?.lines().count();
-    Ok((log, format!("{refusals} refusals in {lines} lines")))
-}
-
-fn refusals(log: &Path) -> Result<u64, Error> {
-    let text = fs::read_to_string(log)?;
-    Ok(text.lines().filter(|line| line.contains(REFUSAL)).count() as u64)
-}
-
-/// The WASI guest under Node's own runtime says what the command says, byte for byte.
-fn node(log: &Path) -> Result<String, Error> {
-    let wasm = guest_build::try_build("wasi", guest_build::Features::default())?;
-    let output = Command::new("node")
-        .arg("--no-warnings")
-        .arg(guest_build::workspace().join("pipelines/wasi/run.mjs"))
-        .arg(wasm)
-        .args(["--only", "alerts", "--path"])
-        .arg(log)
-        .stdin(fs::File::open(log)?)
-        .output()
-        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
-    let alerts = alerts(log)?;
-    if output.stdout == alerts {
-        Ok("says what the command says".to_string())
-    } else {
-        let (said, wanted) = (output.stdout, alerts);
-        let said = [output.stderr, said].concat();
-        let [said, wanted] = [said, wanted].map(|text| String::from_utf8_lossy(&text).into_owned());
-        Err(format!("said\n{said}instead of\n{wanted}").into())
-    }
-}
-
-/// The npm package on the log: the ends' totals are what `grep -c` says.
-fn npm(log: &Path) -> Result<String, Error> {
-    let package = guest_build::workspace().join("target/npm/maxconn/maxconn.js");
-    let script = format!(
-        "import {{ readFileSync }} from 'node:fs';
-         import {{ Detector }} from {:?};
-         const detector = new Detector({{ only: 'alerts', source: {{ path: process.argv[1] }} }});
-         const alerts = [...detector.push(readFileSync(process.argv[1])), ...detector.finish()];
-         for (const {{ text }} of alerts) console.log(text);",
-        package
+    report.tell(
+        "OpenSearch: maxconn setup",
+        documents::setup(&store.client.url, &[]),
     );
-    let output = Command::new("node")
-        .args(["--input-type=module", "--eval", &script, "--"])
-        .arg(log)
-        .output()
-        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{said}\n`make npm` builds the package").into());
-    }
-    totals(log, output.stdout)
+    report.tell(
+        "OpenSearch: documents of all cases",
+        documents::held(&store.client),
+    );
+    faults::check(&mut store, report);
 }
 
-/// The command on the log: the ends' totals are what `grep -c` says.
-fn replay(log: &Path) -> Result<String, Error> {
-    totals(log, alerts(log)?)
+fn elasticsearch(report: &mut Report) {
+    let start = || Elasticsearch::start(&Kit::fetch()?, &process::folder("elasticsearch")?);
+    let store = match start() {
+        Ok(store) => store,
+        Err(error) => return report.tell("Elasticsearch starts", Err(error)),
+    };
+    report.tell("Elasticsearch: maxconn setup", secure_setup(&store));
+    report.tell(
+        "Elasticsearch: documents of all cases",
+        documents::held(&store.client),
+    );
 }
 
-/// Holds the ends among alerts against the log.
-fn totals(log: &Path, alerts: Vec<u8>) -> Result<String, Error> {
-    let (mut total, mut count) = (0, 0);
-    for line in String::from_utf8(alerts)?.lines() {
-        let alert: Value = serde_json::from_str(line)?;
-        count += 1;
-        if alert["event"]["action"] == "connection-limit-flood-end" {
-            total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
-        }
-    }
-    let refusals = refusals(log)?;
-    if total == refusals {
-        Ok(format!("{count} alerts, ends with {total} events"))
-    } else {
-        Err(format!("ends with {total} events, {refusals} in the log").into())
-    }
-}
-
-/// What the command writes of the log's alerts.
-fn alerts(log: &Path) -> Result<Vec<u8>, Error> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
-    let command = target.join("release/maxconn");
-    let output = Command::new(&command)
-        .args(["replay", "--only", "alerts"])
-        .arg(log)
-        .output()
-        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    Ok(output.stdout)
-}
-
-/// The log as a case of the harness.
-fn case(log: &Path) -> Result<Case, Error> {
-    let reference = fs::metadata(log)?.modified()?;
-    let reference = reference.duration_since(std::time::UNIX_EPOCH)?.as_millis();
-    Ok(Case {
-        name: "real-dovecot".to_string(),
-        why: "The log of a real server, unchanged.".to_string(),
-        config: None,
-        is_baked: false,
-        source: Source {
-            path: Some("/var/log/dovecot.log".to_string()),
-            reference_ms: i64::try_from(reference).ok(),
-            format: Format::Auto,
-        },
-        has_offsets: true,
-        steps: vec![Step::Lines(fs::read_to_string(log)?), Step::Finish(None)],
-        expected: PathBuf::new(),
-    })
+/// By TLS, and with no more privileges than `maxconn setup --help` asks for.
+fn secure_setup(store: &Elasticsearch) -> Result<String, Error> {
+    let folder = process::folder("setup")?;
+    let key = folder.join("key");
+    let privileges = ["manage_index_templates", "manage_ilm", "monitor"];
+    fs::write(&key, store.api_key(&privileges, &[])?)?;
+    let [key, authority] = [&key, &store.authority].map(|path| path.to_string_lossy());
+    documents::setup(&store.client.url, &["--api-key", &key, "--ca", &authority])
 }

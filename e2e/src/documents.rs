@@ -1,0 +1,138 @@
+//! The templates in a real store: put there twice, and every document of every case held against them.
+
+use std::collections::BTreeMap;
+
+use host_test::case::{self, Case};
+use host_test::run::{Batches, Piece};
+use host_test::{Error, native};
+use maxconn_core::engine::Kind;
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::maxconn;
+use crate::stores::client::Client;
+
+/// Where the documents go.
+const STREAM: &str = "logs-dovecot.maxconn-cases";
+/// As many are sent at once.
+const BATCH: usize = 100;
+
+/// What a record brings can stand in a store's way, and we leave it as it came.
+const SCALAR: &str = "object mapping for";
+/// JSON allows a key to come twice; the stores do not.
+const TWICE: &str = "Duplicate ";
+/// Cases with one document each that no store can take, and why. Everything else must be taken.
+const REFUSED: [(&str, &str); 4] = [
+    ("ecs-scalar-skipped", SCALAR),
+    ("json-docker", SCALAR),
+    ("json-duplicate-keys", TWICE),
+    ("json-other-keys", SCALAR),
+];
+
+/// `maxconn setup`, twice: the second time everything is as it should be.
+pub fn setup(url: &str, more: &[&str]) -> Result<String, Error> {
+    let arguments = [&["setup", "--elasticsearch", url], more].concat();
+    let words = |text: &str| -> BTreeMap<String, usize> {
+        let mut words = BTreeMap::new();
+        for line in text.lines().skip(1) {
+            let word: String = line.trim().split("  ").take(1).collect();
+            *words.entry(word).or_default() += 1;
+        }
+        words
+    };
+    let first = maxconn::output(&arguments)?;
+    let second = maxconn::output(&arguments)?;
+    let is = |text: &str, word: &str| words(text).get(word).copied().unwrap_or(0);
+    let left_out = is(&first, "left out");
+    let total = first.lines().count() - 1 - left_out;
+    if total < 3 || is(&first, "created") != total {
+        return Err(format!("the first setup does not create everything: {first}").into());
+    }
+    if is(&second, "left alone") != total || is(&second, "left out") != left_out {
+        return Err(format!("the second setup changes something: {second}").into());
+    }
+    let server = first.lines().next().unwrap_or_default();
+    let product = server.rsplit(": ").next().unwrap_or_default();
+    Ok(format!("{product}; {total} parts created, then left alone"))
+}
+
+/// Every document of ours in every case, in a real store.
+pub fn held(client: &Client) -> Result<String, Error> {
+    let (mut sent, mut refused) = (0, Vec::new());
+    for case in case::all()? {
+        let documents = documents(&case)?;
+        for batch in documents.chunks(BATCH) {
+            sent += batch.len();
+            let reasons = client.create(STREAM, batch)?.into_values();
+            refused.extend(reasons.map(|reason| (case.name.clone(), reason)));
+        }
+    }
+    let is_listed = |((case, reason), (listed, why)): (&(String, String), &(&str, &str))| {
+        case == listed && reason.contains(why)
+    };
+    if refused.len() != REFUSED.len() || !refused.iter().zip(&REFUSED).all(is_listed) {
+        return Err(format!("{REFUSED:?} were to be refused, but {refused:#?} are").into());
+    }
+    let refused = refused.len();
+    let stored = client.count(STREAM, &json!({"match_all": {}}))?;
+    if stored != (sent - refused) as u64 {
+        return Err(format!("{sent} sent, {refused} refused, {stored} stored").into());
+    }
+    strict(client)?;
+    typed(client)?;
+    Ok(format!(
+        "{sent} documents: {stored} stored, {refused} refused for what their records bring, as listed; an unknown maxconn.* refused"
+    ))
+}
+
+/// The documents of ours that come out of a case, as a store is given them.
+fn documents(case: &Case) -> Result<Vec<String>, Error> {
+    let ours = [Kind::Enriched, Kind::Alert, Kind::Statistics].map(|kind| kind as u32);
+    let pieces = native::run(case, &mut Batches::Whole)?;
+    let pieces = pieces
+        .into_iter()
+        .filter(|piece| ours.contains(&piece.kind));
+    pieces.map(timed).collect()
+}
+
+/// With a time: data streams want one, and `maxconn run` adds that of the arrival.
+fn timed(piece: Piece) -> Result<String, Error> {
+    // Numbers that we have no type for are left unread.
+    let document: BTreeMap<String, IgnoredAny> = serde_json::from_str(&piece.text)?;
+    Ok(match document.contains_key("@timestamp") {
+        true => piece.text,
+        // The text itself goes there, not what was read of it: numbers stay as they came.
+        false => piece
+            .text
+            .replacen('{', "{\"@timestamp\":\"2026-01-01T00:00:00Z\",", 1),
+    })
+}
+
+/// A field of ours that no template knows is refused: otherwise all the above would show nothing.
+fn strict(client: &Client) -> Result<(), Error> {
+    let document = json!({"@timestamp": "2026-01-01T00:00:00Z", "maxconn": {"surprise": 1}});
+    let refused = client.create(STREAM, &[document.to_string()])?;
+    match refused.get(&0) {
+        Some(reason) if reason.contains("strict_dynamic_mapping_exception") => Ok(()),
+        other => Err(format!("an unknown field under maxconn was not refused: {other:?}").into()),
+    }
+}
+
+/// Fields are what their names promise: an address can be found by its network, a rate by a range.
+fn typed(client: &Client) -> Result<(), Error> {
+    for query in [
+        json!({"term": {"source.ip": "2001:db8::/32"}}),
+        json!({"term": {"source.ip": "192.0.2.0/24"}}),
+        json!({"range": {"maxconn.flood.rate.mean": {"gt": 0.5}}}),
+        json!({"range": {"maxconn.flood.count": {"gte": 30}}}),
+        json!({"range": {"event.start": {"gte": "2020-01-01T00:00:00Z"}}}),
+        json!({"term": {"event.action": "connection-limit-flood-start"}}),
+        json!({"match": {"message": "connections"}}),
+        json!({"term": {"tls.established": true}}),
+    ] {
+        if client.count(STREAM, &query)? == 0 {
+            return Err(format!("nothing is found by {query}").into());
+        }
+    }
+    Ok(())
+}

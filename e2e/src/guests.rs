@@ -1,0 +1,161 @@
+//! The log of a real Dovecot, unchanged, through the command and through every guest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use host_test::Error;
+use host_test::case::{Case, Step};
+use host_test::drivers::DRIVERS;
+use host_test::wasm::Runtime;
+use maxconn_core::engine::{Format, Source};
+use serde_json::Value;
+
+use crate::report::Report;
+use crate::{dovecot, maxconn, process};
+
+const ATTEMPTS: usize = 2_500;
+const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+
+/// Makes the log, and tells what everything says of it.
+pub fn check(report: &mut Report) {
+    let (log, figures) = match real_log() {
+        Ok(made) => made,
+        Err(error) => return report.tell("dovecot makes a flood", Err(error)),
+    };
+    report.tell("dovecot makes a flood", Ok(figures));
+    report.tell("maxconn replay", replay(&log));
+    report.tell("Node's WASI", node(&log));
+    report.tell("the npm package in Node", npm(&log));
+    for driver in &DRIVERS {
+        let result = guest_build::try_build(driver.guest, guest_build::Features::default())
+            .map_err(Error::from)
+            .and_then(|path| Ok(fs::read(path)?))
+            .and_then(|wasm| (driver.check)(&case(&log)?, &wasm, Runtime::Wasmtime))
+            .map(|()| "says what the core says".to_string());
+        report.tell(&format!("guest through {}", driver.name), result);
+    }
+}
+
+/// The log of a real server, and how many refusals are in it.
+fn real_log() -> Result<(PathBuf, String), Error> {
+    let folder = process::folder("dovecot")?;
+    let server = dovecot::Server::start(&folder)?;
+    server.flood(ATTEMPTS)?;
+    let log = server.log.clone();
+    server.stop()?;
+    let refusals = refusals(&log)?;
+    if refusals != ATTEMPTS as u64 {
+        return Err(format!("{ATTEMPTS} attempts, but {refusals} refusals in the log").into());
+    }
+    let lines = fs::read_to_string(&log)?.lines().count();
+    Ok((log, format!("{refusals} refusals in {lines} lines")))
+}
+
+fn refusals(log: &Path) -> Result<u64, Error> {
+    let text = fs::read_to_string(log)?;
+    Ok(text.lines().filter(|line| line.contains(REFUSAL)).count() as u64)
+}
+
+/// The WASI guest under Node's own runtime says what the command says, byte for byte.
+fn node(log: &Path) -> Result<String, Error> {
+    let wasm = guest_build::try_build("wasi", guest_build::Features::default())?;
+    let output = Command::new("node")
+        .arg("--no-warnings")
+        .arg(guest_build::workspace().join("pipelines/wasi/run.mjs"))
+        .arg(wasm)
+        .args(["--only", "alerts", "--path"])
+        .arg(log)
+        .stdin(fs::File::open(log)?)
+        .output()
+        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
+    let alerts = alerts(log)?;
+    if output.stdout == alerts {
+        Ok("says what the command says".to_string())
+    } else {
+        let (said, wanted) = (output.stdout, alerts);
+        let said = [output.stderr, said].concat();
+        let [said, wanted] = [said, wanted].map(|text| String::from_utf8_lossy(&text).into_owned());
+        Err(format!("said\n{said}instead of\n{wanted}").into())
+    }
+}
+
+/// The npm package on the log: the ends' totals are what `grep -c` says.
+fn npm(log: &Path) -> Result<String, Error> {
+    let package = guest_build::workspace().join("target/npm/maxconn/maxconn.js");
+    let script = format!(
+        "import {{ readFileSync }} from 'node:fs';
+         import {{ Detector }} from {:?};
+         const detector = new Detector({{ only: 'alerts', source: {{ path: process.argv[1] }} }});
+         const alerts = [...detector.push(readFileSync(process.argv[1])), ...detector.finish()];
+         for (const {{ text }} of alerts) console.log(text);",
+        package
+    );
+    let output = Command::new("node")
+        .args(["--input-type=module", "--eval", &script, "--"])
+        .arg(log)
+        .output()
+        .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{said}\n`make npm` builds the package").into());
+    }
+    totals(log, output.stdout)
+}
+
+/// The command on the log: the ends' totals are what `grep -c` says.
+fn replay(log: &Path) -> Result<String, Error> {
+    totals(log, alerts(log)?)
+}
+
+/// Holds the ends among alerts against the log.
+fn totals(log: &Path, alerts: Vec<u8>) -> Result<String, Error> {
+    let (mut total, mut count) = (0, 0);
+    for line in String::from_utf8(alerts)?.lines() {
+        let alert: Value = serde_json::from_str(line)?;
+        count += 1;
+        if alert["event"]["action"] == "connection-limit-flood-end" {
+            total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
+        }
+    }
+    let refusals = refusals(log)?;
+    if total == refusals {
+        Ok(format!("{count} alerts, ends with {total} events"))
+    } else {
+        Err(format!("ends with {total} events, {refusals} in the log").into())
+    }
+}
+
+/// What the command writes of the log's alerts.
+fn alerts(log: &Path) -> Result<Vec<u8>, Error> {
+    let command = maxconn::path();
+    let output = Command::new(&command)
+        .args(["replay", "--only", "alerts"])
+        .arg(log)
+        .output()
+        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(output.stdout)
+}
+
+/// The log as a case of the harness.
+fn case(log: &Path) -> Result<Case, Error> {
+    let reference = fs::metadata(log)?.modified()?;
+    let reference = reference.duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    Ok(Case {
+        name: "real-dovecot".to_string(),
+        why: "The log of a real server, unchanged.".to_string(),
+        config: None,
+        is_baked: false,
+        source: Source {
+            path: Some("/var/log/dovecot.log".to_string()),
+            reference_ms: i64::try_from(reference).ok(),
+            format: Format::Auto,
+        },
+        has_offsets: true,
+        steps: vec![Step::Lines(fs::read_to_string(log)?), Step::Finish(None)],
+        expected: PathBuf::new(),
+    })
+}

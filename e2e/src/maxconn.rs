@@ -1,0 +1,125 @@
+//! The command under test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use host_test::Error;
+
+use crate::process::{Running, guarded, run};
+use crate::stores::client::Client;
+
+/// Far more than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where `make build` puts it.
+pub fn path() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
+    target.join("release/maxconn")
+}
+
+/// Runs it to its end; answers what it wrote.
+///
+/// # Errors
+/// It fails.
+pub fn output(arguments: &[&str]) -> Result<String, Error> {
+    run(Command::new(path()).args(arguments))
+}
+
+/// A `maxconn run`.
+pub struct Run {
+    arguments: Vec<String>,
+    log: PathBuf,
+    running: Running,
+    admin: String,
+}
+
+impl Run {
+    /// Starts it. What it says goes to `log`; monitoring asks at `admin`.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(arguments: Vec<String>, admin: u16, log: &Path) -> Result<Run, Error> {
+        let admin = format!("127.0.0.1:{admin}");
+        let mut all = vec!["run".to_string(), "--admin".to_string(), admin.clone()];
+        all.extend(arguments);
+        let running = launch(&all, log)?;
+        let mut run = Run {
+            arguments: all,
+            log: log.to_path_buf(),
+            running,
+            admin,
+        };
+        run.wait()?;
+        Ok(run)
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        let admin = Client::new(format!("http://{}", self.admin), None, None)?;
+        self.running.until("it answers", PATIENCE, |_| {
+            Ok(admin.ask("GET", "/healthz", "").ok().map(drop))
+        })
+    }
+
+    /// Ends it as a power cut would, and starts it again.
+    ///
+    /// # Errors
+    /// It does not start again.
+    pub fn crash_and_restart(&mut self) -> Result<(), Error> {
+        self.running.kill()?;
+        self.running = launch(&self.arguments, &self.log)?;
+        self.wait()
+    }
+
+    /// Waits until it has said something.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn said(&mut self, words: &str) -> Result<String, Error> {
+        self.running.until(words, PATIENCE, |running| {
+            let said = running.said();
+            Ok(said
+                .lines()
+                .find(|line| line.contains(words))
+                .map(str::to_string))
+        })
+    }
+
+    /// How often it has said something.
+    pub fn times_said(&self, words: &str) -> usize {
+        let said = self.running.said();
+        said.lines().filter(|line| line.contains(words)).count()
+    }
+
+    /// A figure of monitoring.
+    ///
+    /// # Errors
+    /// It does not answer, or has none of that name.
+    pub fn metric(&self, name: &str) -> Result<u64, Error> {
+        let mut answer = ureq::get(format!("http://{}/metrics", self.admin)).call()?;
+        let text = answer.body_mut().read_to_string()?;
+        let mut figures = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let figure = figures.next().ok_or_else(|| format!("no metric {name}"))?;
+        Ok(figure.parse()?)
+    }
+
+    /// Asks it to stop, and expects it to end well.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn stop(mut self) -> Result<(), Error> {
+        let status = self.running.stop(PATIENCE)?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("maxconn ended with {status}: {}", self.running.said()).into())
+        }
+    }
+}
+
+fn launch(arguments: &[String], log: &Path) -> Result<Running, Error> {
+    Running::start("maxconn", guarded(path()).args(arguments), log)
+}

@@ -1,0 +1,210 @@
+//! Programs that run beside the test. Each ends with it, whatever happens to it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host_test::Error;
+
+/// As much of a log is told when a program fails, in characters.
+const TOLD_MAX: usize = 2_000;
+
+/// A command for a program that is killed when we are gone. It must be started on the main thread, with
+/// whose end the system does that.
+pub fn guarded(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program.as_ref());
+    command
+}
+
+/// The same, as the user `nobody` if we are root: some servers do not run as root.
+pub fn unprivileged(program: impl AsRef<Path>) -> Result<Command, Error> {
+    if !is_root()? {
+        return Ok(guarded(program));
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"])
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program.as_ref());
+    Ok(command)
+}
+
+/// Gives a folder to the user of [`unprivileged`].
+pub fn give_away(folder: &Path) -> Result<(), Error> {
+    if is_root()? {
+        run(Command::new("chown")
+            .args(["-R", "nobody:nogroup"])
+            .arg(folder))?;
+    }
+    Ok(())
+}
+
+fn is_root() -> Result<bool, Error> {
+    let id = Command::new("id").arg("-u").output()?;
+    Ok(id.stdout.trim_ascii() == b"0")
+}
+
+/// Runs a command to its end; answers what it wrote.
+///
+/// # Errors
+/// It can't be started, or fails.
+pub fn run(command: &mut Command) -> Result<String, Error> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start {name}: {error}; `e2e/run` says what is needed"))?;
+    let [said, complained] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(format!("{name} ended with {}: {said}{complained}", output.status).into())
+    }
+}
+
+/// A running program; dropping it kills it.
+pub struct Running {
+    child: Child,
+    name: String,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts a command of [`guarded`] or [`unprivileged`]. What it says is appended to a file.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Running, Error> {
+        let out = File::options().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(out.try_clone()?)
+            .stdout(out)
+            .spawn()
+            .map_err(|error| format!("cannot start {name} by setpriv: {error}"))?;
+        Ok(Running {
+            child,
+            name: name.to_string(),
+            log: log.to_path_buf(),
+        })
+    }
+
+    /// What it said.
+    pub fn said(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Waits until something is there, as long as the program runs.
+    ///
+    /// # Errors
+    /// The program has ended, or the time is over.
+    pub fn until<T>(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        mut look: impl FnMut(&Running) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = look(self)? {
+                return Ok(found);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(self.complaint(&format!("ended with {status} before {what}")));
+            }
+            if begun.elapsed() > patience {
+                let seconds = patience.as_secs();
+                return Err(self.complaint(&format!("{what} does not come within {seconds} s")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn complaint(&self, what: &str) -> Error {
+        let said = self.said();
+        let start = said.len().saturating_sub(TOLD_MAX);
+        let end = said
+            .get(said.ceil_char_boundary(start)..)
+            .unwrap_or_default();
+        format!("{}: {what}; it said …{end}", self.name).into()
+    }
+
+    /// Sends a signal by its name.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn signal(&self, name: &str) -> Result<(), Error> {
+        run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).map(drop)
+    }
+
+    /// Ends it as a power cut would.
+    ///
+    /// # Errors
+    /// It is gone already.
+    pub fn kill(&mut self) -> Result<(), Error> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop and waits until it has.
+    ///
+    /// # Errors
+    /// It is gone already, or does not stop in time.
+    pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
+        self.signal("TERM")?;
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if begun.elapsed() > patience {
+                return Err(self.complaint("does not stop"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Ports of loopback that nobody uses.
+///
+/// # Errors
+/// There are none.
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
+    // All at once, so that they differ.
+    let mut listeners = Vec::new();
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
+/// An empty folder below `target/e2e`.
+///
+/// # Errors
+/// It can't be made.
+pub fn folder(name: &str) -> Result<PathBuf, Error> {
+    let folder = guest_build::workspace().join("target/e2e").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
