@@ -16,6 +16,7 @@
 //! | [`record`] | what is where in a record: its message, time, host and position |
 //! | [`time`], [`head`] | calendar arithmetic; time, host and program at the head of a text line |
 //! | [`dovecot`], [`patterns`] | the meaning of a message: an [`event::Event`] |
+//! | [`alike`] | lines that differ from one before in time and session only, which are read for half the cost |
 //! | [`config`] | the one schema of the configuration |
 //! | [`detector`] | one key under one rule: all transitions of a flood, no I/O, no clock |
 //! | [`table`] | many keys: bounds, recency, deadlines |

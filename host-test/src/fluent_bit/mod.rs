@@ -3,7 +3,7 @@
 
 pub mod pipeline;
 
-use maxconn_core::config::baked::MAGIC;
+use maxconn_core::config::baked::room_of;
 use maxconn_core::engine::{Engine, Kind, Output, Verdict};
 use maxconn_core::record::write_text_record;
 use serde_json::Value;
@@ -55,15 +55,12 @@ impl Imports for Wasi {
     }
 }
 
-/// Puts a configuration into the memory of an instance before it starts: the region is as in the file, and
+/// Puts a configuration into the memory of an instance before it starts: the room is as in the file, and
 /// the module need not be compiled anew.
 pub(crate) fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> {
-    let at = memory
-        .windows(MAGIC.len())
-        .position(|window| window == MAGIC)
-        .ok_or("the module has no room for a configuration")?;
+    let room = room_of(memory)? as usize;
     let room = memory
-        .get_mut(at + MAGIC.len()..)
+        .get_mut(room..)
         .and_then(<[u8]>::split_first_chunk_mut::<4>);
     let (len, json) = room.ok_or("the room for a configuration is cut")?;
     *len = (config.len() as u32).to_le_bytes();

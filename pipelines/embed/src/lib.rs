@@ -6,7 +6,7 @@
 mod abi;
 mod keyed;
 
-use maxconn_core::config::baked::Region;
+use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdict, Want};
 use maxconn_core::json::value::Value;
@@ -14,7 +14,8 @@ use maxconn_core::json::write::Writer;
 
 /// The configuration inside the module: its own defaults.
 #[used]
-static BAKED: Region = Region::EMPTY;
+static BAKED: Region = Region::of(&ROOM);
+static ROOM: Room = Room::EMPTY;
 
 /// The version of this ABI. It changes when a host that knows the old one would go wrong.
 const ABI_VERSION: i32 = 1;

@@ -6,7 +6,7 @@
 
 mod abi;
 
-use maxconn_core::config::baked::Region;
+use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
 use maxconn_core::json::check::{is_safe_object, repair};
@@ -14,7 +14,8 @@ use maxconn_core::json::write::Writer;
 
 /// The configuration inside the module.
 #[used]
-static BAKED: Region = Region::EMPTY;
+static BAKED: Region = Region::of(&ROOM);
+static ROOM: Room = Room::EMPTY;
 
 /// Records from this size on are enriched only if there is memory for it; smaller ones always find it, as
 /// everything else in the module is bounded.

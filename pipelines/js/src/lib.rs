@@ -5,14 +5,15 @@
 
 mod abi;
 
-use maxconn_core::config::baked::Region;
+use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Format, Output, Source, Want};
 use maxconn_core::json::write::Writer;
 
 /// The configuration inside the module.
 #[used]
-static BAKED: Region = Region::EMPTY;
+static BAKED: Region = Region::of(&ROOM);
+static ROOM: Room = Room::EMPTY;
 
 /// What is behind one `Detector`.
 struct Plugin {

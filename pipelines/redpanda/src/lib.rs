@@ -9,7 +9,7 @@
 mod abi;
 mod frame;
 
-use maxconn_core::config::baked::Region;
+use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source, Verdict, Want};
 use maxconn_core::json::scan::Scanner;
@@ -18,7 +18,8 @@ use maxconn_core::json::write::push_uint;
 
 /// The configuration inside the module: its own defaults.
 #[used]
-static BAKED: Region = Region::EMPTY;
+static BAKED: Region = Region::of(&ROOM);
+static ROOM: Room = Room::EMPTY;
 
 /// What holds where the configuration does not say otherwise: a table that fits in a broker's memory.
 const MAX_KEYS: usize = 2_000;

@@ -10,12 +10,13 @@ use abi::Errno;
 use arguments::{Arguments, Task};
 use lines::Lines;
 use maxconn_core::config::Config;
-use maxconn_core::config::baked::Region;
+use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::engine::{Engine, Kind, Output, Source};
 
 /// The configuration inside the module: its own defaults.
 #[used]
-static BAKED: Region = Region::EMPTY;
+static BAKED: Region = Region::of(&ROOM);
+static ROOM: Room = Room::EMPTY;
 
 /// The longest configuration file, in bytes.
 const CONFIG_MAX_BYTES: usize = 1 << 20;
