@@ -42,7 +42,9 @@ pub struct Room([AtomicU8; LEN_BYTES + ROOM_BYTES]);
 
 impl Room {
     /// As it is built: no configuration.
-    pub const EMPTY: Room = Room([const { AtomicU8::new(0) }; LEN_BYTES + ROOM_BYTES]);
+    pub const fn empty() -> Room {
+        Room([const { AtomicU8::new(0) }; LEN_BYTES + ROOM_BYTES])
+    }
 
     fn bytes(&self, from: usize, len: usize) -> Option<Vec<u8>> {
         let cells = self.0.get(from..from.checked_add(len)?)?;

@@ -15,7 +15,7 @@ use maxconn_core::json::write::Writer;
 /// The configuration inside the module: its own defaults.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
-static ROOM: Room = Room::EMPTY;
+static ROOM: Room = Room::empty();
 
 /// The version of this ABI. It changes when a host that knows the old one would go wrong.
 const ABI_VERSION: i32 = 1;

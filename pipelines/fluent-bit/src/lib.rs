@@ -15,7 +15,7 @@ use maxconn_core::json::write::Writer;
 /// The configuration inside the module.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
-static ROOM: Room = Room::EMPTY;
+static ROOM: Room = Room::empty();
 
 /// Records from this size on are enriched only if there is memory for it; smaller ones always find it, as
 /// everything else in the module is bounded.

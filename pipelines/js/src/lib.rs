@@ -13,7 +13,7 @@ use maxconn_core::json::write::Writer;
 /// The configuration inside the module.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
-static ROOM: Room = Room::EMPTY;
+static ROOM: Room = Room::empty();
 
 /// What is behind one `Detector`.
 struct Plugin {

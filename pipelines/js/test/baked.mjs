@@ -1,21 +1,27 @@
 // A thread that runs a case with its configuration inside the module and no other.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { entry, packageFolder } from './here.mjs';
+import { entry, packageFolder, run, targetFolder } from './here.mjs';
 import { check } from './play.mjs';
 
-/** What `maxconn config bake` does: src/config/baked.rs has the layout. */
-function bake(module, json) {
-  const magic = Buffer.from('maxconn:baked:v1');
-  const start = module.indexOf(magic);
-  if (start < 0 || module.indexOf(magic, start + 1) >= 0) throw new Error('the module has no region, or two');
-  const length = module.writeUInt32LE(Buffer.byteLength(json), start + magic.length);
-  module.write(json, length);
-  return module;
+/** The package's module with a configuration inside it. */
+function bake(json) {
+  const folder = mkdtempSync(join(tmpdir(), 'maxconn-'));
+  try {
+    const [config, output] = [join(folder, 'config.json'), join(folder, 'baked.wasm')];
+    writeFileSync(config, json);
+    const module = `${packageFolder}/maxconn.wasm`;
+    run(`${targetFolder}/release/maxconn`, ['--config', config, 'config', 'bake', '--plugin', module, '--output', output]);
+    return readFileSync(output);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 const { Detector, load } = await entry('maxconn.js');
-await load(bake(readFileSync(`${packageFolder}/maxconn.wasm`), workerData.config));
+await load(bake(workerData.config));
 check(Detector, workerData, (lines) => [lines], null);
 parentPort.postMessage('fine');

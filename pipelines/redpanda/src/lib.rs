@@ -19,7 +19,7 @@ use maxconn_core::json::write::push_uint;
 /// The configuration inside the module: its own defaults.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
-static ROOM: Room = Room::EMPTY;
+static ROOM: Room = Room::empty();
 
 /// What holds where the configuration does not say otherwise: a table that fits in a broker's memory.
 const MAX_KEYS: usize = 2_000;

@@ -16,7 +16,7 @@ use maxconn_core::engine::{Engine, Kind, Output, Source};
 /// The configuration inside the module: its own defaults.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
-static ROOM: Room = Room::EMPTY;
+static ROOM: Room = Room::empty();
 
 /// The longest configuration file, in bytes.
 const CONFIG_MAX_BYTES: usize = 1 << 20;
