@@ -32,10 +32,6 @@ impl Server {
     /// # Errors
     /// A file with a secret or a certificate can't be used.
     pub fn connect(options: &Options) -> Result<Server, SetupError> {
-        let authorization = match &options.key {
-            Some(key) => key.authorization().map_err(SetupError::Usage)?,
-            None => None,
-        };
         let tls = match options.address.is_tls() {
             true => Some(tls::connector(options.ca.as_deref()).map_err(usage)?),
             false => None,
@@ -44,7 +40,8 @@ impl Server {
         Ok(Server {
             name: address.to_string(),
             prefix: address.path().trim_end_matches('/').to_string(),
-            client: Client::new(address, authorization, tls, PATIENCE),
+            client: Client::new(address, options.key.clone(), tls, PATIENCE)
+                .map_err(SetupError::Usage)?,
         })
     }
 

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Pieces, next_data};
+use crate::run::OutputKey;
 use crate::run::endpoint::HttpAddress;
 
 /// How long connecting may take.
@@ -51,6 +52,7 @@ impl Failure {
 /// A client.
 pub struct Client {
     address: HttpAddress,
+    key: Option<OutputKey>,
     authorization: Option<HeaderValue>,
     tls: Option<TlsConnector>,
     patience: Duration,
@@ -58,20 +60,36 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of an address; it connects when it is first used, by `tls` if the address wants it. A
-    /// request and its answer may take as long as `patience`.
+    /// A client of an address, which is shown the key; it connects when it is first used, by `tls` if the
+    /// address wants it. A request and its answer may take as long as `patience`.
+    ///
+    /// # Errors
+    /// The key can't be read.
     pub fn new(
         address: HttpAddress,
-        authorization: Option<HeaderValue>,
+        key: Option<OutputKey>,
         tls: Option<TlsConnector>,
         patience: Duration,
-    ) -> Client {
-        Client {
+    ) -> Result<Client, String> {
+        let authorization = match &key {
+            Some(key) => key.authorization()?,
+            None => None,
+        };
+        Ok(Client {
             address,
+            key,
             authorization,
             tls,
             patience,
             connection: None,
+        })
+    }
+
+    /// Reads the key again: it was refused, and another one may be in its file by now. If that can't be read
+    /// the one from before is shown again, and refused again.
+    pub fn read_key_again(&mut self) {
+        if let Some(Ok(authorization)) = self.key.as_ref().map(OutputKey::authorization) {
+            self.authorization = authorization;
         }
     }
 

@@ -75,8 +75,11 @@ impl HttpOutput {
                     Some((first, second)) => self.parts.extend([second, first]),
                     None => self.bury(part, &answer)?,
                 },
-                _ => {
+                status => {
                     self.parts.push(part);
+                    if matches!(status, 401 | 403) {
+                        self.client.read_key_again();
+                    }
                     return Err(SendError::Retry {
                         sentence: self.refusal(&answer),
                         after: answer.retry_after,
@@ -118,7 +121,9 @@ impl HttpOutput {
     fn refusal(&self, answer: &Answer) -> String {
         let mend = match answer.status.as_u16() {
             300..=399 => "; it has moved, name its new address",
-            401 | 403 => "; give a token that it takes with --output-token FILE",
+            401 | 403 => {
+                "; give a token that it takes with --output-token FILE, which is read again"
+            }
             404 | 405 => "; name the path that takes posts",
             _ => "",
         };

@@ -94,10 +94,6 @@ pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
         OutputAddress::Http(address) => (address, false),
         OutputAddress::Elasticsearch(address) => (address, true),
     };
-    let authorization = match &options.output_key {
-        Some(key) => key.authorization()?,
-        None => None,
-    };
     let tls = if address.is_tls() {
         Some(tls::connector(options.output_ca.as_deref())?)
     } else {
@@ -107,7 +103,7 @@ pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
         Some(path) => Some(DeadLetters::open(path, metrics.clone())?),
         None => None,
     };
-    let client = Client::new(address.clone(), authorization, tls, PATIENCE);
+    let client = Client::new(address.clone(), options.output_key.clone(), tls, PATIENCE)?;
     let path = address.path();
     Ok(if is_store {
         let streams = Streams {

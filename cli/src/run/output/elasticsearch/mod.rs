@@ -28,6 +28,9 @@ const ANSWER_MAX_BYTES: usize = 32 << 20;
 /// What we want to hear of each document.
 const BULK: &str =
     "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+/// What to do about 403.
+const PRIVILEGES: &str = "; give the key the privileges `create_doc` and `auto_configure` for the data streams, or \
+                          put another one into its file, which is read again";
 /// A server that has heard enough closes the connection, and its 413 may be lost with it. From so many
 /// broken ones in a group on a part is halved as if it had come.
 const BREAKS_MAX: u32 = 3;
@@ -146,6 +149,9 @@ impl Elasticsearch {
             _ => {
                 let documents = part.len();
                 self.parts.push(part);
+                if matches!(status, 401 | 403) {
+                    self.client.read_key_again();
+                }
                 self.busy += u32::from(status == 429);
                 if status == 429 && self.busy >= BUSY_MAX && documents > BUSY_PART_MIN {
                     self.halve_all(documents.div_ceil(2));
@@ -184,7 +190,8 @@ impl Elasticsearch {
                 Fate::Later(reason) => {
                     why.get_or_insert_with(|| {
                         let mend = if reason.starts_with("403") {
-                            "; give the key the privilege `create_doc` for it"
+                            self.client.read_key_again();
+                            PRIVILEGES
                         } else {
                             ""
                         };
@@ -241,7 +248,10 @@ impl Elasticsearch {
     fn refusal(&self, answer: &Answer) -> String {
         let mend = match answer.status.as_u16() {
             300..=399 => "; it has moved, name its new address",
-            401 | 403 => "; give a key that it takes with --output-api-key or --output-basic FILE",
+            401 => {
+                "; give a key that it takes with --output-api-key or --output-basic FILE, which is read again"
+            }
+            403 => PRIVILEGES,
             404 | 405 => "; name an Elasticsearch or OpenSearch",
             _ => "",
         };
