@@ -5,6 +5,7 @@
 //! | [`guests`] | a real Dovecot makes a genuine flood while others use it normally; its log, unchanged, goes through the command and through every guest, and totals must be what counting lines gives |
 //! | [`documents`] | templates and documents in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
+//! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,7 @@ mod maxconn;
 mod process;
 mod report;
 mod stores;
+mod wrong_key;
 
 use std::fs;
 use std::process::ExitCode;
@@ -79,6 +81,7 @@ fn elasticsearch(report: &mut Report) {
         "Elasticsearch: documents of all cases",
         documents::held(&store.client),
     );
+    report.tell("Elasticsearch: wrong keys", wrong_key::check(&store));
 }
 
 /// By TLS, and with no more privileges than `maxconn setup --help` asks for.
@@ -86,7 +89,7 @@ fn secure_setup(store: &Elasticsearch) -> Result<String, Error> {
     let folder = process::folder("setup")?;
     let key = folder.join("key");
     let privileges = ["manage_index_templates", "manage_ilm", "monitor"];
-    fs::write(&key, store.api_key(&privileges, &[])?)?;
+    fs::write(&key, store.api_key(&privileges, None)?)?;
     let [key, authority] = [&key, &store.authority].map(|path| path.to_string_lossy());
     documents::setup(&store.client.url, &["--api-key", &key, "--ca", &authority])
 }

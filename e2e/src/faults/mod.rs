@@ -1,8 +1,8 @@
 //! `maxconn run` before a real OpenSearch while one thing after the other fails: nothing is missing, and
 //! nothing is there twice.
 
-mod planted;
-mod sender;
+pub mod planted;
+pub mod sender;
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,17 +52,7 @@ pub fn check(store: &mut OpenSearch, report: &mut Report) {
 
 impl<'a> Field<'a> {
     fn start(store: &'a mut OpenSearch) -> Result<Field<'a>, Error> {
-        let template = json!({
-            "index_patterns": ["logs-planted-*"],
-            "data_stream": {},
-            "template": {"mappings": {"dynamic": false, "properties": {
-                "serial": {"type": "long"},
-                "source": {"properties": {"ip": {"type": "ip"}}},
-            }}},
-        });
-        store
-            .client
-            .must("PUT", "/_index_template/planted", &template)?;
+        planted::put_template(&store.client)?;
         let folder = folder("faults")?;
         let [port, admin] = free_ports()?;
         let at = |name: &str| folder.join(name).to_string_lossy().into_owned();

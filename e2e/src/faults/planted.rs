@@ -155,6 +155,23 @@ impl Load {
     }
 }
 
+/// Lets a store take the records without an event; for events and alerts `maxconn setup` does.
+///
+/// # Errors
+/// It does not.
+pub fn put_template(client: &Client) -> Result<(), Error> {
+    let template = json!({
+        "index_patterns": ["logs-planted-*"],
+        "data_stream": {},
+        "template": {"mappings": {"dynamic": false, "properties": {
+            "serial": {"type": "long"},
+            "source": {"properties": {"ip": {"type": "ip"}}},
+        }}},
+    });
+    client.must("PUT", "/_index_template/planted", &template)?;
+    Ok(())
+}
+
 /// A refusal that says its serial number as its session.
 fn event(serial: u64, user: &str, address: &str) -> String {
     let message = format!(

@@ -32,12 +32,22 @@ impl Progress {
     /// # Errors
     /// They are not in time.
     pub fn wait_for(&self, batches: usize) -> Result<(), Error> {
+        self.wait(&self.acknowledged, batches, "batches acknowledged")
+    }
+
+    /// Waits until so many posts were refused.
+    ///
+    /// # Errors
+    /// They are not in time.
+    pub fn wait_for_refusals(&self, posts: usize) -> Result<(), Error> {
+        self.wait(&self.refused, posts, "posts refused")
+    }
+
+    fn wait(&self, figure: &AtomicUsize, wanted: usize, what: &str) -> Result<(), Error> {
         let begun = Instant::now();
-        while self.acknowledged.load(Ordering::Relaxed) < batches {
+        while figure.load(Ordering::Relaxed) < wanted {
             if begun.elapsed() > PATIENCE || self.given_up.load(Ordering::Relaxed) {
-                return Err(
-                    format!("the senders did not get {batches} batches acknowledged").into(),
-                );
+                return Err(format!("the senders did not get {wanted} {what}").into());
             }
             thread::sleep(Duration::from_millis(5));
         }

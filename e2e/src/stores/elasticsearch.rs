@@ -98,15 +98,16 @@ impl Elasticsearch {
         })
     }
 
-    /// An API key with some privileges, encoded.
+    /// An API key, encoded: with privileges of the cluster, and those that `maxconn run` needs for some data
+    /// streams.
     ///
     /// # Errors
     /// It is refused.
-    pub fn api_key(&self, cluster: &[&str], streams: &[&str]) -> Result<String, Error> {
-        let mut role = json!({ "cluster": cluster });
-        if !streams.is_empty() {
-            role["indices"] = json!([{"names": ["logs-*"], "privileges": streams}]);
-        }
+    pub fn api_key(&self, cluster: &[&str], streams: Option<&str>) -> Result<String, Error> {
+        let privileges = ["create_doc", "auto_configure"];
+        let indices = streams.map(|names| json!({"names": [names], "privileges": privileges}));
+        let indices: Vec<_> = indices.into_iter().collect();
+        let role = json!({"cluster": cluster, "indices": indices});
         let key = json!({"name": "e2e", "role_descriptors": {"e2e": role}});
         let answer = self.client.must("POST", "/_security/api_key", &key)?;
         Ok(answer["encoded"].as_str().ok_or("no key came")?.to_string())
