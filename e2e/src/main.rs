@@ -6,6 +6,7 @@
 //! | [`documents`] | templates and documents in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
+//! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before the [`sink`] of a store |
 //! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,8 @@ mod guests;
 mod maxconn;
 mod process;
 mod report;
+mod rsyslog;
+mod sink;
 mod stores;
 mod wrong_key;
 
@@ -38,8 +41,9 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 3] = [
+    let parts: [(&str, Part); 4] = [
         ("guests", guests::check),
+        ("rsyslog", rsyslog::check),
         ("opensearch", opensearch),
         ("elasticsearch", elasticsearch),
     ];

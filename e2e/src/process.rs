@@ -135,6 +135,11 @@ impl Running {
         format!("{}: {what}; it said …{end}", self.name).into()
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name.
     ///
     /// # Errors

@@ -1,0 +1,309 @@
+//! A real rsyslogd with the files of `pipelines/rsyslog`, in which only paths and ports are others.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+use host_test::Error;
+use serde_json::Value;
+
+use crate::maxconn;
+use crate::process::{Running, folder, free_ports, guarded, run};
+use crate::report::Report;
+use crate::sink::Sink;
+
+const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+/// Far more than anything takes here.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Records of which each goes on by itself.
+const SINGLE: usize = 3_000;
+/// When the flood has long been over: a refusal then, of somebody else, ends it.
+const LATER: &str = "22:30:00";
+
+/// All of it.
+pub fn check(report: &mut Report) {
+    report.tell("rsyslog: omprog, restarted", omprog());
+    report.tell("rsyslog: omprog, killed", killed());
+    report.tell("rsyslog: omfwd", omfwd());
+}
+
+/// A flood comes through a program that rsyslog waits for, and rsyslog is restarted in the midst of it.
+fn omprog() -> Result<String, Error> {
+    let run = Run::new("omprog", "omprog.conf")?;
+    let (lines, refusals) = flood()?;
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let mut daemon = run.start()?;
+    run.send(first)?;
+    daemon.until("the first half", PATIENCE, |_| {
+        Ok((run.records() == Some(first.len())).then_some(()))
+    })?;
+    stop(daemon)?;
+    let mut daemon = run.start()?;
+    run.send(second)?;
+    let figures = run.totals(&mut daemon, refusals)?;
+    stop(daemon)?;
+    Ok(figures)
+}
+
+/// The program is killed three times while records come that all go on.
+fn killed() -> Result<String, Error> {
+    let run = Run::new("killed", "omprog.conf")?;
+    let mut daemon = run.start()?;
+    let lines = singles();
+    for (index, part) in lines.chunks(SINGLE / 4).enumerate() {
+        run.send(part)?;
+        // Some of the part are in the store then, the rest is anywhere. rsyslog starts a dead program with the
+        // next record only, so the last part finds it alive.
+        run.stored(&mut daemon, index * SINGLE / 4 + 1)?;
+        if index < 3 {
+            kill_program(&mut daemon)?;
+        }
+    }
+    run.stored(&mut daemon, SINGLE)?;
+    stop(daemon)?;
+    let documents = run.sink.documents();
+    let stored = documents.len();
+    let mut messages: Vec<&str> = documents.iter().filter_map(message).collect();
+    messages.sort_unstable();
+    messages.dedup();
+    let different = messages.len();
+    if different == SINGLE && stored == SINGLE {
+        Ok(format!(
+            "{SINGLE} sent, 3 kills, {stored} stored, missing 0, duplicated 0"
+        ))
+    } else {
+        Err(format!("{SINGLE} sent, {stored} stored, {different} of them different").into())
+    }
+}
+
+/// A flood comes by TCP to a service that is started as the README says.
+fn omfwd() -> Result<String, Error> {
+    let run = Run::new("omfwd", "omfwd.conf")?;
+    let readme = fs::read_to_string(pipeline("README.md"))?;
+    let mut commands = readme.lines();
+    let command = commands.find(|line| line.starts_with("maxconn run --input tcp://"));
+    let command = run.adapted(command.ok_or("the README starts no maxconn for omfwd.conf")?);
+    let service = Running::start(
+        "maxconn",
+        guarded(maxconn::path()).args(command.split_whitespace().skip(1)),
+        &run.folder.join("service.log"),
+    )?;
+    let (lines, refusals) = flood()?;
+    let mut daemon = run.start()?;
+    run.send(&lines)?;
+    let figures = run.totals(&mut daemon, refusals)?;
+    stop(daemon)?;
+    stop(service)?;
+    Ok(figures)
+}
+
+/// A line of syslog; its time is told in full, so that it is the same on every day.
+fn line(time: &str, text: &str) -> String {
+    format!("<22>2026-11-22T{time}+00:00 mail dovecot: {text}\n")
+}
+
+/// A real flood as Dovecot would have given it to syslog, with the line that ends it, and how many refusals are
+/// in it.
+fn flood() -> Result<(Vec<String>, u64), Error> {
+    let path = host_test::case::testdata().join("dovecot/14_flood_servicecount0.log.gz");
+    let log = std::io::read_to_string(GzDecoder::new(fs::File::open(path)?))?;
+    let mut lines = Vec::new();
+    for text in log.lines() {
+        let cut = text.get(7..).and_then(|it| it.split_once(' '));
+        let (time, text) = cut.ok_or(text)?;
+        // Levels are told to syslog beside the text.
+        lines.push(line(time, &text.replacen("Info: ", "", 1)));
+    }
+    lines.push(refusal(LATER, 1));
+    let refusals = log.lines().filter(|line| line.contains(REFUSAL)).count();
+    Ok((lines, refusals as u64))
+}
+
+fn refusal(time: &str, number: usize) -> String {
+    let address = format!("10.9.{}.{}", number / 250, number % 250 + 1);
+    let text = format!(
+        "imap-login: {REFUSAL} (mail_max_userip_connections=10): user=<user{number}>, method=PLAIN, rip={address}, \
+         lip=192.0.2.1, session=<serial{number}>"
+    );
+    line(time, &text)
+}
+
+/// Refusals, each of another user at another address.
+fn singles() -> Vec<String> {
+    let time = |number: usize| format!("21:{:02}:{:02}", number / 60 % 60, number % 60);
+    (0..SINGLE)
+        .map(|number| refusal(&time(number), number))
+        .collect()
+}
+
+fn message(document: &Value) -> Option<&str> {
+    document["message"].as_str()
+}
+
+fn pipeline(file: &str) -> PathBuf {
+    let folder = guest_build::workspace().join("pipelines/rsyslog");
+    folder.join(file)
+}
+
+/// A folder, ports and the configuration for one run.
+struct Run {
+    folder: PathBuf,
+    sink: Sink,
+    /// Of syslog, of the service's input and of its figures.
+    ports: [u16; 3],
+    configuration: String,
+}
+
+impl Run {
+    fn new(name: &str, file: &str) -> Result<Run, Error> {
+        let folder = folder(&format!("rsyslog-{name}"))?;
+        fs::create_dir(folder.join("work"))?;
+        let mut run = Run {
+            folder,
+            sink: Sink::start()?,
+            ports: free_ports()?,
+            configuration: String::new(),
+        };
+        let adapted = run.adapted(&fs::read_to_string(pipeline(file))?);
+        // What the files leave to the reader: here the flood shall go nowhere else.
+        run.configuration = adapted.replace("# stop\n", "stop\n");
+        Ok(run)
+    }
+
+    /// With this run's paths and ports.
+    fn adapted(&self, text: &str) -> String {
+        let folder = self.folder.display().to_string();
+        let [_, input, admin] = self.ports;
+        let program = maxconn::path().display().to_string();
+        [
+            ("/usr/local/bin/maxconn", &program),
+            ("/var/lib/maxconn", &folder),
+            ("/var/log", &folder),
+            (":9200", &format!(":{}", self.sink.port)),
+            (":8601", &format!(":{input}")),
+            ("\"8601\"", &format!("\"{input}\"")),
+            (":8688", &format!(":{admin}")),
+        ]
+        .iter()
+        .fold(text.to_string(), |text, (from, to)| text.replace(from, to))
+    }
+
+    /// Starts rsyslogd.
+    fn start(&self) -> Result<Running, Error> {
+        let at = self.folder.display();
+        let [port, ..] = self.ports;
+        fs::write(self.folder.join("maxconn.conf"), &self.configuration)?;
+        let main = self.folder.join("rsyslog.conf");
+        fs::write(
+            &main,
+            format!(
+                "global(workDirectory=\"{at}/work\")\nmodule(load=\"imtcp\")\n\
+                 input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
+                 include(file=\"{at}/maxconn.conf\")\n*.* {at}/rest.log\n"
+            ),
+        )?;
+        // Debian has it where not everybody looks for commands.
+        let debian = Path::new("/usr/sbin/rsyslogd");
+        let elsewhere = Path::new("rsyslogd");
+        let program = if debian.exists() { debian } else { elsewhere };
+        let mut check = Command::new(program);
+        let checked = check.arg("-N1").arg("-f").arg(&main).output();
+        let checked = checked
+            .map_err(|error| format!("cannot start rsyslogd: {error}; `e2e/run` installs it"))?;
+        let said = String::from_utf8_lossy(&checked.stderr);
+        if !checked.status.success() || said.contains("error") || said.contains("warning") {
+            return Err(format!("rsyslogd -N1 says {said}").into());
+        }
+        let mut command = guarded(program);
+        let pid = self.folder.join("pid");
+        command.args(["-n", "-i"]).arg(pid).arg("-f").arg(main);
+        let log = self.folder.join("rsyslogd.log");
+        let mut daemon = Running::start("rsyslogd", &mut command, &log)?;
+        daemon.until("it listens", PATIENCE, |_| {
+            Ok(TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
+        Ok(daemon)
+    }
+
+    fn send(&self, lines: &[String]) -> Result<(), Error> {
+        let [port, ..] = self.ports;
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        Ok(stream.write_all(lines.concat().as_bytes())?)
+    }
+
+    /// Waits for so many documents.
+    fn stored(&self, daemon: &mut Running, count: usize) -> Result<(), Error> {
+        daemon.until("documents in the store", PATIENCE, |_| {
+            Ok((self.sink.documents().len() >= count).then_some(()))
+        })
+    }
+
+    /// How many records maxconn has taken; nothing while it does not run.
+    fn records(&self) -> Option<usize> {
+        let [.., admin] = self.ports;
+        let answer = ureq::get(format!("http://127.0.0.1:{admin}/metrics")).call();
+        let text = answer.ok()?.body_mut().read_to_string().ok()?;
+        let figure = |line: &str| line.strip_prefix("maxconn_records_total ")?.parse().ok();
+        text.lines().find_map(figure)
+    }
+
+    /// Waits for the flood's end, and holds everything against what was counted.
+    fn totals(&self, daemon: &mut Running, refusals: u64) -> Result<String, Error> {
+        let of = |action: &str| {
+            let mut documents = self.sink.documents();
+            documents.retain(|it| it["event"]["action"] == action);
+            documents
+        };
+        let end = daemon.until("the flood's end", PATIENCE, |_| {
+            Ok(of("connection-limit-flood-end").pop())
+        })?;
+        let starts = of("connection-limit-flood-start").len();
+        let events = of("connection-limit-exceeded").len() as u64;
+        let figure = |name: &str| end["maxconn"]["flood"][name].as_u64().unwrap_or(0);
+        let (count, suppressed) = (figure("count"), figure("suppressed"));
+        // The one that came later is an event of its own.
+        if (starts, count, events + suppressed) != (1, refusals, refusals + 1) {
+            return Err(format!(
+                "{refusals} refusals, but {starts} starts, an end with {count}, {events} events and {suppressed} held back"
+            )
+            .into());
+        }
+        // rsyslog makes the file when it has something to write.
+        let rest = fs::read_to_string(self.folder.join("rest.log"));
+        if rest.is_ok_and(|rest| rest.contains("dovecot")) {
+            return Err("records went on to the next rules, although the file stops them".into());
+        }
+        Ok(format!(
+            "end with {count} of {refusals} refusals, {suppressed} held back, {} documents",
+            self.sink.documents().len()
+        ))
+    }
+}
+
+/// Ends the program that rsyslogd has started as a power cut would.
+fn kill_program(daemon: &mut Running) -> Result<(), Error> {
+    daemon.until("its program", PATIENCE, |daemon| {
+        for task in fs::read_dir(format!("/proc/{}/task", daemon.id()))? {
+            // A thread may end while it is looked at.
+            let children = fs::read_to_string(task?.path().join("children"));
+            if let Some(child) = children.unwrap_or_default().split_whitespace().next() {
+                return run(Command::new("kill").args(["-s", "KILL", child])).map(Some);
+            }
+        }
+        Ok(None)
+    })?;
+    Ok(())
+}
+
+fn stop(mut running: Running) -> Result<(), Error> {
+    let status = running.stop(PATIENCE)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("it ended with {status}: {}", running.said()).into())
+    }
+}
