@@ -23,11 +23,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one on a free port of loopback.
+    /// Starts one on a free port of loopback, with some more of a configuration.
     ///
     /// # Errors
     /// It is not installed, or says nothing in time.
-    pub fn start(folder: &Path) -> Result<Server, Error> {
+    pub fn start(folder: &Path, more: &str) -> Result<Server, Error> {
         // Freed before Dovecot takes it; nothing else here asks for ports at this moment.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = folder.join("dovecot.log");
@@ -51,7 +51,8 @@ impl Server {
                  userdb {{\n  driver = static\n  args = uid=nobody gid=nogroup home={at}/mail/%u\n}}\n\
                  service imap-login {{\n  service_count = 0\n  inet_listener imap {{\n    port = {port}\n  }}\n  \
                  inet_listener imaps {{\n    port = 0\n  }}\n}}\n\
-                 service anvil {{\n  chroot =\n}}\n",
+                 service anvil {{\n  chroot =\n}}\n\
+                 {more}",
                 log.display()
             ),
         )?;

@@ -40,7 +40,7 @@ pub fn check(report: &mut Report) {
 /// The log of a real server, and how many refusals are in it.
 fn real_log() -> Result<(PathBuf, String), Error> {
     let folder = process::folder("dovecot")?;
-    let server = dovecot::Server::start(&folder)?;
+    let server = dovecot::Server::start(&folder, "")?;
     server.flood(ATTEMPTS)?;
     let log = server.log.clone();
     server.stop()?;

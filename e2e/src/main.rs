@@ -6,7 +6,7 @@
 //! | [`documents`] | templates and documents in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
-//! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before the [`sink`] of a store |
+//! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before the [`sink`] of a store, and between a real Dovecot and a real store |
 //! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -70,6 +70,10 @@ fn opensearch(report: &mut Report) {
     report.tell(
         "OpenSearch: documents of all cases",
         documents::held(&store.client),
+    );
+    report.tell(
+        "Dovecot to rsyslog to maxconn to OpenSearch",
+        rsyslog::chain(&store),
     );
     faults::check(&mut store, report);
 }

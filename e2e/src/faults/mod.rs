@@ -24,6 +24,8 @@ use crate::stores::client::Client;
 const FROZEN: Duration = Duration::from_secs(20);
 /// How often `maxconn` is killed.
 const KILLS: usize = 3;
+/// Who makes the flood meanwhile.
+const KILLED: &str = "killed@example.org";
 /// Larger than `http.max_content_length`, in bytes, even when it is compressed.
 const LARGE_BYTES: usize = 3 << 20;
 
@@ -86,7 +88,7 @@ impl<'a> Field<'a> {
 
     /// It is killed again and again while records come.
     fn killed(&mut self) -> Result<String, Error> {
-        let load = Load::new(0..30_000, 100, "killed@example.org");
+        let load = Load::new(0..30_000, 100, KILLED);
         let run = &mut self.run;
         let progress = send(self.port, &load.batches, |progress| {
             for kill in 1..=KILLS {
@@ -213,14 +215,14 @@ impl<'a> Field<'a> {
     fn floods(&mut self) -> Result<String, Error> {
         send(self.port, &[planted::later()], |_| Ok(()))?;
         let mut figures = Vec::new();
-        for (index, load) in self.loads.iter().enumerate() {
+        for load in &self.loads {
             let alerts = Alerts::of(self.client(), &load.flooder)?;
             let query = json!({"bool": {"filter": [
                 {"term": {"user.name": load.flooder}}, {"term": {"event.kind": "event"}},
             ]}});
             let passed = self.client().count(EVENTS, &query)?;
             // Only where maxconn itself was killed a total may lack something.
-            let may_lack = index == 0;
+            let may_lack = load.flooder == KILLED;
             let fits = if may_lack {
                 alerts.count <= load.flood && alerts.count > load.flood / 2
             } else {

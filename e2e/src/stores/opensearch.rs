@@ -15,6 +15,8 @@ pub struct OpenSearch {
     folder: PathBuf,
     settings: Vec<String>,
     running: Running,
+    /// Where it listens.
+    pub port: u16,
     /// Asks it.
     pub client: Client,
 }
@@ -41,6 +43,7 @@ impl OpenSearch {
             folder: folder.to_path_buf(),
             settings: all,
             running,
+            port: http,
             client,
         };
         store.wait()?;

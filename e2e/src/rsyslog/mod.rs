@@ -1,9 +1,11 @@
 //! A real rsyslogd with the files of `pipelines/rsyslog`, in which only paths and ports are others.
 
+mod chain;
+mod site;
+
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,12 +13,15 @@ use flate2::read::GzDecoder;
 use host_test::Error;
 use serde_json::Value;
 
+pub use self::chain::check as chain;
+use self::site::{Site, pipeline};
 use crate::maxconn;
-use crate::process::{Running, folder, free_ports, guarded, run};
+use crate::process::{Running, guarded, run};
 use crate::report::Report;
 use crate::sink::Sink;
 
-const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+/// What Dovecot writes of a refusal.
+pub const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Records of which each goes on by itself.
@@ -86,11 +91,13 @@ fn omfwd() -> Result<String, Error> {
     let readme = fs::read_to_string(pipeline("README.md"))?;
     let mut commands = readme.lines();
     let command = commands.find(|line| line.starts_with("maxconn run --input tcp://"));
-    let command = run.adapted(command.ok_or("the README starts no maxconn for omfwd.conf")?);
+    let command = run
+        .site
+        .adapted(command.ok_or("the README starts no maxconn for omfwd.conf")?);
     let service = Running::start(
         "maxconn",
         guarded(maxconn::path()).args(command.split_whitespace().skip(1)),
-        &run.folder.join("service.log"),
+        &run.site.folder.join("service.log"),
     )?;
     let (lines, refusals) = flood()?;
     let mut daemon = run.start()?;
@@ -144,93 +151,25 @@ fn message(document: &Value) -> Option<&str> {
     document["message"].as_str()
 }
 
-fn pipeline(file: &str) -> PathBuf {
-    let folder = guest_build::workspace().join("pipelines/rsyslog");
-    folder.join(file)
-}
-
-/// A folder, ports and the configuration for one run.
+/// A sink in the place of a store, and what comes before it.
 struct Run {
-    folder: PathBuf,
+    site: Site,
     sink: Sink,
-    /// Of syslog, of the service's input and of its figures.
-    ports: [u16; 3],
-    configuration: String,
 }
 
 impl Run {
     fn new(name: &str, file: &str) -> Result<Run, Error> {
-        let folder = folder(&format!("rsyslog-{name}"))?;
-        fs::create_dir(folder.join("work"))?;
-        let mut run = Run {
-            folder,
-            sink: Sink::start()?,
-            ports: free_ports()?,
-            configuration: String::new(),
-        };
-        let adapted = run.adapted(&fs::read_to_string(pipeline(file))?);
-        // What the files leave to the reader: here the flood shall go nowhere else.
-        run.configuration = adapted.replace("# stop\n", "stop\n");
-        Ok(run)
+        let sink = Sink::start()?;
+        let site = Site::new(name, file, sink.port)?;
+        Ok(Run { site, sink })
     }
 
-    /// With this run's paths and ports.
-    fn adapted(&self, text: &str) -> String {
-        let folder = self.folder.display().to_string();
-        let [_, input, admin] = self.ports;
-        let program = maxconn::path().display().to_string();
-        [
-            ("/usr/local/bin/maxconn", &program),
-            ("/var/lib/maxconn", &folder),
-            ("/var/log", &folder),
-            (":9200", &format!(":{}", self.sink.port)),
-            (":8601", &format!(":{input}")),
-            ("\"8601\"", &format!("\"{input}\"")),
-            (":8688", &format!(":{admin}")),
-        ]
-        .iter()
-        .fold(text.to_string(), |text, (from, to)| text.replace(from, to))
-    }
-
-    /// Starts rsyslogd.
     fn start(&self) -> Result<Running, Error> {
-        let at = self.folder.display();
-        let [port, ..] = self.ports;
-        fs::write(self.folder.join("maxconn.conf"), &self.configuration)?;
-        let main = self.folder.join("rsyslog.conf");
-        fs::write(
-            &main,
-            format!(
-                "global(workDirectory=\"{at}/work\")\nmodule(load=\"imtcp\")\n\
-                 input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
-                 include(file=\"{at}/maxconn.conf\")\n*.* {at}/rest.log\n"
-            ),
-        )?;
-        // Debian has it where not everybody looks for commands.
-        let debian = Path::new("/usr/sbin/rsyslogd");
-        let elsewhere = Path::new("rsyslogd");
-        let program = if debian.exists() { debian } else { elsewhere };
-        let mut check = Command::new(program);
-        let checked = check.arg("-N1").arg("-f").arg(&main).output();
-        let checked = checked
-            .map_err(|error| format!("cannot start rsyslogd: {error}; `e2e/run` installs it"))?;
-        let said = String::from_utf8_lossy(&checked.stderr);
-        if !checked.status.success() || said.contains("error") || said.contains("warning") {
-            return Err(format!("rsyslogd -N1 says {said}").into());
-        }
-        let mut command = guarded(program);
-        let pid = self.folder.join("pid");
-        command.args(["-n", "-i"]).arg(pid).arg("-f").arg(main);
-        let log = self.folder.join("rsyslogd.log");
-        let mut daemon = Running::start("rsyslogd", &mut command, &log)?;
-        daemon.until("it listens", PATIENCE, |_| {
-            Ok(TcpStream::connect(("127.0.0.1", port)).ok())
-        })?;
-        Ok(daemon)
+        self.site.start()
     }
 
     fn send(&self, lines: &[String]) -> Result<(), Error> {
-        let [port, ..] = self.ports;
+        let [port, ..] = self.site.ports;
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         Ok(stream.write_all(lines.concat().as_bytes())?)
     }
@@ -244,7 +183,7 @@ impl Run {
 
     /// How many records maxconn has taken; nothing while it does not run.
     fn records(&self) -> Option<usize> {
-        let [.., admin] = self.ports;
+        let [.., admin] = self.site.ports;
         let answer = ureq::get(format!("http://127.0.0.1:{admin}/metrics")).call();
         let text = answer.ok()?.body_mut().read_to_string().ok()?;
         let figure = |line: &str| line.strip_prefix("maxconn_records_total ")?.parse().ok();
@@ -273,7 +212,7 @@ impl Run {
             .into());
         }
         // rsyslog makes the file when it has something to write.
-        let rest = fs::read_to_string(self.folder.join("rest.log"));
+        let rest = fs::read_to_string(self.site.folder.join("rest.log"));
         if rest.is_ok_and(|rest| rest.contains("dovecot")) {
             return Err("records went on to the next rules, although the file stops them".into());
         }
