@@ -12,10 +12,10 @@ use crate::process::{Process, folder, metric, others, post, refusals};
 use crate::sink::{self, Sink};
 
 /// What is in the store: stream and id, and the document.
-type Documents = Arc<Mutex<BTreeMap<(String, String), Value>>>;
+pub type Documents = Arc<Mutex<BTreeMap<(String, String), Value>>>;
 
 /// A store. `judge` says a status for a document that is not there yet.
-fn store(judge: impl Fn(&Value) -> u16 + Send + Sync + 'static) -> (Sink, Documents) {
+pub fn store(judge: impl Fn(&Value) -> u16 + Send + Sync + 'static) -> (Sink, Documents) {
     let (sink, documents) = (Sink::start(), Documents::default());
     let kept = Arc::clone(&documents);
     sink.answers(move |head, body| {
@@ -54,7 +54,7 @@ fn start(sink: &Sink, more: &[&str]) -> Process {
     Process::start(&[&arguments, more].concat())
 }
 
-fn count(documents: &Documents, stream: &str) -> usize {
+pub fn count(documents: &Documents, stream: &str) -> usize {
     documents
         .lock()
         .unwrap()
