@@ -41,11 +41,10 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 3] = [
         ("guests", guests::check),
         ("rsyslog", rsyslog::check),
-        ("opensearch", opensearch),
-        ("elasticsearch", elasticsearch),
+        ("stores", stores),
     ];
     // For whoever works on one of them: `cargo run --release -p e2e -- PART`.
     let only = std::env::args().nth(1);
@@ -57,8 +56,18 @@ fn main() -> ExitCode {
     report.end()
 }
 
-fn opensearch(report: &mut Report) {
-    let start = || OpenSearch::start(&Kit::fetch()?, &process::folder("opensearch")?, &LIMITS);
+fn stores(report: &mut Report) {
+    match Kit::fetch() {
+        Ok(kit) => {
+            opensearch(&kit, report);
+            elasticsearch(&kit, report);
+        }
+        Err(error) => report.tell("stores", Err(error)),
+    }
+}
+
+fn opensearch(kit: &Kit, report: &mut Report) {
+    let start = || OpenSearch::start(kit, &process::folder("opensearch")?, &LIMITS);
     let mut store = match start() {
         Ok(store) => store,
         Err(error) => return report.tell("OpenSearch starts", Err(error)),
@@ -78,8 +87,8 @@ fn opensearch(report: &mut Report) {
     faults::check(&mut store, report);
 }
 
-fn elasticsearch(report: &mut Report) {
-    let start = || Elasticsearch::start(&Kit::fetch()?, &process::folder("elasticsearch")?);
+fn elasticsearch(kit: &Kit, report: &mut Report) {
+    let start = || Elasticsearch::start(kit, &process::folder("elasticsearch")?);
     let store = match start() {
         Ok(store) => store,
         Err(error) => return report.tell("Elasticsearch starts", Err(error)),

@@ -27,7 +27,7 @@ pub async fn deliver(
     let mut pauses = Pauses::new();
     while let Some(group) = backlog.first(output.group_bytes()).await {
         let begun = Instant::now();
-        let mut said: Option<Instant> = None;
+        let mut said: Option<(Instant, String)> = None;
         while let Err(error) = output.send(&group).await {
             let (sentence, at_least) = match error {
                 SendError::Fatal(sentence) => return Err(sentence),
@@ -35,9 +35,12 @@ pub async fn deliver(
             };
             metrics.retries.inc();
             metrics.output_up.set(0);
-            if said.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+            let cause = cause(&sentence);
+            let is_news =
+                |(at, before): &(Instant, String)| *before != cause || at.elapsed() >= REMIND_EVERY;
+            if said.as_ref().is_none_or(is_news) {
                 log::line(format_args!("{sentence}; it is tried again until it works"));
-                said = Some(Instant::now());
+                said = Some((Instant::now(), cause));
             }
             tokio::time::sleep(pauses.next().max(at_least)).await;
         }
@@ -56,6 +59,24 @@ pub async fn deliver(
         backlog.delivered(group.len());
     }
     Ok(())
+}
+
+/// A sentence without its larger figures: what fails again in the same way is no news, though they differ.
+fn cause(sentence: &str) -> String {
+    let (mut cause, mut figure) = (String::new(), String::new());
+    for character in sentence.chars().chain([' ']) {
+        if character.is_ascii_digit() {
+            figure.push(character);
+            continue;
+        }
+        // A status is what it is about.
+        if figure.len() <= 3 {
+            cause.push_str(&figure);
+        }
+        figure.clear();
+        cause.push(character);
+    }
+    cause
 }
 
 /// Growing pauses, each shortened at random so that many of us do not come back at once.
@@ -85,6 +106,14 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_the_same_whatever_its_figures_are_but_for_the_status() {
+        let bytes =
+            |status: u16, bytes: u32| cause(&format!("answers {status} (bytes={bytes}, 1 of 2)"));
+        assert_eq!(bytes(429, 123_456), bytes(429, 98_765));
+        assert_ne!(bytes(429, 123_456), bytes(401, 123_456));
+    }
 
     #[test]
     fn pauses_grow_up_to_a_limit_and_differ() {

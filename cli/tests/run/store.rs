@@ -233,6 +233,9 @@ fn a_wrong_key_is_told_in_a_sentence_and_nothing_is_lost() {
         "{said}"
     );
     assert!(!said.contains("c2VjcmV0"), "{said}");
+    // Another reason is told at once, and not when it is time to remind of the first.
+    sink.answers(|_, _| sink::answer("403 Forbidden", ""));
+    assert!(process.said("answers 403").contains("create_doc"));
     // The right one takes its place in the file; nothing is started again.
     sink.answers(
         move |head, body| match head.contains("authorization: ApiKey cmlnaHQ=\r\n") {

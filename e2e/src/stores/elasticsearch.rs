@@ -78,6 +78,8 @@ impl Elasticsearch {
             config.join("log4j2.properties"),
         )?;
         give_away(folder)?;
+        process::run(unprivileged("test")?.arg("-x").arg(home.join("bin/elasticsearch")))
+            .map_err(|_| format!("the user nobody, as whom Elasticsearch runs, cannot get to {at}; move the repository"))?;
         let mut command = unprivileged(home.join("bin/elasticsearch"))?;
         command
             .env("ES_JAVA_HOME", &kit.java.home)
