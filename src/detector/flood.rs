@@ -33,6 +33,8 @@ pub struct Flood {
     pub start_ms: i64,
     /// The last event so far.
     pub last_ms: i64,
+    /// How far its events were behind the watermark at most: see [`KeyState::due_ms`](super::KeyState::due_ms).
+    pub behind_ms: i64,
     /// The events, exactly; so many of them passed by this rule, and so many were held back.
     pub count: u64,
     /// Of them: passed by this rule.
@@ -357,7 +359,7 @@ fn clip(name: &str) -> &str {
     super::clip(name, MAX_NAME_BYTES)
 }
 
-stored!(Flood: id, key, opened_ms, start_ms, last_ms, count, passed, suppressed, suppressed_bytes, sequence,
+stored!(Flood: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed, suppressed_bytes, sequence,
     next_update_ms, pause_ms, told, peak, seen, pace, sample);
 stored!(Seen: users, ips, hosts, sessions, module, limit, scope, limit_value, service, destination, all_local);
 stored!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);

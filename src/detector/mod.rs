@@ -205,6 +205,27 @@ impl KeyState {
         )
     }
 
+    /// When other keys' events and ticks, which tell a time of their own, step this key: later than its own
+    /// deadline by as much as its events are behind them. A server whose clock is wrong, a file that is read late or
+    /// one event from the future would make a flood start and end at every few events otherwise.
+    pub fn due_ms(&self, rule: &Rule) -> Option<i64> {
+        let deadline_ms = self.deadline_ms(rule)?;
+        Some(deadline_ms.saturating_add(self.behind_ms()))
+    }
+
+    /// How far the open flood's events were behind the watermark at most.
+    pub fn behind_ms(&self) -> i64 {
+        self.flood.as_deref().map_or(0, |flood| flood.behind_ms)
+    }
+
+    /// Says what the watermark is now that an event was applied.
+    pub fn seen_at(&mut self, watermark_ms: i64) {
+        if let Some(flood) = self.flood.as_deref_mut() {
+            let behind_ms = watermark_ms.saturating_sub(flood.last_ms);
+            flood.behind_ms = flood.behind_ms.max(behind_ms);
+        }
+    }
+
     /// Fires the first thing that is due at `up_to_ms` or before: the transition and its time. `None` when
     /// nothing more is due. On [`Transition::End`] the flood is returned by [`KeyState::take_ended`].
     pub fn step(&mut self, rule: &Rule, up_to_ms: i64) -> Option<(Transition, i64)> {
@@ -378,6 +399,7 @@ impl KeyState {
             opened_ms: time_ms,
             start_ms,
             last_ms: self.newest_ms.max(time_ms),
+            behind_ms: 0,
             count: before,
             passed: before,
             suppressed: 0,

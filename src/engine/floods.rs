@@ -2,7 +2,8 @@
 //!
 //! Time is moved by events, ticks and the end of input only (contract.md §4.1). The watermark is the newest
 //! event time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
-//! rule and key; an event's own keys' deadlines fire up to the event's own time.
+//! rule and key; an event's own keys' deadlines fire up to the event's own time. A flood whose events are behind the
+//! watermark is given as much longer.
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
@@ -164,8 +165,13 @@ impl Floods {
             .map_or(time_ms, |latest_ms| latest_ms.max(time_ms));
         self.latest_ms = Some(latest_ms);
         self.tick_base_ms = None;
-        let watermark_ms = latest_ms.saturating_sub(config.allowed_lateness_ms);
-        self.advance(config, watermark_ms, out, limit)
+        self.advance(config, self.watermark_ms(config), out, limit)
+    }
+
+    /// The newest event time less the allowed lateness.
+    fn watermark_ms(&self, config: &Config) -> i64 {
+        let latest_ms = self.latest_ms.unwrap_or(i64::MIN);
+        latest_ms.saturating_sub(config.allowed_lateness_ms)
     }
 
     /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
@@ -242,6 +248,7 @@ impl Floods {
             flood: None,
         };
         let mut is_late = false;
+        let watermark_ms = self.watermark_ms(config);
         for at in 0..self.own.len() {
             let Some(&(number, slot)) = self.own.get(at) else {
                 break;
@@ -261,6 +268,7 @@ impl Floods {
             let applied = entry
                 .state
                 .apply(rule, config.allowed_lateness_ms, sighting, may_open);
+            entry.state.seen_at(watermark_ms);
             observed.is_held_back |= applied.is_held_back;
             is_late |= applied.is_late;
             self.outbox.statistics.floods_refused += u64::from(applied.is_refused);
@@ -350,11 +358,12 @@ impl Floods {
             };
             // The timer may be from before later events. Only one that still holds is the first of all
             // deadlines; any other waits again. One step at a time keeps all keys' deadlines in their order.
+            let own_ms = due_ms.saturating_sub(entry.state.behind_ms());
             if entry
                 .state
                 .deadline_ms(rule)
-                .is_some_and(|deadline_ms| deadline_ms <= due_ms)
-                && let Some((transition, at_ms)) = entry.state.step(rule, due_ms)
+                .is_some_and(|deadline_ms| deadline_ms <= own_ms)
+                && let Some((transition, at_ms)) = entry.state.step(rule, own_ms)
             {
                 self.tell(config, slot, transition, at_ms, out);
             }
@@ -413,13 +422,13 @@ impl Floods {
     }
 
     pub fn arm(&mut self, config: &Config, slot: Slot) {
-        let deadline_ms = self.table.entry(slot).and_then(|entry| {
+        let due_ms = self.table.entry(slot).and_then(|entry| {
             entry
                 .state
-                .deadline_ms(config.rules.get(usize::from(entry.rule))?)
+                .due_ms(config.rules.get(usize::from(entry.rule))?)
         });
-        if let Some(deadline_ms) = deadline_ms {
-            self.table.arm(slot, deadline_ms);
+        if let Some(due_ms) = due_ms {
+            self.table.arm(slot, due_ms);
         }
     }
 

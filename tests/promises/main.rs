@@ -143,6 +143,22 @@ proptest! {
         reference::check(&config.rules[0], &stream, &result.alerts())?;
     }
 
+    /// Promises 2 and 3 hold for everybody else, too, when one event comes from the future: a clock that was wrong
+    /// once, a log that is read in its order though the clock was set back.
+    #[test]
+    fn an_event_from_the_future_harms_no_flood(
+        stream in stream(300, 3),
+        policy in any_policy(),
+        ahead_ms in 0_i64..100_000_000_000,
+    ) {
+        let config = small(policy);
+        let future = Sighted { time_ms: 1_700_000_000_000 + ahead_ms, user: "future".to_string(), ip: 0x33_6401 };
+        let mut lines = stream.lines();
+        lines.insert(0, future.line());
+        let (result, _) = run(&config, &lines, &[]);
+        reference::check(&config.rules[0], &stream, &result.alerts())?;
+    }
+
     /// Promise 4: the same records give the same bytes whatever the batches.
     #[test]
     fn determinism_over_batches(
@@ -393,6 +409,41 @@ fn keyed_alerts(config: &Config, stream: &Stream) -> Vec<Vec<u8>> {
 }
 
 /// A quiet live stream ends its floods by ticks; a backfill of old logs does not, however late the clock.
+/// A server whose clock is behind: one flood, whatever the others' events say, and an end once it is over.
+#[test]
+fn a_flood_of_a_server_that_is_behind_is_one_flood() {
+    let mut config = small(Policy::Suppress);
+    config.allowed_lateness_ms = 300_000;
+    for behind_s in [0, 299, 306, 400, 7_200] {
+        let mut lines = Vec::new();
+        let sighted = |time_s: i64, user: &str| Sighted {
+            time_ms: 1_700_000_000_000 + time_s * 1_000,
+            user: user.to_string(),
+            ip: 0x33_6401,
+        };
+        for time_s in 0..7_200 {
+            if time_s % 120 == 0 {
+                lines.push(sighted(time_s, "right").line());
+            }
+            if time_s < 3_600 {
+                lines.push(sighted(time_s - behind_s, "behind").line());
+            }
+        }
+        let (result, _) = run(&config, &lines, &[]);
+        let ends = ends(&result);
+        let alerts = result.alerts();
+        let is_start = |alert: &&Value| alert["maxconn"]["flood"]["state"] == "start";
+        assert_eq!(
+            alerts.iter().filter(is_start).count(),
+            1,
+            "{behind_s} s behind"
+        );
+        assert_eq!(ends.len(), 1, "{behind_s} s behind");
+        assert_eq!(ends[0]["count"], 3_600, "{behind_s} s behind");
+        assert_eq!(ends[0]["end_reason"], "quiet", "{behind_s} s behind");
+    }
+}
+
 #[test]
 fn ticks_end_what_is_quiet_and_nothing_else() {
     let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
