@@ -11,7 +11,7 @@ use crate::config::Network;
 use crate::decimal::{hundredths_text, push_number, push_tenths, rounded};
 use crate::detector::Transition;
 use crate::detector::cause::{Cause, judge};
-use crate::detector::flood::Flood;
+use crate::detector::flood::{Flood, Same};
 use crate::event::{Scope, protocol_of};
 use crate::json::write::{Writer, push_ip};
 use crate::time::write_rfc3339_ms;
@@ -237,7 +237,7 @@ impl Alert<'_> {
             ("users", seen.users.count()),
             ("ips", seen.ips.count()),
             ("hosts", seen.hosts.count()),
-            ("sessions", seen.sessions.count()),
+            ("sessions", seen.session_count()),
         ];
         open(json, "distinct");
         for (name, (count, _)) in counts {
@@ -265,10 +265,11 @@ impl Alert<'_> {
             Transition::Ongoing => "Flood goes on: ",
             Transition::End(_) => "Flood ended: ",
         });
-        let service = seen
-            .service
-            .one()
-            .map_or("several services", String::as_str);
+        let service = match &seen.service {
+            Same::One(service) => service,
+            Same::Many => "several services",
+            Same::None => &seen.module,
+        };
         if let Scope::Service | Scope::Process = flood.scope() {
             append(&mut out, &[service, " is at its limit"]);
         } else {

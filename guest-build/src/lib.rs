@@ -189,7 +189,7 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
     // speed counts for more; the other guests are loaded, sent about and interpreted.
     let thresholds: &[&str] = match name {
         EMBED => &["inline-threshold=25"],
-        _ => &["inline-threshold=15", "unroll-threshold=10"],
+        _ => &["inline-threshold=5", "unroll-threshold=10"],
     };
     flags.extend(thresholds.iter().map(|set| format!("-Cllvm-args=-{set}")));
     // Addresses take as few bytes as they need, not the five that the linker leaves room for: 6 % of a guest.

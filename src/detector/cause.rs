@@ -64,7 +64,11 @@ impl Hint {
         self == Hint::ManyAddresses
     }
 
-    fn advice(self, scope: Scope) -> &'static str {
+    /// What to do. Only of Dovecot's messages it is known that the password was right, and which settings there are.
+    fn advice(self, scope: Scope, is_dovecot: bool) -> &'static str {
+        if !is_dovecot {
+            return "See which connections are open and what their clients do; raise the limit only if they really need so many.";
+        }
         match (self, scope) {
             (Hint::RetryStorm, _) => {
                 "The password is right: find the device behind the address and close or reconfigure its mail client. Raising the limit ends the refusals only if the client really needs that many connections."
@@ -112,7 +116,7 @@ pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
     Cause {
         hint,
         evidence,
-        advice: hint.advice(flood.scope()),
+        advice: hint.advice(flood.scope(), flood.seen.module == "dovecot"),
     }
 }
 

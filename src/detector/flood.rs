@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use super::distinct::Sketch;
 use super::{Sighting, clipped};
-use crate::config::{Distinct, KeyField};
+use crate::config::{Distinct, KeyField, Rule};
 use crate::event::Scope;
 use crate::hash::quick64;
 use maxconn_records::stored;
@@ -72,6 +72,8 @@ pub struct Seen {
     pub hosts: Named<String>,
     /// Session ids.
     pub sessions: Sketch,
+    /// Whether there may be more, seen before the flood opened.
+    sessions_before: bool,
     /// The module, the limit's name and its scope, as the crossing event has them.
     pub module: String,
     /// The limit's name.
@@ -310,6 +312,23 @@ impl Seen {
         }
     }
 
+    /// Says that there were events before the crossing one, whose values are not kept: what the rule's key holds was
+    /// the same in all of them, of the rest there may have been more than will be counted.
+    pub fn began_earlier(&mut self, rule: &Rule, sighting: &Sighting<'_>, is_one_host: bool) {
+        let may_differ =
+            |field: KeyField| !rule.key.contains(&field) && sighting.hashes.get(field).is_some();
+        self.users.is_floor = may_differ(KeyField::User);
+        self.ips.is_floor = may_differ(KeyField::Ip);
+        self.hosts.is_floor = may_differ(KeyField::Host) && !is_one_host;
+        self.sessions_before = true;
+    }
+
+    /// How many sessions there were, and whether that is exact.
+    pub fn session_count(&self) -> (u64, bool) {
+        let (count, is_exact) = self.sessions.count();
+        (count, is_exact && (count == 0 || !self.sessions_before))
+    }
+
     /// Counts the values of the rule's `distinct` field that were seen before the flood opened. Their names
     /// are not known any more, and of their number only that it is `at_least` or more.
     pub fn recall(&mut self, distinct: Distinct, hashes: impl Iterator<Item = u64>) {
@@ -361,7 +380,7 @@ fn clip(name: &str) -> &str {
 
 stored!(Flood: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed, suppressed_bytes, sequence,
     next_update_ms, pause_ms, told, peak, seen, pace, sample);
-stored!(Seen: users, ips, hosts, sessions, module, limit, scope, limit_value, service, destination, all_local);
+stored!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
 stored!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
 
 impl<'a, T: Stored<'a>> Stored<'a> for Named<T> {

@@ -26,8 +26,12 @@
 
 pub mod cause;
 pub mod distinct;
+mod fields;
 pub mod flood;
+mod traits;
 pub mod window;
+
+pub use fields::{FieldHasher, FieldHashes};
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -35,20 +39,15 @@ use alloc::string::String;
 use crate::alert::ip_text;
 use crate::config::{KeyField, Policy, Rule};
 use crate::event::{Context, Event};
-use crate::hash::{Hash, Remembered};
+use crate::hash::Hash;
 use crate::redact::Redactor;
 use distinct::RecentValues;
+use fields::network_of;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
 use maxconn_records::stored;
+use traits::Traits;
 use window::Window;
 
-/// Purposes of hashes, so that no two kinds of value can be confused.
-pub(crate) const HASH_USER: u8 = 1;
-pub(crate) const HASH_IP: u8 = 2;
-pub(crate) const HASH_NET: u8 = 3;
-pub(crate) const HASH_SERVICE: u8 = 4;
-pub(crate) const HASH_HOST: u8 = 5;
-pub(crate) const HASH_LIMIT: u8 = 6;
 const HASH_FLOOD: u8 = 8;
 
 /// One event together with all that the detector wants to know of it.
@@ -61,37 +60,6 @@ pub struct Sighting<'a> {
     pub hashes: &'a FieldHashes,
     /// If set, user names are kept as hashes only.
     pub redactor: Option<&'a Redactor>,
-}
-
-/// The hashes of an event's fields, each made once for all rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FieldHashes {
-    /// Of the user name.
-    pub user: Option<u128>,
-    /// Of the client's address.
-    pub ip: Option<u128>,
-    /// Of the client's network.
-    pub net: Option<u128>,
-    /// Of the service.
-    pub service: Option<u128>,
-    /// Of the host.
-    pub host: Option<u128>,
-    /// Of the limit's name.
-    pub limit: Option<u128>,
-}
-
-impl FieldHashes {
-    /// The hash of a field, if the event has it.
-    pub fn get(&self, field: KeyField) -> Option<u128> {
-        match field {
-            KeyField::Service => self.service,
-            KeyField::User => self.user,
-            KeyField::Ip => self.ip,
-            KeyField::Net => self.net,
-            KeyField::Host => self.host,
-            KeyField::Limit => self.limit,
-        }
-    }
 }
 
 /// A transition of a flood that the world is told about.
@@ -152,35 +120,8 @@ pub struct KeyState {
     newest_ms: i64,
     window: Window,
     recent: RecentValues,
-    second: Second,
+    traits: Traits,
     flood: Option<Box<Flood>>,
-}
-
-/// The events of the current second, for the busiest one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Second {
-    start_ms: i64,
-    count: u32,
-    peak: u32,
-    peak_start_ms: i64,
-}
-
-impl Second {
-    fn add(&mut self, time_ms: i64, times: u32) {
-        let elapsed_ms = time_ms.saturating_sub(self.start_ms);
-        if elapsed_ms < 0 {
-            return;
-        }
-        if elapsed_ms >= 1_000 {
-            self.start_ms = time_ms - time_ms.rem_euclid(1_000);
-            self.count = 0;
-        }
-        self.count = self.count.saturating_add(times);
-        if self.count >= self.peak {
-            self.peak = self.count;
-            self.peak_start_ms = self.start_ms;
-        }
-    }
 }
 
 impl KeyState {
@@ -263,7 +204,7 @@ impl KeyState {
         self.flood = None;
         self.window.clear();
         self.recent.clear();
-        self.second = Second::default();
+        self.traits = Traits::default();
     }
 
     /// Counts an event, after all that was due by its time has been fired. Where a flood may not open now,
@@ -280,11 +221,11 @@ impl KeyState {
         if !is_late {
             self.newest_ms = self.newest_ms.max(time_ms);
             self.window.add(time_ms, rule.within_ms);
-            self.second.add(time_ms, 1);
+            self.traits.add(time_ms, 1);
         }
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.note(sighting, is_late);
-            flood.peak = flood.peak.max(self.second.count);
+            flood.peak = flood.peak.max(self.traits.count);
             let is_held_back = match rule.policy {
                 Policy::Pass => false,
                 Policy::Suppress => true,
@@ -300,6 +241,7 @@ impl KeyState {
                 is_refused: false,
             };
         }
+        self.traits.add_host(sighting.hashes.host);
         let is_reached = !is_late && self.is_reached(rule, sighting);
         if !is_reached || !may_open {
             return Applied {
@@ -334,9 +276,9 @@ impl KeyState {
     /// Counts them.
     pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
         self.window.repeat(times);
-        self.second.add(self.newest_ms, times);
+        self.traits.add(self.newest_ms, times);
         if let Some(flood) = self.flood.as_deref_mut() {
-            flood.peak = flood.peak.max(self.second.count);
+            flood.peak = flood.peak.max(self.traits.count);
             flood.repeat(u64::from(times));
             flood.judge(
                 rule.policy == Policy::Suppress,
@@ -373,12 +315,12 @@ impl KeyState {
             .unwrap_or(time_ms)
             .min(time_ms);
         let key = key_text(rule, sighting);
-        let second = &self.second;
+        let traits = &self.traits;
         // The busiest second before the opening counts only if it belongs to the flood.
-        let peak = if second.peak_start_ms.saturating_add(1_000) > start_ms {
-            second.peak
+        let peak = if traits.peak_start_ms().saturating_add(1_000) > start_ms {
+            traits.peak
         } else {
-            second.count
+            traits.count
         };
         let before = u64::from(self.window.total().saturating_sub(1));
         let message = sighting.context.message;
@@ -413,6 +355,11 @@ impl KeyState {
             pace: Pace::default(),
             sample: clipped(&sample, MAX_SAMPLE_BYTES),
         };
+        if before > 0 {
+            flood
+                .seen
+                .began_earlier(rule, sighting, self.traits.is_one_host());
+        }
         if let Some(distinct) = rule.distinct {
             let oldest = self.window.slots(time_ms, rule.within_ms).1;
             flood
@@ -431,8 +378,7 @@ impl KeyState {
     }
 }
 
-stored!(KeyState: newest_ms, window, recent, second, flood);
-stored!(Second: start_ms, count, peak, peak_start_ms);
+stored!(KeyState: newest_ms, window, recent, traits, flood);
 
 impl Flood {
     fn judge(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
@@ -480,79 +426,11 @@ fn key_value(field: KeyField, sighting: &Sighting<'_>) -> Option<String> {
     }
 }
 
-/// The /24 of an IPv4 address, the /64 of an IPv6 one.
-fn network_of(ip: core::net::IpAddr) -> core::net::IpAddr {
-    use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & 0xffff_ff00)),
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
-    }
-}
-
 fn network_text(ip: core::net::IpAddr) -> String {
     let network = network_of(ip);
     let mut text = ip_text(network);
     text.push_str(if network.is_ipv4() { "/24" } else { "/64" });
     text
-}
-
-/// Hashes the fields of events, and remembers the last event's.
-#[derive(Debug, Default)]
-pub struct FieldHasher {
-    user: Remembered,
-    ip: Remembered,
-    net: Remembered,
-    service: Remembered,
-    host: Remembered,
-    limit: Remembered,
-    hashes: FieldHashes,
-}
-
-impl FieldHasher {
-    /// Hashes an event's fields; the network only where a rule asks for it. Whether any is another than the last
-    /// event's.
-    pub fn hash(&mut self, event: &Event<'_>, context: &Context<'_>, needs_net: bool) -> bool {
-        let hashes = &mut self.hashes;
-        let user = event.user.map(str::as_bytes);
-        let service = event.service.map(str::as_bytes);
-        let host = context.host.map(str::as_bytes);
-        let mut buffer = [0; 16];
-        let ip = event.source.map(|source| octets(source.ip, &mut buffer));
-        let mut is_other = self.user.hash128(HASH_USER, user, &mut hashes.user);
-        is_other |= self.ip.hash128(HASH_IP, ip, &mut hashes.ip);
-        is_other |= self
-            .service
-            .hash128(HASH_SERVICE, service, &mut hashes.service);
-        is_other |= self.host.hash128(HASH_HOST, host, &mut hashes.host);
-        let limit = Some(event.limit.as_bytes());
-        is_other |= self.limit.hash128(HASH_LIMIT, limit, &mut hashes.limit);
-        if needs_net {
-            let net = event.source.map(|source| network_of(source.ip));
-            let net = net.map(|net| octets(net, &mut buffer));
-            is_other |= self.net.hash128(HASH_NET, net, &mut hashes.net);
-        }
-        is_other
-    }
-
-    /// The hashes of the last event.
-    pub fn hashes(&self) -> &FieldHashes {
-        &self.hashes
-    }
-}
-
-fn octets(ip: core::net::IpAddr, buffer: &mut [u8; 16]) -> &[u8] {
-    let len = match ip {
-        core::net::IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            [buffer[0], buffer[1], buffer[2], buffer[3]] = [a, b, c, d];
-            4
-        }
-        core::net::IpAddr::V6(ip) => {
-            *buffer = ip.octets();
-            16
-        }
-    };
-    buffer.get(..len).unwrap_or_default()
 }
 
 /// The first `max_bytes` bytes of a text, cut at a character's edge.

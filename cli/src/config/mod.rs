@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use maxconn_core::config::{Config, ConfigError};
+use maxconn_core::event::Scope;
 use maxconn_core::patterns::Patterns;
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
@@ -61,7 +62,24 @@ pub fn load(path: Option<&Path>) -> Result<LoadedConfig, LoadError> {
     }
 }
 
-/// `maxconn config check`: a line that says that all is well.
+/// Patterns whose events no rule counts, so that no flood of theirs is ever found: a sentence for each.
+pub fn uncounted(config: &Config) -> Vec<String> {
+    let counted = |scope: &Scope| config.rules.iter().any(|rule| rule.scope.contains(scope));
+    let patterns = config.patterns.iter();
+    patterns
+        .filter(|pattern| !counted(&pattern.scope))
+        .map(|pattern| {
+            let scope = pattern.scope.name();
+            format!(
+                "the pattern {} finds events of scope {scope}, and no rule counts those: they get fields and never an alert; \
+                 add a [[rule]] with scope = [\"{scope}\"] and a key",
+                pattern.name
+            )
+        })
+        .collect()
+}
+
+/// `maxconn config check`: a line that says that all is well, and what is in it to no effect.
 pub fn check(path: Option<&Path>) -> Result<String, LoadError> {
     let config = load(path)?.effective;
     let name = match path {
@@ -72,11 +90,16 @@ pub fn check(path: Option<&Path>) -> Result<String, LoadError> {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
     };
-    Ok(format!(
+    let mut said = format!(
         "{name}: fine: {}, {}",
         count(config.rules.len(), "rule"),
         count(config.patterns.len(), "pattern")
-    ))
+    );
+    for warning in uncounted(&config) {
+        said += "\nwarning: ";
+        said += &warning;
+    }
+    Ok(said)
 }
 
 /// `maxconn config print`: the effective configuration as TOML, every key spelled out. It can be loaded

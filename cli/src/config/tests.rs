@@ -188,3 +188,20 @@ fn checking_says_what_there_is() {
         Ok("no configuration, so the defaults: fine: 4 rules, 0 patterns")
     );
 }
+
+#[test]
+fn the_example_of_the_readme_counts_all_that_it_finds() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let config = super::read_toml("README.md", example).expect("it is right");
+    assert_eq!(config.effective.patterns.len(), 1);
+    assert_eq!(uncounted(&config.effective), Vec::<String>::new());
+    let without = example.replace("scope = [\"user\"]", "scope = [\"ip\"]");
+    let config = super::read_toml("README.md", &without).expect("it is right");
+    let warnings = uncounted(&config.effective);
+    assert!(
+        matches!(&warnings[..], [one] if one.contains("postgresql") && one.contains("scope = [\"user\"]")),
+        "{warnings:?}"
+    );
+}

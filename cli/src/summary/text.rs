@@ -41,8 +41,8 @@ pub(super) fn write(gathered: &Gathered, colours: bool) -> String {
         let events = grouped(gathered.rest_events);
         let _ = writeln!(
             out,
-            "\nAnd {} smaller floods with {events} refusals in all.",
-            grouped(more)
+            "\nAnd {} with {events} refusals in all.",
+            counted(more, "smaller flood", "smaller floods")
         );
     }
     notes(gathered, &mut out);
@@ -76,7 +76,10 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
             out.push_str("none of them says that a connection limit was reached.\n");
             return;
         }
-        let _ = writeln!(out, "{refused}, too few at a time for a flood.");
+        let _ = writeln!(
+            out,
+            "{refused}, too few at a time for a flood by the rules in force."
+        );
     } else {
         let floods = counted(gathered.ends, "flood", "floods");
         let _ = writeln!(
@@ -105,16 +108,33 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
     let text = |pointer: &str| at(pointer).and_then(Value::as_str).map(clean);
     let integer = |pointer: &str| at(pointer).and_then(Value::as_u64).unwrap_or(0);
     let decimal = |pointer: &str| at(pointer).and_then(Value::as_f64).unwrap_or(0.0);
-    let one_or_many = |one: &str, many: &str, name: &str| match (text(one), integer(many)) {
-        (Some(one), _) => Some(one),
-        (None, 0) => None,
-        (None, count) => Some(format!("{} {name}", grouped(count))),
+    let estimated = at("/maxconn/flood/distinct/estimated").and_then(Value::as_array);
+    let is_estimated = |name: &str| estimated.is_some_and(|names| names.iter().any(|n| n == name));
+    let many = |field: &str, one: &str, name: &str| {
+        let about = if is_estimated(field) { "about " } else { "" };
+        match integer(&format!("/maxconn/flood/distinct/{field}")) {
+            0 => None,
+            1 => Some(format!("{about}1 {one}")),
+            count => Some(format!("{about}{} {name}", grouped(count))),
+        }
     };
-    let who = one_or_many("/user/name", "/maxconn/flood/distinct/users", "users")
-        .or_else(|| text("/user/hash"));
-    let from = one_or_many("/source/ip", "/maxconn/flood/distinct/ips", "addresses");
-    let host = one_or_many("/host/name", "/maxconn/flood/distinct/hosts", "hosts");
-    let service = text("/service/name").unwrap_or_else(|| "several services".to_string());
+    let is_full = matches!(
+        text("/maxconn/limit/scope").as_deref(),
+        Some("service" | "process")
+    );
+    let who = text("/user/name")
+        .or_else(|| {
+            text("/user/hash").map(|hash| format!("user {}", hash.get(..12).unwrap_or(&hash)))
+        })
+        .or_else(|| many("users", "user", "users"))
+        .filter(|_| !is_full);
+    let from = text("/source/ip")
+        .or_else(|| many("ips", "address", "addresses"))
+        .filter(|_| !is_full);
+    let host = text("/host/name").or_else(|| many("hosts", "host", "hosts"));
+    let service = text("/service/name")
+        .or_else(|| text("/service/type"))
+        .unwrap_or_default();
     let limit = text("/maxconn/limit/name").unwrap_or_default();
     let value = at("/maxconn/limit/value")
         .and_then(Value::as_u64)
@@ -286,6 +306,7 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn numbers_times_and_spans_read_as_people_write_them() {
@@ -306,5 +327,46 @@ mod tests {
             clean("a\x1b[2Jb\u{202e}c\n"),
             "a\\u{1b}[2Jb\\u{202e}c\\u{a}"
         );
+    }
+
+    fn told(alert: Value) -> String {
+        let mut out = String::new();
+        let plain = Paint {
+            strong: "",
+            alarm: "",
+            dim: "",
+            plain: "",
+        };
+        let count = 40;
+        flood(1, &Flood { count, alert }, &plain, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_full_service_is_named_and_no_client() {
+        let text = told(json!({
+            "source": {"ip": "192.0.2.7"},
+            "service": {"type": "dovecot", "name": "imap-login"},
+            "maxconn": {"limit": {"name": "connection_queue", "scope": "service"}},
+        }));
+        assert!(text.contains("1. imap-login is at its limit\n"), "{text}");
+    }
+
+    #[test]
+    fn a_user_is_named_by_hash_where_names_are_redacted_and_numbers_are_as_exact_as_they_are() {
+        let text = told(json!({
+            "user": {"hash": "548180b9c860aaaaaaaa"},
+            "host": {"name": "mail"},
+            "service": {"type": "postgresql"},
+            "maxconn": {
+                "limit": {"name": "x", "scope": "user"},
+                "flood": {"distinct": {"users": 1, "ips": 33, "estimated": ["ips"]}},
+            },
+        }));
+        assert!(
+            text.contains("1. user 548180b9c860 from about 33 addresses on mail\n"),
+            "{text}"
+        );
+        assert!(text.contains("40 refusals by postgresql (x)"), "{text}");
     }
 }
