@@ -15,7 +15,7 @@ use crate::stores::OpenSearch;
 const ATTEMPTS: usize = 1_500;
 const STREAM: &str = "logs-dovecot.maxconn-default";
 /// A flood that ends soon after its last event, in the time of the wall's clock.
-const QUIET_SOON: &str = "[[rule]]\nname = \"userip\"\nwithin = \"10s\"\nquiet = \"10s\"\n";
+const QUIET_SOON: &str = "[[rule]]\nname = \"userip\"\nwithin = \"10s\"\nquiet = \"20s\"\n";
 
 /// A genuine flood: events, alerts and totals as the log has them, one document each.
 ///
