@@ -24,6 +24,8 @@ use crate::stores::client::Client;
 const FROZEN: Duration = Duration::from_secs(20);
 /// How often `maxconn` is killed.
 const KILLS: usize = 3;
+/// How many loads are sent, with a flood each.
+const LOADS: usize = 4;
 /// Who makes the flood meanwhile.
 const KILLED: &str = "killed@example.org";
 /// Larger than `http.max_content_length`, in bytes, even when it is compressed.
@@ -214,6 +216,9 @@ impl<'a> Field<'a> {
     /// What the alerts say of the floods that were in all this.
     fn floods(&mut self) -> Result<String, Error> {
         send(self.port, &[planted::later()], |_| Ok(()))?;
+        if self.loads.len() != LOADS {
+            return Err("what failed above was not all sent".into());
+        }
         let mut figures = Vec::new();
         for load in &self.loads {
             let alerts = Alerts::of(self.client(), &load.flooder)?;

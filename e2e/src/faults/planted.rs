@@ -13,6 +13,8 @@ use crate::stores::client::Client;
 pub const RECORDS: &str = "logs-planted-default";
 /// Where events and alerts go.
 pub const EVENTS: &str = "logs-dovecot.maxconn-planted";
+/// As many serial numbers are told when something is wrong.
+const TOLD_MAX: usize = 10;
 /// The time of serial number 0: 2026-01-05T00:00:00Z.
 const START_MS: i64 = 1_767_571_200_000;
 /// The time between two records.
@@ -150,7 +152,9 @@ impl Load {
         if missing.is_empty() && twice.is_empty() && strange.count() == 0 {
             Ok(figures)
         } else {
-            Err(format!("{figures}: missing {missing:?}, duplicated {twice:?}").into())
+            let missing: Vec<_> = missing.iter().take(TOLD_MAX).collect();
+            let twice: Vec<_> = twice.iter().take(TOLD_MAX).collect();
+            Err(format!("{figures}: missing {missing:?} …, duplicated {twice:?} …").into())
         }
     }
 }
