@@ -1,7 +1,9 @@
 //! `maxconn run` as people run it: real processes, pipes, sockets and signals.
 
 mod http;
+mod journald;
 mod limits;
+mod logstash;
 mod omprog;
 mod pipes;
 mod printed;

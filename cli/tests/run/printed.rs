@@ -8,8 +8,8 @@ use saphyr::{LoadableYamlNode, Yaml};
 
 use crate::process::{Process, folder};
 
-/// The flood's lines without this in them are none of its refusals.
-pub const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+/// What a refusal has in it.
+const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
 
 /// A file of a pipeline.
 pub fn read(pipeline: &str, file: &str) -> String {
