@@ -1,5 +1,6 @@
 //! `maxconn run` as people run it: real processes, pipes, sockets and signals.
 
+mod connect;
 mod http;
 mod journald;
 mod limits;

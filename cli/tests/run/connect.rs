@@ -1,0 +1,75 @@
+//! `pipelines/redpanda/connect-run.yaml`: Redpanda Connect's `http_client` output, played as this file configures it
+//! against the command that the README prints.
+
+use serde_json::Value;
+
+use crate::printed::{Command, flood, read, setting, settings};
+use crate::process::{post, until};
+use crate::sink;
+use crate::store;
+
+#[test]
+fn batches_go_through_maxconn_into_the_store() {
+    let yaml = read("redpanda", "connect-run.yaml");
+    let readme = read("redpanda", "README.md");
+    assert!(
+        readme.contains(&format!("```yaml\n{yaml}```")),
+        "the README shows another file"
+    );
+    let settings = settings(&yaml);
+    let get = |path: &str| setting(&settings, path);
+    let command = Command::of("redpanda", "--output elasticsearch+http://");
+    assert_eq!(
+        format!("{}/", command.option("--input")),
+        get("output.http_client.url")
+    );
+    assert_eq!(get("output.http_client.verb"), "POST");
+    assert_eq!(get("output.http_client.max_in_flight"), "1");
+    assert_eq!(get("pipeline.processors.0.archive.format"), "lines");
+    let header = format!(
+        "Content-Type: {}",
+        get("output.http_client.headers.Content-Type")
+    );
+    let (sink, stored) = store::store(|_| 201);
+    let output = format!("elasticsearch+http://{}", sink.address);
+    let mut process = command.start("connect", &output, &["--request-timeout", "300ms"]);
+    let input = process.address("input");
+    // The store is away when the first batch comes.
+    let judge = sink.judge();
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    sink.answers(move |head, body| {
+        match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0..3 => sink::answer("503 Service Unavailable", ""),
+            _ => judge(head, body),
+        }
+    });
+    let (lines, refusals) = flood();
+    let count: usize = get("input.kafka_franz.batching.count").parse().unwrap();
+    for batch in lines.chunks(count) {
+        let body = batch.join("\n");
+        // Retried, then given out by the input again: until it is taken.
+        until("an answer of 2xx", || {
+            post(input, &[&header], body.as_bytes()).status == 204
+        });
+    }
+    let of = |action: &str| {
+        let stored = stored.lock().unwrap();
+        let all = stored.values().filter(|it| it["event"]["action"] == action);
+        all.cloned().collect::<Vec<Value>>()
+    };
+    until("the flood's end", || {
+        !of("connection-limit-flood-end").is_empty()
+    });
+    assert_eq!(of("connection-limit-exceeded").len(), 30);
+    assert_eq!(of("connection-limit-flood-start").len(), 1);
+    assert_eq!(
+        of("connection-limit-flood-end")[0]["maxconn"]["flood"]["count"],
+        refusals
+    );
+    let stream = command.option("--records-stream");
+    assert_eq!(
+        store::count(&stored, stream) as u64,
+        lines.len() as u64 - refusals - 1
+    );
+    process.stop();
+}
