@@ -19,7 +19,10 @@ export class Flow {
     if (!(Number.isFinite(tickEvery) && tickEvery >= 0)) {
       throw new MaxconnError('tickEvery', `${String(tickEvery)} is no time`, 'write milliseconds, or 0 for no ticks');
     }
-    this.detector = new Detector(rest);
+    if (typeof keepOpen !== 'boolean') {
+      throw new MaxconnError('keepOpen', `${String(keepOpen)} is neither true nor false`, 'take one of them');
+    }
+    this.detector = new Detector(rest, ', mode, tickEvery, keepOpen');
     this.#emit = emit;
     this.#keepsOpen = keepOpen;
     if (mode === 'lines') this.#lines = new Lines();

@@ -45,7 +45,7 @@ export interface DetectorOptions {
 }
 
 /** What can be taken at once. A text or bytes may be many lines. */
-export type Records = string | Uint8Array | object | readonly (string | object)[];
+export type Records = string | Uint8Array | ArrayBuffer | object | readonly (string | object)[];
 
 /** Something that was given is wrong. */
 export declare class MaxconnError extends Error {

@@ -112,9 +112,10 @@ export class Detector {
   /** Undefined: the clock at each push, for a live stream may go on for years. Null: none. */
   #reference;
 
-  constructor(options = {}) {
+  /** The streams have options of their own beside these, which they name here for the error. */
+  constructor(options = {}, others = '') {
     const { config, source, only = 'all', ...unknown } = object(options, 'options');
-    refuseUnknown(unknown, 'config, source, only');
+    refuseUnknown(unknown, `config, source, only${others}`);
     if (!Object.hasOwn(ONLY, only)) {
       throw new MaxconnError('only', `${show(only)} is none of ${Object.keys(ONLY).join(', ')}`, 'take one of them');
     }
@@ -258,6 +259,7 @@ export class Detector {
   #lines(records) {
     if (typeof records === 'string') return encoder.encode(records);
     if (records instanceof Uint8Array) return records.slice();
+    if (records instanceof ArrayBuffer) return new Uint8Array(records).slice();
     if (!Array.isArray(records)) return encoder.encode(this.#line(records));
     let text = '';
     for (const record of records) text += this.#line(record);
@@ -266,9 +268,9 @@ export class Detector {
 
   #line(record) {
     if (typeof record === 'string') return record.endsWith('\n') ? record : `${record}\n`;
-    const text = typeof record === 'object' && record !== null ? JSON.stringify(record) : undefined;
+    const text = isObject(record) ? JSON.stringify(record) : undefined;
     if (text === undefined || !text.startsWith('{')) {
-      throw new TypeError(`a record is a text or an object, not ${show(record)}`);
+      throw new TypeError(`a record is a text or an object, not ${what(record)}`);
     }
     if (this.#format === 'text') {
       throw new MaxconnError('source.format', 'a record is an object, and the source is said to be text', "take 'auto' or 'json'");
@@ -310,6 +312,24 @@ function json(config) {
 function object(value, path) {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new MaxconnError(path, `${show(value)} is not an object`, 'write it as { … }, or leave it out');
+}
+
+/** Whether it has members of its own: what has a tag (a Promise, Map, Blob or buffer) keeps its content elsewhere. */
+function isObject(value) {
+  return Object.prototype.toString.call(value) === '[object Object]' && typeof value.then !== 'function';
+}
+
+/** What it is, for a message: the mistakes that are easily made get their mend. */
+function what(value) {
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (typeof value !== 'object' || value === null) return show(value);
+  if (tag === 'Promise' || typeof value.then === 'function') return 'a Promise; await it first';
+  if (tag === 'Blob' || tag === 'File') return `a ${tag}; push(await it.arrayBuffer()), or stream it`;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `a ${tag}; push bytes as one Uint8Array or ArrayBuffer`;
+  if (typeof value[Symbol.iterator] === 'function' || typeof value[Symbol.asyncIterator] === 'function') {
+    return `a ${tag}; push an array`;
+  }
+  return tag === 'Object' ? 'an object that is none as JSON' : `a ${tag}`;
 }
 
 function refuseUnknown(unknown, known, path = '') {

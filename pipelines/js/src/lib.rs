@@ -66,6 +66,7 @@ impl Plugin {
     fn push(&mut self, lines: &[u8], offset: Option<f64>) -> usize {
         self.out.clear();
         let offset = offset.map(|offset| offset as u64);
+        self.engine.set_memory_bytes(memory_bytes());
         self.engine
             .push_lines(&self.source, lines, offset, &mut self.out)
     }

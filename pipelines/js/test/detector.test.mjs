@@ -16,6 +16,7 @@ test('objects, texts and bytes say the same', () => {
   assert.deepEqual(texts(lines), expected);
   assert.deepEqual(texts(lines.join('\n')), expected);
   assert.deepEqual(texts(new TextEncoder().encode(`${lines.join('\n')}\n`)), expected);
+  assert.deepEqual(texts(new TextEncoder().encode(lines.join('\n')).buffer), expected);
   const detector = new Detector();
   assert.deepEqual(records.flatMap((record) => detector.push(record).map(({ text }) => text)), expected);
 });
@@ -121,6 +122,12 @@ test('what is no record is refused, and nothing of its batch is taken', () => {
     assert.throws(() => detector.push(wrong), TypeError);
     assert.throws(() => detector.push(['fine', wrong]), TypeError);
   }
+  const bytes = new TextEncoder().encode('x');
+  const mistakes = [Promise.resolve('x'), { then() {} }, new Blob(['x']), new Map(), new Set(), new DataView(bytes.buffer), [bytes]];
+  for (const wrong of [...mistakes, [Buffer.from('x')], [bytes.buffer], (function* () {})(), new Date()]) {
+    assert.throws(() => detector.push(wrong), /not an? .*|await/, String(wrong));
+  }
+  assert.throws(() => detector.push(Promise.resolve('x')), /await it first/);
   assert.throws(() => detector.push(new Uint8Array(9 * 1024 * 1024).fill(97)), RangeError);
   assert.equal(detector.statistics().maxconn.statistics.records, 0);
 });
