@@ -27,7 +27,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Config, ConfigError};
 
-pub use module::{bake, baked, room_of};
+pub use module::{bake, baked, defaults_of, room_of};
 
 /// How the region begins. Another layout gets another name.
 pub const MAGIC: [u8; 16] = *b"maxconn:baked:v2";

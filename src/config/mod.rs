@@ -219,6 +219,17 @@ impl Default for Rule {
     }
 }
 
+impl Config {
+    /// No configuration, for hosts that give a module 2 MiB of memory (Redpanda).
+    pub fn small() -> Config {
+        Config {
+            max_keys: 2_000,
+            max_floods: 256,
+            ..Config::default()
+        }
+    }
+}
+
 impl Default for Config {
     /// No configuration at all: the normal way to start.
     fn default() -> Config {

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use maxconn_core::config::Config;
-use maxconn_core::config::baked::{bake, baked};
+use maxconn_core::config::baked::{bake, baked, defaults_of};
 
-use super::{LoadError, LoadedConfig, load, print};
+use super::{LoadError, LoadedConfig, load_onto, print};
+use crate::host::validate;
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -37,11 +38,19 @@ pub struct Baked {
 /// # Errors
 /// The configuration is wrong, the module takes none, or a file can't be read or written.
 pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Baked, LoadError> {
-    let LoadedConfig { json, .. } = load(config)?;
     let mut module = module(target)?;
     let refused = |error| LoadError(format!("{}: {error}", name(target)));
+    let defaults = defaults_of(&module).map_err(refused)?;
+    let LoadedConfig { json, .. } = load_onto(config, &defaults)?;
     let replaced = baked(&module).map_err(refused)?.is_some();
     bake(&mut module, json.as_bytes()).map_err(refused)?;
+    // What is damaged elsewhere would only be found by the host that loads it.
+    validate(&module).map_err(|error| {
+        LoadError(format!(
+            "{}: it is damaged: {error:#}\nhelp: start from a fresh guest",
+            name(target)
+        ))
+    })?;
     // Beside the target first: a host that loads the file at this moment finds the old one or the new one.
     let mut beside = output.as_os_str().to_owned();
     beside.push(".part");
@@ -67,14 +76,16 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
 pub fn read(path: &Path) -> Result<String, LoadError> {
     let module = module(&Target::File(path.to_path_buf()))?;
     let name = path.display();
-    let found = baked(&module).map_err(|error| LoadError(format!("{name}: {error}")))?;
+    let refused = |error| LoadError(format!("{name}: {error}"));
+    let found = baked(&module).map_err(refused)?;
+    let defaults = defaults_of(&module).map_err(refused)?;
     let Some(json) = found else {
         return Ok(format!(
             "# {name} holds no configuration: the defaults hold\n{}",
-            print::toml(&Config::default())
+            print::toml(&defaults)
         ));
     };
-    let config = Config::parse(json, &Config::default()).map_err(|error| {
+    let config = Config::parse(json, &defaults).map_err(|error| {
         LoadError(format!(
             "{name}: the configuration in it is wrong: {error}\nhelp: bake a right one into it"
         ))

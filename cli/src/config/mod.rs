@@ -39,10 +39,15 @@ impl std::error::Error for LoadError {}
 
 /// Reads the configuration; without a path it is empty, which is the normal way to start.
 pub fn load(path: Option<&Path>) -> Result<LoadedConfig, LoadError> {
+    load_onto(path, &Config::default())
+}
+
+/// The same for a guest that has other defaults.
+fn load_onto(path: Option<&Path>, defaults: &Config) -> Result<LoadedConfig, LoadError> {
     let Some(path) = path else {
         return Ok(LoadedConfig {
             json: "{}".to_string(),
-            effective: Config::default(),
+            effective: defaults.clone(),
         });
     };
     let name = path.display().to_string();
@@ -56,9 +61,9 @@ pub fn load(path: Option<&Path>) -> Result<LoadedConfig, LoadError> {
         .extension()
         .is_some_and(|extension| extension == "json");
     if is_json {
-        read_json(&name, &text)
+        read_json(&name, &text, defaults)
     } else {
-        read_toml(&name, &text)
+        read_toml(&name, &text, defaults)
     }
 }
 
@@ -108,7 +113,7 @@ pub fn print(path: Option<&Path>) -> Result<String, LoadError> {
     Ok(print::toml(&load(path)?.effective))
 }
 
-fn read_toml(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+fn read_toml(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
     let document = Document::parse(text).map_err(|error| {
         let span = error.span().unwrap_or_default();
         LoadError(place::shown(
@@ -119,7 +124,7 @@ fn read_toml(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
             "see https://toml.io for how TOML is written",
         ))
     })?;
-    finish(table_value(document.as_table())).map_err(|error| {
+    finish(table_value(document.as_table()), defaults).map_err(|error| {
         let span = place::find(document.as_table(), &error.path);
         let problem = if error.path.is_empty() {
             error.problem.clone()
@@ -133,15 +138,15 @@ fn read_toml(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
     })
 }
 
-fn read_json(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
     let value = match serde_json::from_str(text) {
         Ok(value) => value,
         // The core's own words for it, which carry line and column.
         Err(_) => Value::String(String::new()),
     };
     let result = match value {
-        Value::Object(_) => finish(value),
-        _ => Config::parse(text.as_bytes(), &Config::default()).map(|effective| LoadedConfig {
+        Value::Object(_) => finish(value, defaults),
+        _ => Config::parse(text.as_bytes(), defaults).map(|effective| LoadedConfig {
             json: text.to_string(),
             effective,
         }),
@@ -160,12 +165,12 @@ fn read_json(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
 }
 
 /// Resolves the name of a time zone, then lets the core judge, patterns included.
-fn finish(mut value: Value) -> Result<LoadedConfig, ConfigError> {
+fn finish(mut value: Value, defaults: &Config) -> Result<LoadedConfig, ConfigError> {
     if let Some(Value::String(name)) = value.get_mut("timezone") {
         *name = zone::resolve(name)?;
     }
     let json = value.to_string();
-    let effective = Config::parse(json.as_bytes(), &Config::default())?;
+    let effective = Config::parse(json.as_bytes(), defaults)?;
     Patterns::new(&effective.patterns)?;
     Ok(LoadedConfig { json, effective })
 }

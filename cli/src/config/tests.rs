@@ -1,5 +1,13 @@
 use super::*;
 
+fn read_toml(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+    super::read_toml(name, text, &Config::default())
+}
+
+fn read_json(name: &str, text: &str) -> Result<LoadedConfig, LoadError> {
+    super::read_json(name, text, &Config::default())
+}
+
 fn error(text: &str) -> String {
     match read_toml("maxconn.toml", text) {
         Ok(config) => panic!("this is valid: {config:?}"),
@@ -194,11 +202,11 @@ fn the_example_of_the_readme_counts_all_that_it_finds() {
     let readme = include_str!("../../../README.md");
     let (_, rest) = readme.split_once("```toml\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("its end");
-    let config = super::read_toml("README.md", example).expect("it is right");
+    let config = read_toml("README.md", example).expect("it is right");
     assert_eq!(config.effective.patterns.len(), 1);
     assert_eq!(uncounted(&config.effective), Vec::<String>::new());
     let without = example.replace("scope = [\"user\"]", "scope = [\"ip\"]");
-    let config = super::read_toml("README.md", &without).expect("it is right");
+    let config = read_toml("README.md", &without).expect("it is right");
     let warnings = uncounted(&config.effective);
     assert!(
         matches!(&warnings[..], [one] if one.contains("postgresql") && one.contains("scope = [\"user\"]")),

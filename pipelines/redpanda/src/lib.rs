@@ -21,10 +21,6 @@ use maxconn_core::json::write::push_uint;
 static BAKED: Region = Region::of(&ROOM);
 static ROOM: Room = Room::empty();
 
-/// What holds where the configuration does not say otherwise: a table that fits in a broker's memory.
-const MAX_KEYS: usize = 2_000;
-const MAX_FLOODS: usize = 256;
-
 /// The record buffer that is kept. A larger record gets one of its own, for itself only.
 const KEPT_BYTES: usize = 16 * 1024;
 /// What the decoded message, the enriched record and its frame may take beside a larger record, in its sizes.
@@ -78,12 +74,7 @@ fn run() {
 impl Transform {
     #[cold]
     fn boot(environment: &[u8]) -> Result<Transform, String> {
-        let defaults = Config {
-            max_keys: MAX_KEYS,
-            max_floods: MAX_FLOODS,
-            ..Config::default()
-        };
-        let config = BAKED.config(&defaults).map_err(wrong)?;
+        let config = BAKED.config(&Config::small()).map_err(wrong)?;
         let engine = Engine::new(config.clone()).map_err(wrong)?;
         let alert_options = alert_options(environment)?;
         let (keys, floods) = (config.max_keys, config.max_floods);

@@ -3,11 +3,17 @@
 
 use alloc::vec::Vec;
 
+use crate::config::Config;
+
 use super::{BakeError, LEN_BYTES, MAGIC, ROOM_BYTES};
 
 const PREAMBLE: [u8; 8] = *b"\0asm\x01\0\0\0";
+const IMPORTS: u8 = 2;
 const DATA: u8 = 11;
 const DATA_COUNT: u8 = 12;
+const FUNCTION: u8 = 0;
+/// Where the Redpanda guest imports its functions from.
+const REDPANDA: &[u8] = b"redpanda_transform";
 /// A segment that is written to memory 0 at a constant address: `0`, `i32.const`, the address, `end`.
 const ACTIVE: u32 = 0;
 const I32_CONST: u8 = 0x41;
@@ -87,6 +93,33 @@ pub fn baked(module: &[u8]) -> Result<Option<&[u8]>, BakeError> {
         .ok_or(BakeError::Damaged)?;
     let len = u32::from_le_bytes(*len) as usize;
     json.get(..len).map(Some).ok_or(BakeError::Damaged)
+}
+
+/// What holds in a module without a configuration of its own.
+///
+/// # Errors
+/// See [`BakeError`].
+pub fn defaults_of(module: &[u8]) -> Result<Config, BakeError> {
+    let sections = sections(module)?;
+    let imports = sections.iter().find(|(id, _)| *id == IMPORTS);
+    Ok(match imports {
+        Some((_, imports)) if imports_from(imports, REDPANDA) == Some(true) => Config::small(),
+        _ => Config::default(),
+    })
+}
+
+/// Whether a module is among those that functions are imported from; `None` where something else is imported before,
+/// which none of our guests does.
+fn imports_from(mut imports: &[u8], name: &[u8]) -> Option<bool> {
+    for _ in 0..take(&mut imports)? {
+        if take_sized(&mut imports)? == name {
+            return Some(true);
+        }
+        take_sized(&mut imports)?;
+        imports = imports.strip_prefix(&[FUNCTION])?;
+        take(&mut imports)?;
+    }
+    Some(false)
 }
 
 /// The address of the room for a configuration, in a module's file or in the memory of an instance.
