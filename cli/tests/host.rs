@@ -126,6 +126,7 @@ fn what_is_not_wanted_is_not_written_and_yet_counted() {
             enriched: false,
             alerts: false,
             views: true,
+            held_back: false,
         })
         .unwrap();
     let mut all = Vec::new();
@@ -137,6 +138,29 @@ fn what_is_not_wanted_is_not_written_and_yet_counted() {
         50
     );
     assert_eq!(all.len(), 50);
+    instance.statistics(gathered(&mut all)).unwrap();
+    assert!(
+        all.last().unwrap().1.contains(r#""suppressed":21"#),
+        "{}",
+        all.last().unwrap().1
+    );
+}
+
+#[test]
+fn events_that_a_flood_holds_back_are_written_on_request_and_counted_as_before() {
+    let mut instance = builtin();
+    instance
+        .want(Want {
+            held_back: true,
+            ..Want::default()
+        })
+        .unwrap();
+    let mut all = Vec::new();
+    instance
+        .push(lines(0..50).as_bytes(), None, gathered(&mut all))
+        .unwrap();
+    let enriched = all.iter().filter(|(kind, _)| *kind == Kind::Enriched);
+    assert_eq!(enriched.count(), 50);
     instance.statistics(gathered(&mut all)).unwrap();
     assert!(
         all.last().unwrap().1.contains(r#""suppressed":21"#),

@@ -201,7 +201,9 @@ impl Engine {
             };
             match verdict {
                 Verdict::Passed => self.pass_line(source, lines, (start, done), offset, out),
-                Verdict::Suppressed if !out.want.views => done += self.repeat(lines, start, done),
+                Verdict::Suppressed if !out.want.views && !out.want.held_back => {
+                    done += self.repeat(lines, start, done);
+                }
                 Verdict::Suppressed | Verdict::Enriched => {}
             }
             if out.is_full() {
@@ -458,7 +460,7 @@ impl Engine {
                 out,
             );
         }
-        if verdict == Verdict::Enriched && out.want.enriched {
+        if out.want.enriched && (verdict == Verdict::Enriched || out.want.held_back) {
             let id = observed.flood.map(|(_, id)| hex32(id));
             let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
             let (record, plain) = if sight.is_json {

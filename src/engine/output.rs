@@ -46,6 +46,9 @@ pub struct Want {
     pub alerts: bool,
     /// [`Kind::View`].
     pub views: bool,
+    /// Events that a flood holds back are written, enriched, as if it did not: for a host that decides itself
+    /// which of them go on. They are counted as held back all the same.
+    pub held_back: bool,
 }
 
 impl Default for Want {
@@ -55,6 +58,7 @@ impl Default for Want {
             enriched: true,
             alerts: true,
             views: false,
+            held_back: false,
         }
     }
 }

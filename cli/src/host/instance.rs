@@ -138,7 +138,8 @@ impl Instance {
         let flags = i32::from(want.records)
             | i32::from(want.enriched) << 1
             | i32::from(want.alerts) << 2
-            | i32::from(want.views) << 3;
+            | i32::from(want.views) << 3
+            | i32::from(want.held_back) << 4;
         let answer = self.call("maxconn_want", |calls| &calls.want, flags)?;
         self.done("maxconn_want", answer)
     }

@@ -139,6 +139,7 @@ pub fn replay(
         enriched: keep.enriched,
         alerts: keep.alerts || gathering,
         views: false,
+        held_back: false,
     })?;
     let mut session = Session {
         instance,

@@ -1,12 +1,13 @@
 //! What moves through the process: batches of lines on their way in, deliveries on their way out.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use super::held::Held;
 use crate::host::{Kind, Want};
 use crate::replay::Only;
 
@@ -23,8 +24,9 @@ pub struct Batch {
     pub name: Digest,
     /// Told when the output was taken by the next hop; `None` for inputs that confirm nothing.
     pub ticket: Option<Arc<Ticket>>,
-    /// It was counted by an earlier process already: its records go on, its events count no more.
-    pub counted_before: bool,
+    /// It was counted by an earlier process already, which held these back: the rest of its records go on,
+    /// its events count no more.
+    pub counted_before: Option<Held>,
     /// Its share of the bytes that may be on the way; given back when the guest has taken it.
     pub room: OwnedSemaphorePermit,
 }
@@ -69,7 +71,8 @@ impl Delivery {
 /// Says when a batch was delivered.
 #[derive(Debug, Default)]
 pub struct Ticket {
-    counted: AtomicBool,
+    /// The guest has counted it, and held these back.
+    counted: Mutex<Option<Held>>,
     delivered: AtomicBool,
     news: Notify,
 }
@@ -82,25 +85,42 @@ impl Ticket {
         Arc::new(ticket)
     }
 
-    /// The guest has counted it.
-    pub fn count(&self) {
-        self.counted.store(true, Ordering::Release);
+    /// The guest has counted it, and a flood has held these records back.
+    pub fn count(&self, held: Held) {
+        let mut counted = self.lock();
+        if !self.is_delivered() {
+            *counted = Some(held);
+        }
     }
 
-    /// Whether the guest has counted it.
-    pub fn is_counted(&self) -> bool {
-        self.counted.load(Ordering::Acquire)
+    /// What was held back of it, or with `record` of the record with that number alone; `None` if the guest
+    /// has not counted it. What was delivered counts as held back whole: nothing of it is to go on.
+    pub fn held(&self, record: Option<u32>) -> Option<Held> {
+        let counted = self.lock();
+        let held = counted.as_ref()?;
+        Some(match record {
+            Some(number) if held.has(number) => Held::everything(),
+            Some(_) => Held::default(),
+            None => held.clone(),
+        })
     }
 
     /// The next hop has taken its output.
     pub fn deliver(&self) {
+        let mut counted = self.lock();
         self.delivered.store(true, Ordering::Release);
+        *counted = Some(Held::everything());
+        drop(counted);
         self.news.notify_waiters();
     }
 
     /// Whether the next hop has taken its output.
     pub fn is_delivered(&self) -> bool {
         self.delivered.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Held>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the next hop has taken its output.
@@ -137,6 +157,7 @@ impl Wanted {
             alerts: alerts && self.only != Some(Only::Events),
             // One for each event, which is how those held back are seen.
             views: self.numbered,
+            held_back: false,
         }
     }
 
@@ -161,6 +182,14 @@ pub struct Gathered {
     next: u32,
     /// The number that a line would have to have to go on with the last segment.
     follows: u32,
+    /// The number of the event whose view came last: held back, unless it follows itself.
+    undecided: Option<u32>,
+    /// What was held back, if records are numbered.
+    held: Held,
+    /// Numbered lines were gathered since the last one that was held back.
+    is_apart: bool,
+    /// What does not go on though it is written.
+    dropped: Held,
 }
 
 /// How far something was gathered.
@@ -179,16 +208,52 @@ impl Gathered {
         }
     }
 
+    /// The same for a batch that comes again: of its events these do not go on.
+    pub fn without(wanted: Wanted, dropped: Held) -> Gathered {
+        Gathered {
+            wanted: Wanted {
+                numbered: true,
+                ..wanted
+            },
+            dropped,
+            ..Gathered::default()
+        }
+    }
+
+    /// What was held back, if records are numbered; nothing is added after this.
+    pub fn take_held(&mut self) -> Held {
+        self.decide();
+        std::mem::take(&mut self.held)
+    }
+
+    /// The event whose view came last does not go on.
+    fn decide(&mut self) {
+        if let Some(number) = self.undecided.take() {
+            self.held.add(number, !self.is_apart);
+            self.is_apart = false;
+        }
+    }
+
     /// Adds a piece.
     pub fn add(&mut self, kind: Kind, piece: &[u8]) {
+        if kind == Kind::Enriched {
+            self.undecided = None;
+        } else {
+            self.decide();
+        }
         let (number, lines) = if self.wanted.numbered {
             self.count(kind, piece)
         } else {
             (0, 0)
         };
-        if piece.is_empty() || !self.wanted.keeps(kind) {
+        if kind == Kind::View {
+            self.undecided = Some(number);
+        }
+        let is_dropped = kind == Kind::Enriched && self.dropped.has(number);
+        if piece.is_empty() || is_dropped || !self.wanted.keeps(kind) {
             return;
         }
+        self.is_apart |= kind != Kind::Alert;
         self.bytes.extend_from_slice(piece);
         let end = self.bytes.len();
         match self.segments.last_mut() {
@@ -224,6 +289,9 @@ impl Gathered {
     pub fn back_to(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.next = mark.next;
+        self.undecided = None;
+        self.held.cut(mark.next);
+        self.is_apart = true;
         // Whatever comes next begins a segment of its own.
         self.follows = u32::MAX;
         let mut start = 0;
@@ -349,6 +417,58 @@ mod tests {
             shape(&gathered),
             [(Kind::Enriched, 6, 0), (Kind::Enriched, 9, 3)]
         );
+    }
+
+    #[test]
+    fn what_is_held_back_is_known_and_does_not_go_on_when_it_comes_again() {
+        // Events are held back where `true`; between them are records that are gathered or not.
+        let events = [false, true, true, false, true, true];
+        for (only, ranges) in [(None, 3), (Some(Only::Changed), 2)] {
+            let mut gathered = Gathered::new(Wanted { only, ..NUMBERED });
+            for held_back in events {
+                gathered.add(Kind::View, b"{}\n");
+                if !held_back {
+                    gathered.add(Kind::Enriched, b"{}\n");
+                }
+                if gathered.next == 5 {
+                    gathered.add(Kind::Passed, b"{}\n");
+                }
+            }
+            let held = gathered.take_held();
+            let numbers: Vec<u32> = (0..7).filter(|number| held.has(*number)).collect();
+            let expected: &[u32] = if ranges == 3 {
+                &[1, 2, 4, 6]
+            } else {
+                &[1, 2, 4, 5, 6]
+            };
+            assert_eq!(numbers, expected);
+            let mut again = Gathered::without(Wanted { only, ..NUMBERED }, held);
+            for _ in events {
+                again.add(Kind::View, b"{}\n");
+                again.add(Kind::Enriched, b"{}\n");
+                if again.next == 5 {
+                    again.add(Kind::Passed, b"{}\n");
+                }
+            }
+            assert_eq!(
+                (again.bytes, again.segments),
+                (gathered.bytes, gathered.segments)
+            );
+        }
+    }
+
+    #[test]
+    fn a_mark_forgets_what_was_held_back_after_it() {
+        let mut gathered = Gathered::new(NUMBERED);
+        gathered.add(Kind::View, b"{}\n");
+        let mark = gathered.mark();
+        gathered.add(Kind::View, b"{}\n");
+        gathered.add(Kind::View, b"{}\n");
+        gathered.back_to(mark);
+        gathered.add(Kind::View, b"{}\n");
+        gathered.add(Kind::Enriched, b"{}\n");
+        let held = gathered.take_held();
+        assert!(held.has(0) && !held.has(1) && !held.has(2));
     }
 
     #[test]

@@ -147,18 +147,24 @@ impl Engine {
     }
 
     fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
-        let mut out = Gathered::new(self.wanted);
         self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
-        if batch.counted_before {
-            self.guest.repeat(batch.source, &batch.lines, &mut out)?;
-        } else {
-            out.bytes.reserve(batch.lines.len());
-            self.guest.push(batch.source, &batch.lines, &mut out)?;
-            self.changed = true;
-        }
-        if let Some(ticket) = &batch.ticket {
-            ticket.count();
-        }
+        let out = match batch.counted_before {
+            Some(held) => {
+                let mut out = Gathered::without(self.wanted, held);
+                self.guest.repeat(batch.source, &batch.lines, &mut out)?;
+                out
+            }
+            None => {
+                let mut out = Gathered::new(self.wanted);
+                out.bytes.reserve(batch.lines.len());
+                self.guest.push(batch.source, &batch.lines, &mut out)?;
+                self.changed = true;
+                if let Some(ticket) = &batch.ticket {
+                    ticket.count(out.take_held());
+                }
+                out
+            }
+        };
         drop(batch.room);
         let resent = batch.ticket.is_some();
         self.deliver(out, batch.name, batch.ticket, resent);

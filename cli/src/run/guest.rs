@@ -3,7 +3,7 @@
 use super::batch::{Gathered, Wanted};
 use super::log;
 use super::metrics::Metrics;
-use crate::host::{HostError, Instance, Kind, Plugin, Source};
+use crate::host::{HostError, Instance, Kind, Plugin, Source, Want};
 
 /// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -13,6 +13,7 @@ pub struct Guest {
     plugin: Plugin,
     config: String,
     wanted: Wanted,
+    want: Want,
     sources: Vec<Source>,
     current: usize,
     instance: Instance,
@@ -32,11 +33,30 @@ impl Guest {
         sources: Vec<Source>,
         metrics: Metrics,
     ) -> Result<Guest, HostError> {
-        let instance = start(&plugin, &config, wanted, &sources)?;
+        Guest::wanting(
+            plugin,
+            config,
+            wanted,
+            wanted.of_guest(true),
+            sources,
+            metrics,
+        )
+    }
+
+    fn wanting(
+        plugin: Plugin,
+        config: String,
+        wanted: Wanted,
+        want: Want,
+        sources: Vec<Source>,
+        metrics: Metrics,
+    ) -> Result<Guest, HostError> {
+        let instance = start(&plugin, &config, want, &sources)?;
         Ok(Guest {
             plugin,
             config,
             wanted,
+            want,
             sources,
             current: 0,
             instance,
@@ -111,8 +131,8 @@ impl Guest {
         Ok(())
     }
 
-    /// Pushes lines that were counted before: their records go on, as the floods that are open now want
-    /// it, and nothing is counted. A guest of its own does it, and is thrown away.
+    /// Pushes lines that were counted before: all of their records go on, whatever floods are open now, but
+    /// for those that `out` drops, and nothing is counted. A guest of its own does it, and is thrown away.
     ///
     /// # Errors
     /// The guest can't be replaced.
@@ -123,17 +143,25 @@ impl Guest {
         out: &mut Gathered,
     ) -> Result<(), HostError> {
         self.keep_snapshot()?;
-        let mut twin = Guest::new(
+        let wanted = Wanted {
+            numbered: true,
+            ..self.wanted
+        };
+        let want = Want {
+            held_back: true,
+            ..wanted.of_guest(false)
+        };
+        let mut twin = Guest::wanting(
             self.plugin.clone(),
             self.config.clone(),
-            self.wanted,
+            wanted,
+            want,
             self.sources.clone(),
             self.metrics.clone(),
         )?;
         if let Some(snapshot) = self.snapshot.clone() {
             twin.restore(snapshot, &mut Gathered::default())?;
         }
-        twin.instance.want(self.wanted.of_guest(false))?;
         twin.push(source, lines, out)
     }
 
@@ -242,7 +270,7 @@ impl Guest {
 
     /// A new guest in the place of one that failed.
     fn replace(&mut self, out: &mut Gathered) -> Result<(), HostError> {
-        self.instance = start(&self.plugin, &self.config, self.wanted, &self.sources)?;
+        self.instance = start(&self.plugin, &self.config, self.want, &self.sources)?;
         self.current = 0;
         if let Some(snapshot) = &self.snapshot {
             let restored = self
@@ -253,7 +281,7 @@ impl Guest {
                     "the last snapshot is of no use: {error}; counting starts afresh"
                 ));
                 self.snapshot = None;
-                self.instance = start(&self.plugin, &self.config, self.wanted, &self.sources)?;
+                self.instance = start(&self.plugin, &self.config, self.want, &self.sources)?;
             }
         }
         Ok(())
@@ -285,12 +313,12 @@ enum Attempt {
 fn start(
     plugin: &Plugin,
     config: &str,
-    wanted: Wanted,
+    want: Want,
     sources: &[Source],
 ) -> Result<Instance, HostError> {
     let mut instance = plugin.instantiate()?;
     instance.configure(config.as_bytes(), |_, _| {})?;
-    instance.want(wanted.of_guest(true))?;
+    instance.want(want)?;
     describe(&mut instance, sources)?;
     Ok(instance)
 }

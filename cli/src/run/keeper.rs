@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
 use super::ledger::Ledger;
@@ -85,7 +85,7 @@ impl Keeper {
             clean: false,
             snapshot: snapshot.to_vec(),
             alerts: backlog.alerts(),
-            batches: self.ledger.counted(),
+            batches: self.ledger.counted(Instant::now()),
         };
         if kept != self.last && self.todo.try_send(kept.clone()).is_ok() {
             self.last = kept;
@@ -106,7 +106,7 @@ impl Keeper {
             clean: true,
             snapshot: self.snapshot,
             alerts: backlog.alerts(),
-            batches: self.ledger.counted(),
+            batches: self.ledger.counted(Instant::now()),
         };
         file.write(&kept).inspect_err(|_| {
             self.metrics.state_failures.inc();

@@ -4,11 +4,22 @@
 //! A batch is *claimed* while a request waits for it. When the request is answered with "try again", or
 //! its connection breaks, the batch is left behind; the next request with the same bytes claims it. Two
 //! requests with the same bytes that wait at once are two batches: equal lines are common.
+//!
+//! Nothing that was delivered, and nothing that an earlier process left, is remembered for longer than
+//! [`REMEMBERED`]: a sender that has given up must not have a later batch with the same bytes taken for the
+//! one that it never sent again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::batch::{Digest, Ticket};
+use super::held::Held;
+
+/// For how long a sender may stay away. Those that there are come back sooner: rsyslog pauses for up to 30
+/// minutes, Fluent Bit for up to 34. Of an earlier process it is counted from the start of this one, for while
+/// none was there nobody could come.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// How many batches whose output was delivered are remembered for a sender that has gone. Then the one
 /// that waited longest is forgotten; sent again, it would be counted again.
@@ -23,13 +34,23 @@ pub struct Ledger {
 #[derive(Default)]
 struct Entries {
     /// Requests that wait.
-    claimed: HashMap<u64, (Digest, Arc<Ticket>)>,
+    claimed: HashMap<u64, Entry>,
     next: u64,
     /// Left behind, the longest first; of one digest there can be several.
-    left: VecDeque<(Digest, Arc<Ticket>)>,
+    left: VecDeque<(Entry, Instant)>,
     left_digests: HashMap<Digest, usize>,
-    /// Counted by an earlier process.
-    earlier: HashSet<Digest>,
+    /// Counted by an earlier process, with what it held back; of one digest there can be several.
+    earlier: HashMap<Digest, Vec<Held>>,
+    /// When these are forgotten.
+    earlier_until: Option<Instant>,
+}
+
+/// A batch, or a line of one.
+struct Entry {
+    digest: Digest,
+    ticket: Arc<Ticket>,
+    /// The line's number within the batch of the ticket.
+    line: Option<u32>,
 }
 
 /// What is known of a batch that comes.
@@ -39,7 +60,8 @@ pub enum Known {
     New,
     /// It was taken before, and its output is on the way or delivered.
     Taken,
-    /// An earlier process has counted it; its output is not known to be delivered.
+    /// An earlier process has counted it; its output is not known to be delivered. The ticket says what was
+    /// held back of it.
     Counted,
 }
 
@@ -54,37 +76,50 @@ pub struct Claim {
 }
 
 impl Ledger {
-    /// A ledger that remembers what an earlier process counted.
-    pub fn new(earlier: impl IntoIterator<Item = Digest>) -> Arc<Ledger> {
+    /// A ledger that remembers what an earlier process counted, and held back of it.
+    pub fn new(earlier: impl IntoIterator<Item = (Digest, Held)>, now: Instant) -> Arc<Ledger> {
         let ledger = Ledger::default();
-        ledger.lock().earlier.extend(earlier);
+        let mut entries = ledger.lock();
+        for (digest, held) in earlier {
+            entries.earlier.entry(digest).or_default().push(held);
+        }
+        entries.earlier_until = now.checked_add(REMEMBERED);
+        drop(entries);
         Arc::new(ledger)
     }
 
     /// Claims the batch with these contents. Unless it was taken before it gets the ticket `fresh`, or
-    /// `counted` if an earlier process has counted it.
+    /// `counted` if an earlier process has counted it. For a line that is known by itself `lines` are the
+    /// numbers that it has within the batches of either ticket.
     pub fn claim(
         self: &Arc<Ledger>,
         digest: Digest,
-        fresh: &Arc<Ticket>,
-        counted: &Arc<Ticket>,
+        (fresh, counted): (&Arc<Ticket>, &Arc<Ticket>),
+        lines: Option<(u32, u32)>,
+        now: Instant,
     ) -> Claim {
         let mut entries = self.lock();
-        let (ticket, known) = if let Some(ticket) = entries.take_left(&digest) {
-            (ticket, Known::Taken)
-        } else if entries.earlier.remove(&digest) {
-            (Arc::clone(counted), Known::Counted)
-        } else {
-            (Arc::clone(fresh), Known::New)
+        let entry = |ticket: &Arc<Ticket>, line| Entry {
+            digest,
+            ticket: Arc::clone(ticket),
+            line,
         };
-        if known == Known::Counted {
-            ticket.count();
-        }
+        let (entry, known) = match entries.take_left(&digest, now) {
+            Some(left) => (left, Known::Taken),
+            None => match entries.take_earlier(&digest, now) {
+                None => (entry(fresh, lines.map(|it| it.0)), Known::New),
+                Some(held) if held.is_everything() => (entry(&Ticket::done(), None), Known::Taken),
+                Some(held) => {
+                    // Before anybody else sees the entry: a state without it would be a loss.
+                    counted.count(held);
+                    (entry(counted, lines.map(|it| it.1)), Known::Counted)
+                }
+            },
+        };
         let number = entries.next;
         entries.next += 1;
-        entries
-            .claimed
-            .insert(number, (digest, Arc::clone(&ticket)));
+        let ticket = Arc::clone(&entry.ticket);
+        entries.claimed.insert(number, entry);
         drop(entries);
         Claim {
             ledger: Arc::clone(self),
@@ -94,15 +129,18 @@ impl Ledger {
         }
     }
 
-    /// The batches that the guest has counted and nobody has been told of, for the state.
-    pub fn counted(&self) -> Vec<Digest> {
-        let entries = self.lock();
-        let claimed = entries.claimed.values();
-        let all = claimed.chain(entries.left.iter());
-        all.filter(|(_, ticket)| ticket.is_counted())
-            .map(|(digest, _)| *digest)
-            .chain(entries.earlier.iter().copied())
-            .collect()
+    /// The batches that the guest has counted and nobody has been told of, and what was held back of them,
+    /// for the state.
+    pub fn counted(&self, now: Instant) -> Vec<(Digest, Held)> {
+        let mut entries = self.lock();
+        entries.forget_earlier(now);
+        let earlier = entries.earlier.iter();
+        let earlier = earlier.flat_map(|(digest, all)| all.iter().map(|it| (*digest, it.clone())));
+        let left = entries.left.iter();
+        let left = left.filter(|(entry, since)| !is_over(entry, *since, now));
+        let all = entries.claimed.values().chain(left.map(|(entry, _)| entry));
+        let counted = all.filter_map(|entry| Some((entry.digest, entry.ticket.held(entry.line)?)));
+        counted.chain(earlier).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -111,36 +149,63 @@ impl Ledger {
 }
 
 impl Entries {
-    fn take_left(&mut self, digest: &Digest) -> Option<Arc<Ticket>> {
+    fn take_left(&mut self, digest: &Digest, now: Instant) -> Option<Entry> {
         // Nearly every batch is new: that must not cost a search.
-        if !self.left_digests.contains_key(digest) {
-            return None;
-        }
-        let at = self.left.iter().position(|(left, _)| left == digest)?;
-        self.remove_left(at)
-    }
-
-    fn remove_left(&mut self, at: usize) -> Option<Arc<Ticket>> {
-        let (digest, ticket) = self.left.remove(at)?;
-        if let Some(count) = self.left_digests.get_mut(&digest) {
-            *count -= 1;
-            if *count == 0 {
-                self.left_digests.remove(&digest);
+        while self.left_digests.contains_key(digest) {
+            let at = self.left.iter().position(|(it, _)| it.digest == *digest)?;
+            let (entry, since) = self.remove_left(at)?;
+            if !is_over(&entry, since, now) {
+                return Some(entry);
             }
         }
-        Some(ticket)
+        None
+    }
+
+    fn take_earlier(&mut self, digest: &Digest, now: Instant) -> Option<Held> {
+        self.forget_earlier(now);
+        let all = self.earlier.get_mut(digest)?;
+        let held = all.pop();
+        if all.is_empty() {
+            self.earlier.remove(digest);
+        }
+        held
+    }
+
+    fn forget_earlier(&mut self, now: Instant) {
+        if self.earlier_until.is_some_and(|until| now >= until) {
+            self.earlier.clear();
+        }
+    }
+
+    fn remove_left(&mut self, at: usize) -> Option<(Entry, Instant)> {
+        let (entry, since) = self.left.remove(at)?;
+        if let Some(count) = self.left_digests.get_mut(&entry.digest) {
+            *count -= 1;
+            if *count == 0 {
+                self.left_digests.remove(&entry.digest);
+            }
+        }
+        Some((entry, since))
     }
 
     /// Those that are not delivered are bounded by the backlog, so that one of the others can go.
-    fn leave(&mut self, digest: Digest, ticket: Arc<Ticket>) {
-        self.left.push_back((digest, ticket));
-        *self.left_digests.entry(digest).or_insert(0) += 1;
+    fn leave(&mut self, entry: Entry, now: Instant) {
+        *self.left_digests.entry(entry.digest).or_insert(0) += 1;
+        self.left.push_back((entry, now));
         if self.left.len() > LEFT_MAX
-            && let Some(at) = self.left.iter().position(|(_, it)| it.is_delivered())
+            && let Some(at) = self
+                .left
+                .iter()
+                .position(|(it, _)| it.ticket.is_delivered())
         {
             self.remove_left(at);
         }
     }
+}
+
+/// It was delivered, and nobody came for it.
+fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
+    entry.ticket.is_delivered() && now.saturating_duration_since(since) >= REMEMBERED
 }
 
 impl Claim {
@@ -158,8 +223,8 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut entries = self.ledger.lock();
-        if let Some((digest, ticket)) = entries.claimed.remove(&self.number) {
-            entries.leave(digest, ticket);
+        if let Some(entry) = entries.claimed.remove(&self.number) {
+            entries.leave(entry, Instant::now());
         }
     }
 }
@@ -172,12 +237,31 @@ mod tests {
     const B: Digest = [2; 16];
 
     fn claim(ledger: &Arc<Ledger>, digest: Digest) -> Claim {
-        ledger.claim(digest, &Arc::default(), &Arc::default())
+        claim_at(ledger, digest, Instant::now())
+    }
+
+    fn claim_at(ledger: &Arc<Ledger>, digest: Digest, now: Instant) -> Claim {
+        ledger.claim(digest, (&Arc::default(), &Arc::default()), None, now)
+    }
+
+    fn new(earlier: &[Digest]) -> Arc<Ledger> {
+        let earlier = earlier.iter().map(|digest| (*digest, Held::default()));
+        Ledger::new(earlier, Instant::now())
+    }
+
+    fn digests(ledger: &Arc<Ledger>) -> Vec<Digest> {
+        let mut all: Vec<_> = ledger
+            .counted(Instant::now())
+            .into_iter()
+            .map(|it| it.0)
+            .collect();
+        all.sort_unstable();
+        all
     }
 
     #[test]
     fn what_is_left_behind_is_claimed_again_once() {
-        let ledger = Ledger::new([]);
+        let ledger = new(&[]);
         let first = claim(&ledger, A);
         let ticket = Arc::clone(&first.ticket);
         assert_eq!(first.known, Known::New);
@@ -194,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_acknowledged_or_never_handed_over_is_forgotten() {
-        let ledger = Ledger::new([]);
+        let ledger = new(&[]);
         claim(&ledger, A).acknowledge();
         claim(&ledger, B).forget();
         assert_eq!(claim(&ledger, A).known, Known::New);
@@ -203,24 +287,86 @@ mod tests {
 
     #[test]
     fn only_what_was_counted_is_for_the_state_and_an_earlier_process_counts() {
-        let ledger = Ledger::new([A]);
+        let ledger = new(&[A]);
         let new = claim(&ledger, B);
-        assert_eq!(ledger.counted(), [A]);
-        new.ticket.count();
+        assert_eq!(digests(&ledger), [A]);
+        new.ticket.count(Held::default());
         drop(new);
-        let mut counted = ledger.counted();
-        counted.sort_unstable();
-        assert_eq!(counted, [A, B]);
+        assert_eq!(digests(&ledger), [A, B]);
         let earlier = claim(&ledger, A);
         assert_eq!(earlier.known, Known::Counted);
-        assert!(ledger.counted().contains(&A));
+        assert_eq!(digests(&ledger), [A, B]);
         earlier.acknowledge();
-        assert_eq!(ledger.counted(), [B]);
+        assert_eq!(digests(&ledger), [B]);
+    }
+
+    #[test]
+    fn equal_batches_of_an_earlier_process_are_as_many_as_they_were() {
+        let ledger = new(&[A, A]);
+        assert_eq!(digests(&ledger), [A, A]);
+        let claims = [claim(&ledger, A), claim(&ledger, A), claim(&ledger, A)];
+        let known = claims.each_ref().map(|it| it.known);
+        assert_eq!(known, [Known::Counted, Known::Counted, Known::New]);
+    }
+
+    #[test]
+    fn what_was_held_back_or_delivered_is_known_after_a_restart() {
+        let mut held = Held::default();
+        held.add(3, false);
+        let now = Instant::now();
+        let ledger = Ledger::new([(A, held.clone())], now);
+        let claim_a = claim(&ledger, A);
+        assert_eq!(claim_a.ticket.held(None), Some(held.clone()));
+        assert_eq!(ledger.counted(now), [(A, held)]);
+        // Delivered, but nobody was told.
+        claim_a.ticket.deliver();
+        drop(claim_a);
+        let ledger = Ledger::new(ledger.counted(now), now);
+        let again = claim(&ledger, A);
+        assert_eq!(
+            (again.known, again.ticket.is_delivered()),
+            (Known::Taken, true)
+        );
+    }
+
+    #[test]
+    fn lines_are_known_by_their_numbers() {
+        let (fresh, counted, now) = (Arc::default(), Arc::default(), Instant::now());
+        let ledger = Ledger::new([], now);
+        let line =
+            |digest, number| ledger.claim(digest, (&fresh, &counted), Some((number, 9)), now);
+        let _claims = [line(A, 0), line(B, 1)];
+        let mut held = Held::default();
+        held.add(1, false);
+        fresh.count(held);
+        let mut counted = ledger.counted(now);
+        counted.sort_unstable_by_key(|it| it.0);
+        assert_eq!(counted, [(A, Held::default()), (B, Held::everything())]);
+    }
+
+    #[test]
+    fn nothing_swallows_the_same_bytes_for_ever() {
+        let later = Instant::now() + REMEMBERED + Duration::from_secs(60);
+        let ledger = new(&[A]);
+        for known in [Known::New, Known::Taken] {
+            let first = claim(&ledger, B);
+            assert_eq!(first.known, Known::New);
+            first.ticket.count(Held::default());
+            if known == Known::New {
+                first.ticket.deliver();
+            }
+            drop(first);
+            let again = claim_at(&ledger, B, later);
+            assert_eq!(again.known, known, "undelivered, it can't be over");
+            again.acknowledge();
+        }
+        assert!(ledger.counted(later).is_empty());
+        assert_eq!(claim_at(&ledger, A, later).known, Known::New);
     }
 
     #[test]
     fn of_too_many_left_behind_the_oldest_delivered_one_goes() {
-        let ledger = Ledger::new([]);
+        let ledger = new(&[]);
         let name = |number: usize| {
             let mut digest = [0; 16];
             digest[..8].copy_from_slice(&number.to_le_bytes());

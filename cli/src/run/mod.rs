@@ -15,7 +15,7 @@
 //! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
 //! | `net`, `http` | connections |
 //! | `input` | what arrives, cut into batches |
-//! | `ledger` | batches that nobody was told of yet, known again by their contents |
+//! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
 //! | `batch`, `backlog` | what moves, and where it waits |
 //! | `state`, `keeper` | what a restart goes on from |
@@ -30,6 +30,7 @@ mod deliver;
 pub mod endpoint;
 mod engine;
 mod guest;
+mod held;
 pub(crate) mod http;
 mod input;
 mod keeper;
@@ -99,6 +100,15 @@ pub struct Options {
     pub state_interval: Duration,
     /// Where monitoring asks.
     pub admin: Option<String>,
+}
+
+impl Options {
+    /// Whether some input tells its senders what was delivered, so that they send the rest again.
+    fn confirms(&self) -> bool {
+        let is_http =
+            |it: &InputAddress| matches!(it, InputAddress::Http(_) | InputAddress::Https(_));
+        self.confirm.is_some() || self.inputs.iter().any(is_http)
+    }
 }
 
 /// A file with what the next hop knows us by.

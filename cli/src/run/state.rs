@@ -1,9 +1,11 @@
 //! `--state FILE`: what a restart goes on from. The file is always whole: it is written beside and then
 //! takes the place of the one before.
 //!
-//! The format: `MXRUNST1`, the SHA-256 of the rest, a byte that is 1 if the process ended by itself, the
-//! lengths of the snapshot and of the alerts (u64, little endian), both of them, and the names of the
-//! batches that were counted and not acknowledged, 16 bytes each.
+//! The format: `MXRUNST2`, the SHA-256 of the rest, a byte that is 1 if the process ended by itself, the
+//! lengths of the snapshot and of the alerts (u64, little endian), both of them, and the batches that were
+//! counted and not acknowledged: the name of each (16 bytes) and what was held back of it (see
+//! [`Held::write`]). Their output is not kept, which would be as large as the batches: it is made again when
+//! they come again, and what was held back is left out of it. The first format had only the names.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -14,9 +16,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest as _, Sha256};
 
 use super::batch::Digest;
+use super::held::Held;
 use super::log;
 
-const MAGIC: &[u8; 8] = b"MXRUNST1";
+const MAGIC: &[u8; 8] = b"MXRUNST2";
+/// What the magic of every version begins with.
+const MAGIC_BEGIN: &[u8] = b"MXRUNST";
 const HASH_BYTES: usize = 32;
 /// No state of ours is larger, in bytes.
 const STATE_MAX_BYTES: u64 = 256 << 20;
@@ -30,8 +35,8 @@ pub struct Kept {
     pub snapshot: Vec<u8>,
     /// Alerts that were not delivered, one a line.
     pub alerts: Vec<u8>,
-    /// Batches that were counted and not acknowledged.
-    pub batches: Vec<Digest>,
+    /// Batches that were counted and not acknowledged, and what was held back of them.
+    pub batches: Vec<(Digest, Held)>,
 }
 
 /// The file.
@@ -153,15 +158,22 @@ fn encode(kept: &Kept) -> Vec<u8> {
     }
     rest.extend_from_slice(&kept.snapshot);
     rest.extend_from_slice(&kept.alerts);
-    rest.extend(kept.batches.iter().flatten());
+    for (digest, held) in &kept.batches {
+        rest.extend_from_slice(digest);
+        held.write(&mut rest);
+    }
     [MAGIC.as_slice(), Sha256::digest(&rest).as_slice(), &rest].concat()
 }
 
 fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
     const DAMAGED: &str = "is damaged";
-    let rest = bytes
-        .strip_prefix(MAGIC)
-        .ok_or("is not one of `maxconn run`")?;
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| {
+        if bytes.starts_with(MAGIC_BEGIN) {
+            "was written by another version of `maxconn run`"
+        } else {
+            "is not one of `maxconn run`"
+        }
+    })?;
     let (hash, rest) = rest.split_at_checked(HASH_BYTES).ok_or(DAMAGED)?;
     if Sha256::digest(rest).as_slice() != hash {
         return Err(DAMAGED);
@@ -176,15 +188,18 @@ fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
     let mut length = || lengths.next().ok_or(DAMAGED);
     let (snapshot, rest) = rest.split_at_checked(length()?).ok_or(DAMAGED)?;
     let (alerts, rest) = rest.split_at_checked(length()?).ok_or(DAMAGED)?;
-    let (batches, odd) = rest.as_chunks::<16>();
-    if !odd.is_empty() {
-        return Err(DAMAGED);
+    let (mut batches, mut rest) = (Vec::new(), rest);
+    while !rest.is_empty() {
+        let (digest, after) = rest.split_first_chunk::<16>().ok_or(DAMAGED)?;
+        let (held, after) = Held::read(after).ok_or(DAMAGED)?;
+        batches.push((*digest, held));
+        rest = after;
     }
     Ok(Kept {
         clean: *clean == 1,
         snapshot: snapshot.to_vec(),
         alerts: alerts.to_vec(),
-        batches: batches.to_vec(),
+        batches,
     })
 }
 
@@ -197,7 +212,7 @@ mod tests {
             clean: true,
             snapshot: b"snapshot".to_vec(),
             alerts: b"{}\n{}\n".to_vec(),
-            batches: vec![[1; 16], [2; 16]],
+            batches: vec![([1; 16], Held::everything()), ([2; 16], Held::default())],
         }
     }
 
@@ -237,5 +252,6 @@ mod tests {
             assert!(decode(&whole[..at]).is_err(), "cut at {at}");
         }
         assert!(decode(b"{}").unwrap_err().contains("not one of"));
+        assert!(decode(b"MXRUNST1").unwrap_err().contains("another version"));
     }
 }

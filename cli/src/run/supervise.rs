@@ -33,7 +33,7 @@ use super::state::{Kept, StateFile};
 use super::{Options, RunError, admin, deliver, log, notify, output, tls};
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Kind, Plugin, Source};
-use crate::replay::now_ms;
+use crate::replay::{Only, now_ms};
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<Keeper>, HostError>;
@@ -78,7 +78,11 @@ pub async fn start(
     let sources = vec![source; options.inputs.len()];
     let wanted = Wanted {
         only: options.only,
-        numbered: matches!(options.output, OutputAddress::Elasticsearch(_)),
+        // For documents' ids, and to know what was held back of batches that come again.
+        numbered: matches!(options.output, OutputAddress::Elasticsearch(_))
+            || (options.state.is_some()
+                && options.confirms()
+                && options.only != Some(Only::Alerts)),
     };
     let guest = Guest::new(plugin, loaded.json, wanted, sources, metrics.clone());
     let mut guest = guest.map_err(|error| match error {
@@ -93,13 +97,13 @@ pub async fn start(
             let opened = StateFile::open(path, options.state_reset);
             let (file, kept) = opened.map_err(RunError::Failed)?;
             let kept = kept.unwrap_or_default();
-            let ledger = Ledger::new(kept.batches.iter().copied());
+            let ledger = Ledger::new(kept.batches.clone(), Instant::now().into_std());
             go_on_from(&mut guest, &backlog, kept, &file.name())?;
             let every = options.state_interval;
             let keeper = Keeper::start(file, every, Arc::clone(&ledger), metrics.clone());
             (Some(keeper.map_err(no_thread)?), ledger)
         }
-        None => (None, Ledger::new([])),
+        None => (None, Ledger::new([], Instant::now().into_std())),
     };
     let (jobs, todo) = mpsc::channel();
     let engine = Engine {

@@ -1,19 +1,34 @@
 //! The protocol of rsyslog's `omprog` with `confirmMessages="on"`, as its documentation has it.
 
-use crate::process::{Process, metric, others};
+use std::fs;
+
+use crate::process::{Process, folder, metric, others, refusals, until};
 use crate::sink::{self, Sink};
 
 fn start(sink: &Sink, confirm: &str) -> Process {
+    let mut process = start_with(sink, confirm, &[]);
+    assert_eq!(process.line(), "OK");
+    process
+}
+
+fn start_with(sink: &Sink, confirm: &str, more: &[&str]) -> Process {
     let url = sink.url();
     let patience = ["--request-timeout", "300ms", "--admin", ":0"];
-    Process::start(&[&["--confirm", confirm, "--output", &url][..], &patience].concat())
+    let arguments = ["--confirm", confirm, "--output", &url];
+    Process::start(&[&arguments[..], &patience, more].concat())
+}
+
+/// Sends lines as a transaction; the last answer.
+fn transaction(process: &mut Process, lines: &str) -> String {
+    process.write(&format!("BEGIN TRANSACTION\n{lines}COMMIT TRANSACTION\n"));
+    let answers = lines.lines().count() + 2;
+    (0..answers).map(|_| process.line()).last().unwrap()
 }
 
 #[test]
 fn every_message_is_answered_once_it_was_delivered() {
     let sink = Sink::start();
     let mut process = start(&sink, "messages");
-    assert_eq!(process.line(), "OK");
     for number in 0..3 {
         process.write(&others(number..number + 1));
         assert_eq!(process.line(), "OK");
@@ -43,7 +58,6 @@ fn every_message_is_answered_once_it_was_delivered() {
 fn a_transaction_is_answered_as_a_whole_and_comes_again_as_a_whole() {
     let sink = Sink::start();
     let mut process = start(&sink, "transactions");
-    assert_eq!(process.line(), "OK");
     // Longer than what is handed over at once.
     let long: Vec<String> = (0..3)
         .map(|number| format!("{number}{}", "x".repeat(600_000)))
@@ -71,16 +85,10 @@ fn a_transaction_is_answered_as_a_whole_and_comes_again_as_a_whole() {
 fn what_comes_again_in_other_transactions_is_known_line_by_line() {
     let sink = Sink::start();
     let mut process = start(&sink, "transactions");
-    assert_eq!(process.line(), "OK");
-    let send = |process: &mut Process, lines: &str| {
-        process.write(&format!("BEGIN TRANSACTION\n{lines}COMMIT TRANSACTION\n"));
-        let answers = lines.lines().count() + 2;
-        (0..answers).map(|_| process.line()).last().unwrap()
-    };
     sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
     // Two lines are equal: they are two.
     let all = others(0..20) + &others(0..1);
-    assert_ne!(send(&mut process, &all), "OK");
+    assert_ne!(transaction(&mut process, &all), "OK");
     sink.answers(|_, _| sink::ok());
     let single: Vec<String> = all
         .lines()
@@ -88,16 +96,56 @@ fn what_comes_again_in_other_transactions_is_known_line_by_line() {
         .map(|line| format!("{line}\n"))
         .collect();
     for line in &single {
-        while send(&mut process, line) != "OK" {}
+        while transaction(&mut process, line) != "OK" {}
     }
     let rest: String = all
         .lines()
         .skip(3)
         .map(|line| format!("{line}\n"))
         .collect();
-    assert_eq!(send(&mut process, &(rest + &others(20..21))), "OK");
+    assert_eq!(transaction(&mut process, &(rest + &others(20..21))), "OK");
     let expected = all + &others(20..21);
     assert_eq!(sink.lines().concat(), expected.replace('\n', ""));
+    process.stop();
+}
+
+#[test]
+fn lines_that_come_again_after_a_crash_are_as_many_and_as_they_were() {
+    let state = folder("omprog").join("state");
+    let sink = Sink::start();
+    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
+    let more = [
+        "--state",
+        state.to_str().unwrap(),
+        "--state-interval",
+        "20ms",
+    ];
+    let mut process = start_with(&sink, "transactions", &more);
+    assert_eq!(process.line(), "OK");
+    // Two lines are equal, and the last ones are held back by the flood that the others opened.
+    let all = others(0..5) + &others(0..1) + &refusals(0..40);
+    assert_ne!(transaction(&mut process, &all), "OK");
+    until("a state with the alert in it", || {
+        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
+    });
+    process.kill();
+    sink.answers(|_, _| sink::ok());
+    let mut process = start_with(&sink, "transactions", &more);
+    assert_eq!(process.line(), "OK");
+    let lines: Vec<String> = all.lines().map(|line| format!("{line}\n")).collect();
+    for lines in lines.chunks(7) {
+        assert_eq!(transaction(&mut process, &lines.concat()), "OK");
+    }
+    let taken = sink.lines();
+    let count = |words: &str| taken.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(count("nothing 0\""), 2);
+    assert_eq!(count("nothing "), 6);
+    assert_eq!(count("connection-limit-exceeded"), 29);
+    assert_eq!(count("flood-start"), 1);
+    let admin = process.address("admin");
+    until("statistics", || {
+        metric(admin, "maxconn_records_total") == 46
+    });
     process.stop();
 }
 

@@ -113,6 +113,53 @@ fn killed_while_the_next_hop_is_down_nothing_is_missing_or_counted_twice() {
 }
 
 #[test]
+fn a_batch_that_opened_a_flood_and_comes_again_after_a_crash_has_the_verdicts_of_its_first_time() {
+    let folder = folder("verdicts");
+    let batch = refusals(0..40) + &others(0..10);
+    let lines = |state: &Path, crash: bool| {
+        let sink = Sink::start();
+        let mut process = start(state, &sink, &["--request-timeout", "50ms"]);
+        if crash {
+            sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+            for _ in 0..2 {
+                let answer = post(process.address("input"), &[], batch.as_bytes());
+                assert_eq!(answer.status, 503);
+            }
+            until("a state with the alert in it", || {
+                fs::read(state)
+                    .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
+            });
+            process.kill();
+            sink.answers(|_, _| sink::ok());
+            process = start(state, &sink, &["--request-timeout", "30s"]);
+        }
+        let (input, admin) = (process.address("input"), process.address("admin"));
+        assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+        let repeated = metric(admin, "maxconn_repeated_batches_total");
+        assert_eq!(repeated, u64::from(crash));
+        process.stop();
+        let mut lines: Vec<String> = sink
+            .lines()
+            .iter()
+            .map(|line| {
+                let mut document: serde_json::Value = serde_json::from_str(line).unwrap();
+                let action = document["event"]["action"]
+                    .as_str()
+                    .unwrap_or("")
+                    .to_string();
+                // What comes again is told of the flood that is open by now.
+                format!("{action} {}", document["message"].take())
+            })
+            .collect();
+        lines.sort();
+        lines
+    };
+    let expected = lines(&folder.join("whole"), false);
+    assert_eq!(expected.len(), 29 + 1 + 10);
+    assert_eq!(lines(&folder.join("crashed"), true), expected);
+}
+
+#[test]
 fn a_flood_whose_start_was_told_is_kept_long_before_the_next_write_is_due() {
     let state = folder("alerted").join("state");
     let sink = Sink::start();

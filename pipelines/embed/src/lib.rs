@@ -61,6 +61,7 @@ impl Guest {
                     enriched: true,
                     alerts: true,
                     views: false,
+                    held_back: false,
                 },
             },
             sources: Vec::new(),
@@ -138,7 +139,7 @@ impl Guest {
     }
 
     fn want(&mut self, flags: i32) -> i32 {
-        if !(0..16).contains(&flags) {
+        if !(0..32).contains(&flags) {
             return BAD_CALL;
         }
         let bit = |bit: i32| flags & bit != 0;
@@ -147,6 +148,7 @@ impl Guest {
             enriched: bit(2),
             alerts: bit(4),
             views: bit(8),
+            held_back: bit(16),
         };
         OK
     }

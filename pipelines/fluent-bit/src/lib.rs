@@ -104,6 +104,7 @@ impl Guest {
                     enriched: true,
                     alerts: true,
                     views: false,
+                    held_back: false,
                 },
             },
             answer: Vec::new(),

@@ -60,6 +60,7 @@ impl Plugin {
             enriched: bit(2),
             alerts: bit(4),
             views: false,
+            held_back: false,
         };
     }
 

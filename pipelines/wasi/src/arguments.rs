@@ -91,6 +91,7 @@ pub fn parse(given: &[String]) -> Result<Task, String> {
                     enriched,
                     alerts,
                     views: false,
+                    held_back: false,
                 };
             }
             "--format" => {

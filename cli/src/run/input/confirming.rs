@@ -1,6 +1,7 @@
 //! What inputs have in common that tell their senders when a batch was delivered.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
@@ -8,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Intake;
 use crate::run::batch::{Batch, Digest, Ticket};
 use crate::run::engine::Job;
+use crate::run::held::Held;
 use crate::run::ledger::{Claim, Known, Ledger};
 use crate::run::metrics::Metrics;
 
@@ -31,16 +33,20 @@ impl Confirming {
     pub fn hand_over(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Option<Claim> {
         let name = self.digest(&lines);
         let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
-        let claim = self.ledger.claim(name, &fresh, &counted);
+        let claim = self
+            .ledger
+            .claim(name, (&fresh, &counted), None, Instant::now());
         let sent = match claim.known {
-            Known::Taken => {
-                self.metrics.repeated.inc();
-                true
+            Known::Taken => true,
+            Known::Counted => {
+                let held = counted.held(None).unwrap_or_default();
+                self.send(lines, &counted, Some(held), room)
             }
-            known => self.send(lines, &claim.ticket, known, room),
+            Known::New => self.send(lines, &fresh, None, room),
         };
+        self.note(&[&claim]);
         if !sent {
-            claim.forget();
+            give_up(claim);
             return None;
         }
         Some(claim)
@@ -54,35 +60,51 @@ impl Confirming {
     ) -> Option<Vec<Claim>> {
         let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
         let (mut new, mut again, mut claims) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut next_new, mut next_again) = (0, 0);
+        let (tickets, now) = ((&fresh, &counted), Instant::now());
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let claim = self.ledger.claim(self.digest(line), &fresh, &counted);
+            let numbers = Some((next_new, next_again));
+            let claim = self.ledger.claim(self.digest(line), tickets, numbers, now);
             match claim.known {
-                Known::New => new.extend_from_slice(line),
-                Known::Counted => again.extend_from_slice(line),
+                Known::New => {
+                    new.extend_from_slice(line);
+                    next_new += 1;
+                }
+                Known::Counted => {
+                    again.extend_from_slice(line);
+                    next_again += 1;
+                }
                 Known::Taken => {}
             }
             claims.push(claim);
         }
-        if claims.iter().any(|claim| claim.known == Known::Taken) {
-            self.metrics.repeated.inc();
-        }
+        self.note(&claims.iter().collect::<Vec<_>>());
         // All of the room can be given: it was asked for at least as many bytes.
         let rest = room.split(again.len().min(room.num_permits()));
+        // A line that was held back is known as delivered: all of these go on.
+        let held = Held::default();
         let sent = (again.is_empty()
-            || rest.is_some_and(|rest| self.send(again, &counted, Known::Counted, rest)))
-            && (new.is_empty() || self.send(new, &fresh, Known::New, room));
+            || rest.is_some_and(|rest| self.send(again, &counted, Some(held), rest)))
+            && (new.is_empty() || self.send(new, &fresh, None, room));
         if !sent {
-            claims.into_iter().for_each(Claim::forget);
+            claims.into_iter().for_each(give_up);
             return None;
         }
         Some(claims)
+    }
+
+    /// Counts what came again.
+    fn note(&self, claims: &[&Claim]) {
+        if claims.iter().any(|claim| claim.known != Known::New) {
+            self.metrics.repeated.inc();
+        }
     }
 
     fn send(
         &self,
         lines: Vec<u8>,
         ticket: &Arc<Ticket>,
-        known: Known,
+        counted_before: Option<Held>,
         room: OwnedSemaphorePermit,
     ) -> bool {
         let batch = Batch {
@@ -90,7 +112,7 @@ impl Confirming {
             name: self.digest(&lines),
             lines,
             ticket: Some(Arc::clone(ticket)),
-            counted_before: known == Known::Counted,
+            counted_before,
             room,
         };
         self.intake.jobs.send(Job::Batch(batch)).is_ok()
@@ -107,5 +129,13 @@ impl Confirming {
             *byte = hashed;
         }
         digest
+    }
+}
+
+/// The process stops before a batch could be handed over. What is new was never there; what was counted must
+/// be known to the next process.
+fn give_up(claim: Claim) {
+    if claim.known == Known::New {
+        claim.forget();
     }
 }

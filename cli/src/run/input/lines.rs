@@ -60,7 +60,7 @@ impl LinesInput {
             lines,
             name: self.intake.names.fresh(),
             ticket: None,
-            counted_before: false,
+            counted_before: None,
             room,
         };
         self.intake.jobs.send(Job::Batch(batch)).is_ok()

@@ -46,7 +46,7 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                     lines,
                     name: intake.names.fresh(),
                     ticket: None,
-                    counted_before: false,
+                    counted_before: None,
                     room,
                 };
                 if intake.jobs.send(Job::Batch(batch)).is_err() {
