@@ -6,6 +6,7 @@
 //! | [`config`] | reads configurations as people write them |
 //! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
+//! | `ndjson` | one JSON object a line, whatever came in |
 //! | [`replay`] | logs through a guest, as one stream |
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
@@ -15,6 +16,7 @@ pub mod bench;
 pub mod config;
 pub mod generate;
 pub mod host;
+mod ndjson;
 pub mod replay;
 pub mod run;
 pub mod setup;

@@ -202,7 +202,7 @@ fn print_needs_no_server_and_wrong_addresses_are_told() -> Result<(), Box<dyn Er
         (
             &["--elasticsearch", "http://127.0.0.1:1"],
             1,
-            "cannot connect to http://127.0.0.1:1",
+            "start the server, or name another address",
         ),
         (
             &["--elasticsearch", "http://es", "--api-key", "missing"],

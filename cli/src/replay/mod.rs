@@ -25,6 +25,7 @@ pub use input::Input;
 pub use lines::LINE_MAX_BYTES;
 
 use crate::host::{Format, HostError, Instance, Kind, Source, Want};
+use crate::ndjson::as_records;
 use crate::summary::{Gathered, Summary};
 use merge::{Guest, Lane, merge};
 use progress::Progress;
@@ -202,8 +203,11 @@ impl Sink {
             Kind::Statistics => self.keep.statistics,
             Kind::View => false,
         };
-        if keep {
-            self.writer.write(bytes);
+        match kind {
+            _ if !keep => {}
+            // Pieces of lines that were too long, and whatever else looks like JSON and is none.
+            Kind::Passed | Kind::Enriched => self.writer.write(&as_records(bytes).0),
+            _ => self.writer.write(bytes),
         }
     }
 }

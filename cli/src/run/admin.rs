@@ -23,8 +23,11 @@ pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Pi
             response
         }
         "/healthz" => answer(200, "alive"),
-        "/readyz" if metrics.output_up.get() == 1 => answer(200, "ready"),
-        "/readyz" => answer(503, "the next hop does not take records"),
+        "/readyz" if metrics.output_up.get() == 0 => {
+            answer(503, "the next hop does not take records")
+        }
+        "/readyz" if metrics.state_up.get() == 0 => answer(503, "the state cannot be written"),
+        "/readyz" => answer(200, "ready"),
         _ => answer(404, "there are /metrics, /healthz and /readyz"),
     }
 }

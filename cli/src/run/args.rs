@@ -83,7 +83,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "only")]
     records_stream: Option<String>,
     /// How long a request may take to come, and then its delivery, before it is answered with 503.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time)]
     request_timeout: Duration,
     /// Where to set aside records that the next hop refuses for good, with the reason.
     #[arg(long, value_name = "FILE")]
@@ -230,6 +230,15 @@ impl RunArgs {
             );
         }
         Ok(())
+    }
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err("it must be more than nothing; write it like 500ms or 10s".to_string())
+        }
+        some => Ok(some),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::held::Held;
 use crate::host::{Kind, Want};
+use crate::ndjson::as_records;
 use crate::replay::Only;
 
 /// Names a batch by its contents: the same bytes have the same name wherever and whenever they come.
@@ -190,6 +191,8 @@ pub struct Gathered {
     is_apart: bool,
     /// What does not go on though it is written.
     dropped: Held,
+    /// How many records looked like JSON and were none.
+    pub malformed: u64,
 }
 
 /// How far something was gathered.
@@ -197,6 +200,7 @@ pub struct Gathered {
 pub struct Mark {
     bytes: usize,
     next: u32,
+    malformed: u64,
 }
 
 impl Gathered {
@@ -254,7 +258,13 @@ impl Gathered {
             return;
         }
         self.is_apart |= kind != Kind::Alert;
-        self.bytes.extend_from_slice(piece);
+        if matches!(kind, Kind::Passed | Kind::Enriched) {
+            let (records, malformed) = as_records(piece);
+            self.malformed += malformed;
+            self.bytes.extend_from_slice(&records);
+        } else {
+            self.bytes.extend_from_slice(piece);
+        }
         let end = self.bytes.len();
         match self.segments.last_mut() {
             Some(last) if last.kind == kind && self.follows == number => last.end = end,
@@ -282,6 +292,7 @@ impl Gathered {
         Mark {
             bytes: self.bytes.len(),
             next: self.next,
+            malformed: self.malformed,
         }
     }
 
@@ -289,6 +300,7 @@ impl Gathered {
     pub fn back_to(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
         self.next = mark.next;
+        self.malformed = mark.malformed;
         self.undecided = None;
         self.held.cut(mark.next);
         self.is_apart = true;
@@ -351,8 +363,8 @@ mod tests {
     fn neighbours_of_one_kind_are_one_segment_and_can_be_taken_back() {
         let mut gathered = Gathered::default();
         for (kind, piece) in [
-            (Kind::Passed, &b"a\n"[..]),
-            (Kind::Passed, b"b\n"),
+            (Kind::Passed, &b"{}\n"[..]),
+            (Kind::Passed, b"{}\n"),
             (Kind::Alert, b"c\n"),
             (Kind::Alert, b""),
         ] {
@@ -360,13 +372,13 @@ mod tests {
         }
         let mark = gathered.mark();
         let whole = shape(&gathered);
-        assert_eq!(whole, [(Kind::Passed, 4, 0), (Kind::Alert, 6, 0)]);
+        assert_eq!(whole, [(Kind::Passed, 6, 0), (Kind::Alert, 8, 0)]);
         gathered.add(Kind::Alert, b"d\n");
         gathered.add(Kind::Passed, b"e\n");
         gathered.back_to(mark);
         assert_eq!(
             (gathered.bytes.as_slice(), shape(&gathered)),
-            (&b"a\nb\nc\n"[..], whole)
+            (&b"{}\n{}\nc\n"[..], whole)
         );
     }
 

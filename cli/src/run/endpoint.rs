@@ -90,7 +90,11 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     let text = text.strip_suffix('/').unwrap_or(text);
     let wrong = || "HOST:PORT is needed; write it like 127.0.0.1:8080 or [::1]:8080".to_string();
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let is_number = !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
+    let port: u16 = port.parse().map_err(|_| match is_number {
+        true => "a port is a number up to 65535; write it like 127.0.0.1:8080".to_string(),
+        false => wrong(),
+    })?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if host.contains(['/', '@']) || (host.contains(':') && !bracketed) {
         return Err(wrong());
@@ -212,6 +216,7 @@ mod tests {
         ] {
             assert!(listen_address(text).is_err(), "{text}");
         }
+        assert!(listen_address("a:99999").unwrap_err().contains("65535"));
     }
 
     #[test]

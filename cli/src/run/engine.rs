@@ -159,6 +159,7 @@ impl Engine {
                 out.bytes.reserve(batch.lines.len());
                 self.guest.push(batch.source, &batch.lines, &mut out)?;
                 self.changed = true;
+                self.metrics.malformed.inc_by(out.malformed);
                 if let Some(ticket) = &batch.ticket {
                     ticket.count(out.take_held());
                 }
@@ -188,7 +189,10 @@ impl Engine {
             self.guest.keep_snapshot()?;
         }
         let document = self.guest.statistics()?;
-        self.metrics.guest(&document, self.guest.memory_bytes());
+        // Of records that are not wanted only the guest knows, which reads few of them.
+        let tells_malformed = self.wanted.only.is_some();
+        self.metrics
+            .guest(&document, self.guest.memory_bytes(), tells_malformed);
         Ok(())
     }
 

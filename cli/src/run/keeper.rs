@@ -48,6 +48,7 @@ impl Keeper {
                 let mut next = states.recv();
                 while let Ok(kept) = next {
                     let written = file.write(&kept);
+                    failures.state_up.set(i64::from(written.is_ok()));
                     if let Err(sentence) = &written {
                         failures.state_failures.inc();
                         if !failing {

@@ -36,12 +36,16 @@ pub struct Metrics {
     pub guest_restarts: Counter,
     /// Bytes of lines that no guest took; they went on as they came.
     pub bypassed_bytes: Counter,
+    /// Records that look like JSON and are not.
+    pub malformed: Counter,
     /// Configurations that could not be put in force.
     pub reloads_failed: Counter,
     /// States that could not be written.
     pub state_failures: Counter,
     /// The last delivery succeeded: 1, or failed: 0.
     pub output_up: Gauge,
+    /// The state could be written the last time: 1, or not: 0.
+    pub state_up: Gauge,
     /// How long a delivery took, tries included, in seconds.
     pub delivery: Histogram,
     guest: Arc<Mutex<Figures>>,
@@ -52,6 +56,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Figures {
     statistics: Value,
+    malformed: u64,
     memory_bytes: usize,
 }
 
@@ -80,6 +85,10 @@ impl Metrics {
             "repeated_batches",
             "Batches that came again and were not counted again",
         );
+        let malformed = counter(
+            "malformed_records",
+            "Records that look like JSON and are not; they go on as text",
+        );
         let guest_restarts = counter("guest_restarts", "Guests that failed and were replaced");
         let reloads_failed = counter(
             "reload_failures",
@@ -104,6 +113,13 @@ impl Metrics {
             "Whether the last delivery succeeded",
             output_up.clone(),
         );
+        let state_up = Gauge::default();
+        state_up.set(1);
+        registry.register(
+            "state_up",
+            "Whether the state could be written the last time",
+            state_up.clone(),
+        );
         let delivery = Histogram::new(DELAYS);
         registry.register_with_unit(
             "delivery_duration",
@@ -122,17 +138,20 @@ impl Metrics {
             repeated,
             guest_restarts,
             bypassed_bytes,
+            malformed,
             reloads_failed,
             state_failures,
             output_up,
+            state_up,
             delivery,
             guest,
             registry: Arc::new(registry),
         }
     }
 
-    /// Takes what the guest says of itself: its statistics document and the size of its memory.
-    pub fn guest(&self, document: &[u8], memory_bytes: usize) {
+    /// Takes what the guest says of itself: its statistics document and the size of its memory. It is believed in
+    /// what it says of malformed records only where nobody else reads them.
+    pub fn guest(&self, document: &[u8], memory_bytes: usize, tells_malformed: bool) {
         let document: Value = serde_json::from_slice(document).unwrap_or_default();
         let mut figures = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
         figures.statistics = document
@@ -140,6 +159,13 @@ impl Metrics {
             .cloned()
             .unwrap_or_default();
         figures.memory_bytes = memory_bytes;
+        let malformed = figures.statistics["malformed"].as_u64().unwrap_or(0);
+        if tells_malformed {
+            // A new guest in the place of one that failed may have counted less.
+            self.malformed
+                .inc_by(malformed.saturating_sub(figures.malformed));
+        }
+        figures.malformed = malformed;
     }
 
     /// Everything in the text format of OpenMetrics, which Prometheus reads.
@@ -158,7 +184,7 @@ impl Metrics {
 struct GuestCollector(Arc<Mutex<Figures>>);
 
 /// The guest's counters: the member of its statistics, the metric, what it is.
-const COUNTERS: [(&str, &str, &str); 7] = [
+const COUNTERS: [(&str, &str, &str); 6] = [
     ("records", "records", "Records that came in"),
     (
         "passed",
@@ -169,11 +195,6 @@ const COUNTERS: [(&str, &str, &str); 7] = [
         "suppressed",
         "suppressed_events",
         "Events that were held back",
-    ),
-    (
-        "malformed",
-        "malformed_records",
-        "Records that look like JSON and are not",
     ),
     (
         "late",
@@ -251,14 +272,16 @@ mod tests {
         let metrics = Metrics::new();
         metrics.input_bytes.inc_by(7);
         metrics.guest(
-            br#"{"maxconn":{"statistics":{"records":3,"floods":2,
+            br#"{"maxconn":{"statistics":{"records":3,"floods":2,"malformed":5,
                 "events":{"a\"b":4},"alerts":{"start":1,"waiting":9}}}}"#,
             65536,
+            true,
         );
         let text = metrics.text();
         for line in [
             "maxconn_input_bytes_total 7",
             "maxconn_records_total 3",
+            "maxconn_malformed_records_total 5",
             "maxconn_open_floods 2",
             "maxconn_guest_memory_bytes 65536",
             "maxconn_events_total{limit=\"a\\\"b\"} 4",

@@ -48,7 +48,17 @@ impl Listener {
     /// A sentence.
     pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, String> {
         let failed = |error: io::Error| {
-            format!("cannot listen at {address}: {error}; name another port, or end what uses it")
+            let mend = match error.kind() {
+                io::ErrorKind::AddrInUse => "name another port, or end what uses it",
+                io::ErrorKind::PermissionDenied => {
+                    "name a port from 1024 on, or run this as a user who may use that one"
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address; name one that it has, or 0.0.0.0 for all"
+                }
+                _ => "name an address of this machine, like 127.0.0.1",
+            };
+            format!("cannot listen at {address}: {error}; {mend}")
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
@@ -67,7 +77,14 @@ impl Listener {
                 path.display()
             )
         };
-        if fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        let there = fs::symlink_metadata(path).map(|it| it.file_type());
+        if there.as_ref().is_ok_and(|there| !there.is_socket()) {
+            return Err(format!(
+                "cannot listen at {}: something else is there; remove it, or name another path",
+                path.display()
+            ));
+        }
+        if there.is_ok() {
             if UnixStream::connect(path).await.is_ok() {
                 return Err(format!(
                     "another process listens at {}; name another path, or end it",

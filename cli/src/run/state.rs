@@ -17,11 +17,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch::Digest;
 use super::held::Held;
-use super::log;
+use super::{RunError, log};
 
 const MAGIC: &[u8; 8] = b"MXRUNST2";
 /// What the magic of every version begins with.
 const MAGIC_BEGIN: &[u8] = b"MXRUNST";
+/// What is said of a state of ours that is not whole.
+const DAMAGED: &str = "is damaged";
 const HASH_BYTES: usize = 32;
 /// No state of ours is larger, in bytes.
 const STATE_MAX_BYTES: u64 = 256 << 20;
@@ -50,9 +52,14 @@ impl StateFile {
     /// Takes hold of a file and reads it, if it is there. With `reset` what is there is set aside.
     ///
     /// # Errors
-    /// A sentence: another process has it, or it is damaged or foreign.
-    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<Kept>), String> {
+    /// Another process has it, or it is damaged; a folder, or a file of somebody else: a wrong command line.
+    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<Kept>), RunError> {
         let name = path.display();
+        if path.is_dir() {
+            return Err(RunError::Usage(format!(
+                "the state {name} is a folder; name a file in it"
+            )));
+        }
         let lock_path = beside(path, ".lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -60,31 +67,43 @@ impl StateFile {
             .write(true)
             .open(&lock_path);
         let lock = lock.map_err(|error| {
-            format!(
+            RunError::Usage(format!(
                 "cannot open {}: {error}; name a state in a folder that can be written",
                 lock_path.display()
-            )
+            ))
         })?;
         lock.try_lock().map_err(|_| {
-            format!("the state {name} is in use by another process; name another one")
+            RunError::Failed(format!(
+                "the state {name} is in use by another process; name another one"
+            ))
         })?;
         if reset {
-            set_aside(path)?;
+            set_aside(path).map_err(RunError::Failed)?;
         }
+        let unreadable = |error: io::Error| {
+            RunError::Failed(format!(
+                "cannot read the state {name}: {error}; name one that this user may read"
+            ))
+        };
         let kept = match File::open(path) {
             Ok(file) => {
                 let mut bytes = Vec::new();
                 file.take(STATE_MAX_BYTES)
                     .read_to_end(&mut bytes)
-                    .map_err(|error| format!("cannot read the state {name}: {error}"))?;
-                Some(decode(&bytes).map_err(|problem| {
-                    format!(
+                    .map_err(unreadable)?;
+                let kept = decode(&bytes).map_err(|problem| {
+                    let sentence = format!(
                         "the state {name} {problem}; start with --state-reset, which sets it aside"
-                    )
-                })?)
+                    );
+                    match problem {
+                        DAMAGED => RunError::Failed(sentence),
+                        _ => RunError::Usage(sentence),
+                    }
+                });
+                Some(kept?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(format!("cannot read the state {name}: {error}")),
+            Err(error) => return Err(unreadable(error)),
         };
         let file = StateFile {
             path: path.to_path_buf(),
@@ -166,7 +185,6 @@ fn encode(kept: &Kept) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
-    const DAMAGED: &str = "is damaged";
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| {
         if bytes.starts_with(MAGIC_BEGIN) {
             "was written by another version of `maxconn run`"
@@ -228,7 +246,7 @@ mod tests {
         let Err(sentence) = StateFile::open(&path, false) else {
             panic!("two at once");
         };
-        assert!(sentence.contains("in use"), "{sentence}");
+        assert!(sentence.to_string().contains("in use"), "{sentence}");
         drop(file);
         assert_eq!(StateFile::open(&path, false).unwrap().1, Some(kept()));
         assert_eq!(StateFile::open(&path, true).unwrap().1, None);

@@ -95,8 +95,14 @@ pub async fn start(
     let (keeper, ledger) = match &options.state {
         Some(path) => {
             let opened = StateFile::open(path, options.state_reset);
-            let (file, kept) = opened.map_err(RunError::Failed)?;
+            let (file, kept) = opened?;
             let kept = kept.unwrap_or_default();
+            // At once, though nothing is new: a state that can't be written must not be relied on.
+            file.write(&Kept {
+                clean: false,
+                ..kept.clone()
+            })
+            .map_err(RunError::Failed)?;
             let ledger = Ledger::new(kept.batches.clone(), Instant::now().into_std());
             go_on_from(&mut guest, &backlog, kept, &file.name())?;
             let every = options.state_interval;
@@ -368,10 +374,16 @@ fn not_delivered(lost: usize, grace: Duration) -> Result<(), RunError> {
             ));
             Ok(())
         }
-        count => Err(RunError::Failed(format!(
-            "the output did not take everything within {} s; {count} batches that nobody sends again are lost",
-            grace.as_secs_f64()
-        ))),
+        count => {
+            let lost = match count {
+                1 => "a batch that nobody sends again is lost".to_string(),
+                _ => format!("{count} batches that nobody sends again are lost"),
+            };
+            Err(RunError::Failed(format!(
+                "the output did not take everything within {} s; {lost}",
+                grace.as_secs_f64()
+            )))
+        }
     }
 }
 

@@ -133,8 +133,14 @@ impl Server {
             .header(CONTENT_TYPE, "application/json");
         let body = Pieces::new(body.map(|body| body.to_string().into()));
         let answer = self.client.request(request, &body, ANSWER_MAX_BYTES).await;
-        answer
-            .map_err(|failure| SetupError::Server(failure.sentence.replace("--output-ca", "--ca")))
+        answer.map_err(|failure| {
+            let sentence = failure.sentence.replace("--output-ca", "--ca");
+            let mend = match sentence.contains("--ca") {
+                true => "",
+                false => "; start the server, or name another address by --elasticsearch",
+            };
+            SetupError::Server(format!("{sentence}{mend}"))
+        })
     }
 
     /// The answer's body, or its refusal as a sentence.
@@ -159,7 +165,14 @@ impl Server {
             StatusCode::FORBIDDEN => {
                 "; the key needs manage_index_templates, manage_ilm and monitor"
             }
-            _ => "",
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                "; name the address of Elasticsearch or OpenSearch itself, this does not look like one"
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                "; it is not ready, try again later"
+            }
+            status if status.is_redirection() => "; it has moved, name its new address",
+            _ => "; its own log may say more",
         };
         Err(SetupError::Server(format!(
             "{} answered {}: {reason}{mend}",

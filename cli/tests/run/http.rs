@@ -60,6 +60,17 @@ fn every_way_that_shippers_post_arrives_as_lines() {
             &["Content-Encoding: gzip", &format!("Content-Type: {array}")],
             gzip(r#"[{"message":"nothing 9"}]"#),
         ),
+        // With the mark that some programs begin a text with.
+        (
+            &["Content-Type: application/json"],
+            "\u{feff}[{\"message\":\"nothing 10\"}]".into(),
+        ),
+        (&[], "\u{feff}[{\"message\":\"nothing 11\"}]".into()),
+        (
+            &["Content-Type: application/x-ndjson"],
+            ["\u{feff}", &others(12..13)].concat().into(),
+        ),
+        (&["Content-Type: text/plain"], "\u{feff}nothing 13".into()),
         (&[], Vec::new()),
     ] {
         let answer = post(input, headers, &body);
@@ -75,7 +86,7 @@ fn every_way_that_shippers_post_arrives_as_lines() {
                 .to_string()
         })
         .collect();
-    let expected: Vec<_> = (0..10).map(|number| format!("nothing {number}")).collect();
+    let expected: Vec<_> = (0..14).map(|number| format!("nothing {number}")).collect();
     assert_eq!(messages, expected);
     assert!(
         sink.heads()

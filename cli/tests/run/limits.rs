@@ -3,8 +3,56 @@
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 
-use crate::process::{Process, answer, ask, get, post};
+use crate::process::{Process, answer, ask, get, metric, post, until};
 use crate::sink::Sink;
+
+#[test]
+fn what_looks_like_json_and_is_none_goes_on_as_text_and_is_counted() {
+    let sink = Sink::start();
+    let url = sink.url();
+    let http = ["--input", "http://127.0.0.1:0", "--admin", ":0"];
+    let mut process = Process::start(&[&http[..], &["--output", &url]].concat());
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    let fine = "{ \"message\" : \"fine\" }\n";
+    let needle = "{\"message\":\"Maximum number of connections from user+IP exceeded\n";
+    // Longer than a line may be: it comes in pieces elsewhere, here it only is too deep.
+    let deep = format!("{}{}\n", "{\"a\":".repeat(200), "}".repeat(200));
+    let body = ["{\"mess\n", fine, needle, &deep, fine].concat();
+    assert_eq!(post(input, &[], body.as_bytes()).status, 204);
+    let lines = sink.lines();
+    assert_eq!(lines.len(), 5);
+    for (line, came) in lines.iter().zip(body.lines()) {
+        let document: serde_json::Value = serde_json::from_str(line).unwrap();
+        if came == fine.trim_end() {
+            assert_eq!(line, came);
+        } else {
+            assert_eq!(document["message"], came);
+        }
+    }
+    assert_eq!(metric(admin, "maxconn_malformed_records_total"), 3);
+    // Where such records are not wanted the guest still counts those that it reads.
+    let mut process = Process::start(&[&http[..], &["--only", "alerts"]].concat());
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    assert_eq!(post(input, &[], body.as_bytes()).status, 204);
+    until("the guest's count", || {
+        metric(admin, "maxconn_malformed_records_total") == 1
+    });
+}
+
+#[test]
+fn pieces_of_a_line_that_is_too_long_are_records() {
+    let mut process = Process::start(&[]);
+    let long = format!("{{\"message\":\"{}\"}}\n", "x".repeat(3 << 20));
+    process.write(&long);
+    drop(process.stdin.take());
+    let pieces: Vec<String> = process
+        .rest()
+        .iter()
+        .map(|it| it["message"].as_str().unwrap().to_string())
+        .collect();
+    assert!(pieces.len() >= 3);
+    assert_eq!(pieces.concat(), long.trim_end());
+}
 
 #[test]
 fn everything_that_is_too_much_is_refused_and_the_rest_goes_on() {

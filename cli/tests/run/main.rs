@@ -9,6 +9,7 @@ mod omprog;
 mod pipes;
 mod printed;
 mod process;
+mod refused;
 mod sink;
 mod sockets;
 mod state;

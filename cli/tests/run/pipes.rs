@@ -7,7 +7,7 @@ use crate::process::{Process, folder, get, metric, others, refusals, until};
 #[test]
 fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
     let mut process = Process::start(&[]);
-    process.write(&others(0..2));
+    process.write(&["\u{feff}", &others(0..2)].concat());
     // Before anything else is written: nothing waits for a buffer to fill.
     assert_eq!(process.document()["message"], "nothing 0");
     assert_eq!(process.document()["message"], "nothing 1");
@@ -153,12 +153,8 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
     let mut process = Process::start(&["--admin", ":0", "--plugin", plugin.to_str().unwrap()]);
     for line in ["one\n", "boom\n", "two\n"] {
         process.write(line);
-        let out = process.line();
-        // What no guest takes still becomes a record.
-        assert!(
-            out == line.trim() || out == r#"{"message":"boom"}"#,
-            "{out}"
-        );
+        // What no guest takes, or passes as no guest should, still becomes a record.
+        assert_eq!(process.document()["message"], line.trim());
     }
     process.said("failed in maxconn_push");
     let admin = process.address("admin");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{Process, folder, metric, others, post, refusals, until};
+use crate::process::{Process, folder, get, metric, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 fn start(state: &Path, sink: &Sink, more: &[&str]) -> Process {
@@ -248,13 +248,14 @@ fn damaged_and_foreign_states_are_refused_by_name_and_can_be_set_aside() {
     let whole = fs::read(&state).unwrap();
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
-    for (bytes, words) in [
-        (&damaged[..], "is damaged"),
-        (b"{}", "is not one of `maxconn run`"),
+    for (bytes, words, code) in [
+        (&damaged[..], "is damaged", 1),
+        (b"MXRUNST1", "another version", 2),
+        (b"{}", "is not one of `maxconn run`", 2),
     ] {
         fs::write(&state, bytes).unwrap();
         let mut process = start(&state, &sink, &[]);
-        assert_eq!(process.wait().code(), Some(1));
+        assert_eq!(process.wait().code(), Some(code));
         let said = process.said(words);
         assert!(
             said.contains(state.to_str().unwrap()) && said.contains("--state-reset"),
@@ -274,4 +275,31 @@ fn damaged_and_foreign_states_are_refused_by_name_and_can_be_set_aside() {
         .filter(|it| it.file_name().to_string_lossy().contains(".aside-"))
         .collect();
     assert_eq!(fs::read(aside[0].path()).unwrap(), b"{}");
+}
+
+#[test]
+fn a_state_that_cannot_be_written_is_not_relied_on() {
+    let folder = folder("unwritable");
+    let state = folder.join("state");
+    // Where it is written first there is something else.
+    let new = folder.join("state.new");
+    fs::create_dir(&new).unwrap();
+    let sink = Sink::start();
+    let mut process = start(&state, &sink, &[]);
+    assert_eq!(process.wait().code(), Some(1));
+    process.said("cannot write the state");
+    fs::remove_dir(&new).unwrap();
+
+    let mut process = start(&state, &sink, &[]);
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    assert_eq!(get(admin, "/readyz").status, 200);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(post(input, &[], refusals(0..1).as_bytes()).status, 204);
+    until("not ready", || {
+        let answer = get(admin, "/readyz");
+        answer.status == 503 && answer.body.contains("the state cannot be written")
+    });
+    fs::create_dir_all(&folder).unwrap();
+    until("ready again", || get(admin, "/readyz").status == 200);
+    process.stop();
 }

@@ -65,7 +65,7 @@ fn a_server_that_is_not_trusted_gets_nothing() {
     drop(sender.stdin.take());
     // The records are lost with it, which is no good end.
     assert_eq!(sender.wait().code(), Some(1));
-    sender.said("are lost");
+    sender.said("is lost");
     receiver.stop();
     assert!(receiver.rest().is_empty());
 }

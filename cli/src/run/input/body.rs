@@ -132,6 +132,14 @@ impl Content {
     }
 }
 
+/// A text without the byte order mark that some programs begin it with.
+pub fn without_mark(mut text: Vec<u8>) -> Vec<u8> {
+    if text.starts_with("\u{feff}".as_bytes()) {
+        text.drain(..3);
+    }
+    text
+}
+
 /// What is said of a body that is too large.
 pub fn too_large() -> Refusal {
     (

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::BATCH_MIN_BYTES;
-use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large};
+use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
 use super::confirming::Confirming;
 use crate::run::http::{Pieces, answer, next_data, try_again};
 use crate::run::secret::Secret;
@@ -78,6 +78,7 @@ impl HttpInput {
             room = self.room(BODY_MAX_BYTES).await?;
             encoding.decode(body)?
         };
+        let body = without_mark(body);
         let lines = Content::of(&head.headers, &body)?.lines(body)?;
         if lines.is_empty() {
             return Ok(());

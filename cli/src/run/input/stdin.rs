@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Intake;
+use super::body::without_mark;
 use crate::replay::lines::{Chunk, LineReader};
 use crate::run::batch::Batch;
 use crate::run::engine::Job;
@@ -28,6 +29,7 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
         .spawn(move || {
             let mut reader = LineReader::new(io::stdin(), CHUNK_BYTES, false);
             let mut chunk = Chunk::default();
+            let mut at_start = true;
             loop {
                 match reader.next(&mut chunk) {
                     Ok(true) => {}
@@ -37,7 +39,10 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                         break;
                     }
                 }
-                let lines = chunk.lines().to_vec();
+                let mut lines = chunk.lines().to_vec();
+                if std::mem::take(&mut at_start) {
+                    lines = without_mark(lines);
+                }
                 let Some(room) = runtime.block_on(intake.room(lines.len())) else {
                     break;
                 };
