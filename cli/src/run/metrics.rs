@@ -44,6 +44,8 @@ pub struct Metrics {
     pub state_failures: Counter,
     /// The last delivery succeeded: 1, or failed: 0.
     pub output_up: Gauge,
+    /// Connections that are open.
+    pub connections: Gauge,
     /// The state could be written the last time: 1, or not: 0.
     pub state_up: Gauge,
     /// How long a delivery took, tries included, in seconds.
@@ -113,6 +115,12 @@ impl Metrics {
             "Whether the last delivery succeeded",
             output_up.clone(),
         );
+        let connections = Gauge::default();
+        registry.register(
+            "connections",
+            "Connections that are open at all addresses together",
+            connections.clone(),
+        );
         let state_up = Gauge::default();
         state_up.set(1);
         registry.register(
@@ -142,6 +150,7 @@ impl Metrics {
             reloads_failed,
             state_failures,
             output_up,
+            connections,
             state_up,
             delivery,
             guest,

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`args`], [`endpoint`], `secret`, `tls` | the command line; whom to trust |
 //! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
-//! | `net`, `http` | connections |
+//! | `net`, `activity`, `http` | connections, and which of them make room for others |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
@@ -22,6 +22,7 @@
 //! | `deliver`, `output` | the next hop, for as long as it takes |
 //! | `admin`, `metrics`, `log` | what people and monitoring see |
 
+mod activity;
 mod admin;
 pub mod args;
 mod backlog;

@@ -15,10 +15,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::activity::{Activities, Activity};
 use super::log;
+use super::metrics::Metrics;
 
-/// How many connections an address has at once; the next ones wait in the system's queue.
+/// How many connections an address has at once. One more makes the one end that has done nothing for the
+/// longest; if all do something it waits.
 const CONNECTIONS_MAX: usize = 256;
+/// How long it waits until it is seen whether one does nothing by now.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it may take until TLS is spoken.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A pause after the system refused a connection, as when there are no more file descriptors.
@@ -127,42 +132,63 @@ pub async fn serve<F>(
     listener: Listener,
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
-    handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Clone + Send + Sync + 'static,
+    metrics: Metrics,
+    handler: impl Fn(AnyStream, watch::Receiver<bool>, Arc<Activity>) -> F
+    + Clone
+    + Send
+    + Sync
+    + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
-    loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
-            let stream = listener.accept().await.ok()?;
-            Some((stream, slot))
-        };
+    let mut activities = Activities::default();
+    'accepting: loop {
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept => accepted,
+            accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Some((stream, slot)) => {
-                let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
-                connections.spawn(async move {
-                    let stream = match tls {
-                        None => Some(stream),
-                        Some(tls) => match timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),
-                            Ok(Err(_)) | Err(_) => None,
-                        },
-                    };
-                    if let Some(stream) = stream {
-                        handler(stream, stop).await;
-                    }
-                    drop(slot);
-                });
+        let Ok(stream) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let slot = loop {
+            if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+                break slot;
             }
-            None => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
+            if activities.end_longest_idle() {
+                metrics.refused.inc();
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break 'accepting,
+                Some(_) = connections.join_next() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        };
+        let activity = Activity::new();
+        activities.add(&activity);
+        let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
+        let in_use = metrics.connections.clone();
+        connections.spawn(async move {
+            in_use.inc();
+            let stream = match tls {
+                None => Some(stream),
+                Some(tls) => tokio::select! {
+                    () = activity.ended() => None,
+                    spoken = timeout(HANDSHAKE_MAX, tls.accept(stream)) => match spoken {
+                        Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),
+                        Ok(Err(_)) | Err(_) => None,
+                    },
+                },
+            };
+            if let Some(stream) = stream {
+                handler(stream, stop, activity).await;
+            }
+            in_use.dec();
+            drop(slot);
+        });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::activity::Activity;
 use super::backlog::Backlog;
 use super::batch::{Delivery, Gathered, Names, Ticket, Wanted};
 use super::endpoint::{InputAddress, OutputAddress};
@@ -156,9 +157,10 @@ pub async fn start(
         process.serve(
             listener.map_err(RunError::Failed)?,
             None,
-            move |stream, stop| {
+            &metrics.clone(),
+            move |stream, stop, activity| {
                 let metrics = metrics.clone();
-                server::connection(stream, stop, move |request| {
+                server::connection(stream, stop, activity, move |request| {
                     admin::handle(metrics.clone(), request)
                 })
             },
@@ -214,9 +216,9 @@ impl Process {
                         patience: options.request_timeout,
                     });
                     let listener = listener.map_err(RunError::Failed)?;
-                    self.serve(listener, tls, move |stream, stop| {
+                    self.serve(listener, tls, metrics, move |stream, stop, activity| {
                         let input = Arc::clone(&input);
-                        server::connection(stream, stop, move |request| {
+                        server::connection(stream, stop, activity, move |request| {
                             Arc::clone(&input).handle(request)
                         })
                     });
@@ -229,8 +231,8 @@ impl Process {
                     };
                     let input = Arc::new(LinesInput { source, intake });
                     let listener = listener.map_err(RunError::Failed)?;
-                    self.serve(listener, None, move |stream, stop| {
-                        Arc::clone(&input).take(stream, stop)
+                    self.serve(listener, None, metrics, move |stream, stop, activity| {
+                        Arc::clone(&input).take(stream, stop, activity)
                     });
                 }
             }
@@ -242,12 +244,18 @@ impl Process {
         &mut self,
         listener: Listener,
         tls: Option<TlsAcceptor>,
-        handler: impl Fn(AnyStream, watch::Receiver<bool>) -> F + Clone + Send + Sync + 'static,
+        metrics: &Metrics,
+        handler: impl Fn(AnyStream, watch::Receiver<bool>, Arc<Activity>) -> F
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.subscribe();
-        self.servers.spawn(net::serve(listener, tls, stop, handler));
+        self.servers
+            .spawn(net::serve(listener, tls, stop, metrics.clone(), handler));
     }
 
     /// Waits for the end, whatever brings it, and brings everything else to it.

@@ -2,9 +2,10 @@
 
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::process::{Process, answer, ask, get, metric, post, until};
-use crate::sink::Sink;
+use crate::sink::{self, Sink};
 
 #[test]
 fn what_looks_like_json_and_is_none_goes_on_as_text_and_is_counted() {
@@ -52,6 +53,47 @@ fn pieces_of_a_line_that_is_too_long_are_records() {
         .collect();
     assert!(pieces.len() >= 3);
     assert_eq!(pieces.concat(), long.trim_end());
+}
+
+#[test]
+fn connections_that_do_nothing_make_room_for_senders() {
+    let sink = Sink::start();
+    let url = sink.url();
+    let inputs = [
+        "--input",
+        "http://127.0.0.1:0",
+        "--output",
+        &url,
+        "--admin",
+        ":0",
+    ];
+    let mut process = Process::start(&inputs);
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    // One that waits for its delivery is older than all of them, and is kept.
+    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+    let mut waiting = TcpStream::connect(input).unwrap();
+    let request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx\n";
+    waiting.write_all(request).unwrap();
+    until("a first try", || !sink.heads().is_empty());
+    let mut idle = Vec::new();
+    for number in 0..300 {
+        let mut stream = TcpStream::connect(input).unwrap();
+        // Some have begun to say something.
+        stream.write_all(&request[..number % 3 * 20]).unwrap();
+        idle.push(stream);
+    }
+    let begun = Instant::now();
+    assert_eq!(get(input, "/").status, 405);
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(metric(admin, "maxconn_connections") >= 250);
+    assert!(metric(admin, "maxconn_refused_requests_total") >= 44);
+    sink.answers(|_, _| sink::ok());
+    assert_eq!(answer(&mut BufReader::new(waiting)).status, 204);
+    process.stop();
 }
 
 #[test]

@@ -175,12 +175,11 @@ fn a_flood_whose_start_was_told_is_kept_long_before_the_next_write_is_due() {
         "1h",
     ];
     let mut process = Process::start(&arguments);
-    let size = || fs::metadata(&state).map_or(0, |it| it.len());
-    until("the first state", || size() > 0);
-    let empty = size();
     let input = process.address("input");
     assert_eq!(post(input, &[], refusals(0..40).as_bytes()).status, 204);
-    until("a state with the flood in it", || size() > empty);
+    until("a state with the flood in it", || {
+        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("alice"))
+    });
     process.kill();
     let mut process = Process::start(&arguments);
     let input = process.address("input");

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
 use super::Pieces;
+use crate::run::activity::Activity;
 use crate::run::net::AnyStream;
 
 /// The head of a request must have come after this time; so long a connection may be idle, too.
@@ -20,17 +22,25 @@ const HEAD_MAX_BYTES: usize = 32 * 1024;
 /// How many headers it may have; beyond that it is answered with 431.
 const HEADERS_MAX: usize = 64;
 
-/// Answers the requests of a connection; after `stop` only the one that was begun.
+/// Answers the requests of a connection; after `stop` only the one that was begun. A handler finds the
+/// [`Activity`] among the request's extensions: until it says that it works, the connection may be ended.
 pub async fn connection<F>(
     stream: AnyStream,
     mut stop: watch::Receiver<bool>,
+    activity: Arc<Activity>,
     handler: impl Fn(Request<Incoming>) -> F,
 ) where
     F: Future<Output = Response<Pieces>>,
 {
-    let service = service_fn(|request| {
-        let response = handler(request);
-        async move { Ok::<_, Infallible>(response.await) }
+    let service = service_fn(|mut request| {
+        activity.rest();
+        request.extensions_mut().insert(Arc::clone(&activity));
+        let (response, activity) = (handler(request), Arc::clone(&activity));
+        async move {
+            let response = response.await;
+            activity.rest();
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -42,6 +52,7 @@ pub async fn connection<F>(
     // What goes wrong with one connection is that sender's to notice.
     let stopped = tokio::select! {
         _ = connection.as_mut() => false,
+        () = activity.ended() => false,
         _ = stop.wait_for(|stop| *stop) => true,
     };
     if stopped {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::BATCH_MIN_BYTES;
 use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
 use super::confirming::Confirming;
+use crate::run::activity::Activity;
 use crate::run::http::{Pieces, answer, next_data, try_again};
 use crate::run::secret::Secret;
 
@@ -70,6 +71,9 @@ impl HttpInput {
                 "the body did not come in time; send smaller batches".to_string(),
             ))
         })?;
+        if let Some(activity) = head.extensions.get::<Arc<Activity>>() {
+            activity.work();
+        }
         let body = if encoding == Encoding::Plain {
             body
         } else {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Intake;
 use crate::replay::LINE_MAX_BYTES;
+use crate::run::activity::Activity;
 use crate::run::batch::Batch;
 use crate::run::engine::Job;
 use crate::run::net::AnyStream;
@@ -28,12 +29,14 @@ impl LinesInput {
         self: Arc<LinesInput>,
         mut stream: AnyStream,
         mut stop: watch::Receiver<bool>,
+        activity: Arc<Activity>,
     ) {
         let mut cutter = Cutter::default();
         loop {
             let read = tokio::select! {
                 // What was not read is the sender's still.
                 _ = stop.wait_for(|stop| *stop) => break,
+                () = activity.ended() => break,
                 read = cutter.read(&mut stream) => read,
             };
             let lines = match read {
@@ -41,6 +44,8 @@ impl LinesInput {
                 Some(lines) => lines,
                 None => break,
             };
+            // Whoever has sent a line may send more, and would not hear that nobody takes them.
+            activity.work();
             if !self.hand_over(lines).await {
                 return;
             }
