@@ -29,12 +29,17 @@ pub async fn deliver(
         let begun = Instant::now();
         let mut said: Option<(Instant, String)> = None;
         while let Err(error) = output.send(&group).await {
-            let (sentence, at_least) = match error {
+            let (sentence, why, at_least) = match error {
                 SendError::Fatal(sentence) => return Err(sentence),
-                SendError::Retry { sentence, after } => (sentence, after),
+                SendError::Retry {
+                    sentence,
+                    why,
+                    after,
+                } => (sentence, why, after),
             };
             metrics.retries.inc();
             metrics.output_up.set(0);
+            metrics.set_trouble(why);
             let cause = cause(&sentence);
             let is_news =
                 |(at, before): &(Instant, String)| *before != cause || at.elapsed() >= REMIND_EVERY;

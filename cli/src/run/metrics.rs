@@ -50,6 +50,8 @@ pub struct Metrics {
     pub state_up: Gauge,
     /// How long a delivery took, tries included, in seconds.
     pub delivery: Histogram,
+    /// What is wrong with the next hop, in words that are fit for senders.
+    trouble: Arc<Mutex<&'static str>>,
     guest: Arc<Mutex<Figures>>,
     registry: Arc<Registry>,
 }
@@ -153,8 +155,23 @@ impl Metrics {
             connections,
             state_up,
             delivery,
+            trouble: Arc::new(Mutex::new("it has not answered yet")),
             guest,
             registry: Arc::new(registry),
+        }
+    }
+
+    /// The last delivery failed because of this.
+    pub fn set_trouble(&self, why: &'static str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// What is wrong with the next hop if it takes nothing.
+    pub fn trouble(&self) -> &'static str {
+        match self.output_up.get() {
+            // The first try goes on.
+            1 => "it has not answered yet",
+            _ => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 

@@ -110,10 +110,8 @@ fn a_batch_is_answered_after_its_delivery_and_counted_once_however_often_it_come
             answer.head.to_lowercase().contains("retry-after: "),
             "{answer:?}"
         );
-        assert!(
-            answer.body.contains("send the same bytes again"),
-            "{answer:?}"
-        );
+        let why = "it answers with an error; send the same bytes again";
+        assert!(answer.body.contains(why), "{answer:?}");
     }
     let said = process.said("tried again");
     assert!(

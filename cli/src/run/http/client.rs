@@ -41,6 +41,14 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What is told to those who need not know where the other side is.
+    pub fn why(&self) -> &'static str {
+        match self.broke {
+            true => "its connection broke",
+            false => "it cannot be reached or does not answer",
+        }
+    }
+
     fn before(sentence: String) -> Failure {
         Failure {
             sentence,

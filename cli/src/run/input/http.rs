@@ -105,8 +105,10 @@ impl HttpInput {
             }
             Err(_) => Err((
                 503,
-                "the next hop does not take records; send the same bytes again, they are not counted twice"
-                    .to_string(),
+                format!(
+                    "the next hop does not take records: {}; send the same bytes again, they are not counted twice",
+                    self.confirming.metrics.trouble()
+                ),
             )),
         }
     }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
-use super::SendError;
 use super::dead::DeadLetters;
+use super::{SendError, UNSETTLED, reason};
 use crate::run::batch::Delivery;
 use crate::run::http::Pieces;
 use crate::run::http::client::{Answer, Client, Failure};
@@ -64,6 +64,7 @@ impl HttpOutput {
                 Err(failure) => {
                     self.parts.push(part);
                     return Err(SendError::Retry {
+                        why: failure.why(),
                         sentence: failure.sentence,
                         after: Duration::ZERO,
                     });
@@ -82,6 +83,7 @@ impl HttpOutput {
                     }
                     return Err(SendError::Retry {
                         sentence: self.refusal(&answer),
+                        why: reason(status),
                         after: answer.retry_after,
                     });
                 }
@@ -113,6 +115,7 @@ impl HttpOutput {
             self.parts.push(part);
             SendError::Retry {
                 sentence,
+                why: UNSETTLED,
                 after: Duration::ZERO,
             }
         })

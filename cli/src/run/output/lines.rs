@@ -112,6 +112,7 @@ impl LinesOutput {
     fn later(&self, sentence: &str) -> SendError {
         SendError::Retry {
             sentence: sentence.to_string(),
+            why: "it cannot be reached or reads nothing",
             after: Duration::ZERO,
         }
     }

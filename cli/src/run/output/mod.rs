@@ -28,12 +28,26 @@ pub enum SendError {
     Retry {
         /// What happened.
         sentence: String,
+        /// The same for senders, who need not know where the next hop is or what it says: "it is …".
+        why: &'static str,
         /// The next hop asks for a pause of this length.
         after: Duration,
     },
     /// It never will: the run ends. Empty if that needs no words, as with a pipe that nobody reads.
     Fatal(String),
 }
+
+/// What a status that is no success says of the next hop, for senders.
+fn reason(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "it refuses our key",
+        429 | 503 => "it is too busy",
+        _ => "it answers with an error",
+    }
+}
+
+/// What is told to senders of a document that is refused for good and not set aside.
+const UNSETTLED: &str = "it refuses a document, which cannot be set aside";
 
 /// Where deliveries go.
 pub enum Output {

@@ -14,9 +14,9 @@ use hyper::{Method, Request};
 
 use self::answer::{Fate, fates};
 use self::bulk::{Item, body, items};
-use super::SendError;
 use super::dead::DeadLetters;
 use super::http::words;
+use super::{SendError, UNSETTLED, reason};
 use crate::run::batch::Delivery;
 use crate::run::http::Pieces;
 use crate::run::http::client::{Answer, Client, Failure};
@@ -130,7 +130,8 @@ impl Elasticsearch {
                     return Ok(());
                 }
                 self.parts.push(part);
-                return Err(later(failure.sentence, Duration::ZERO));
+                let why = failure.why();
+                return Err(later(failure.sentence, why, Duration::ZERO));
             }
         };
         match status {
@@ -156,7 +157,8 @@ impl Elasticsearch {
                 if status == 429 && self.busy >= BUSY_MAX && documents > BUSY_PART_MIN {
                     self.halve_all(documents.div_ceil(2));
                 }
-                Err(later(self.refusal(&answer), answer.retry_after))
+                let sentence = self.refusal(&answer);
+                Err(later(sentence, reason(status), answer.retry_after))
             }
         }
     }
@@ -181,7 +183,7 @@ impl Elasticsearch {
                 answer.status,
                 words(&answer.body)
             );
-            return Err(later(sentence, Duration::ZERO));
+            return Err(later(sentence, reason(0), Duration::ZERO));
         };
         let (mut again, mut why) = (Vec::new(), None);
         for (item, fate) in part.into_iter().zip(fates) {
@@ -201,6 +203,7 @@ impl Elasticsearch {
                                 self.client.name(),
                                 item.stream
                             ),
+                            "it does not take some documents now",
                             answer.retry_after,
                         )
                     });
@@ -242,7 +245,7 @@ impl Elasticsearch {
                 "{reason}; this document holds up the rest: give --dead-letter FILE to set such ones aside"
             )),
         };
-        result.map_err(|sentence| later(sentence, Duration::ZERO))
+        result.map_err(|sentence| later(sentence, UNSETTLED, Duration::ZERO))
     }
 
     fn refusal(&self, answer: &Answer) -> String {
@@ -264,6 +267,10 @@ impl Elasticsearch {
     }
 }
 
-fn later(sentence: String, after: Duration) -> SendError {
-    SendError::Retry { sentence, after }
+fn later(sentence: String, why: &'static str, after: Duration) -> SendError {
+    SendError::Retry {
+        sentence,
+        why,
+        after,
+    }
 }
