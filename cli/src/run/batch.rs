@@ -1,7 +1,6 @@
 //! What moves through the process: batches of lines on their way in, deliveries on their way out.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -318,33 +317,6 @@ impl Gathered {
     }
 }
 
-/// Names for batches of inputs that confirm nothing: nobody sends those again, so equal ones are different.
-pub struct Names {
-    process: u64,
-    next: AtomicU64,
-}
-
-impl Names {
-    /// Names that no other process gives.
-    pub fn new() -> Names {
-        Names {
-            process: RandomState::new().hash_one(std::process::id()),
-            next: AtomicU64::new(0),
-        }
-    }
-
-    /// The next one.
-    pub fn fresh(&self) -> Digest {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (process, number) = (self.process.to_le_bytes(), number.to_le_bytes());
-        let mut name = Digest::default();
-        for (byte, from) in name.iter_mut().zip(process.iter().chain(&number)) {
-            *byte = *from;
-        }
-        name
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -501,12 +473,5 @@ mod tests {
             delivery.alerts().collect::<Vec<_>>(),
             [&b"b\nc\n"[..], b"e\n"]
         );
-    }
-
-    #[test]
-    fn names_differ() {
-        let (first, second) = (Names::new(), Names::new());
-        assert_ne!(first.fresh(), first.fresh());
-        assert_ne!(first.fresh(), second.fresh());
     }
 }

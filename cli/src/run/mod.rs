@@ -17,7 +17,7 @@
 //! | `input` | what arrives, cut into batches |
 //! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
-//! | `batch`, `backlog` | what moves, and where it waits |
+//! | `batch`, `names`, `backlog` | what moves, and where it waits |
 //! | `state`, `keeper` | what a restart goes on from |
 //! | `deliver`, `output` | the next hop, for as long as it takes |
 //! | `admin`, `metrics`, `log` | what people and monitoring see |
@@ -38,6 +38,7 @@ mod keeper;
 mod ledger;
 mod log;
 mod metrics;
+mod names;
 mod net;
 mod notify;
 mod output;

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::backlog::Backlog;
-use super::batch::{Delivery, Gathered, Names, Ticket, Wanted};
+use super::batch::{Delivery, Gathered, Ticket, Wanted};
 use super::endpoint::{InputAddress, OutputAddress};
 use super::engine::{Clock, Engine, Job};
 use super::guest::Guest;
@@ -27,6 +27,7 @@ use super::input::{Intake, WAITING_MAX_BYTES, omprog, stdin};
 use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
+use super::names::Names;
 use super::net::{self, AnyStream, Listener};
 use super::secret::Secret;
 use super::signals::{Asked, Signals};

@@ -13,8 +13,8 @@ use std::sync::mpsc::Sender;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::batch::Names;
 use super::engine::Job;
+use super::names::Names;
 
 /// How many bytes may wait in front of the guest, over all inputs. Then inputs stop reading, and senders wait.
 pub const WAITING_MAX_BYTES: usize = 12 << 20;
