@@ -70,7 +70,7 @@ e2e: target ## Set real servers against the plugin; installs them (Debian's pack
 wazero: guests ## Run the Redpanda guest under the engine of Redpanda Connect (needs Go).
 	cd host-test/wazero && go run . $(CURDIR)/target/guests/maxconn-redpanda.wasm $(CURDIR)/$(FLOOD)
 
-bench: build ## Measure everything BENCHMARKS.md reports (about 15 minutes, 2 GB of temporary files).
+bench: build ## Measure everything BENCHMARKS.md reports (about 20 minutes, 2 GB of temporary files).
 	$(CARGO) run --release --manifest-path bench/Cargo.toml -- --maxconn $(TARGET_DIR)/release/maxconn
 
 demo: target ## Replay a real Dovecot flood: its alerts, then a summary.

@@ -42,7 +42,10 @@ pub fn run(command: &mut Command) -> Result<Finished, Error> {
     let (lines, exit, seconds) = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                peak_kib.fetch_max(peak_memory_kib(&status).unwrap_or(0), Ordering::Relaxed);
+                peak_kib.fetch_max(
+                    memory_kib(&status, "VmHWM:").unwrap_or(0),
+                    Ordering::Relaxed,
+                );
                 thread::park_timeout(SAMPLE_EVERY);
             }
         });
@@ -64,11 +67,11 @@ pub fn run(command: &mut Command) -> Result<Finished, Error> {
     })
 }
 
-/// The kernel's own record of the largest resident memory so far.
-fn peak_memory_kib(status: &str) -> Option<u64> {
+/// A figure of the kernel's own: `VmRSS:` is the resident memory, `VmHWM:` the largest so far.
+pub fn memory_kib(status: &str, figure: &str) -> Option<u64> {
     let text = std::fs::read_to_string(status).ok()?;
     text.lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .find_map(|line| line.strip_prefix(figure))?
         .trim()
         .trim_end_matches(" kB")
         .parse()

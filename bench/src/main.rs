@@ -6,6 +6,7 @@
 
 mod command;
 mod input;
+mod load;
 mod memory;
 mod peers;
 mod report;
@@ -20,7 +21,7 @@ type Error = Box<dyn std::error::Error>;
 
 const USAGE: &str = "usage: maxconn-bench [--maxconn FILE] [--rounds N] [--records N] [PART…]
 
-Measures every PART, or those named: peers, story, memory, start.
+Measures every PART, or those named: peers, story, memory, start, load.
 
   --maxconn FILE  the command to measure (default: target/release/maxconn)
   --rounds N      rounds for each workload of `peers` (default: 9)
@@ -34,7 +35,7 @@ struct Options {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 4] = ["peers", "story", "memory", "start"];
+const PARTS: [&str; 5] = ["peers", "story", "memory", "start", "load"];
 
 fn options() -> Result<Options, Error> {
     let mut options = Options {
@@ -80,6 +81,7 @@ fn run() -> Result<(), Error> {
             "peers" => rows.extend(rounds::measure(options.rounds, options.records)?),
             "story" => rows.extend(story::measure(&options.maxconn)?),
             "memory" => rows.extend(memory::measure()?),
+            "load" => rows.extend(load::measure(&options.maxconn)?),
             _ => rows.extend(command::measure_start(&options.maxconn)?),
         }
     }
