@@ -177,6 +177,37 @@ fn a_damaged_file_is_named_and_what_came_before_counts() {
 }
 
 #[test]
+fn a_cut_zstd_file_is_said_to_be_cut() {
+    let plain = gunzipped(FLOOD);
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let whole = ruzstd::encoding::compress_to_vec(&plain[..], level);
+    let file = folder("cut").join("cut.zst");
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let output = replay(&["--quiet", "--summary", "none"], &[file]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("it is cut off or damaged") && !said.contains('{'),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_event() {
+    let line =
+        "imap-login: Maximum number of connections from user+IP exceeded: user=<a>, rip=192.0.2.7";
+    let json = format!("{{\"message\":\"{line}\"}}\n");
+    for (rest, hidden) in [(line, "\u{feff}"), (json.as_str(), "")] {
+        let input = format!("\u{feff}{rest}");
+        let output = replay_stdin(&["--summary", "none"], input.as_bytes());
+        let found = documents(&output.stdout);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["message"], format!("{hidden}{line}"));
+        assert_eq!(found[0]["user"]["name"], "a");
+    }
+}
+
+#[test]
 fn files_are_merged_by_the_time_of_their_lines() {
     let folder = folder("merge");
     let write = |name: &str, text: &str| {

@@ -149,7 +149,7 @@ fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn R
     let xz = magic == XZ;
     let bzip2 = magic.len() == BZIP2.len();
     let whole = Cursor::new(magic).chain(reader);
-    Ok(if gzip {
+    let plain: Box<dyn Read + Send> = if gzip {
         Box::new(flate2::bufread::MultiGzDecoder::new(
             BufReader::with_capacity(READ_BYTES, whole),
         ))
@@ -171,7 +171,31 @@ fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn R
         ))
     } else {
         Box::new(whole)
-    })
+    };
+    without_mark(plain)
+}
+
+/// What some programs put before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Drops a byte order mark before JSON, which would not be seen to be JSON behind it. Before text it stays, for
+/// positions in a text file count, and the text is read all the same.
+fn without_mark(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut start = Vec::new();
+    while start.len() <= BYTE_ORDER_MARK.len()
+        && BYTE_ORDER_MARK
+            .iter()
+            .zip(&start)
+            .all(|(mark, byte)| mark == byte)
+    {
+        if reader.by_ref().take(1).read_to_end(&mut start)? == 0 {
+            break;
+        }
+    }
+    if let Some(b"{") = start.strip_prefix(BYTE_ORDER_MARK) {
+        start = b"{".to_vec();
+    }
+    Ok(Box::new(Cursor::new(start).chain(reader)))
 }
 
 /// A frame that decoders of zstd pass over: parallel compressors begin with one.
@@ -219,11 +243,31 @@ impl<R: BufRead> ZstdFrames<R> {
                         &mut io::sink(),
                     )?;
                 }
-                Err(error) => return Err(io::Error::other(error)),
+                Err(error) => return Err(damaged(error)),
             }
         }
         Ok(false)
     }
+}
+
+/// What the decoder says, in words: its own are for those who debug it.
+fn damaged(error: FrameDecoderError) -> io::Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return io::Error::new(error.kind(), "a frame ends too early");
+            }
+            Some(error) => return io::Error::new(error.kind(), error.to_string()),
+            None => cause = error.source(),
+        }
+    }
+    let too_large = matches!(error, FrameDecoderError::WindowSizeTooBig { .. });
+    let said = match too_large {
+        true => error.to_string(),
+        false => "a frame can't be decoded".to_string(),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, said)
 }
 
 impl<R: BufRead> Read for ZstdFrames<R> {
@@ -236,7 +280,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 self.decoder
                     .decode_blocks(&mut self.reader, BlockDecodingStrategy::UptoBlocks(1))
-                    .map_err(io::Error::other)?;
+                    .map_err(damaged)?;
             }
             let count = self.decoder.read(buffer)?;
             if count > 0 || buffer.is_empty() {
