@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use maxconn_core::config::Config;
 use maxconn_core::config::baked::{bake, baked, defaults_of};
 
+use wasmparser::{Validator, WasmFeatures};
+
 use super::{LoadError, LoadedConfig, load_onto, print};
-use crate::host::validate;
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -45,9 +46,10 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
     let replaced = baked(&module).map_err(refused)?.is_some();
     bake(&mut module, json.as_bytes()).map_err(refused)?;
     // What is damaged elsewhere would only be found by the host that loads it.
-    validate(&module).map_err(|error| {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    validator.validate_all(&module).map_err(|error| {
         LoadError(format!(
-            "{}: it is damaged: {error:#}\nhelp: start from a fresh guest",
+            "{}: it is damaged: {error}\nhelp: start from a fresh guest",
             name(target)
         ))
     })?;

@@ -23,13 +23,5 @@ pub use instance::{Instance, Source};
 pub use maxconn_core::engine::{Format, Kind, Verdict, Want};
 pub use plugin::{Limits, Plugin};
 
-/// Whether a file is a module that a runtime takes, whatever its imports and exports.
-///
-/// # Errors
-/// Where it is not.
-pub fn validate(wasm: &[u8]) -> wasmtime::Result<()> {
-    wasmtime::Module::validate(&wasmtime::Engine::default(), wasm)
-}
-
 /// The version of the embed ABI that this host speaks.
 pub const ABI_VERSION: i32 = 1;
