@@ -81,7 +81,6 @@ pub struct Engine {
     alike: Alike,
     floods: Floods,
     adds_timestamp: bool,
-    memory_bytes: u64,
     next_statistics_ms: Option<i64>,
     /// A text line's record, before it is enriched.
     scratch: Vec<u8>,
@@ -101,7 +100,6 @@ impl Engine {
             alike: Alike::default(),
             floods,
             adds_timestamp: true,
-            memory_bytes: 0,
             next_statistics_ms: None,
             scratch: Vec::new(),
         })
@@ -142,11 +140,6 @@ impl Engine {
     /// hosts whose outputs always add one of their own (Fluent Bit).
     pub fn set_add_timestamp(&mut self, adds_timestamp: bool) {
         self.adds_timestamp = adds_timestamp;
-    }
-
-    /// What the statistics are to say of the memory in use.
-    pub fn set_memory_bytes(&mut self, memory_bytes: u64) {
-        self.memory_bytes = memory_bytes;
     }
 
     /// Counts a record that the host could not have taken back, and that does not go on.
@@ -374,7 +367,7 @@ impl Engine {
                 .queue
                 .as_ref()
                 .map_or(0, |queue| queue.len() as u64),
-            memory_bytes: self.memory_bytes,
+            memory_bytes: statistics::memory_bytes(),
         }
     }
 

@@ -63,8 +63,17 @@ pub struct Levels {
     pub evictions: u64,
     /// Alerts that wait for a slot.
     pub waiting: u64,
-    /// The memory of the guest, where it is known.
+    /// The memory of the guest, which all of its engines share; 0 where there is no guest around the core.
     pub memory_bytes: u64,
+}
+
+/// The size of the module's memory; 0 outside of one.
+pub(super) fn memory_bytes() -> u64 {
+    #[cfg(target_arch = "wasm32")]
+    let pages = core::arch::wasm32::memory_size::<0>();
+    #[cfg(not(target_arch = "wasm32"))]
+    let pages = 0_usize;
+    pages as u64 * 65_536
 }
 
 impl Statistics {

@@ -1,11 +1,8 @@
 //! `pipelines/redpanda/connect-run.yaml`: Redpanda Connect's `http_client` output, played as this file configures it
 //! against the command that the README prints.
 
-use serde_json::Value;
-
 use crate::printed::{Command, flood, read, setting, settings};
 use crate::process::{post, until};
-use crate::sink;
 use crate::store;
 
 #[test]
@@ -35,14 +32,7 @@ fn batches_go_through_maxconn_into_the_store() {
     let mut process = command.start("connect", &output, &["--request-timeout", "300ms"]);
     let input = process.address("input");
     // The store is away when the first batch comes.
-    let judge = sink.judge();
-    let tries = std::sync::atomic::AtomicU32::new(0);
-    sink.answers(move |head, body| {
-        match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0..3 => sink::answer("503 Service Unavailable", ""),
-            _ => judge(head, body),
-        }
-    });
+    store::away_at_first(&sink);
     let (lines, refusals) = flood();
     let count: usize = get("input.kafka_franz.batching.count").parse().unwrap();
     for batch in lines.chunks(count) {
@@ -52,24 +42,7 @@ fn batches_go_through_maxconn_into_the_store() {
             post(input, &[&header], body.as_bytes()).status == 204
         });
     }
-    let of = |action: &str| {
-        let stored = stored.lock().unwrap();
-        let all = stored.values().filter(|it| it["event"]["action"] == action);
-        all.cloned().collect::<Vec<Value>>()
-    };
-    until("the flood's end", || {
-        !of("connection-limit-flood-end").is_empty()
-    });
-    assert_eq!(of("connection-limit-exceeded").len(), 30);
-    assert_eq!(of("connection-limit-flood-start").len(), 1);
-    assert_eq!(
-        of("connection-limit-flood-end")[0]["maxconn"]["flood"]["count"],
-        refusals
-    );
     let stream = command.option("--records-stream");
-    assert_eq!(
-        store::count(&stored, stream) as u64,
-        lines.len() as u64 - refusals - 1
-    );
+    store::check_flood(&stored, stream, lines.len() as u64, refusals);
     process.stop();
 }

@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::printed::{Command, flood, read};
-use crate::process::{Process, post, until};
-use crate::sink;
+use crate::process::{Process, post};
 use crate::store;
 
 /// What an option of the file is given.
@@ -66,37 +65,13 @@ fn batches_go_through_maxconn_into_the_store() {
     let (lines, refusals) = flood();
     let events: Vec<Value> = lines.iter().map(|line| event(line)).collect();
     // The store is away when the first batch comes, so that Logstash sends it again.
-    let judge = sink.judge();
-    let tries = std::sync::atomic::AtomicU32::new(0);
-    sink.answers(move |head, body| {
-        match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0..3 => sink::answer("503 Service Unavailable", ""),
-            _ => judge(head, body),
-        }
-    });
+    store::away_at_first(&sink);
     for batch in events.chunks(1_000) {
         send(&mut process, batch);
     }
-    let of = |action: &str| {
-        let stored = stored.lock().unwrap();
-        let all = stored.values().filter(|it| it["event"]["action"] == action);
-        all.cloned().collect::<Vec<_>>()
-    };
-    until("the flood's end", || {
-        !of("connection-limit-flood-end").is_empty()
-    });
-    assert_eq!(of("connection-limit-exceeded").len(), 30);
-    assert_eq!(of("connection-limit-flood-start").len(), 1);
-    assert_eq!(
-        of("connection-limit-flood-end")[0]["maxconn"]["flood"]["count"],
-        refusals
-    );
-    let event = &of("connection-limit-exceeded")[0];
-    assert!(event["@timestamp"].as_str().unwrap() < "2030", "{event}");
     let stream = command.option("--records-stream");
-    assert_eq!(
-        store::count(&stored, stream) as u64,
-        lines.len() as u64 - refusals - 1
-    );
+    let events = store::check_flood(&stored, stream, lines.len() as u64, refusals);
+    let event = &events[0];
+    assert!(event["@timestamp"].as_str().unwrap() < "2030", "{event}");
     process.stop();
 }

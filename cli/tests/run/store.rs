@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, folder, metric, others, post, refusals};
+use crate::process::{Process, folder, metric, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 /// What is in the store: stream and id, and the document.
@@ -61,6 +61,38 @@ pub fn count(documents: &Documents, stream: &str) -> usize {
         .keys()
         .filter(|(it, _)| it == stream)
         .count()
+}
+
+/// Lets the store be away when the first request comes, and twice more.
+pub fn away_at_first(sink: &Sink) {
+    let judge = sink.judge();
+    let tries = AtomicU32::new(0);
+    sink.answers(
+        move |head, body| match tries.fetch_add(1, Ordering::Relaxed) {
+            0..3 => sink::answer("503 Service Unavailable", ""),
+            _ => judge(head, body),
+        },
+    );
+}
+
+/// Waits for the end of the flood among so many lines, and checks that all is there that should be, once; gives the
+/// flood's events that went on.
+pub fn check_flood(stored: &Documents, stream: &str, lines: u64, refusals: u64) -> Vec<Value> {
+    let of = |action: &str| {
+        let stored = stored.lock().unwrap();
+        let all = stored.values().filter(|it| it["event"]["action"] == action);
+        all.cloned().collect::<Vec<Value>>()
+    };
+    until("the flood's end", || {
+        !of("connection-limit-flood-end").is_empty()
+    });
+    let events = of("connection-limit-exceeded");
+    assert_eq!(events.len(), 30);
+    assert_eq!(of("connection-limit-flood-start").len(), 1);
+    let end = &of("connection-limit-flood-end")[0];
+    assert_eq!(end["maxconn"]["flood"]["count"], refusals);
+    assert_eq!(count(stored, stream) as u64, lines - refusals - 1);
+    events
 }
 
 const EVENTS: &str = "logs-dovecot.maxconn-default";

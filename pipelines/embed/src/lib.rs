@@ -262,9 +262,7 @@ fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
     if slot.is_none() {
         *slot = BAKED.config(&Config::default()).and_then(Engine::new).ok();
     }
-    let engine = slot.as_mut()?;
-    engine.set_memory_bytes(memory_bytes());
-    Some(engine)
+    slot.as_mut()
 }
 
 /// The source of that number; number 0 is there without being described.
@@ -277,15 +275,6 @@ fn described(sources: &[Source], number: usize) -> Option<&Source> {
     sources
         .get(number)
         .or_else(|| (number == 0).then_some(&UNDESCRIBED))
-}
-
-/// The size of the module's memory, for the statistics.
-fn memory_bytes() -> u64 {
-    #[cfg(target_arch = "wasm32")]
-    let pages = core::arch::wasm32::memory_size::<0>();
-    #[cfg(not(target_arch = "wasm32"))]
-    let pages = 0_usize;
-    pages as u64 * 65_536
 }
 
 /// `len` bytes from `start` on, if the buffer has them.

@@ -67,14 +67,12 @@ impl Plugin {
     fn push(&mut self, lines: &[u8], offset: Option<f64>) -> usize {
         self.out.clear();
         let offset = offset.map(|offset| offset as u64);
-        self.engine.set_memory_bytes(memory_bytes());
         self.engine
             .push_lines(&self.source, lines, offset, &mut self.out)
     }
 
     fn statistics(&mut self) {
         self.out.clear();
-        self.engine.set_memory_bytes(memory_bytes());
         self.engine.statistics(&mut self.out);
     }
 
@@ -125,13 +123,4 @@ fn sentence(path: &str, problem: &str, mend: &str) -> String {
 /// JavaScript's numbers are floating: what lies beyond the range of times becomes its end.
 fn milliseconds(time: f64) -> i64 {
     time as i64
-}
-
-/// The size of the module's memory, which all of a program's detectors share, for the statistics.
-fn memory_bytes() -> u64 {
-    #[cfg(target_arch = "wasm32")]
-    let pages = core::arch::wasm32::memory_size::<0>();
-    #[cfg(not(target_arch = "wasm32"))]
-    let pages = 0_usize;
-    pages as u64 * 65_536
 }

@@ -62,9 +62,6 @@ fn run() {
         Err(problem) => abi::refuse(&["maxconn: ", &problem]),
     };
     while let Some(batch) = abi::next_batch() {
-        if let Some(engine) = &mut transform.engine {
-            engine.set_memory_bytes(memory_bytes());
-        }
         for _ in 0..batch.records {
             transform.next(batch.largest);
         }
@@ -377,15 +374,6 @@ fn state_and_key(alert: &[u8]) -> Option<(&[u8], &[u8])> {
 fn has_room(bytes: usize) -> bool {
     let mut probe: Vec<u8> = Vec::new();
     probe.try_reserve_exact(bytes).is_ok()
-}
-
-/// The size of the module's memory, for the statistics.
-fn memory_bytes() -> u64 {
-    #[cfg(target_arch = "wasm32")]
-    let pages = core::arch::wasm32::memory_size::<0>();
-    #[cfg(not(target_arch = "wasm32"))]
-    let pages = 0_usize;
-    pages as u64 * 65_536
 }
 
 #[cold]

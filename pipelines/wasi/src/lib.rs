@@ -64,15 +64,6 @@ fn run() -> Result<(), Failure> {
     filter(&mut engine, &mut source, &arguments)
 }
 
-/// The size of the module's memory, for the statistics.
-fn memory_bytes() -> u64 {
-    #[cfg(target_arch = "wasm32")]
-    let pages = core::arch::wasm32::memory_size::<0>();
-    #[cfg(not(target_arch = "wasm32"))]
-    let pages = 0_usize;
-    pages as u64 * 65_536
-}
-
 /// Everything from standard input to standard output.
 fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Result<(), Failure> {
     let mut out = Output {
@@ -87,7 +78,6 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
         let now_ms = abi::now_ms();
         // After each read, for a live pipe may run for years.
         source.reference_ms = arguments.reference_ms.or(now_ms);
-        engine.set_memory_bytes(memory_bytes());
         while let Some((offset, whole)) = lines.next() {
             let mut done = 0;
             while done < whole.len() {
