@@ -2,21 +2,29 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`address`] | addresses as people write them |
 //! | [`bench`] | measures the plugin's throughput |
 //! | [`config`] | reads configurations as people write them |
 //! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
+//! | `http` | HTTP as servers and clients need it, TLS, secrets |
+//! | `log` | what is said on standard error while something runs |
 //! | `ndjson` | one JSON object a line, whatever came in |
+//! | [`output`] | the next hop: standard output, connections, HTTP, data streams |
 //! | [`replay`] | logs through a guest, as one stream |
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
 //! | [`summary`] | what a replay says at its end |
 
+pub mod address;
 pub mod bench;
 pub mod config;
 pub mod generate;
 pub mod host;
+pub mod http;
+mod log;
 mod ndjson;
+pub mod output;
 pub mod replay;
 pub mod run;
 pub mod setup;

@@ -4,8 +4,8 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 
-use super::http::{Pieces, answer};
 use super::metrics::Metrics;
+use crate::http::{Pieces, answer};
 
 /// The type of what `/metrics` gives.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,7 +23,7 @@ pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Pi
             response
         }
         "/healthz" => answer(200, "alive"),
-        "/readyz" if metrics.output_up.get() == 0 => {
+        "/readyz" if metrics.output.up.get() == 0 => {
             answer(503, "the next hop does not take records")
         }
         "/readyz" if metrics.state_up.get() == 0 => answer(503, "the state cannot be written"),

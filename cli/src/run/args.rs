@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::endpoint::{InputAddress, OutputAddress, listen_address};
+use super::Options;
 use super::input::omprog::Confirm;
-use super::{Options, OutputKey};
+use crate::address::{InputAddress, OutputAddress, listen_address};
+use crate::output::OutputArgs;
 use crate::replay::Only;
 
 /// The state is not written more often than this.
@@ -45,9 +46,8 @@ pub struct RunArgs {
     /// Confirm what came by standard input there, in the way of rsyslog's omprog.
     #[arg(long, value_enum, value_name = "WHAT")]
     confirm: Option<Confirm>,
-    /// Where records and alerts go.
-    #[arg(long, value_name = "ADDRESS", default_value = "stdout")]
-    output: String,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Write only a part of the output.
     #[arg(long, value_enum)]
     only: Option<Only>,
@@ -60,34 +60,9 @@ pub struct RunArgs {
     /// The file with the key (PEM) of https:// inputs.
     #[arg(long, value_name = "FILE", requires = "input_certificate")]
     input_key: Option<PathBuf>,
-    /// The file with the bearer token that the next hop wants.
-    #[arg(long, value_name = "FILE")]
-    output_token: Option<PathBuf>,
-    /// The file with the encoded API key that Elasticsearch wants.
-    #[arg(long, value_name = "FILE", conflicts_with = "output_token")]
-    output_api_key: Option<PathBuf>,
-    /// The file with USER:PASSWORD that the next hop wants.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["output_token", "output_api_key"])]
-    output_basic: Option<PathBuf>,
-    /// The file with the authorities (PEM) to trust with https [default: those of the system].
-    #[arg(long, value_name = "FILE")]
-    output_ca: Option<PathBuf>,
-    /// The data stream for events and alerts in Elasticsearch.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "logs-dovecot.maxconn-default"
-    )]
-    events_stream: String,
-    /// The data stream for all other records there.
-    #[arg(long, value_name = "NAME", conflicts_with = "only")]
-    records_stream: Option<String>,
     /// How long a request may take to come, and then its delivery, before it is answered with 503.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time)]
     request_timeout: Duration,
-    /// Where to set aside records that the next hop refuses for good, with the reason.
-    #[arg(long, value_name = "FILE")]
-    dead_letter: Option<PathBuf>,
     /// Keep the floods over a restart in this file, with alerts that were not delivered.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -115,8 +90,7 @@ impl RunArgs {
         let inputs: Result<Vec<InputAddress>, String> =
             self.input.iter().map(|text| text.parse()).collect();
         let inputs = inputs.map_err(|problem| format!("--input: {problem}"))?;
-        let output = self.output.parse();
-        let output: OutputAddress = output.map_err(|problem| format!("--output: {problem}"))?;
+        let output = self.output.options(self.only)?;
         for (index, input) in inputs.iter().enumerate() {
             let same = |other: &InputAddress| other == input && !input.is_any_port();
             if inputs.iter().take(index).any(same) {
@@ -138,19 +112,17 @@ impl RunArgs {
                     .to_string(),
             );
         }
-        self.check_output(&output)?;
         if self.confirm.is_some() && !inputs.contains(&InputAddress::Stdin) {
             return Err(
                 "--confirm is for --input stdin, and this is none; leave it out".to_string(),
             );
         }
-        if self.confirm.is_some() && output == OutputAddress::Stdout {
+        if self.confirm.is_some() && output.address == OutputAddress::Stdout {
             return Err(
                 "--confirm answers on standard output, which records must not mix with; name another --output"
                     .to_string(),
             );
         }
-        let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(Options {
             inputs,
             confirm: self.confirm,
@@ -160,76 +132,11 @@ impl RunArgs {
             request_timeout: self.request_timeout,
             input_token: self.input_token.clone(),
             input_tls,
-            output_key: key(&self.output_token, OutputKey::Token)
-                .or_else(|| key(&self.output_api_key, OutputKey::ApiKey))
-                .or_else(|| key(&self.output_basic, OutputKey::Basic)),
-            output_ca: self.output_ca.clone(),
-            events_stream: self.events_stream.clone(),
-            records_stream: self.records_stream.clone(),
-            dead_letter: self.dead_letter.clone(),
             state: self.state.clone(),
             state_reset: self.state_reset,
             state_interval: self.state_interval.max(STATE_INTERVAL_MIN),
             admin: self.admin.clone(),
         })
-    }
-}
-
-impl RunArgs {
-    /// What goes with which output.
-    fn check_output(&self, output: &OutputAddress) -> Result<(), String> {
-        let (is_plain, is_store, is_tls) = match output {
-            OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
-            OutputAddress::Http(address) => (false, false, address.is_tls()),
-            OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
-        };
-        let options = [
-            (
-                "--output-token",
-                self.output_token.is_some(),
-                !is_plain,
-                "http",
-            ),
-            (
-                "--output-basic",
-                self.output_basic.is_some(),
-                !is_plain,
-                "http",
-            ),
-            (
-                "--dead-letter",
-                self.dead_letter.is_some(),
-                !is_plain,
-                "http",
-            ),
-            ("--output-ca", self.output_ca.is_some(), is_tls, "https"),
-            (
-                "--output-api-key",
-                self.output_api_key.is_some(),
-                is_store,
-                "elasticsearch",
-            ),
-            (
-                "--records-stream",
-                self.records_stream.is_some(),
-                is_store,
-                "elasticsearch",
-            ),
-        ];
-        for (name, given, fits, outputs) in options {
-            if given && !fits {
-                return Err(format!(
-                    "{name} is for {outputs} outputs, and this is none; leave it out"
-                ));
-            }
-        }
-        if is_store && self.only.is_none() && self.records_stream.is_none() {
-            return Err(
-                "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
-                    .to_string(),
-            );
-        }
-        Ok(())
     }
 }
 

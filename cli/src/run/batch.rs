@@ -3,16 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::held::Held;
 use crate::host::{Kind, Want};
 use crate::ndjson::as_records;
+use crate::output::delivery::{Digest, Receipt, Segment};
 use crate::replay::Only;
-
-/// Names a batch by its contents: the same bytes have the same name wherever and whenever they come.
-pub type Digest = [u8; 16];
 
 /// Whole lines of one input, in order.
 pub struct Batch {
@@ -29,43 +26,6 @@ pub struct Batch {
     pub counted_before: Option<Held>,
     /// Its share of the bytes that may be on the way; given back when the guest has taken it.
     pub room: OwnedSemaphorePermit,
-}
-
-/// A piece of output and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// What the lines are.
-    pub kind: Kind,
-    /// Where it ends in the bytes; it begins where the one before ends.
-    pub end: usize,
-    /// The number of its first record within the batch, if they are numbered; the next lines' follow it.
-    pub number: u32,
-}
-
-/// What the guest makes of a batch or a tick: lines of JSON for the next hop.
-pub struct Delivery {
-    /// All lines.
-    pub bytes: Bytes,
-    /// What they are.
-    pub segments: Vec<Segment>,
-    /// The name of the batch.
-    pub name: Digest,
-    /// Whom to tell.
-    pub ticket: Option<Arc<Ticket>>,
-    /// Its sender sends it again unless it is told.
-    pub resent: bool,
-}
-
-impl Delivery {
-    /// The alerts alone, for the state.
-    pub fn alerts(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.segments.iter().filter_map(move |segment| {
-            let piece = self.bytes.get(start..segment.end);
-            start = segment.end;
-            piece.filter(|_| segment.kind == Kind::Alert)
-        })
-    }
 }
 
 /// Says when a batch was delivered.
@@ -105,15 +65,6 @@ impl Ticket {
         })
     }
 
-    /// The next hop has taken its output.
-    pub fn deliver(&self) {
-        let mut counted = self.lock();
-        self.delivered.store(true, Ordering::Release);
-        *counted = Some(Held::everything());
-        drop(counted);
-        self.news.notify_waiters();
-    }
-
     /// Whether the next hop has taken its output.
     pub fn is_delivered(&self) -> bool {
         self.delivered.load(Ordering::Acquire)
@@ -135,6 +86,16 @@ impl Ticket {
             }
             news.await;
         }
+    }
+}
+
+impl Receipt for Ticket {
+    fn deliver(&self) {
+        let mut counted = self.lock();
+        self.delivered.store(true, Ordering::Release);
+        *counted = Some(Held::everything());
+        drop(counted);
+        self.news.notify_waiters();
     }
 }
 
@@ -453,25 +414,5 @@ mod tests {
         gathered.add(Kind::Enriched, b"{}\n");
         let held = gathered.take_held();
         assert!(held.has(0) && !held.has(1) && !held.has(2));
-    }
-
-    #[test]
-    fn the_alerts_of_a_delivery_are_found() {
-        let mut gathered = Gathered::default();
-        gathered.add(Kind::Passed, b"a\n");
-        gathered.add(Kind::Alert, b"b\nc\n");
-        gathered.add(Kind::Enriched, b"d\n");
-        gathered.add(Kind::Alert, b"e\n");
-        let delivery = Delivery {
-            bytes: gathered.bytes.into(),
-            segments: gathered.segments,
-            name: [0; 16],
-            ticket: None,
-            resent: false,
-        };
-        assert_eq!(
-            delivery.alerts().collect::<Vec<_>>(),
-            [&b"b\nc\n"[..], b"e\n"]
-        );
     }
 }

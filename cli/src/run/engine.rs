@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::backlog::Backlog;
-use super::batch::{Batch, Delivery, Digest, Gathered, Ticket, Wanted};
+use super::batch::{Batch, Gathered, Ticket, Wanted};
 use super::guest::Guest;
 use super::keeper::Keeper;
-use super::log;
 use super::metrics::Metrics;
 use crate::config;
 use crate::host::{HostError, Kind};
+use crate::log;
+use crate::output::backlog::Backlog;
+use crate::output::delivery::{Delivery, Digest, Receipt};
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);

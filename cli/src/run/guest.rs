@@ -1,9 +1,9 @@
 //! The guest, and what is done when it fails: a new one goes on from the last snapshot.
 
 use super::batch::{Gathered, Wanted};
-use super::log;
 use super::metrics::Metrics;
 use crate::host::{HostError, Instance, Kind, Plugin, Source, Want};
+use crate::log;
 
 /// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
 const PIECE_BYTES: usize = 128 * 1024;

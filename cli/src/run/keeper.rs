@@ -6,11 +6,11 @@ use std::sync::mpsc::{RecvError, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::backlog::Backlog;
 use super::ledger::Ledger;
-use super::log;
 use super::metrics::Metrics;
 use super::state::{Kept, StateFile};
+use crate::log;
+use crate::output::backlog::Backlog;
 
 /// A state that could not be written is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

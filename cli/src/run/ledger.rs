@@ -13,8 +13,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::{Digest, Ticket};
+use super::batch::Ticket;
 use super::held::Held;
+use crate::output::delivery::Digest;
 
 /// For how long a sender may stay away. Those that there are come back sooner: rsyslog pauses for up to 30
 /// minutes, Fluent Bit for up to 34. Of an earlier process it is counted from the start of this one, for while

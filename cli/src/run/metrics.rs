@@ -8,26 +8,16 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::Value;
 
-/// The bounds of the histogram of delays, in seconds.
-const DELAYS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
-];
+use crate::output::meter::Meter;
 
 /// All counters; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     /// Bytes of lines that were handed to the guest.
     pub input_bytes: Counter,
-    /// Bytes that the next hop has taken.
-    pub output_bytes: Counter,
-    /// Deliveries that failed and were made again.
-    pub retries: Counter,
-    /// Documents that the next hop refused for good.
-    pub dead_letters: Counter,
     /// Requests and connections that were refused.
     pub refused: Counter,
     /// Batches that came again and were not counted again.
@@ -42,16 +32,12 @@ pub struct Metrics {
     pub reloads_failed: Counter,
     /// States that could not be written.
     pub state_failures: Counter,
-    /// The last delivery succeeded: 1, or failed: 0.
-    pub output_up: Gauge,
+    /// What becomes of deliveries.
+    pub output: Meter,
     /// Connections that are open.
     pub connections: Gauge,
     /// The state could be written the last time: 1, or not: 0.
     pub state_up: Gauge,
-    /// How long a delivery took, tries included, in seconds.
-    pub delivery: Histogram,
-    /// What is wrong with the next hop, in words that are fit for senders.
-    trouble: Arc<Mutex<&'static str>>,
     guest: Arc<Mutex<Figures>>,
     registry: Arc<Registry>,
 }
@@ -73,14 +59,6 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let retries = counter(
-            "delivery_retries",
-            "Deliveries that failed and were made again",
-        );
-        let dead_letters = counter(
-            "dead_letters",
-            "Documents that the next hop refused for good",
-        );
         let refused = counter(
             "refused_requests",
             "Requests and connections that were refused",
@@ -105,17 +83,9 @@ impl Metrics {
             counter
         };
         let input_bytes = bytes("input", "Bytes of lines that were handed to the guest");
-        let output_bytes = bytes("output", "Bytes that the next hop has taken");
         let bypassed_bytes = bytes(
             "bypassed",
             "Bytes of lines that no guest took and that went on as they came",
-        );
-        let output_up = Gauge::default();
-        output_up.set(1);
-        registry.register(
-            "output_up",
-            "Whether the last delivery succeeded",
-            output_up.clone(),
         );
         let connections = Gauge::default();
         registry.register(
@@ -130,20 +100,12 @@ impl Metrics {
             "Whether the state could be written the last time",
             state_up.clone(),
         );
-        let delivery = Histogram::new(DELAYS);
-        registry.register_with_unit(
-            "delivery_duration",
-            "How long a delivery took, tries included",
-            Unit::Seconds,
-            delivery.clone(),
-        );
+        let output = Meter::new();
+        register(&mut registry, &output);
         let guest = Arc::new(Mutex::new(Figures::default()));
         registry.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
         Metrics {
             input_bytes,
-            output_bytes,
-            retries,
-            dead_letters,
             refused,
             repeated,
             guest_restarts,
@@ -151,27 +113,11 @@ impl Metrics {
             malformed,
             reloads_failed,
             state_failures,
-            output_up,
             connections,
             state_up,
-            delivery,
-            trouble: Arc::new(Mutex::new("it has not answered yet")),
+            output,
             guest,
             registry: Arc::new(registry),
-        }
-    }
-
-    /// The last delivery failed because of this.
-    pub fn set_trouble(&self, why: &'static str) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-
-    /// What is wrong with the next hop if it takes nothing.
-    pub fn trouble(&self) -> &'static str {
-        match self.output_up.get() {
-            // The first try goes on.
-            1 => "it has not answered yet",
-            _ => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -203,6 +149,37 @@ impl Metrics {
         }
         out
     }
+}
+
+/// Shows what becomes of deliveries.
+fn register(registry: &mut Registry, output: &Meter) {
+    registry.register(
+        "delivery_retries",
+        "Deliveries that failed and were made again",
+        output.retries.clone(),
+    );
+    registry.register(
+        "dead_letters",
+        "Documents that the next hop refused for good",
+        output.dead_letters.clone(),
+    );
+    registry.register_with_unit(
+        "output",
+        "Bytes that the next hop has taken",
+        Unit::Bytes,
+        output.bytes.clone(),
+    );
+    registry.register(
+        "output_up",
+        "Whether the last delivery succeeded",
+        output.up.clone(),
+    );
+    registry.register_with_unit(
+        "delivery_duration",
+        "How long a delivery took, tries included",
+        Unit::Seconds,
+        output.duration.clone(),
+    );
 }
 
 /// Shows the guest's own figures.

@@ -11,56 +11,47 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`args`], [`endpoint`], `secret`, `tls` | the command line; whom to trust |
+//! | [`args`] | the command line |
 //! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
-//! | `net`, `activity`, `http` | connections, and which of them make room for others |
+//! | `net`, `activity`, `server` | connections, and which of them make room for others |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
-//! | `batch`, `names`, `backlog` | what moves, and where it waits |
+//! | `batch`, `names` | what moves; [`crate::output`] has where it waits and goes |
 //! | `state`, `keeper` | what a restart goes on from |
-//! | `deliver`, `output` | the next hop, for as long as it takes |
-//! | `admin`, `metrics`, `log` | what people and monitoring see |
+//! | `admin`, `metrics` | what people and monitoring see |
 
 mod activity;
 mod admin;
 pub mod args;
-mod backlog;
 mod batch;
-mod deliver;
-pub mod endpoint;
 mod engine;
 mod guest;
 mod held;
-pub(crate) mod http;
 mod input;
 mod keeper;
 mod ledger;
-mod log;
 mod metrics;
 mod names;
 mod net;
 mod notify;
-mod output;
-mod secret;
+mod server;
 mod signals;
 mod state;
 mod supervise;
-pub(crate) mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::RunArgs;
-use hyper::header::HeaderValue;
 
+use crate::address::InputAddress;
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Plugin};
+use crate::output::OutputOptions;
 use crate::replay::Only;
-use endpoint::{InputAddress, OutputAddress};
 use input::omprog::Confirm;
-use secret::Secret;
 
 /// Threads for everything that waits for the network.
 const THREADS: usize = 2;
@@ -73,7 +64,7 @@ pub struct Options {
     /// What is confirmed of standard input, on standard output.
     pub confirm: Option<Confirm>,
     /// Where they go.
-    pub output: OutputAddress,
+    pub output: OutputOptions,
     /// Which part of the output is written; `None`: all.
     pub only: Option<Only>,
     /// How long a stop may take.
@@ -84,16 +75,6 @@ pub struct Options {
     pub input_token: Option<PathBuf>,
     /// The files with the certificate and the key of https:// inputs.
     pub input_tls: Option<(PathBuf, PathBuf)>,
-    /// What the next hop wants to know.
-    pub output_key: Option<OutputKey>,
-    /// The file with the authorities that sign the next hop's certificate.
-    pub output_ca: Option<PathBuf>,
-    /// The data stream of events and alerts.
-    pub events_stream: String,
-    /// The data stream of all other records.
-    pub records_stream: Option<String>,
-    /// The file for what the next hop refuses for good.
-    pub dead_letter: Option<PathBuf>,
     /// The file that a restart goes on from.
     pub state: Option<PathBuf>,
     /// Start afresh, and set that file aside.
@@ -110,31 +91,6 @@ impl Options {
         let is_http =
             |it: &InputAddress| matches!(it, InputAddress::Http(_) | InputAddress::Https(_));
         self.confirm.is_some() || self.inputs.iter().any(is_http)
-    }
-}
-
-/// A file with what the next hop knows us by.
-#[derive(Clone, Debug)]
-pub enum OutputKey {
-    /// A bearer token.
-    Token(PathBuf),
-    /// An API key of Elasticsearch, encoded.
-    ApiKey(PathBuf),
-    /// `USER:PASSWORD`.
-    Basic(PathBuf),
-}
-
-impl OutputKey {
-    /// The header that shows it.
-    ///
-    /// # Errors
-    /// The file can't be read, or holds no secret.
-    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, String> {
-        Ok(match self {
-            OutputKey::Token(path) => Secret::read(path)?.authorization("Bearer"),
-            OutputKey::ApiKey(path) => Secret::read(path)?.authorization("ApiKey"),
-            OutputKey::Basic(path) => Secret::read(path)?.basic(),
-        })
     }
 }
 

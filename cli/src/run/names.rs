@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::batch::Digest;
+use crate::output::delivery::Digest;
 
 /// Names for batches of inputs that confirm nothing: nobody sends those again, so equal ones are different.
 pub struct Names {

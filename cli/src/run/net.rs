@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activities, Activity};
-use super::log;
 use super::metrics::Metrics;
+use crate::log;
 
 /// How many connections an address has at once. One more makes the one end that has done nothing for the
 /// longest; if all do something it waits.

@@ -15,9 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use super::batch::Digest;
+use super::RunError;
 use super::held::Held;
-use super::{RunError, log};
+use crate::log;
+use crate::output::delivery::Digest;
 
 const MAGIC: &[u8; 8] = b"MXRUNST2";
 /// What the magic of every version begins with.

@@ -14,12 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
-use super::backlog::Backlog;
-use super::batch::{Delivery, Gathered, Ticket, Wanted};
-use super::endpoint::{InputAddress, OutputAddress};
+use super::batch::{Gathered, Ticket, Wanted};
 use super::engine::{Clock, Engine, Job};
 use super::guest::Guest;
-use super::http::server;
 use super::input::confirming::Confirming;
 use super::input::http::HttpInput;
 use super::input::lines::LinesInput;
@@ -29,12 +26,18 @@ use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::names::Names;
 use super::net::{self, AnyStream, Listener};
-use super::secret::Secret;
 use super::signals::{Asked, Signals};
 use super::state::{Kept, StateFile};
-use super::{Options, RunError, admin, deliver, log, notify, output, tls};
+use super::{Options, RunError, admin, notify, server};
+use crate::address::{InputAddress, OutputAddress};
 use crate::config::LoadedConfig;
 use crate::host::{HostError, Kind, Plugin, Source};
+use crate::http::secret::Secret;
+use crate::http::tls;
+use crate::log;
+use crate::output::backlog::Backlog;
+use crate::output::delivery::Delivery;
+use crate::output::{self, deliver};
 use crate::replay::{Only, now_ms};
 
 /// How the engine ended: with the state to keep, if one is kept.
@@ -71,7 +74,7 @@ pub async fn start(
     let signals = Signals::catch()
         .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
     let metrics = Metrics::new();
-    let output = output::open(options, &metrics)?;
+    let output = output::open(&options.output, &metrics.output)?;
     let clock = Clock::start(now_ms());
     let source = Source {
         reference_time_ms: Some(clock.now_ms()),
@@ -81,7 +84,7 @@ pub async fn start(
     let wanted = Wanted {
         only: options.only,
         // For documents' ids, and to know what was held back of batches that come again.
-        numbered: matches!(options.output, OutputAddress::Elasticsearch(_))
+        numbered: matches!(options.output.address, OutputAddress::Elasticsearch(_))
             || (options.state.is_some()
                 && options.confirms()
                 && options.only != Some(Only::Alerts)),
@@ -135,7 +138,9 @@ pub async fn start(
             let _ = engine_ended.send(engine.run(&todo));
         })
         .map_err(no_thread)?;
-    let deliver = deliver::deliver(Arc::clone(&backlog), output, metrics.clone());
+    let meter = metrics.output.clone();
+    let tell = |sentence: &str| log::line(format_args!("{sentence}"));
+    let deliver = deliver::deliver(Arc::clone(&backlog), output, meter, None, tell);
     let mut process = Process {
         signals,
         grace: options.grace,

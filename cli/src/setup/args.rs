@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Options;
-use crate::run::OutputKey;
-use crate::run::endpoint::OutputAddress;
+use crate::address::OutputAddress;
+use crate::http::secret::OutputKey;
 
 /// Puts index templates and lifecycle into Elasticsearch or OpenSearch; it tells them apart.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ pub use args::SetupArgs;
 use parts::{Features, Part};
 use server::Server;
 
-use crate::run::endpoint::HttpAddress;
+use crate::address::HttpAddress;
 
 /// Why it failed.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Options {
     /// The server.
     pub address: HttpAddress,
     /// The file with the secret, and what kind it is.
-    pub key: Option<crate::run::OutputKey>,
+    pub key: Option<crate::http::secret::OutputKey>,
     /// The file with the authorities to trust.
     pub ca: Option<std::path::PathBuf>,
     /// Replace what somebody else put under our names, too.

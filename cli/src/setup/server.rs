@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::parts::Features;
 use super::{Options, SetupError};
-use crate::run::http::Pieces;
-use crate::run::http::client::{Answer, Client};
-use crate::run::tls;
+use crate::http::Pieces;
+use crate::http::client::{Answer, Client};
+use crate::http::tls;
 
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(30);

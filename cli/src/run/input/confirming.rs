@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
-use crate::run::batch::{Batch, Digest, Ticket};
+use crate::output::delivery::Digest;
+use crate::run::batch::{Batch, Ticket};
 use crate::run::engine::Job;
 use crate::run::held::Held;
 use crate::run::ledger::{Claim, Known, Ledger};

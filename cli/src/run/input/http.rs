@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::BATCH_MIN_BYTES;
 use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
 use super::confirming::Confirming;
+use crate::http::secret::Secret;
+use crate::http::{Pieces, answer, next_data, try_again};
 use crate::run::activity::Activity;
-use crate::run::http::{Pieces, answer, next_data, try_again};
-use crate::run::secret::Secret;
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
@@ -107,7 +107,7 @@ impl HttpInput {
                 503,
                 format!(
                     "the next hop does not take records: {}; send the same bytes again, they are not counted twice",
-                    self.confirming.metrics.trouble()
+                    self.confirming.metrics.output.trouble()
                 ),
             )),
         }

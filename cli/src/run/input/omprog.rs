@@ -14,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::confirming::Confirming;
+use crate::log;
 use crate::replay::LINE_MAX_BYTES;
 use crate::run::ledger::Claim;
-use crate::run::log;
 
 /// A part of a transaction is handed over when it is as large as this, in bytes.
 const PART_BYTES: usize = 1 << 20;

@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::Intake;
 use super::body::without_mark;
+use crate::log;
 use crate::replay::lines::{Chunk, LineReader};
 use crate::run::batch::Batch;
 use crate::run::engine::Job;
-use crate::run::log;
 
 /// About as much is read at once, in bytes.
 const CHUNK_BYTES: usize = 128 * 1024;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::batch::{Delivery, Segment};
+use super::delivery::{Delivery, Segment};
 use crate::host::Kind;
 
 /// The engine makes no more output while this much waits, in bytes. One batch may go beyond it.

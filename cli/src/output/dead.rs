@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::run::metrics::Metrics;
+use super::meter::Meter;
 
 /// A file that documents are set aside in: one JSON object a line, with `reason` and `document`.
 pub struct DeadLetters {
     path: PathBuf,
     file: File,
-    metrics: Metrics,
+    meter: Meter,
 }
 
 impl DeadLetters {
@@ -20,7 +20,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// A sentence that names it.
-    pub fn open(path: &Path, metrics: Metrics) -> Result<DeadLetters, String> {
+    pub fn open(path: &Path, meter: Meter) -> Result<DeadLetters, String> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.map_err(|error| {
             format!(
@@ -31,7 +31,7 @@ impl DeadLetters {
         Ok(DeadLetters {
             path: path.to_path_buf(),
             file,
-            metrics,
+            meter,
         })
     }
 
@@ -51,7 +51,7 @@ impl DeadLetters {
                     self.path.display()
                 )
             })?;
-        self.metrics.dead_letters.inc();
+        self.meter.dead_letters.inc();
         Ok(())
     }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
-use super::log;
-use super::metrics::Metrics;
-use super::output::{Output, SendError};
+use super::meter::Meter;
+use super::{Output, SendError};
 
 /// The first pause after a failure; each further one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -15,14 +14,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A next hop that stays down is spoken of this often.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 
-/// Delivers until the backlog is closed and empty.
+/// Delivers until the backlog is closed and empty. What goes wrong is told to `tell`, and tried again; with
+/// `patience` no longer than that, counted for each group anew.
 ///
 /// # Errors
-/// The output can never take anything again.
+/// The output can never take anything again, or was tried for long enough.
 pub async fn deliver(
     backlog: Arc<Backlog>,
     mut output: Output,
-    metrics: Metrics,
+    meter: Meter,
+    patience: Option<Duration>,
+    tell: impl Fn(&str),
 ) -> Result<(), String> {
     let mut pauses = Pauses::new();
     while let Some(group) = backlog.first(output.group_bytes()).await {
@@ -37,30 +39,33 @@ pub async fn deliver(
                     after,
                 } => (sentence, why, after),
             };
-            metrics.retries.inc();
-            metrics.output_up.set(0);
-            metrics.set_trouble(why);
+            meter.failed(why);
+            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+                return Err(sentence);
+            }
             let cause = cause(&sentence);
             let is_news =
                 |(at, before): &(Instant, String)| *before != cause || at.elapsed() >= REMIND_EVERY;
             if said.as_ref().is_none_or(is_news) {
-                log::line(format_args!("{sentence}; it is tried again until it works"));
+                let until = match patience {
+                    Some(patience) => format!("for {} s", patience.as_secs()),
+                    None => "until it works".to_string(),
+                };
+                tell(&format!("{sentence}; it is tried again {until}"));
                 said = Some((Instant::now(), cause));
             }
             tokio::time::sleep(pauses.next().max(at_least)).await;
         }
         if said.is_some() {
-            log::line(format_args!(
+            tell(&format!(
                 "{} takes what it is given again, after {:.0} s",
                 output.name(),
                 begun.elapsed().as_secs_f64()
             ));
         }
         pauses = Pauses::new();
-        metrics.output_up.set(1);
-        metrics.delivery.observe(begun.elapsed().as_secs_f64());
-        let bytes: usize = group.iter().map(|it| it.bytes.len()).sum();
-        metrics.output_bytes.inc_by(bytes as u64);
+        let bytes = group.iter().map(|it| it.bytes.len()).sum();
+        meter.succeeded(bytes, begun.elapsed().as_secs_f64());
         backlog.delivered(group.len());
     }
     Ok(())

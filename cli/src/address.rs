@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-pub use super::output::lines::LinesAddress;
+pub use crate::output::lines::LinesAddress;
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

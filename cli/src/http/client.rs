@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Pieces, next_data};
-use crate::run::OutputKey;
-use crate::run::endpoint::HttpAddress;
+use crate::address::HttpAddress;
+use crate::http::secret::OutputKey;
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -1,7 +1,8 @@
-//! HTTP as both sides need it: bodies, a server with limits, a client of one connection.
+//! HTTP as both sides need it: bodies, a client of one connection, TLS, secrets.
 
 pub mod client;
-pub mod server;
+pub mod secret;
+pub mod tls;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

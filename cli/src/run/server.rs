@@ -11,9 +11,9 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use super::Pieces;
-use crate::run::activity::Activity;
-use crate::run::net::AnyStream;
+use super::activity::Activity;
+use super::net::AnyStream;
+use crate::http::Pieces;
 
 /// The head of a request must have come after this time; so long a connection may be idle, too.
 const HEAD_MAX: Duration = Duration::from_secs(30);

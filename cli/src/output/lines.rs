@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::SendError;
-use crate::run::batch::Delivery;
+use super::delivery::Delivery;
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);

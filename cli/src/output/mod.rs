@@ -1,22 +1,29 @@
-//! The ways out. Each takes a group of deliveries whole, or says why not.
+//! The ways out. Each takes a group of deliveries whole, or says why not; `deliver` hands them what waits in the
+//! backlog, for as long as it takes.
 
+pub mod args;
+pub mod backlog;
 pub mod dead;
+pub mod deliver;
+pub mod delivery;
 pub mod elasticsearch;
 pub mod http;
 pub mod lines;
+pub mod meter;
 pub mod stdout;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::dead::DeadLetters;
+use self::delivery::Delivery;
 use self::elasticsearch::{Elasticsearch, Streams};
 use self::http::HttpOutput;
-use super::batch::Delivery;
-use super::endpoint::OutputAddress;
-use super::http::client::Client;
-use super::metrics::Metrics;
-use super::{Options, RunError, tls};
+use self::meter::Meter;
+use crate::address::OutputAddress;
+use crate::http::client::Client;
+use crate::http::tls;
+pub use args::{OutputArgs, OutputOptions};
 
 /// How long the next hop may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,8 +106,8 @@ impl Output {
 ///
 /// # Errors
 /// A secret, a certificate or a file that can't be had.
-pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
-    let (address, is_store) = match &options.output {
+pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, String> {
+    let (address, is_store) = match &options.address {
         OutputAddress::Stdout => return Ok(Output::Stdout(stdout::Stdout)),
         OutputAddress::Lines(address) => {
             return Ok(Output::Lines(lines::LinesOutput::new(address.clone())));
@@ -109,15 +116,15 @@ pub fn open(options: &Options, metrics: &Metrics) -> Result<Output, RunError> {
         OutputAddress::Elasticsearch(address) => (address, true),
     };
     let tls = if address.is_tls() {
-        Some(tls::connector(options.output_ca.as_deref())?)
+        Some(tls::connector(options.ca.as_deref())?)
     } else {
         None
     };
     let dead = match &options.dead_letter {
-        Some(path) => Some(DeadLetters::open(path, metrics.clone())?),
+        Some(path) => Some(DeadLetters::open(path, meter.clone())?),
         None => None,
     };
-    let client = Client::new(address.clone(), options.output_key.clone(), tls, PATIENCE)?;
+    let client = Client::new(address.clone(), options.key.clone(), tls, PATIENCE)?;
     let path = address.path();
     Ok(if is_store {
         let streams = Streams {

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Streams;
 use crate::host::Kind;
-use crate::run::batch::{Delivery, Digest};
+use crate::output::delivery::{Delivery, Digest};
 
 /// The longest id that the servers take, in bytes.
 const ID_MAX_BYTES: usize = 512;
@@ -136,7 +136,7 @@ pub fn body(items: &[Item]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::batch::Segment;
+    use crate::output::delivery::Segment;
     use std::io::Read;
 
     #[test]

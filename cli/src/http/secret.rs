@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
@@ -59,6 +59,31 @@ impl Secret {
         };
         scheme.eq_ignore_ascii_case("bearer")
             && Sha256::digest(token.trim()) == Sha256::digest(&self.0)
+    }
+}
+
+/// A file with what the next hop knows us by.
+#[derive(Clone, Debug)]
+pub enum OutputKey {
+    /// A bearer token.
+    Token(PathBuf),
+    /// An API key of Elasticsearch, encoded.
+    ApiKey(PathBuf),
+    /// `USER:PASSWORD`.
+    Basic(PathBuf),
+}
+
+impl OutputKey {
+    /// The header that shows it.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds no secret.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, String> {
+        Ok(match self {
+            OutputKey::Token(path) => Secret::read(path)?.authorization("Bearer"),
+            OutputKey::ApiKey(path) => Secret::read(path)?.authorization("ApiKey"),
+            OutputKey::Basic(path) => Secret::read(path)?.basic(),
+        })
     }
 }
 

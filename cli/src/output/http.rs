@@ -8,10 +8,10 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
 use super::dead::DeadLetters;
+use super::delivery::Delivery;
 use super::{SendError, UNSETTLED, reason};
-use crate::run::batch::Delivery;
-use crate::run::http::Pieces;
-use crate::run::http::client::{Answer, Client, Failure};
+use crate::http::Pieces;
+use crate::http::client::{Answer, Client, Failure};
 
 /// About as much is posted at once, in bytes: small batches that wait go together.
 pub const GROUP_BYTES: usize = 512 * 1024;

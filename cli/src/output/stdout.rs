@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::SendError;
-use crate::run::batch::Delivery;
+use super::delivery::Delivery;
 
 /// Standard output.
 pub struct Stdout;

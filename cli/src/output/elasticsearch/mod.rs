@@ -17,9 +17,9 @@ use self::bulk::{Item, body, items};
 use super::dead::DeadLetters;
 use super::http::words;
 use super::{SendError, UNSETTLED, reason};
-use crate::run::batch::Delivery;
-use crate::run::http::Pieces;
-use crate::run::http::client::{Answer, Client, Failure};
+use crate::http::Pieces;
+use crate::http::client::{Answer, Client, Failure};
+use crate::output::delivery::Delivery;
 
 /// About as much is sent at once, in bytes.
 pub const GROUP_BYTES: usize = 2 << 20;

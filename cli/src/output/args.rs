@@ -1,0 +1,115 @@
+//! The part of a command line that says where the output goes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::address::OutputAddress;
+use crate::http::secret::OutputKey;
+use crate::replay::Only;
+
+/// Where the output goes.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// Where records and alerts go.
+    #[arg(long, value_name = "ADDRESS", default_value = "stdout")]
+    output: String,
+    /// The file with the bearer token that the next hop wants.
+    #[arg(long, value_name = "FILE")]
+    output_token: Option<PathBuf>,
+    /// The file with the encoded API key that Elasticsearch wants.
+    #[arg(long, value_name = "FILE", conflicts_with = "output_token")]
+    output_api_key: Option<PathBuf>,
+    /// The file with USER:PASSWORD that the next hop wants.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output_token", "output_api_key"])]
+    output_basic: Option<PathBuf>,
+    /// The file with the authorities (PEM) to trust with https [default: those of the system].
+    #[arg(long, value_name = "FILE")]
+    output_ca: Option<PathBuf>,
+    /// The data stream for events and alerts in Elasticsearch.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "logs-dovecot.maxconn-default"
+    )]
+    events_stream: String,
+    /// The data stream for all other records there.
+    #[arg(long, value_name = "NAME", conflicts_with = "only")]
+    records_stream: Option<String>,
+    /// Where to set aside records that the next hop refuses for good, with the reason.
+    #[arg(long, value_name = "FILE")]
+    dead_letter: Option<PathBuf>,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug)]
+pub struct OutputOptions {
+    /// Where it goes.
+    pub address: OutputAddress,
+    /// What the next hop wants to know.
+    pub key: Option<OutputKey>,
+    /// The file with the authorities that sign the next hop's certificate.
+    pub ca: Option<PathBuf>,
+    /// The data stream of events and alerts.
+    pub events_stream: String,
+    /// The data stream of all other records.
+    pub records_stream: Option<String>,
+    /// The file for what the next hop refuses for good.
+    pub dead_letter: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// What was said, or what is wrong with it; `only` is the part of the output that is wanted.
+    ///
+    /// # Errors
+    /// An address that is none, and options that do not go with it.
+    pub fn options(&self, only: Option<Only>) -> Result<OutputOptions, String> {
+        // Read here and not by clap, which would repeat what was written, and a secret with it.
+        let address = self.output.parse();
+        let address: OutputAddress = address.map_err(|problem| format!("--output: {problem}"))?;
+        self.check(&address, only)?;
+        let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
+        Ok(OutputOptions {
+            address,
+            key: key(&self.output_token, OutputKey::Token)
+                .or_else(|| key(&self.output_api_key, OutputKey::ApiKey))
+                .or_else(|| key(&self.output_basic, OutputKey::Basic)),
+            ca: self.output_ca.clone(),
+            events_stream: self.events_stream.clone(),
+            records_stream: self.records_stream.clone(),
+            dead_letter: self.dead_letter.clone(),
+        })
+    }
+
+    /// What goes with which output.
+    fn check(&self, address: &OutputAddress, only: Option<Only>) -> Result<(), String> {
+        let (is_plain, is_store, is_tls) = match address {
+            OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
+            OutputAddress::Http(address) => (false, false, address.is_tls()),
+            OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
+        };
+        #[rustfmt::skip]
+        let options = [
+            ("--output-token", self.output_token.is_some(), !is_plain, "http"),
+            ("--output-basic", self.output_basic.is_some(), !is_plain, "http"),
+            ("--dead-letter", self.dead_letter.is_some(), !is_plain, "http"),
+            ("--output-ca", self.output_ca.is_some(), is_tls, "https"),
+            ("--output-api-key", self.output_api_key.is_some(), is_store, "elasticsearch"),
+            ("--records-stream", self.records_stream.is_some(), is_store, "elasticsearch"),
+        ];
+        for (name, given, fits, outputs) in options {
+            if given && !fits {
+                return Err(format!(
+                    "{name} is for {outputs} outputs, and this is none; leave it out"
+                ));
+            }
+        }
+        if is_store && only.is_none() && self.records_stream.is_none() {
+            return Err(
+                "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
+                    .to_string(),
+            );
+        }
+        Ok(())
+    }
+}

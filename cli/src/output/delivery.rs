@@ -1,0 +1,83 @@
+//! What goes out: lines of JSON, and what they are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::host::Kind;
+
+/// A name for some bytes; the same bytes have the same name wherever and whenever they come.
+pub type Digest = [u8; 16];
+
+/// A piece of output and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// What the lines are.
+    pub kind: Kind,
+    /// Where it ends in the bytes; it begins where the one before ends.
+    pub end: usize,
+    /// The number of its first record within the delivery's origin; the next lines' follow it.
+    pub number: u32,
+}
+
+/// Whoever waits for a delivery.
+pub trait Receipt: Send + Sync {
+    /// The next hop has taken it.
+    fn deliver(&self);
+}
+
+/// Lines of JSON for the next hop.
+pub struct Delivery {
+    /// All lines.
+    pub bytes: Bytes,
+    /// What they are.
+    pub segments: Vec<Segment>,
+    /// What documents without an id of their own are named after, with their number.
+    pub name: Digest,
+    /// Whom to tell.
+    pub ticket: Option<Arc<dyn Receipt>>,
+    /// Its sender sends it again unless it is told.
+    pub resent: bool,
+}
+
+impl Delivery {
+    /// The alerts alone, for the state.
+    pub fn alerts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.segments.iter().filter_map(move |segment| {
+            let piece = self.bytes.get(start..segment.end);
+            start = segment.end;
+            piece.filter(|_| segment.kind == Kind::Alert)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alerts_of_a_delivery_are_found() {
+        let segment = |kind, end| Segment {
+            kind,
+            end,
+            number: 0,
+        };
+        let delivery = Delivery {
+            bytes: "a\nb\nc\nd\ne\n".into(),
+            segments: vec![
+                segment(Kind::Passed, 2),
+                segment(Kind::Alert, 6),
+                segment(Kind::Enriched, 8),
+                segment(Kind::Alert, 10),
+            ],
+            name: [0; 16],
+            ticket: None,
+            resent: false,
+        };
+        assert_eq!(
+            delivery.alerts().collect::<Vec<_>>(),
+            [&b"b\nc\n"[..], b"e\n"]
+        );
+    }
+}
