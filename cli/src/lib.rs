@@ -21,7 +21,7 @@ pub mod bench;
 pub mod config;
 pub mod generate;
 pub mod host;
-pub mod http;
+pub(crate) mod http;
 mod log;
 mod ndjson;
 pub mod output;

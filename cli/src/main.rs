@@ -9,7 +9,7 @@ use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
-use maxconn::replay::{self, ReplayArgs};
+use maxconn::replay::{self, ReplayArgs, ReplayError};
 use maxconn::run::{RunArgs, RunError};
 use maxconn::setup::{self, SetupArgs, SetupError};
 
@@ -181,7 +181,10 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             }
             other => run(other),
         })?;
-    replay::replay(instance, &options, replay::now_ms(), &stop).map_err(run)
+    replay::replay(instance, &options, replay::now_ms(), &stop).map_err(|error| match error {
+        ReplayError::NoNextHop(sentence) => Failure::Usage(sentence),
+        other => run(other),
+    })
 }
 
 fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {

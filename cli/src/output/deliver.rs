@@ -116,6 +116,8 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::delivery::Delivery;
+    use crate::output::lines::{LinesAddress, LinesOutput};
 
     #[test]
     fn a_cause_is_the_same_whatever_its_figures_are_but_for_the_status() {
@@ -123,6 +125,33 @@ mod tests {
             |status: u16, bytes: u32| cause(&format!("answers {status} (bytes={bytes}, 1 of 2)"));
         assert_eq!(bytes(429, 123_456), bytes(429, 98_765));
         assert_ne!(bytes(429, 123_456), bytes(401, 123_456));
+    }
+
+    #[test]
+    fn with_little_patience_a_next_hop_that_is_not_there_is_given_up() {
+        let backlog = Arc::new(Backlog::default());
+        backlog.push(Delivery {
+            bytes: "{}\n".into(),
+            segments: Vec::new(),
+            name: [0; 16],
+            ticket: None,
+            resent: false,
+        });
+        let nowhere = LinesAddress::Unix("/nowhere/at.all".into());
+        let output = Output::Lines(LinesOutput::new(nowhere));
+        let meter = Meter::new();
+        let patience = Some(Duration::ZERO);
+        let delivering = deliver(backlog, output, meter.clone(), patience, |_| {});
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let sentence = runtime.block_on(delivering).unwrap_err();
+        assert!(
+            sentence.contains("cannot connect to unix:/nowhere"),
+            "{sentence}"
+        );
+        assert_eq!((meter.retries.get(), meter.up.get()), (1, 0));
     }
 
     #[test]

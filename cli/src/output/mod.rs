@@ -1,16 +1,16 @@
 //! The ways out. Each takes a group of deliveries whole, or says why not; `deliver` hands them what waits in the
 //! backlog, for as long as it takes.
 
-pub mod args;
-pub mod backlog;
-pub mod dead;
-pub mod deliver;
-pub mod delivery;
-pub mod elasticsearch;
-pub mod http;
+mod args;
+pub(crate) mod backlog;
+pub(crate) mod dead;
+pub(crate) mod deliver;
+pub(crate) mod delivery;
+pub(crate) mod elasticsearch;
+pub(crate) mod http;
 pub mod lines;
-pub mod meter;
-pub mod stdout;
+pub(crate) mod meter;
+pub(crate) mod stdout;
 
 use std::sync::Arc;
 use std::time::Duration;

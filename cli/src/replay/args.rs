@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 
 use super::{Input, Options};
+use crate::address::OutputAddress;
 use crate::host::Format;
+use crate::output::OutputArgs;
 use crate::summary::Summary;
 
 /// Which part of the output is written.
@@ -39,11 +41,17 @@ Examples:
   maxconn replay --quiet mail.log.2.gz mail.log.1 mail.log
   journalctl -u dovecot -o json | maxconn replay --only alerts -
   maxconn replay --summary json --quiet mail1.log mail2.log 2>summary.json
+  maxconn replay --only changed --output elasticsearch+https://es:9200 \\
+    --output-api-key /etc/maxconn/key /var/log/mail.log
 
 Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are
 merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than
 1 MiB are cut into pieces. What the plugin would pass on goes to standard output, one JSON
 record a line; the summary goes to standard error.
+
+Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:PORT/PATH, which gets
+NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where the same replay
+again makes no document twice. A next hop that takes nothing is tried again for a minute.
 
 Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
 pub struct ReplayArgs {
@@ -68,6 +76,8 @@ pub struct ReplayArgs {
     /// Write a statistics document at the end of the output.
     #[arg(long)]
     statistics: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl ReplayArgs {
@@ -91,6 +101,12 @@ impl ReplayArgs {
         {
             return Err("standard input can be read once only; name - once".to_string());
         }
+        let output = self.output.options(self.only)?;
+        if self.quiet && output.address != OutputAddress::Stdout {
+            return Err(
+                "--quiet leaves nothing for --output to take; give one of them".to_string(),
+            );
+        }
         Ok(Options {
             inputs,
             format: match self.format {
@@ -102,6 +118,7 @@ impl ReplayArgs {
             only: self.only,
             quiet: self.quiet,
             statistics: self.statistics,
+            output,
             summary: self.summary,
         })
     }

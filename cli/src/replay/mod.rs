@@ -1,9 +1,10 @@
-//! `maxconn replay`: what is in files goes through the guest, what comes out goes to standard output,
-//! and what a person wants to know of it to standard error.
+//! `maxconn replay`: what is in files goes through the guest, what comes out goes to standard output
+//! or another next hop, and what a person wants to know of it to standard error.
 //!
 //! ```text
 //! reader threads ─► merge ─► guest ─► writer thread
-//!   (feed, lines, input)      (host)     └► summary
+//!   (feed, lines, input)      (host)   │  or next hop
+//!                                     └► summary
 //! ```
 //! All queues are short and their memory is used again, so that the size of the input does not matter.
 
@@ -12,6 +13,7 @@ mod feed;
 pub(crate) mod input;
 pub(crate) mod lines;
 mod merge;
+mod next_hop;
 mod progress;
 mod writer;
 
@@ -24,10 +26,13 @@ pub use args::{Only, ReplayArgs, now_ms};
 pub use input::Input;
 pub use lines::LINE_MAX_BYTES;
 
+use crate::address::OutputAddress;
 use crate::host::{Format, HostError, Instance, Kind, Source, Want};
 use crate::ndjson::as_records;
+use crate::output::OutputOptions;
 use crate::summary::{Gathered, Summary};
 use merge::{Guest, Lane, merge};
+use next_hop::NextHop;
 use progress::Progress;
 use writer::Writer;
 
@@ -51,6 +56,8 @@ pub struct Options {
     pub statistics: bool,
     /// How the summary is written.
     pub summary: Summary,
+    /// Where the output goes.
+    pub output: OutputOptions,
 }
 
 /// Why a replay failed.
@@ -62,6 +69,10 @@ pub enum ReplayError {
     Host(HostError),
     /// The output cannot be written.
     Output(io::Error),
+    /// The next hop cannot be had: a secret, a certificate or a file is wrong.
+    NoNextHop(String),
+    /// The next hop takes nothing.
+    NotDelivered(String),
     /// Some inputs could be read in part only; the rest was replayed, and each was named already.
     Incomplete,
 }
@@ -69,7 +80,9 @@ pub enum ReplayError {
 impl fmt::Display for ReplayError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReplayError::Unreadable(sentence) => out.write_str(sentence),
+            ReplayError::Unreadable(sentence)
+            | ReplayError::NoNextHop(sentence)
+            | ReplayError::NotDelivered(sentence) => out.write_str(sentence),
             ReplayError::Host(error) => error.fmt(out),
             ReplayError::Output(error) => {
                 write!(
@@ -92,7 +105,7 @@ impl From<HostError> for ReplayError {
     }
 }
 
-/// Replays to standard output, with an instance that is configured already. `stop` ends it early, as if
+/// Replays to the output, with an instance that is configured already. `stop` ends it early, as if
 /// the input ended there.
 ///
 /// # Errors
@@ -111,8 +124,13 @@ pub fn replay(
                 .map_err(|error| ReplayError::Unreadable(unreadable(input, &error)))?,
         );
     }
+    let is_live = facts.iter().any(|facts| !facts.regular);
     let bytes = facts.iter().map(|facts| facts.size_bytes).sum();
-    let progress = Progress::start(bytes, options.quiet || !io::stdout().is_terminal());
+    let to_stdout = options.output.address == OutputAddress::Stdout;
+    let progress = Progress::start(
+        bytes,
+        options.quiet || !to_stdout || !io::stdout().is_terminal(),
+    );
     let mut lanes = Vec::new();
     let mut sources = Vec::new();
     for (index, (input, facts)) in options.inputs.iter().zip(facts).enumerate() {
@@ -142,15 +160,22 @@ pub fn replay(
         views: false,
         held_back: false,
     })?;
+    let way = match to_stdout {
+        true => Way::Pipe(Writer::start(io::stdout()).map_err(ReplayError::Output)?),
+        false => Way::Hop(Box::new(
+            NextHop::start(&options.output, progress.teller()).map_err(ReplayError::NoNextHop)?,
+        )),
+    };
     let mut session = Session {
         instance,
         sources,
         owners: Vec::new(),
         current: None,
         inputs: &options.inputs,
+        is_live,
         sink: Sink {
             keep,
-            writer: Writer::start(io::stdout()).map_err(ReplayError::Output)?,
+            way,
             gathered: Gathered::default(),
             progress,
         },
@@ -182,10 +207,50 @@ impl Keep {
     }
 }
 
+/// Where the output goes.
+enum Way {
+    Pipe(Writer),
+    Hop(Box<NextHop>),
+}
+
+impl Way {
+    fn write(&mut self, kind: Kind, lines: &[u8]) {
+        match self {
+            Way::Pipe(writer) => writer.write(lines),
+            Way::Hop(next_hop) => next_hop.write(kind, lines),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        match self {
+            Way::Pipe(writer) => writer.has_failed(),
+            Way::Hop(next_hop) => next_hop.has_failed(),
+        }
+    }
+
+    /// Waits until everything is written. `false`: nobody reads it any more.
+    fn finish(self, progress: &Progress) -> Result<bool, ReplayError> {
+        match self {
+            Way::Pipe(writer) => match writer.finish() {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+                Err(error) => Err(ReplayError::Output(error)),
+            },
+            Way::Hop(next_hop) => {
+                let finished = next_hop.finish();
+                if let Some(sentence) = finished.map_err(ReplayError::NotDelivered)? {
+                    progress.teller()(&sentence);
+                }
+                Ok(true)
+            }
+        }
+    }
+}
+
 /// Where the guest's output goes.
 struct Sink {
     keep: Keep,
-    writer: Writer,
+    way: Way,
     gathered: Gathered,
     progress: Progress,
 }
@@ -206,8 +271,8 @@ impl Sink {
         match kind {
             _ if !keep => {}
             // Pieces of lines that were too long, and whatever else looks like JSON and is none.
-            Kind::Passed | Kind::Enriched => self.writer.write(&as_records(bytes).0),
-            _ => self.writer.write(bytes),
+            Kind::Passed | Kind::Enriched => self.way.write(kind, &as_records(bytes).0),
+            _ => self.way.write(kind, bytes),
         }
     }
 }
@@ -220,6 +285,8 @@ struct Session<'a> {
     owners: Vec<usize>,
     current: Option<usize>,
     inputs: &'a [Input],
+    /// Lines may come as they are written.
+    is_live: bool,
     sink: Sink,
     incomplete: bool,
 }
@@ -261,14 +328,14 @@ impl Session<'_> {
         self.instance.statistics(|_, bytes| {
             sink.gathered.statistics(bytes);
             if options.statistics && !options.quiet {
-                sink.writer.write(bytes);
+                sink.way.write(Kind::Statistics, bytes);
             }
         })?;
+        // The next hop may be slow: what is told of it goes beside the bar.
+        let finished = self.sink.way.finish(&self.sink.progress);
         self.sink.progress.finish();
-        match self.sink.writer.finish() {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(ReplayError::Output(error)),
+        if !finished? {
+            return Ok(());
         }
         self.sink.gathered.stopped = stopped;
         // Standard error may be closed: there is nobody to tell then.
@@ -304,7 +371,12 @@ impl Guest for Session<'_> {
     }
 
     fn waiting(&mut self) {
-        self.sink.writer.flush();
+        match &mut self.sink.way {
+            Way::Pipe(writer) => writer.flush(),
+            // A file is there at once. Cutting where its reader happens to be would give documents other ids.
+            Way::Hop(next_hop) if self.is_live => next_hop.flush(),
+            Way::Hop(_) => {}
+        }
     }
 
     fn unreadable(&mut self, index: usize, error: &io::Error) {
@@ -322,7 +394,7 @@ impl Guest for Session<'_> {
     }
 
     fn has_ended(&self) -> bool {
-        self.sink.writer.has_failed()
+        self.sink.way.has_failed()
     }
 }
 

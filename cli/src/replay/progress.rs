@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::log;
+
 /// How often it is drawn, in ms.
 const DRAW_EVERY_MS: u64 = 100;
 
@@ -72,6 +74,18 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
+        }
+    }
+
+    /// Says sentences on standard error, beside the bar.
+    pub fn teller(&self) -> impl Fn(&str) + Send + 'static {
+        let bar = self.bar.clone();
+        move |sentence| {
+            let write = || log::line(format_args!("{sentence}"));
+            match &bar {
+                Some(bar) => bar.suspend(write),
+                None => write(),
+            }
         }
     }
 

@@ -230,7 +230,7 @@ impl Engine {
             bytes: out.bytes.into(),
             segments: out.segments,
             name,
-            ticket,
+            ticket: ticket.map(|ticket| ticket as Arc<dyn Receipt>),
             resent,
         });
     }

@@ -233,6 +233,7 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::delivery::Receipt;
 
     const A: Digest = [1; 16];
     const B: Digest = [2; 16];

@@ -1,4 +1,4 @@
-//! `maxconn run` as people run it: real processes, pipes, sockets and signals.
+//! `maxconn run`, and `maxconn replay` into its outputs, as people run them: real processes, pipes, sockets and signals.
 
 mod connect;
 mod http;
@@ -10,6 +10,7 @@ mod pipes;
 mod printed;
 mod process;
 mod refused;
+mod replay;
 mod sink;
 mod sockets;
 mod state;

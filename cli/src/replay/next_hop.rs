@@ -1,0 +1,176 @@
+//! Handing what comes out to another next hop than standard output, on a thread of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::address::OutputAddress;
+use crate::host::Kind;
+use crate::output::backlog::Backlog;
+use crate::output::deliver::deliver;
+use crate::output::delivery::{Delivery, Digest, Segment};
+use crate::output::meter::Meter;
+use crate::output::{self, OutputOptions};
+
+/// Output is cut into deliveries after the line that makes them this large.
+const DELIVERY_BYTES: usize = 256 * 1024;
+/// A next hop that takes nothing for this long ends the replay: somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Gathers output and hands it to the delivering thread.
+pub struct NextHop {
+    bytes: Vec<u8>,
+    segments: Vec<Segment>,
+    lines: u32,
+    /// Of all output so far. Deliveries are named by it, so that the same replay gives documents the same ids
+    /// and equal lines different ones.
+    name: Digest,
+    backlog: Arc<Backlog>,
+    failed: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), String>>,
+    meter: Meter,
+    dead_letter: Option<PathBuf>,
+    is_store: bool,
+}
+
+impl NextHop {
+    /// Starts the delivering thread; what goes wrong and is tried again is told to `tell`.
+    ///
+    /// # Errors
+    /// A secret, a certificate or a file that can't be had, or no thread.
+    pub fn start(
+        options: &OutputOptions,
+        tell: impl Fn(&str) + Send + 'static,
+    ) -> Result<NextHop, String> {
+        let meter = Meter::new();
+        let output = output::open(options, &meter)?;
+        let no_thread = |error| format!("cannot start a thread: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(no_thread)?;
+        let (backlog, failed) = (Arc::new(Backlog::default()), Arc::<AtomicBool>::default());
+        let thread = {
+            let (backlog, failed, meter) =
+                (Arc::clone(&backlog), Arc::clone(&failed), meter.clone());
+            thread::Builder::new()
+                .name("deliver".to_string())
+                .spawn(move || {
+                    let delivering =
+                        deliver(Arc::clone(&backlog), output, meter, Some(PATIENCE), tell);
+                    let result = runtime.block_on(delivering);
+                    if result.is_err() {
+                        failed.store(true, Ordering::Relaxed);
+                        backlog.abandon();
+                    }
+                    result
+                })
+                .map_err(no_thread)?
+        };
+        Ok(NextHop {
+            bytes: Vec::new(),
+            segments: Vec::new(),
+            lines: 0,
+            name: Digest::default(),
+            backlog,
+            failed,
+            thread,
+            meter,
+            dead_letter: options.dead_letter.clone(),
+            is_store: matches!(options.address, OutputAddress::Elasticsearch(_)),
+        })
+    }
+
+    /// Adds whole lines. Where they are cut depends on them alone, not on how many come at once.
+    pub fn write(&mut self, kind: Kind, mut lines: &[u8]) {
+        while !lines.is_empty() {
+            let room = DELIVERY_BYTES.saturating_sub(self.bytes.len() + 1);
+            let end = lines
+                .get(room..)
+                .and_then(|rest| memchr::memchr(b'\n', rest))
+                .map_or(lines.len(), |at| room + at + 1);
+            let (first, rest) = lines.split_at(end);
+            self.bytes.extend_from_slice(first);
+            let end = self.bytes.len();
+            match self.segments.last_mut() {
+                Some(last) if last.kind == kind => last.end = end,
+                _ => self.segments.push(Segment {
+                    kind,
+                    end,
+                    number: self.lines,
+                }),
+            }
+            let count = memchr::memchr_iter(b'\n', first).count();
+            self.lines += u32::try_from(count).unwrap_or(u32::MAX);
+            if end >= DELIVERY_BYTES {
+                self.flush();
+            }
+            lines = rest;
+        }
+    }
+
+    /// Hands on what was gathered, once there is room for it.
+    pub fn flush(&mut self) {
+        if self.bytes.is_empty() {
+            return;
+        }
+        let digest = Sha256::new()
+            .chain_update(self.name)
+            .chain_update(&self.bytes)
+            .finalize();
+        self.name = std::array::from_fn(|at| digest[at]);
+        self.lines = 0;
+        self.backlog.push(Delivery {
+            bytes: std::mem::take(&mut self.bytes).into(),
+            segments: std::mem::take(&mut self.segments),
+            name: self.name,
+            ticket: None,
+            resent: false,
+        });
+        // One that takes nothing is given up, and leaves room.
+        while !self.backlog.wait_for_room(Instant::now() + PATIENCE) {}
+    }
+
+    /// It was given up: there is no point in going on.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Delivers the rest and waits for it; gives a sentence if something was set aside.
+    ///
+    /// # Errors
+    /// Why the next hop was given up.
+    pub fn finish(mut self) -> Result<Option<String>, String> {
+        self.flush();
+        self.backlog.close();
+        let result = self.thread.join();
+        let result = result.unwrap_or_else(|_| Err("the delivering thread has failed".to_string()));
+        result.map_err(|sentence| {
+            let mend = match self.is_store {
+                true => "; mend that and run the same again, no document will be there twice",
+                false => "; mend that and run the same again",
+            };
+            format!(
+                "{sentence}; it was given up after {} s{mend}",
+                PATIENCE.as_secs()
+            )
+        })?;
+        let refused = self.meter.dead_letters.get();
+        let path = self.dead_letter.filter(|_| refused > 0);
+        Ok(path.map(|path| {
+            let documents = if refused == 1 {
+                "document was"
+            } else {
+                "documents were"
+            };
+            format!(
+                "{refused} {documents} refused for good and set aside in {}",
+                path.display()
+            )
+        }))
+    }
+}
