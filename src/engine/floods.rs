@@ -11,79 +11,18 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::output::{Kind, Output};
+use super::plan::{Plan, needs_net};
 use super::queue::Queue;
 use super::statistics::Statistics;
 use crate::alert::Alert;
-use crate::config::{Config, KeyField, Rule};
+use crate::config::Config;
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
 use crate::redact::Redactor;
 use crate::table::{Slot, Table, Timer};
 
-/// What the detector needs to know of a rule and would otherwise work out for every event.
-pub(super) struct Plan {
-    scopes: u8,
-    takes_missing: bool,
-    identity: u128,
-}
-
-impl Plan {
-    fn new(rule: &Rule) -> Plan {
-        Plan {
-            scopes: rule
-                .scope
-                .iter()
-                .fold(0, |bits, &scope| bits | 1 << scope as u8),
-            takes_missing: rule.name == "userip",
-            identity: rule_identity(&rule.name, &rule.key),
-        }
-    }
-
-    /// The hash of the event's key; `None` where the rule does not take the event.
-    ///
-    /// An absent host is a value like any other, because most files name none: it means "this one".
-    fn key(&self, rule: &Rule, scope: Scope, hashes: &FieldHashes) -> Option<u128> {
-        if self.scopes & 1 << scope as u8 == 0 {
-            return None;
-        }
-        if let Some(distinct) = rule.distinct {
-            hashes.get(distinct.field)?;
-        }
-        rule.key.iter().try_fold(self.identity, |hash, &field| {
-            let value = match hashes.get(field) {
-                Some(value) => value,
-                None if self.takes_missing || field == KeyField::Host => MISSING,
-                None => return None,
-            };
-            // The values are uniform already; rotation keeps equal values in different places apart.
-            Some(hash.rotate_left(43).wrapping_add(value))
-        })
-    }
-}
-
-/// Rules with the same name and key have the same keys, also after a restart.
-pub(super) fn rule_identity(name: &str, key: &[KeyField]) -> u128 {
-    key.iter()
-        .fold(Hash::new(HASH_RULE).part(name.as_bytes()), |hash, field| {
-            hash.part(field.name().as_bytes())
-        })
-        .finish()
-}
-
-const HASH_RULE: u8 = 10;
 const HASH_SEED: u8 = 11;
-/// Stands for a field that the event does not have.
-const MISSING: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
-
-fn needs_net(rule: &Rule) -> bool {
-    let distinct = rule.distinct.map(|distinct| distinct.field);
-    rule.key
-        .iter()
-        .copied()
-        .chain(distinct)
-        .any(|field| field == KeyField::Net)
-}
 
 /// Whether a call may stop when the output is full, because its caller comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

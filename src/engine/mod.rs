@@ -7,7 +7,9 @@
 
 mod floods;
 mod keyed;
+mod lines;
 mod output;
+mod plan;
 mod queue;
 mod recognise;
 mod snapshot;
@@ -20,12 +22,9 @@ use alloc::vec::Vec;
 use crate::alike::Alike;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
-use crate::enrich::{Extras, enrich};
-use crate::hash::hex32;
-use crate::record::{Plain, write_text_record};
-use crate::search;
 use floods::{Floods, Limit};
-use recognise::{Input, Recogniser, Sight, event_id, is_json};
+use lines::Place;
+use recognise::Recogniser;
 
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
@@ -64,13 +63,6 @@ pub enum Verdict {
     Enriched,
     /// It carries an event and is held back.
     Suppressed,
-}
-
-/// What a host knows of a record beside its source.
-struct Place<'a> {
-    time_ms: Option<i64>,
-    offset: Option<u64>,
-    position: Option<&'a [u8]>,
 }
 
 /// The plugin.
@@ -204,25 +196,6 @@ impl Engine {
             }
         }
         done
-    }
-
-    /// Counts lines that are the one before, which was held back, over again; returns their bytes. Dovecot's
-    /// logs were like that before sessions had ids, and so are those whose times have no fractions.
-    fn repeat(&mut self, lines: &[u8], start: usize, end: usize) -> usize {
-        let (Some(line), Some(rest)) = (lines.get(start..end), lines.get(end..)) else {
-            return 0;
-        };
-        if !line.ends_with(b"\n") {
-            return 0;
-        }
-        let most = self.floods.repeatable(&self.config) as usize;
-        let next = rest.chunks_exact(line.len()).take(most);
-        let times = next.take_while(|next| is_same(next, line)).count();
-        if times > 0 {
-            let record_bytes = line.len() as u64 - 1;
-            self.floods.repeat(&self.config, times as u32, record_bytes);
-        }
-        line.len() * times
     }
 
     /// One record, as the host has it: a JSON object or a text line, without a newline at its end.
@@ -384,186 +357,4 @@ impl Engine {
             self.statistics(out);
         }
     }
-
-    /// One record that may carry an event. One that does not is left to the caller, uncounted. `None`, and
-    /// nothing counted, if the output is full of what was due before it.
-    fn line(
-        &mut self,
-        source: &Source,
-        line: &[u8],
-        place: Place<'_>,
-        out: &mut Output,
-        limit: Limit,
-    ) -> Option<Verdict> {
-        let Place {
-            time_ms,
-            offset,
-            position,
-        } = place;
-        let latest_ms = self.floods.latest_ms;
-        let input = Input {
-            source,
-            line,
-            time_ms,
-            offset,
-            position,
-            latest_ms,
-        };
-        let is_json = input.is_json();
-        let recalled = self.alike.recall(line, is_json, &self.config.timezone);
-        let (found, model) = match recalled {
-            Some((found, model)) => (Some(found), Some(model)),
-            None => (self.recogniser.record(&self.config, &input), None),
-        };
-        let Some(found) = &found else {
-            self.floods.outbox.statistics.malformed += 1;
-            return Some(Verdict::Passed);
-        };
-        let mut sight = Sight::NOTHING;
-        let event = self
-            .recogniser
-            .read(&self.config, &input, found, model, &mut sight);
-        let Some(event) = &event else {
-            return Some(Verdict::Passed);
-        };
-        let context = &sight.context;
-        if !self.floods.move_to(&self.config, context, out, limit) {
-            return None;
-        }
-        let statistics = &mut self.floods.outbox.statistics;
-        statistics.records += 1;
-        statistics.timeless += u64::from(sight.is_timeless);
-        statistics.count_event(event.limit);
-        let observed = self.floods.observe(&self.config, event, context, out);
-        let statistics = &mut self.floods.outbox.statistics;
-        let verdict = if observed.is_held_back {
-            statistics.suppressed += 1;
-            Verdict::Suppressed
-        } else {
-            statistics.passed += 1;
-            Verdict::Enriched
-        };
-        if out.want.views {
-            view::write(
-                &self.config,
-                self.floods.redactor.as_deref(),
-                event,
-                &sight,
-                &observed,
-                out,
-            );
-        }
-        if out.want.enriched && (verdict == Verdict::Enriched || out.want.held_back) {
-            let id = observed.flood.map(|(_, id)| hex32(id));
-            let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
-            let (record, plain) = if sight.is_json {
-                (line, found.plain)
-            } else {
-                self.scratch.clear();
-                write_text_record(line, source.path.as_deref(), offset, &mut self.scratch);
-                let closing = self.scratch.len().saturating_sub(1);
-                let plain = Plain {
-                    closing,
-                    has_members: true,
-                    has_timestamp: false,
-                };
-                (self.scratch.as_slice(), Some(plain))
-            };
-            let extras = Extras {
-                add_timestamp: self.adds_timestamp && sight.has_time,
-                id: event_id(&input, found, context.host),
-                flood: id.map(|id| (id, "ongoing")),
-                redactor: self.floods.redactor.as_deref(),
-                plain,
-            };
-            let start = out.bytes.len();
-            if !enrich(record, event, context, &extras, &mut out.bytes) {
-                // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
-                out.bytes.extend_from_slice(record);
-            }
-            out.bytes.push(b'\n');
-            out.piece(Kind::Enriched, start);
-        }
-        if observed.flood.is_some() && model.is_none() {
-            self.alike.remember(line, is_json, found, event, sight.body);
-        }
-        let time_ms = context.time_ms;
-        self.floods.tell_starts(&self.config, time_ms, out);
-        self.statistics_if_due(time_ms, out);
-        Some(verdict)
-    }
-
-    /// Passes lines without an event; returns where it stopped because the output is full.
-    fn pass_lines(
-        &mut self,
-        source: &Source,
-        lines: &[u8],
-        start: usize,
-        end: usize,
-        offset: Option<u64>,
-        out: &mut Output,
-    ) -> usize {
-        if source.format == Format::Json || !out.want.records {
-            let passed = lines.get(start..end).unwrap_or_default();
-            let records = search::count_lines(passed) + u64::from(!passed.ends_with(b"\n"));
-            self.floods.outbox.statistics.records += records;
-            self.floods.outbox.statistics.passed += records;
-            out.pass(start, end);
-            return end;
-        }
-        let mut at = start;
-        while at < end {
-            let next = lines
-                .get(at..end)
-                .and_then(|rest| memchr::memchr(b'\n', rest))
-                .map_or(end, |newline| at + newline + 1);
-            self.pass_line(source, lines, (at, next), offset, out);
-            at = next;
-            if out.is_full() {
-                break;
-            }
-        }
-        at
-    }
-
-    /// Passes one line, newline included: JSON as it is, text as the record made from it.
-    fn pass_line(
-        &mut self,
-        source: &Source,
-        lines: &[u8],
-        (start, end): (usize, usize),
-        offset: Option<u64>,
-        out: &mut Output,
-    ) {
-        self.floods.outbox.statistics.records += 1;
-        self.floods.outbox.statistics.passed += 1;
-        let line = lines.get(start..end).unwrap_or_default();
-        if is_json(source.format, line) {
-            out.pass(start, end);
-        } else if out.want.records {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let from = out.bytes.len();
-            write_text_record(
-                line,
-                source.path.as_deref(),
-                offset.map(|offset| offset + start as u64),
-                &mut out.bytes,
-            );
-            out.bytes.push(b'\n');
-            out.piece(Kind::Wrapped, from);
-        }
-    }
-}
-
-/// Whether two lines of the same length are equal. They are compared by words, from the end, where lines of
-/// one second differ first; what compilers make of `==` here looks at single bytes under wasm.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let ((a_head, a_words), (b_head, b_words)) = (a.as_rchunks::<8>(), b.as_rchunks::<8>());
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    a_words
-        .iter()
-        .zip(b_words)
-        .rev()
-        .all(|(a, b)| word(a) == word(b))
-        && a_head == b_head
 }

@@ -7,8 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Engine;
-use super::floods::{Floods, rule_identity};
+use super::floods::Floods;
 use super::output::Output;
+use super::plan::rule_identity;
 use super::queue::Queue;
 use super::statistics::Statistics;
 use crate::alert::Alert;

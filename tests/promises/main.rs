@@ -3,11 +3,12 @@
 //! Streams of events are generated, run through the engine and held against [`reference`], a detector
 //! that is slow and obviously right. Time is part of the input, so nothing here waits.
 
+mod incidents;
 mod reference;
 mod stream;
 
 use maxconn_core::config::{Config, Policy};
-use maxconn_core::engine::{Engine, Format, KeyedInput, Kind, Output, Source, Verdict};
+use maxconn_core::engine::{Engine, KeyedInput, Kind, Output, Source, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
 use stream::{Sighted, Stream, json_source, stream};
@@ -406,133 +407,4 @@ fn keyed_alerts(config: &Config, stream: &Stream) -> Vec<Vec<u8>> {
         .split_inclusive(|&byte| byte == b'\n')
         .map(<[u8]>::to_vec)
         .collect()
-}
-
-/// A quiet live stream ends its floods by ticks; a backfill of old logs does not, however late the clock.
-/// A server whose clock is behind: one flood, whatever the others' events say, and an end once it is over.
-#[test]
-fn a_flood_of_a_server_that_is_behind_is_one_flood() {
-    let mut config = small(Policy::Suppress);
-    config.allowed_lateness_ms = 300_000;
-    for behind_s in [0, 299, 306, 400, 7_200] {
-        let mut lines = Vec::new();
-        let sighted = |time_s: i64, user: &str| Sighted {
-            time_ms: 1_700_000_000_000 + time_s * 1_000,
-            user: user.to_string(),
-            ip: 0x33_6401,
-        };
-        for time_s in 0..7_200 {
-            if time_s % 120 == 0 {
-                lines.push(sighted(time_s, "right").line());
-            }
-            if time_s < 3_600 {
-                lines.push(sighted(time_s - behind_s, "behind").line());
-            }
-        }
-        let (result, _) = run(&config, &lines, &[]);
-        let ends = ends(&result);
-        let alerts = result.alerts();
-        let is_start = |alert: &&Value| alert["maxconn"]["flood"]["state"] == "start";
-        assert_eq!(
-            alerts.iter().filter(is_start).count(),
-            1,
-            "{behind_s} s behind"
-        );
-        assert_eq!(ends.len(), 1, "{behind_s} s behind");
-        assert_eq!(ends[0]["count"], 3_600, "{behind_s} s behind");
-        assert_eq!(ends[0]["end_reason"], "quiet", "{behind_s} s behind");
-    }
-}
-
-#[test]
-fn ticks_end_what_is_quiet_and_nothing_else() {
-    let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
-    let mut out = Output::default();
-    for number in 0..20 {
-        let sighted = Sighted {
-            time_ms: 1_600_000_000_000 + number,
-            user: "u".into(),
-            ip: 1,
-        };
-        engine.push(
-            &json_source(),
-            sighted.line().trim_end().as_bytes(),
-            None,
-            None,
-            &mut out,
-        );
-    }
-    out.clear();
-    // The first tick only sets the clock, whatever it shows; then it takes `quiet` and the lateness.
-    for tick_ms in [0, 10_000, 44_999] {
-        engine.tick(1_800_000_000_000 + tick_ms, &mut out);
-    }
-    let states = |out: &Output| {
-        out.segments
-            .iter()
-            .filter(|segment| segment.kind == Kind::Alert)
-            .count()
-    };
-    assert_eq!(
-        (states(&out), engine.levels().floods),
-        (1, 1),
-        "one update, no end"
-    );
-    engine.tick(1_800_000_000_000 + 45_019, &mut out);
-    assert_eq!((states(&out), engine.levels().floods), (2, 0));
-}
-
-/// Promises 5 and 7 together: millions of one-shot keys, and one flood among them that is told exactly.
-#[test]
-fn one_flood_among_a_million_one_shot_keys_is_exact() {
-    let mut engine = Engine::new(Config::default()).unwrap();
-    let (mut out, source) = (
-        Output::default(),
-        Source {
-            format: Format::Json,
-            ..Source::default()
-        },
-    );
-    let mut starts = 0;
-    let mut total = 0;
-    for number in 0..1_000_000_u64 {
-        let time_ms = 1_700_000_000_000 + number as i64;
-        let in_flood = number % 20 == 0;
-        let sighted = if in_flood {
-            Sighted {
-                time_ms,
-                user: "victim".into(),
-                ip: 1,
-            }
-        } else {
-            Sighted {
-                time_ms,
-                user: format!("u{number}"),
-                ip: 2 + number as u32,
-            }
-        };
-        engine.push(
-            &source,
-            sighted.line().trim_end().as_bytes(),
-            None,
-            None,
-            &mut out,
-        );
-        starts += out
-            .segments
-            .iter()
-            .filter(|segment| segment.kind == Kind::Alert)
-            .count();
-        out.clear();
-    }
-    let mut result = Run::default();
-    engine.finish(None, &mut out);
-    result.take(&[], &mut out);
-    for flood in ends(&result) {
-        assert!(flood["key"].as_str().unwrap().contains("victim"));
-        total = flood["count"].as_u64().unwrap();
-    }
-    assert_eq!((total, result.alerts.len()), (50_000, 1));
-    assert!(starts >= 1, "a start and updates");
-    assert!(engine.levels().keys <= 11_000);
 }
