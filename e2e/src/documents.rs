@@ -85,6 +85,34 @@ pub fn held(client: &Client) -> Result<String, Error> {
     ))
 }
 
+/// A real flood by `maxconn replay` into data streams, twice: everything is there once.
+pub fn replayed(client: &Client) -> Result<String, Error> {
+    const EVENTS: &str = "logs-dovecot.maxconn-replayed";
+    const RECORDS: &str = "logs-mail-replayed";
+    let log = guest_build::workspace().join("testdata/dovecot/14_flood_servicecount0.log.gz");
+    let log = log.to_string_lossy();
+    let changed = maxconn::output(&["replay", &log, "--only", "changed"])?;
+    let all = maxconn::output(&["replay", &log])?;
+    let events = changed.lines().count() as u64;
+    let records = all.lines().count() as u64 - events;
+    let output = format!("elasticsearch+{}", client.url);
+    let places = ["--events-stream", EVENTS, "--records-stream", RECORDS];
+    for _ in 0..2 {
+        maxconn::output(&[&["replay", &log, "--output", &output], &places[..]].concat())?;
+        let everything = json!({"match_all": {}});
+        let stored = [EVENTS, RECORDS].map(|stream| client.count(stream, &everything));
+        if let [Ok(in_events), Ok(in_records)] = stored
+            && (in_events, in_records) == (events, records)
+        {
+            continue;
+        }
+        return Err(format!("{events} and {records} to be stored, but {stored:?} are").into());
+    }
+    Ok(format!(
+        "{events} events and alerts, {records} other records, each once"
+    ))
+}
+
 /// The documents of ours that come out of a case, as a store is given them.
 fn documents(case: &Case) -> Result<Vec<String>, Error> {
     let ours = [Kind::Enriched, Kind::Alert, Kind::Statistics].map(|kind| kind as u32);

@@ -81,6 +81,10 @@ fn opensearch(kit: &Kit, report: &mut Report) {
         documents::held(&store.client),
     );
     report.tell(
+        "OpenSearch: a log of before, twice",
+        documents::replayed(&store.client),
+    );
+    report.tell(
         "Dovecot to rsyslog to maxconn to OpenSearch",
         rsyslog::chain(&store),
     );
