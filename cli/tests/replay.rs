@@ -496,3 +496,17 @@ fn no_flood_is_said_plainly() {
         "{text}"
     );
 }
+
+#[test]
+fn a_refusal_that_cannot_be_read_is_told_of() {
+    let log = folder("unrecognised").join("compose.log");
+    let line = "dovecot-1  | imap-login: Maximum number of connections from user+IP exceeded\n";
+    fs::write(&log, line.repeat(3)).unwrap();
+    let text = String::from_utf8(replay(&["--quiet"], &[log]).stderr).unwrap();
+    for part in [
+        "No flood found in 3 records: none of them could be read as a refused connection, see below.",
+        "Note: 3 records hold the text `Maximum number of connections`, could not be read",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What becomes of a line: it passes, is enriched, or is held back.
 
 use super::floods::Limit;
-use super::recognise::{Input, Sight, event_id, is_json};
+use super::recognise::{Input, Sight, event_id, holds_refusal, is_json};
 use super::{Engine, Format, Kind, Output, Source, Verdict, view};
 use crate::enrich::{Extras, enrich};
 use crate::hash::hex32;
@@ -74,6 +74,8 @@ impl Engine {
             .recogniser
             .read(&self.config, &input, found, model, &mut sight);
         let Some(event) = &event else {
+            let statistics = &mut self.floods.outbox.statistics;
+            statistics.unrecognised += u64::from(holds_refusal(found, line));
             return Some(Verdict::Passed);
         };
         let context = &sight.context;

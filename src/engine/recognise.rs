@@ -14,6 +14,7 @@ use crate::head;
 use crate::patterns::Patterns;
 use crate::record::{Record, read_json};
 use crate::search::{Finder, byte_array_forms};
+use maxconn_records::words::split_at;
 
 /// Event times are kept within the years 1970 to 9999, which RFC 3339 can write.
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
@@ -159,6 +160,18 @@ impl Recogniser {
         }
         event
     }
+}
+
+/// Whether a record that is no event holds the text of a refusal all the same. Its prefix or the key of its message
+/// may be unknown to us, or somebody chose a user name like that: people are told how many there are.
+#[inline(never)]
+pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8]) -> bool {
+    let holds = |text: &str| split_at(text, dovecot::REFUSAL).is_some();
+    !record.is_ours
+        && match record.message.as_deref() {
+            Some(message) => holds(message),
+            None => core::str::from_utf8(line).is_ok_and(holds),
+        }
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.

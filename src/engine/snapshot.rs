@@ -22,7 +22,7 @@ use maxconn_records::stored::{Stored, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 3;
+pub const STATE_FORMAT: u32 = 4;
 const HASH_CHECKSUM: u8 = 40;
 
 /// Why a snapshot was not restored; the state in force is unchanged then.

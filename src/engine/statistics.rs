@@ -25,6 +25,8 @@ pub struct Statistics {
     pub rejected: u64,
     /// Records that look like JSON and are not; they pass.
     pub malformed: u64,
+    /// Records that hold Dovecot's text of a refusal and are none that can be read; they pass.
+    pub unrecognised: u64,
     /// Events by limit.
     pub events: Vec<(String, u64)>,
     /// The place of the last event's limit among them.
@@ -144,6 +146,7 @@ impl Statistics {
         number(&mut json, "suppressed", self.suppressed);
         number(&mut json, "rejected", self.rejected);
         number(&mut json, "malformed", self.malformed);
+        number(&mut json, "unrecognised", self.unrecognised);
         number(&mut json, "late", self.late);
         number(&mut json, "timeless", self.timeless);
         json.key("events");
@@ -178,5 +181,5 @@ fn is_same(left: &str, right: &str) -> bool {
     equal(left.as_bytes(), right.as_bytes())
 }
 
-stored!(Statistics: records, passed, suppressed, rejected, malformed, events, last_limit, late, timeless, alerts, floods_refused);
+stored!(Statistics: records, passed, suppressed, rejected, malformed, unrecognised, events, last_limit, late, timeless, alerts, floods_refused);
 stored!(Alerts: start, ongoing, end, dropped);

@@ -187,7 +187,7 @@ fn register(registry: &mut Registry, output: &Meter) {
 struct GuestCollector(Arc<Mutex<Figures>>);
 
 /// The guest's counters: the member of its statistics, the metric, what it is.
-const COUNTERS: [(&str, &str, &str); 6] = [
+const COUNTERS: [(&str, &str, &str); 7] = [
     ("records", "records", "Records that came in"),
     (
         "passed",
@@ -203,6 +203,11 @@ const COUNTERS: [(&str, &str, &str); 6] = [
         "late",
         "late_events",
         "Events older than the allowed lateness",
+    ),
+    (
+        "unrecognised",
+        "unrecognised_records",
+        "Records that hold Dovecot's text of a refusal and are none that can be read",
     ),
     (
         "timeless",

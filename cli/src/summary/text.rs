@@ -73,7 +73,10 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
             paint.strong, paint.plain
         );
         if total == 0 {
-            out.push_str("none of them says that a connection limit was reached.\n");
+            out.push_str(match gathered.number("/unrecognised") {
+                0 => "none of them says that a connection limit was reached.\n",
+                _ => "none of them could be read as a refused connection, see below.\n",
+            });
             return;
         }
         let _ = writeln!(
@@ -227,6 +230,13 @@ fn notes(gathered: &Gathered, out: &mut String) {
         gathered.number("/malformed"),
         "line begins like JSON and is not; it passed as it was.",
         "lines begin like JSON and are not; they passed as they were.",
+    );
+    note(
+        gathered.number("/unrecognised"),
+        "record holds the text `Maximum number of connections`, could not be read as a refusal and was not counted: a \
+         user may be named like that, or its prefix or the key of its message (message_keys) is unknown. Look with grep.",
+        "records hold the text `Maximum number of connections`, could not be read as refusals and were not counted: a \
+         user may be named like that, or their prefix or the key of their message (message_keys) is unknown. Look with grep.",
     );
     note(
         gathered.cut_lines,

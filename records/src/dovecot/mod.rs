@@ -26,10 +26,13 @@ use crate::words::{strip, strip_end};
 
 pub use ip::parse_ip;
 
+/// What every refusal of a user at an address says, in all versions.
+pub const REFUSAL: &str = "Maximum number of connections";
+
 /// Every message that [`recognise`] can recognise contains one of these. Only letters, digits and spaces,
 /// which no JSON encoder escapes, and none that occurs in the lines of everyday traffic.
 pub const NEEDLES: &[&str] = &[
-    "Maximum number of connections",
+    REFUSAL,
     "client connections are being dropped",
     "Connection queue full",
     "Remote closed connection",
