@@ -14,6 +14,8 @@ pub struct Driver {
     pub name: &'static str,
     /// The guest that it loads.
     pub guest: &'static str,
+    /// How a line of the surface of every module with this guest's ABI begins, and of no other's.
+    pub mark: &'static str,
     /// Runs a case through the module; an error is the first difference.
     pub check: fn(&Case, &[u8], Runtime) -> Result<(), Error>,
 }
@@ -23,26 +25,31 @@ pub const DRIVERS: [Driver; 5] = [
     Driver {
         name: "embed",
         guest: "embed",
+        mark: "Func maxconn_push",
         check: embed::check,
     },
     Driver {
         name: "fluent-bit",
         guest: "fluent-bit",
+        mark: "Func maxconn_filter",
         check: fluent_bit::check,
     },
     Driver {
         name: "redpanda-broker",
         guest: "redpanda",
+        mark: "import redpanda_transform.",
         check: redpanda::check_broker,
     },
     Driver {
         name: "redpanda-connect",
         guest: "redpanda",
+        mark: "import redpanda_transform.",
         check: redpanda::check_connect,
     },
     Driver {
         name: "wasi",
         guest: "wasi",
+        mark: "import wasi_snapshot_preview1.args_get",
         check: wasi::check,
     },
 ];

@@ -10,6 +10,7 @@
 //! | [`redpanda`] | models of Redpanda's data transforms and of Redpanda Connect |
 //! | [`drivers`] | every way that the plugin can be loaded, and what one of them can't carry |
 //! | [`wasi`] | a model of a WASI runtime |
+//! | [`surface`] | what a module imports and exports, by which its ABI is known |
 //! | [`run`] | a case through a driver, and what differs |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ pub mod fluent_bit;
 pub mod native;
 pub mod redpanda;
 pub mod run;
+pub mod surface;
 pub mod wasi;
 pub mod wasm;
 

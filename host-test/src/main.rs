@@ -1,6 +1,6 @@
 //! `cargo run --release -p host-test -- [--plugin FILE.wasm] [--exclude CASE]...`: every case through every
-//! driver, a line each. With `--plugin` the module of that file takes the place of our embed guest, and the others
-//! stay out; a build without patterns runs with `--exclude pattern`.
+//! driver, a line each. With `--plugin` the module of that file takes the place of our own guest of its ABI, and the
+//! others stay out; a build without patterns runs with `--exclude pattern`.
 //! `UPDATE=1` writes what comes out natively into the expectations first: read the difference.
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,8 @@ fn cases() -> Result<usize, Error> {
     while let Some(option) = arguments.next() {
         match (option.as_str(), arguments.next()) {
             ("--plugin", Some(file)) => {
-                plugin = Some(std::fs::read(&file).map_err(|error| format!("{file}: {error}"))?);
+                let wasm = std::fs::read(&file).map_err(|error| format!("{file}: {error}"))?;
+                plugin = Some((file, wasm));
             }
             ("--exclude", Some(case)) if cases.iter().any(|known| known.name == case) => {
                 without.push(case);
@@ -40,7 +41,9 @@ fn cases() -> Result<usize, Error> {
         }
     }
     let guests = match plugin {
-        Some(wasm) => Guests::plugin(wasm),
+        Some((file, wasm)) => {
+            Guests::plugin(&wasm, &cases).map_err(|problem| format!("{file}: {problem}"))?
+        }
         None => Guests::build(&cases)?,
     };
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();

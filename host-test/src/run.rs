@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::case::Case;
 use crate::drivers::{self, DRIVERS, Driver, Exclusion};
+use crate::surface::surface;
 use crate::wasm::Runtime;
 use crate::{Error, native};
 
@@ -97,17 +98,32 @@ impl Guests {
         })
     }
 
-    /// A foreign build of the embed guest, alone.
-    pub fn plugin(wasm: Vec<u8>) -> Guests {
-        let of_embed = |driver: &&Driver| driver.guest == "embed";
-        Guests {
-            loaded: DRIVERS
-                .iter()
-                .filter(of_embed)
-                .map(|driver| (driver, wasm.clone()))
-                .collect(),
-            exclusions: Vec::new(),
+    /// A foreign build of one guest, alone, in every driver of its ABI.
+    ///
+    /// # Errors
+    /// It is no WebAssembly module, none of the guests has its ABI, or the exclusions can't be read.
+    pub fn plugin(wasm: &[u8], cases: &[Case]) -> Result<Guests, Error> {
+        let surface = surface(wasm).map_err(|_| "this is no whole WebAssembly module")?;
+        let loaded: Vec<_> = DRIVERS
+            .iter()
+            .filter(|driver| surface.lines().any(|line| line.starts_with(driver.mark)))
+            .map(|driver| (driver, wasm.to_vec()))
+            .collect();
+        if loaded.is_empty() {
+            let mut known = DRIVERS
+                .map(|driver| format!("`{}` ({})", driver.mark, driver.guest))
+                .to_vec();
+            known.dedup();
+            return Err(format!(
+                "the module has the ABI of no guest; it should have one of {}",
+                known.join(", ")
+            )
+            .into());
         }
+        Ok(Guests {
+            loaded,
+            exclusions: drivers::exclusions(cases)?,
+        })
     }
 }
 

@@ -6,10 +6,11 @@ use guest_build::Features;
 use host_test::case::testdata;
 use host_test::fluent_bit::Filter;
 use host_test::redpanda::{self, BROKER_PAGES, Host, Model, Record};
+use host_test::surface::surface;
 use host_test::wasi::{self, Wasi};
 use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures};
 
 /// How far a figure may move before somebody must look, in percent.
 const DRIFT_PERCENT: u64 = 3;
@@ -31,30 +32,6 @@ fn golden(file: &str, actual: &str) -> Result<String, Error> {
     }
     Ok(fs::read_to_string(&path)
         .map_err(|error| format!("{}: {error}; UPDATE=1 writes it", path.display()))?)
-}
-
-fn surface(wasm: &[u8]) -> Result<String, Error> {
-    let (mut text, mut imports) = (String::new(), Vec::new());
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    imports.push(format!("import {}.{}\n", import.module, import.name));
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    text += &format!("{:?} {}\n", export.kind, export.name);
-                }
-            }
-            _ => {}
-        }
-    }
-    // Their order is the linker's.
-    imports.sort();
-    Ok(imports.concat() + &text)
 }
 
 #[test]
