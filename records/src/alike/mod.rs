@@ -5,15 +5,18 @@
 //! places is read by looking there: for half of the work. Whatever else differs, be it a byte, is read as if nothing
 //! were remembered; what comes out is the same either way.
 
+mod places;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::event::{Endpoint, Event, Scope, Security};
+use crate::event::Event;
 use crate::json::write::clean_prefix;
 use crate::record::{Plain, Record, read_stamp};
 use crate::time::TimeZone;
 use crate::words::equal;
+use places::{Places, Span};
 
 /// How many lines are remembered: floods that go on at once, between whose lines the log changes.
 const MODELS_MAX: usize = 4;
@@ -27,13 +30,6 @@ const LIMIT: &str = "mail_max_userip_connections";
 pub struct Alike {
     models: Vec<Model>,
     next: usize,
-}
-
-/// A place in a line or message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Span {
-    start: usize,
-    end: usize,
 }
 
 /// A line that was read, and where in it everything was.
@@ -52,27 +48,7 @@ pub struct Model {
     host: Option<Span>,
     path: Option<Span>,
     plain: Option<Plain>,
-    event: Places,
-}
-
-/// Where in the message what was, and what needs no place.
-#[derive(Debug)]
-struct Places {
-    limit_value: Option<u64>,
-    service: Option<Span>,
-    user: Option<Span>,
-    auth_method: Option<Span>,
-    session: Option<Span>,
-    source: Option<Endpoint>,
-    destination: Option<Endpoint>,
-    security: Shape,
-}
-
-#[derive(Debug)]
-enum Shape {
-    None,
-    Secured,
-    Tls(Option<Span>, Option<Span>),
+    places: Places,
 }
 
 impl Alike {
@@ -108,37 +84,6 @@ impl Alike {
             *oldest = model;
             self.next = (self.next + 1) % MODELS_MAX;
         }
-    }
-}
-
-impl Span {
-    /// Where `inner`, which is a piece of `outer`, begins and ends in it.
-    fn of(outer: &[u8], inner: &[u8]) -> Option<Span> {
-        let start = inner.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
-        let end = start + inner.len();
-        (end <= outer.len()).then_some(Span { start, end })
-    }
-
-    fn of_text(outer: &str, inner: &str) -> Option<Span> {
-        Span::of(outer.as_bytes(), inner.as_bytes())
-    }
-
-    #[inline]
-    fn bytes(self, line: &[u8]) -> Option<&[u8]> {
-        line.get(self.start..self.end)
-    }
-
-    #[inline]
-    fn text(self, message: &str) -> Option<&str> {
-        message.get(self.start..self.end)
-    }
-}
-
-/// The place of what is there, `Err` if it has none.
-fn place(message: &str, text: Option<&str>) -> Result<Option<Span>, ()> {
-    match text {
-        Some(text) => Span::of_text(message, text).map(Some).ok_or(()),
-        None => Ok(None),
     }
 }
 
@@ -243,7 +188,7 @@ impl Model {
                 host,
                 path,
                 plain: record.plain,
-                event: Places::of(said, event).ok()?,
+                places: Places::of(said, event).ok()?,
             })
         } else {
             None
@@ -319,50 +264,7 @@ impl Model {
         if body != self.head.end - self.head.start {
             return None;
         }
-        let text = |span: Option<Span>| span.and_then(|span| span.text(message));
-        let event = &self.event;
-        Some(Event {
-            module: "dovecot",
-            limit: LIMIT,
-            limit_value: event.limit_value,
-            scope: Scope::UserIp,
-            service: text(event.service),
-            user: text(event.user),
-            auth_method: text(event.auth_method),
-            source: event.source,
-            destination: event.destination,
-            security: match event.security {
-                Shape::None => Security::None,
-                Shape::Secured => Security::Secured,
-                Shape::Tls(version, cipher) => Security::Tls {
-                    version: text(version),
-                    cipher: text(cipher),
-                },
-            },
-            session: text(event.session),
-        })
-    }
-}
-
-impl Places {
-    #[cold]
-    fn of(message: &str, event: &Event<'_>) -> Result<Places, ()> {
-        Ok(Places {
-            limit_value: event.limit_value,
-            service: place(message, event.service)?,
-            user: place(message, event.user)?,
-            auth_method: place(message, event.auth_method)?,
-            session: place(message, event.session)?,
-            source: event.source,
-            destination: event.destination,
-            security: match event.security {
-                Security::None => Shape::None,
-                Security::Secured => Shape::Secured,
-                Security::Tls { version, cipher } => {
-                    Shape::Tls(place(message, version)?, place(message, cipher)?)
-                }
-            },
-        })
+        Some(self.places.event(message))
     }
 }
 
