@@ -40,6 +40,7 @@ mod decimal;
 pub mod detector;
 pub mod engine;
 pub mod patterns;
+mod sentence;
 pub mod table;
 
 pub use maxconn_records::{

@@ -21,9 +21,10 @@ mod compiled {
 
     use crate::alert::append;
     use crate::config::{ConfigError, Pattern};
-    use crate::decimal::push_number;
     use crate::dovecot::parse_ip;
     use crate::event::{Endpoint, Event, Scope, Security};
+    use crate::sentence::Part::{Number, Text};
+    use crate::sentence::say;
 
     /// The most memory that one compiled expression takes, in bytes. It bounds the time of a match, too.
     const REGEX_BYTES_MAX: usize = 256 * 1024;
@@ -79,12 +80,7 @@ mod compiled {
     impl Compiled {
         #[inline(never)]
         fn new(index: usize, pattern: &Pattern) -> Result<Compiled, ConfigError> {
-            let path = || {
-                let mut path = String::from("pattern[");
-                push_number(&mut path, index as u64);
-                path.push_str("].regex");
-                path
-            };
+            let path = || say(&[Text("pattern["), Number(index as u64), Text("].regex")]);
             let regex = RegexBuilder::new(&pattern.regex)
                 .size_limit(REGEX_BYTES_MAX)
                 .nest_limit(NESTING_MAX)
@@ -109,8 +105,8 @@ mod compiled {
                 {
                     Some((_, group)) => *group = Some(number),
                     None => {
-                        let mut problem = String::from("the group \"");
-                        append(&mut problem, &[name, "\" is no field"]);
+                        let problem =
+                            say(&[Text("the group \""), Text(name), Text("\" is no field")]);
                         let mut mend = String::from("name it as one of ");
                         for group in GROUPS {
                             append(&mut mend, &[group, ", "]);

@@ -7,6 +7,7 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -178,20 +179,28 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
         // The same source makes the same module wherever it lies.
         format!("--remap-path-prefix={}=maxconn", root.display()),
     ];
-    if let Some(home) = env::var_os("CARGO_HOME")
+    // Nor does it name the registry that a dependency came from.
+    let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
-    {
-        flags.push(format!("--remap-path-prefix={}=cargo", home.display()));
-    }
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let found = registries.into_iter().flatten().flatten();
+    let mut registries: Vec<PathBuf> = found.map(|registry| registry.path()).collect();
+    registries.sort();
+    flags.extend(
+        registries
+            .iter()
+            .map(|registry| format!("--remap-path-prefix={}=", registry.display())),
+    );
     // The optimiser inlines for machines that predict branches and have large caches. With these thresholds
-    // records cost what they did, and a guest is a fifth smaller. Our own host compiles embed to machine code, where
-    // speed counts for more; the other guests are loaded, sent about and interpreted.
-    let thresholds: &[&str] = match name {
-        EMBED => &["inline-threshold=25"],
-        _ => &["inline-threshold=5", "unroll-threshold=10"],
-    };
-    flags.extend(thresholds.iter().map(|set| format!("-Cllvm-args=-{set}")));
+    // records cost what they did, and a guest is a quarter smaller.
+    let thresholds = ["inline-threshold=20", "inlinehint-threshold=70"];
+    flags.extend(thresholds.map(|set| format!("-Cllvm-args=-{set}")));
+    // A loop unrolled by the optimiser costs an interpreter more than it saves. Our own host compiles embed to machine
+    // code, where it is the other way round.
+    if name != EMBED {
+        flags.push("-Cllvm-args=-unroll-threshold=10".to_string());
+    }
     // Addresses take as few bytes as they need, not the five that the linker leaves room for: 6 % of a guest.
     flags.push("-Clink-arg=--compress-relocations".to_string());
     // A loop for the rounds of SHA-256, which only names that are redacted pass through.

@@ -121,6 +121,7 @@ pub fn protocol_of(service: &str) -> Option<&'static str> {
 
 impl Event<'_> {
     /// The value of `network.protocol`.
+    #[inline(always)]
     pub fn protocol(&self) -> Option<&'static str> {
         self.service.and_then(protocol_of)
     }

@@ -123,7 +123,7 @@ pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
 }
 
 /// The last `byte` in `text`.
-#[inline]
+#[inline(always)]
 pub(crate) fn find_last(text: &[u8], byte: u8) -> Option<usize> {
     let mut rest = text;
     while let Some((before, word)) = rest.split_last_chunk::<8>() {

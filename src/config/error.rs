@@ -2,12 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use crate::json::write::{push_string, push_uint};
-
-/// How many characters of a value an error quotes: enough to find it, too few to flood a terminal.
-const QUOTED_CHARS_MAX: usize = 48;
+use crate::sentence::{Part, say};
 
 /// What is wrong with a configuration, where, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +32,8 @@ impl ConfigError {
 
     /// As [`ConfigError::new`], but one function for all that is said here.
     #[inline(never)]
-    pub(super) fn at(path: String, problem: &str, mend: &str) -> Fault {
-        Box::new(ConfigError::new(path, problem, mend))
+    pub(super) fn at(path: String, problem: &[Part<'_>], mend: &[Part<'_>]) -> Fault {
+        Box::new(ConfigError::new(path, say(problem), say(mend)))
     }
 }
 
@@ -57,34 +53,3 @@ impl core::fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
-
-/// The parts in a row. Sentences are put together with this, for `format!` costs guests several times the
-/// code, and there are some sixty of them.
-#[inline(never)]
-pub(super) fn say(parts: &[&str]) -> String {
-    let mut said = String::new();
-    for part in parts {
-        said.push_str(part);
-    }
-    said
-}
-
-/// A whole number, to be said.
-#[inline(never)]
-pub(super) fn number(value: u64) -> String {
-    let mut digits = Vec::new();
-    push_uint(&mut digits, value);
-    String::from_utf8(digits).unwrap_or_default()
-}
-
-/// `text` in quotes, cut to a length that fits a sentence. The quoting is JSON's: `{:?}` would bring
-/// Unicode tables into every guest.
-pub(super) fn quoted(text: &str) -> String {
-    let cut = match text.char_indices().nth(QUOTED_CHARS_MAX) {
-        Some((end, _)) => &say(&[text.get(..end).unwrap_or_default(), "…"]),
-        None => text,
-    };
-    let mut quoted = Vec::new();
-    push_string(&mut quoted, cut.as_bytes());
-    String::from_utf8(quoted).unwrap_or_default()
-}

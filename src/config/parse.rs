@@ -3,11 +3,13 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::error::{Fault, number, quoted, say};
+use super::error::Fault;
 use super::table::{Reason, Table, add};
 use super::{Config, ConfigError, limits, patterns, rules, units};
 use crate::json::scan::Malformed;
 use crate::json::value::Value;
+use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::say;
 use crate::time::TimeZone;
 
 /// The keys of the whole document, in the order in which people write them.
@@ -37,13 +39,13 @@ impl Config {
             return Ok(defaults.clone());
         }
         if json.len() > limits::CONFIG_BYTES_MAX {
-            let problem = say(&[
-                "the configuration has ",
-                &number(json.len() as u64),
-                " bytes",
-            ]);
-            let most = number(limits::CONFIG_BYTES_MAX as u64);
-            let mend = say(&["keep it to ", &most, " bytes"]);
+            let problem = [
+                Text("the configuration has "),
+                Number(json.len() as u64),
+                Text(" bytes"),
+            ];
+            let most = Number(limits::CONFIG_BYTES_MAX as u64);
+            let mend = [Text("keep it to "), most, Text(" bytes")];
             return Err(ConfigError::at(String::new(), &problem, &mend));
         }
         let value = Value::parse(json).map_err(|Malformed { at }| {
@@ -53,14 +55,14 @@ impl Config {
                 .rsplit(|&byte| byte == b'\n')
                 .next()
                 .unwrap_or_default();
-            let (line, column) = (number(line as u64), number(column.len() as u64 + 1));
-            let problem = say(&[
-                "this is not JSON: it goes wrong at line ",
-                &line,
-                ", column ",
-                &column,
-            ]);
-            ConfigError::at(String::new(), &problem, "write one JSON object")
+            let (line, column) = (Number(line as u64), Number(column.len() as u64 + 1));
+            let problem = [
+                Text("this is not JSON: it goes wrong at line "),
+                line,
+                Text(", column "),
+                column,
+            ];
+            ConfigError::at(String::new(), &problem, &[Text("write one JSON object")])
         })?;
         let table = Table::new(&value, String::new(), &KEYS)?;
         let mut config = defaults.clone();
@@ -76,8 +78,9 @@ impl Config {
             self.message_keys = keys;
         }
         if let Some(text) = table.text("timezone")? {
-            self.timezone = timezone(text)
-                .map_err(|(problem, mend)| table.error("timezone", &problem, &mend))?;
+            self.timezone = timezone(text).map_err(|(problem, mend)| {
+                table.error("timezone", &[Text(&problem)], &[Text(&mend)])
+            })?;
         }
         if let Some(ms) =
             table.duration_ms("allowed_lateness", limits::ALLOWED_LATENESS_MS, false)?
@@ -97,15 +100,15 @@ impl Config {
             } else {
                 "max_keys"
             };
-            let (floods, keys) = (number(self.max_floods as u64), number(self.max_keys as u64));
-            let problem = say(&[
-                "`max_floods` (",
-                &floods,
-                ") is above `max_keys` (",
-                &keys,
-                ")",
-            ]);
-            let mend = say(&["set `max_floods` to ", &keys, " or less"]);
+            let (floods, keys) = (Number(self.max_floods as u64), Number(self.max_keys as u64));
+            let problem = [
+                Text("`max_floods` ("),
+                floods,
+                Text(") is above `max_keys` ("),
+                keys,
+                Text(")"),
+            ];
+            let mend = [Text("set `max_floods` to "), keys, Text(" or less")];
             return Err(table.error(written, &problem, &mend));
         }
         if let Some(ms) =
@@ -128,12 +131,9 @@ impl Config {
         }
         if let Some(tag) = table.bounded_text("tick_tag", limits::TICK_TAG_BYTES)? {
             if !tag.bytes().all(|b| b.is_ascii_graphic()) {
-                let problem = say(&[&quoted(tag), " is no tag"]);
-                return Err(table.error(
-                    "tick_tag",
-                    &problem,
-                    "use ASCII characters without blanks",
-                ));
+                let problem = [Quoted(tag), Text(" is no tag")];
+                let mend = [Text("use ASCII characters without blanks")];
+                return Err(table.error("tick_tag", &problem, &mend));
             }
             self.tick_tag = tag.to_string();
         }
@@ -150,17 +150,17 @@ impl Config {
 /// A key that may hold the message. Records are searched raw, so it must look the same in all of them.
 fn message_key(text: &str) -> Result<String, Reason> {
     if text.is_empty() || text.len() > limits::MESSAGE_KEY_BYTES_MAX {
-        let most = number(limits::MESSAGE_KEY_BYTES_MAX as u64);
-        let problem = say(&["it has ", &number(text.len() as u64), " bytes"]);
-        return Err((problem, say(&["write 1 to ", &most, " bytes"])));
+        let most = Number(limits::MESSAGE_KEY_BYTES_MAX as u64);
+        let problem = say(&[Text("it has "), Number(text.len() as u64), Text(" bytes")]);
+        return Err((problem, say(&[Text("write 1 to "), most, Text(" bytes")])));
     }
     if let Some(character) = units::escapable(text) {
         let mut buffer = [0; 4];
-        let character = quoted(character.encode_utf8(&mut buffer));
+        let character = Quoted(character.encode_utf8(&mut buffer));
         let problem = say(&[
-            "encoders of JSON may escape ",
-            &character,
-            ", so the key would not be found",
+            Text("encoders of JSON may escape "),
+            character,
+            Text(", so the key would not be found"),
         ]);
         return Err((problem, "let the shipper rename that key".to_string()));
     }
@@ -177,13 +177,16 @@ fn timezone(text: &str) -> Result<TimeZone, Reason> {
             .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
     {
         let problem = say(&[
-            &quoted(text),
-            " is a name that only a time zone database knows",
+            Quoted(text),
+            Text(" is a name that only a time zone database knows"),
         ]);
         let mend = "let the `maxconn` command read the configuration, which resolves names, or write a \
                     POSIX TZ string, e.g. \"CET-1CEST,M3.5.0,M10.5.0/3\"";
         return Err((problem, mend.to_string()));
     }
     let mend = "write \"UTC\", an offset as \"+02:00\", or a POSIX TZ string";
-    Err((say(&[&quoted(text), " is no time zone"]), mend.to_string()))
+    Err((
+        say(&[Quoted(text), Text(" is no time zone")]),
+        mend.to_string(),
+    ))
 }

@@ -4,12 +4,14 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Pattern;
-use super::error::{Fault, number, quoted, say};
+use super::error::Fault;
 use super::limits;
 use super::table::Table;
 use super::units::escapable;
 use crate::event::Scope;
 use crate::json::value::Value;
+use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::say;
 
 /// The keys of a pattern, in the order in which people write them.
 pub const KEYS: [&str; 5] = ["name", "contains", "regex", "limit", "scope"];
@@ -18,19 +20,24 @@ pub const KEYS: [&str; 5] = ["name", "contains", "regex", "limit", "scope"];
 pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, Fault> {
     let mut patterns: Vec<Pattern> = Vec::new();
     for (index, value) in list.iter().enumerate() {
-        let table = Table::new(value, say(&["pattern[", &number(index as u64), "]"]), &KEYS)?;
+        let table = Table::new(
+            value,
+            say(&[Text("pattern["), Number(index as u64), Text("]")]),
+            &KEYS,
+        )?;
         let pattern = one(&table)?;
         if let Some(first) = patterns
             .iter()
             .position(|earlier| earlier.name == pattern.name)
         {
-            let problem = say(&[
-                &quoted(&pattern.name),
-                " is the name of pattern[",
-                &number(first as u64),
-                "] already",
-            ]);
-            return Err(table.error("name", &problem, "give each pattern a name of its own"));
+            let problem = [
+                Quoted(&pattern.name),
+                Text(" is the name of pattern["),
+                Number(first as u64),
+                Text("] already"),
+            ];
+            let mend = [Text("give each pattern a name of its own")];
+            return Err(table.error("name", &problem, &mend));
         }
         patterns.push(pattern);
     }
@@ -40,12 +47,11 @@ pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, Fault> {
 fn one(table: &Table<'_>) -> Result<Pattern, Fault> {
     let name = table.name("name", "postgresql")?;
     if name == "dovecot" {
-        let mend = "choose another name: documents say by it where an event comes from";
-        return Err(table.error(
-            "name",
-            "\"dovecot\" is the name of the built-in recogniser",
-            mend,
-        ));
+        let problem = [Text("\"dovecot\" is the name of the built-in recogniser")];
+        let mend = [Text(
+            "choose another name: documents say by it where an event comes from",
+        )];
+        return Err(table.error("name", &problem, &mend));
     }
     table.required_text("contains", "too many connections")?;
     let contains = table
@@ -53,16 +59,14 @@ fn one(table: &Table<'_>) -> Result<Pattern, Fault> {
         .unwrap_or_default();
     if let Some(character) = escapable(contains) {
         let mut buffer = [0; 4];
-        let problem = say(&[
-            "encoders of JSON may escape ",
-            &quoted(character.encode_utf8(&mut buffer)),
-            ", so a search for it would miss records",
-        ]);
-        return Err(table.error(
-            "contains",
-            &problem,
-            "take a part of the message without that character",
-        ));
+        let character = Quoted(character.encode_utf8(&mut buffer));
+        let problem = [
+            Text("encoders of JSON may escape "),
+            character,
+            Text(", so a search for it would miss records"),
+        ];
+        let mend = [Text("take a part of the message without that character")];
+        return Err(table.error("contains", &problem, &mend));
     }
     table.required_text("regex", "too many connections for (?<user>[a-z]+)")?;
     let regex = table
@@ -71,12 +75,12 @@ fn one(table: &Table<'_>) -> Result<Pattern, Fault> {
     let limit = table.required_text("limit", "role_connection_limit")?;
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     if limit.is_empty() || limit.len() > limits::NAME_BYTES_MAX || !limit.bytes().all(fits) {
-        let mend = say(&[
-            "use 1 to ",
-            &number(limits::NAME_BYTES_MAX as u64),
-            " letters, digits, `.`, `_`, `-` and `/`, e.g. \"role_connection_limit\"",
-        ]);
-        let problem = say(&[&quoted(limit), " is no name of a limit"]);
+        let mend = [
+            Text("use 1 to "),
+            Number(limits::NAME_BYTES_MAX as u64),
+            Text(" letters, digits, `.`, `_`, `-` and `/`, e.g. \"role_connection_limit\""),
+        ];
+        let problem = [Quoted(limit), Text(" is no name of a limit")];
         return Err(table.error("limit", &problem, &mend));
     }
     table.required_text("scope", "user")?;

@@ -3,13 +3,15 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::error::{Fault, number, quoted, say};
+use super::error::Fault;
 use super::limits;
 use super::table::{Table, add, pick};
 use super::units::duration_text;
 use super::{ConfigError, Distinct, KeyField, Policy, Rule};
 use crate::event::Scope;
 use crate::json::value::Value;
+use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::say;
 
 /// The keys of a rule, in the order in which people write them.
 pub const KEYS: [&str; 12] = [
@@ -42,12 +44,21 @@ pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, F
     let mut rules: Vec<(Rule, bool)> = built_in.iter().map(|rule| (rule.clone(), true)).collect();
     let mut names: Vec<&str> = Vec::new();
     for (index, value) in list.iter().enumerate() {
-        let table = Table::new(value, say(&["rule[", &number(index as u64), "]"]), &KEYS)?;
+        let table = Table::new(
+            value,
+            say(&[Text("rule["), Number(index as u64), Text("]")]),
+            &KEYS,
+        )?;
         let name = table.name("name", "my-rule")?;
         if let Some(first) = names.iter().position(|earlier| *earlier == name) {
-            let first = number(first as u64);
-            let problem = say(&[&quoted(name), " is the name of rule[", &first, "] already"]);
-            return Err(table.error("name", &problem, "give each rule a name of its own"));
+            let problem = [
+                Quoted(name),
+                Text(" is the name of rule["),
+                Number(first as u64),
+                Text("] already"),
+            ];
+            let mend = [Text("give each rule a name of its own")];
+            return Err(table.error("name", &problem, &mend));
         }
         names.push(name);
         let enabled = table.flag("enabled")?.unwrap_or(true);
@@ -72,15 +83,15 @@ pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, F
         .map(|(rule, _)| rule)
         .collect();
     if rules.len() > limits::RULES_MAX {
-        let problem = say(&[
-            &number(rules.len() as u64),
-            " rules are too many, built-in ones included",
-        ]);
-        let mend = say(&[
-            "keep at most ",
-            &number(limits::RULES_MAX as u64),
-            " in force",
-        ]);
+        let problem = [
+            Number(rules.len() as u64),
+            Text(" rules are too many, built-in ones included"),
+        ];
+        let mend = [
+            Text("keep at most "),
+            Number(limits::RULES_MAX as u64),
+            Text(" in force"),
+        ];
         return Err(ConfigError::at(String::from("rule"), &problem, &mend));
     }
     Ok(rules)
@@ -145,18 +156,24 @@ fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), Fault> {
             // The key that somebody wrote is the one to look at; the other may be a default.
             let written = if table.has(longer) { longer } else { shorter };
             let (longer_text, shorter_text) = (duration_text(longer_ms), duration_text(shorter_ms));
-            let problem = say(&[
-                "`",
-                longer,
-                "` (",
-                &longer_text,
-                ") is shorter than `",
-                shorter,
-                "` (",
-                &shorter_text,
-                ")",
-            ]);
-            let mend = say(&["set `", longer, "` to ", &shorter_text, " or longer"]);
+            let problem = [
+                Text("`"),
+                Text(longer),
+                Text("` ("),
+                Text(&longer_text),
+                Text(") is shorter than `"),
+                Text(shorter),
+                Text("` ("),
+                Text(&shorter_text),
+                Text(")"),
+            ];
+            let mend = [
+                Text("set `"),
+                Text(longer),
+                Text("` to "),
+                Text(&shorter_text),
+                Text(" or longer"),
+            ];
             return Err(table.error(written, &problem, &mend));
         }
     }
@@ -169,19 +186,23 @@ fn check_whole(rule: &Rule, table: &Table<'_>) -> Result<(), Fault> {
             "key"
         };
         let field = distinct.field.name();
-        let problem = say(&[
-            "all events of one key have the same ",
-            field,
-            ", so it is never distinct",
-        ]);
-        let mend = say(&["take ", field, " out of `key`, or count another field"]);
+        let problem = [
+            Text("all events of one key have the same "),
+            Text(field),
+            Text(", so it is never distinct"),
+        ];
+        let mend = [
+            Text("take "),
+            Text(field),
+            Text(" out of `key`, or count another field"),
+        ];
         return Err(table.error(written, &problem, &mend));
     }
     if table.has("sample_every") && rule.policy != Policy::Sample {
         return Err(table.error(
             "sample_every",
-            "only the policy \"sample\" knows it",
-            "set policy = \"sample\" or remove `sample_every`",
+            &[Text("only the policy \"sample\" knows it")],
+            &[Text("set policy = \"sample\" or remove `sample_every`")],
         ));
     }
     Ok(())
@@ -197,8 +218,8 @@ fn distinct_of(
     let missing = |key: &str| {
         table.error(
             key,
-            "this key is missing",
-            "write e.g. { field = \"user\", at_least = 10 }",
+            &[Text("this key is missing")],
+            &[Text("write e.g. { field = \"user\", at_least = 10 }")],
         )
     };
     let field = table

@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::ConfigError;
-use super::error::{Fault, number, quoted, say};
+use super::error::Fault;
 use super::units;
 use crate::json::value::Value;
+use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::{Part, say};
 
 /// What is wrong with a text, and how to mend it.
 pub(super) type Reason = (String, String);
@@ -24,18 +26,23 @@ impl<'a> Table<'a> {
     /// `value` as a table at `path`; a key that is not in `known` is an error.
     pub fn new(value: &'a Value<'a>, path: String, known: &[&str]) -> Result<Table<'a>, Fault> {
         let Value::Table(entries) = value else {
-            let problem = say(&[kind(value), ", but a table belongs here"]);
-            let mend = say(&["write key = value pairs, of the keys ", &listed(known)]);
-            return Err(ConfigError::at(path, &problem, &mend));
+            return Err(ConfigError::at(
+                path,
+                &[Text(kind(value)), Text(", but a table belongs here")],
+                &[
+                    Text("write key = value pairs, of the keys "),
+                    Text(&listed(known)),
+                ],
+            ));
         };
         let table = Table { entries, path };
         for (key, _) in entries {
             if !known.contains(&key.as_ref()) {
                 let mend = match nearest(key, known) {
-                    Some(near) => say(&["did you mean `", near, "`?"]),
-                    None => say(&["use one of ", &listed(known)]),
+                    Some(near) => say(&[Text("did you mean `"), Text(near), Text("`?")]),
+                    None => say(&[Text("use one of "), Text(&listed(known))]),
                 };
-                return Err(table.error(key, "there is no such key", &mend));
+                return Err(table.error(key, &[Text("there is no such key")], &[Text(&mend)]));
             }
         }
         Ok(table)
@@ -49,24 +56,30 @@ impl<'a> Table<'a> {
         let key = if bare && !key.is_empty() && key.len() <= 64 {
             key.to_string()
         } else {
-            quoted(key)
+            say(&[Quoted(key)])
         };
         if self.path.is_empty() {
             key
         } else {
-            say(&[&self.path, ".", &key])
+            say(&[Text(&self.path), Text("."), Text(&key)])
         }
     }
 
     /// An error at `key`.
     #[inline(never)]
-    pub fn error(&self, key: &str, problem: &str, mend: &str) -> Fault {
+    pub fn error(&self, key: &str, problem: &[Part<'_>], mend: &[Part<'_>]) -> Fault {
         ConfigError::at(self.place(key), problem, mend)
     }
 
     /// An error at `key`, which is of another type than it should be.
-    fn wrong_type(&self, key: &str, value: &Value<'_>, belongs: &str, mend: &str) -> Fault {
-        let problem = say(&[kind(value), ", but ", belongs, " belongs here"]);
+    #[inline(never)]
+    fn wrong_type(&self, key: &str, value: &Value<'_>, belongs: &str, mend: &[Part<'_>]) -> Fault {
+        let problem = [
+            Text(kind(value)),
+            Text(", but "),
+            Text(belongs),
+            Text(" belongs here"),
+        ];
         self.error(key, &problem, mend)
     }
 
@@ -86,7 +99,9 @@ impl<'a> Table<'a> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong_type(key, other, "a text", "write it in quotes")),
+            Some(other) => {
+                Err(self.wrong_type(key, other, "a text", &[Text("write it in quotes")]))
+            }
         }
     }
 
@@ -95,8 +110,14 @@ impl<'a> Table<'a> {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
-        let mend = say(&["write it, e.g. ", key, " = \"", example, "\""]);
-        Err(self.error(key, "this key is missing", &mend))
+        let mend = [
+            Text("write it, e.g. "),
+            Text(key),
+            Text(" = \""),
+            Text(example),
+            Text("\""),
+        ];
+        Err(self.error(key, &[Text("this key is missing")], &mend))
     }
 
     /// A text of a length in `bytes`.
@@ -111,9 +132,15 @@ impl<'a> Table<'a> {
         if bytes.contains(&text.len()) {
             return Ok(Some(text));
         }
-        let problem = say(&["it has ", &number(text.len() as u64), " bytes"]);
+        let problem = [Text("it has "), Number(text.len() as u64), Text(" bytes")];
         let (least, most) = (*bytes.start() as u64, *bytes.end() as u64);
-        let mend = say(&["write ", &number(least), " to ", &number(most), " bytes"]);
+        let mend = [
+            Text("write "),
+            Number(least),
+            Text(" to "),
+            Number(most),
+            Text(" bytes"),
+        ];
         Err(self.error(key, &problem, &mend))
     }
 
@@ -123,8 +150,8 @@ impl<'a> Table<'a> {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => {
-                let mend = "write true or false, without quotes";
-                Err(self.wrong_type(key, other, "true or false", mend))
+                let mend = [Text("write true or false, without quotes")];
+                Err(self.wrong_type(key, other, "true or false", &mend))
             }
         }
     }
@@ -136,12 +163,12 @@ impl<'a> Table<'a> {
             return Ok(None);
         };
         let (least, most) = (*bounds.start(), *bounds.end());
-        let mend = say(&[
-            "write a whole number from ",
-            &number(least),
-            " to ",
-            &number(most),
-        ]);
+        let mend = [
+            Text("write a whole number from "),
+            Number(least),
+            Text(" to "),
+            Number(most),
+        ];
         if !matches!(value, Value::Number(_)) {
             return Err(self.wrong_type(key, value, "a number", &mend));
         }
@@ -153,9 +180,9 @@ impl<'a> Table<'a> {
                 } else {
                     " is too large"
                 };
-                Err(self.error(key, &say(&[&number(value), side]), &mend))
+                Err(self.error(key, &[Number(value), Text(side)], &mend))
             }
-            None => Err(self.error(key, "it is negative or has a fraction", &mend)),
+            None => Err(self.error(key, &[Text("it is negative or has a fraction")], &mend)),
         }
     }
 
@@ -172,20 +199,26 @@ impl<'a> Table<'a> {
             Some(Value::Text(text)) => text,
             Some(value @ Value::Number(_)) => {
                 // The number itself is quoted back only where it is a whole one that may be meant.
-                let example = number(value.as_u64().filter(|n| *n < 100_000).unwrap_or(5));
-                let mend = say(&[
-                    "write it with a unit and in quotes, e.g. \"",
-                    &example,
-                    "s\"",
-                ]);
-                return Err(self.error(key, "a number has no unit", &mend));
+                let example = value.as_u64().filter(|n| *n < 100_000).unwrap_or(5);
+                let mend = [
+                    Text("write it with a unit and in quotes, e.g. \""),
+                    Number(example),
+                    Text("s\""),
+                ];
+                return Err(self.error(key, &[Text("a number has no unit")], &mend));
             }
             Some(other) => {
-                return Err(self.wrong_type(key, other, "a duration", "write e.g. \"5s\""));
+                return Err(self.wrong_type(
+                    key,
+                    other,
+                    "a duration",
+                    &[Text("write e.g. \"5s\"")],
+                ));
             }
         };
-        let ms = units::parse_duration(text)
-            .map_err(|mend| self.error(key, &say(&[&quoted(text), " is no duration"]), mend))?;
+        let ms = units::parse_duration(text).map_err(|mend| {
+            self.error(key, &[Quoted(text), Text(" is no duration")], &[Text(mend)])
+        })?;
         if bounds.contains(&ms) || (or_zero && ms == 0) {
             return Ok(Some(ms));
         }
@@ -195,14 +228,18 @@ impl<'a> Table<'a> {
             " is too long"
         };
         let zero = if or_zero { ", or \"0s\" for never" } else { "" };
-        let mend = say(&[
-            "write ",
-            &units::duration_text(*bounds.start()),
-            " to ",
-            &units::duration_text(*bounds.end()),
-            zero,
-        ]);
-        Err(self.error(key, &say(&[&units::duration_text(ms), side]), &mend))
+        let (least, most) = (
+            units::duration_text(*bounds.start()),
+            units::duration_text(*bounds.end()),
+        );
+        let mend = [
+            Text("write "),
+            Text(&least),
+            Text(" to "),
+            Text(&most),
+            Text(zero),
+        ];
+        Err(self.error(key, &[Text(&units::duration_text(ms)), Text(side)], &mend))
     }
 
     /// A list of at most `most` values.
@@ -212,17 +249,17 @@ impl<'a> Table<'a> {
             None => Ok(None),
             Some(Value::List(list)) if list.len() <= most => Ok(Some(list)),
             Some(Value::List(list)) => {
-                let problem = say(&[&number(list.len() as u64), " entries are too many"]);
-                let mend = say(&["write at most ", &number(most as u64)]);
+                let problem = [Number(list.len() as u64), Text(" entries are too many")];
+                let mend = [Text("write at most "), Number(most as u64)];
                 Err(self.error(key, &problem, &mend))
             }
             Some(other) => {
-                let mend = if let Value::Table(_) = other {
-                    say(&["write [[", key, "]], with two brackets"])
+                let mend: &[Part<'_>] = if let Value::Table(_) = other {
+                    &[Text("write [["), Text(key), Text("]], with two brackets")]
                 } else {
-                    "put it in square brackets".to_string()
+                    &[Text("put it in square brackets")]
                 };
-                Err(self.wrong_type(key, other, "a list", &mend))
+                Err(self.wrong_type(key, other, "a list", mend))
             }
         }
     }
@@ -241,27 +278,32 @@ impl<'a> Table<'a> {
             return Ok(false);
         };
         if list.len() < least {
-            let mend = "write at least one entry or leave the key out";
-            return Err(self.error(key, "the list is empty", mend));
+            let mend = [Text("write at least one entry or leave the key out")];
+            return Err(self.error(key, &[Text("the list is empty")], &mend));
         }
         for (index, value) in list.iter().enumerate() {
             let wrong: Result<(), Reason> = match value {
                 Value::Text(text) => match read(text) {
                     Ok(true) => continue,
                     Ok(false) => Err((
-                        say(&[&quoted(text), " is there twice"]),
+                        say(&[Quoted(text), Text(" is there twice")]),
                         "remove one of them".to_string(),
                     )),
                     Err(reason) => Err(reason),
                 },
                 other => Err((
-                    say(&[kind(other), ", but a text belongs here"]),
+                    say(&[Text(kind(other)), Text(", but a text belongs here")]),
                     "write it in quotes".to_string(),
                 )),
             };
             wrong.map_err(|(problem, mend)| {
-                let place = say(&[&self.place(key), "[", &number(index as u64), "]"]);
-                ConfigError::at(place, &problem, &mend)
+                let place = say(&[
+                    Text(&self.place(key)),
+                    Text("["),
+                    Number(index as u64),
+                    Text("]"),
+                ]);
+                ConfigError::at(place, &[Text(&problem)], &[Text(&mend)])
             })?;
         }
         Ok(true)
@@ -274,7 +316,7 @@ impl<'a> Table<'a> {
         };
         pick(text, words)
             .map(Some)
-            .map_err(|(problem, mend)| self.error(key, &problem, &mend))
+            .map_err(|(problem, mend)| self.error(key, &[Text(&problem)], &[Text(&mend)]))
     }
 
     /// The name of this table's thing: `[a-z0-9._-]`, so that it needs no quoting anywhere it goes.
@@ -285,12 +327,12 @@ impl<'a> Table<'a> {
         {
             return Ok(name);
         }
-        let problem = say(&[&quoted(name), " is not a name"]);
-        let mend = say(&[
-            "use 1 to ",
-            &number(super::limits::NAME_BYTES_MAX as u64),
-            " of the characters a-z, 0-9, `.`, `_` and `-`",
-        ]);
+        let problem = [Quoted(name), Text(" is not a name")];
+        let mend = [
+            Text("use 1 to "),
+            Number(super::limits::NAME_BYTES_MAX as u64),
+            Text(" of the characters a-z, 0-9, `.`, `_` and `-`"),
+        ];
         Err(self.error(key, &problem, &mend))
     }
 }
@@ -302,10 +344,10 @@ pub(super) fn pick(text: &str, words: &[&str]) -> Result<usize, Reason> {
         return Ok(number);
     }
     let mend = match nearest(text, words) {
-        Some(near) => say(&["did you mean \"", near, "\"?"]),
-        None => say(&["use one of ", &listed(words)]),
+        Some(near) => say(&[Text("did you mean \""), Text(near), Text("\"?")]),
+        None => say(&[Text("use one of "), Text(&listed(words))]),
     };
-    Err((say(&[&quoted(text), " is not known here"]), mend))
+    Err((say(&[Quoted(text), Text(" is not known here")]), mend))
 }
 
 /// Adds a value to a list; whether it is none of those in it.

@@ -4,9 +4,11 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 use super::Network;
-use super::error::{number, quoted, say};
 use crate::alert::ip_text;
+use crate::decimal::push_number;
 use crate::dovecot::parse_ip;
+use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::say;
 
 /// The units of durations, the largest first.
 const UNITS: [(&str, i64); 5] = [
@@ -56,7 +58,7 @@ pub(super) fn duration_text(ms: i64) -> String {
     let mut rest = ms.max(0);
     for (unit, size) in UNITS {
         if rest >= size {
-            text.push_str(&number((rest / size) as u64));
+            push_number(&mut text, (rest / size) as u64);
             text.push_str(unit);
             rest %= size;
         }
@@ -71,7 +73,7 @@ pub(super) fn duration_text(ms: i64) -> String {
 pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
     let no_network = || {
         let mend = String::from("write an address or a network in CIDR form, e.g. \"10.0.0.0/8\"");
-        (say(&[&quoted(text), " is no network"]), mend)
+        (say(&[Quoted(text), Text(" is no network")]), mend)
     };
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
@@ -88,9 +90,15 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
         Some(prefix) if prefix.bytes().all(|b| b.is_ascii_digit()) => {
             let prefix: u8 = prefix.parse().map_err(|_| no_network())?;
             if prefix > bits {
-                let prefix = number(u64::from(prefix));
-                let problem = say(&["/", &prefix, " is longer than the address"]);
-                return Err((problem, say(&["write /0 to /", &number(u64::from(bits))])));
+                let problem = say(&[
+                    Text("/"),
+                    Number(u64::from(prefix)),
+                    Text(" is longer than the address"),
+                ]);
+                return Err((
+                    problem,
+                    say(&[Text("write /0 to /"), Number(u64::from(bits))]),
+                ));
             }
             prefix
         }
@@ -99,21 +107,21 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
     let start = network_start(address, prefix);
     if start != address {
         let (start, address) = (ip_text(start), ip_text(address));
-        let prefix = number(u64::from(prefix));
+        let prefix = Number(u64::from(prefix));
         let problem = say(&[
-            &address,
-            " lies inside the network /",
-            &prefix,
-            ", it does not start it",
+            Text(&address),
+            Text(" lies inside the network /"),
+            prefix,
+            Text(", it does not start it"),
         ]);
         let mend = say(&[
-            "write \"",
-            &start,
-            "/",
-            &prefix,
-            "\", or \"",
-            &address,
-            "\" for the one address",
+            Text("write \""),
+            Text(&start),
+            Text("/"),
+            prefix,
+            Text("\", or \""),
+            Text(&address),
+            Text("\" for the one address"),
         ]);
         return Err((problem, mend));
     }
@@ -127,7 +135,7 @@ pub(super) fn network_text(network: &Network) -> String {
     if network.prefix == whole {
         address
     } else {
-        say(&[&address, "/", &number(u64::from(network.prefix))])
+        say(&[Text(&address), Text("/"), Number(u64::from(network.prefix))])
     }
 }
 

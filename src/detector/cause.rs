@@ -11,8 +11,10 @@ use core::net::IpAddr;
 use super::flood::Flood;
 use crate::alert::ip_text;
 use crate::config::Network;
-use crate::decimal::{push_number, push_tenths, rounded};
+use crate::decimal::rounded;
 use crate::event::Scope;
+use crate::sentence::Part::{Number, Tenths, Text};
+use crate::sentence::say;
 
 /// A retry is automatic when events in spans of 10 s vary by no more than this share of their mean …
 const EVEN: f64 = 0.35;
@@ -138,20 +140,20 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         return match reason {
             Some(reason) => (
                 Hint::WebmailOrProxy,
-                sentence(&[
-                    n(users),
-                    t(" users behind "),
-                    t(&ip_text(*ip)),
-                    t(", "),
-                    t(reason),
+                say(&[
+                    Number(users),
+                    Text(" users behind "),
+                    Text(&ip_text(*ip)),
+                    Text(", "),
+                    Text(reason),
                 ]),
             ),
             None => (
                 Hint::SharedAddress,
-                sentence(&[
-                    n(users),
-                    t(" users behind the public address "),
-                    t(&ip_text(*ip)),
+                say(&[
+                    Number(users),
+                    Text(" users behind the public address "),
+                    Text(&ip_text(*ip)),
                 ]),
             ),
         };
@@ -162,16 +164,20 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         if flood.seen.ips.iter().len() < UNRELATED {
             return (
                 Hint::ManyAddresses,
-                sentence(&[t("1 user from "), n(ips), t(" addresses or more")]),
+                say(&[
+                    Text("1 user from "),
+                    Number(ips),
+                    Text(" addresses or more"),
+                ]),
             );
         }
         if networks >= UNRELATED {
-            let evidence = sentence(&[
-                t("1 user from "),
-                n(ips),
-                t(" addresses in at least "),
-                n(networks as u64),
-                t(" unrelated networks"),
+            let evidence = say(&[
+                Text("1 user from "),
+                Number(ips),
+                Text(" addresses in at least "),
+                Number(networks as u64),
+                Text(" unrelated networks"),
             ]);
             return (Hint::ManyAddresses, evidence);
         }
@@ -190,13 +196,13 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
             let bursts = pauses + 1;
             return (
                 Hint::ManyFolders,
-                sentence(&[
-                    n(bursts),
-                    t(" bursts of about "),
-                    n(rounded(burst, 1)),
-                    t(" attempts, "),
-                    n(rounded(pause_s, 1)),
-                    t(" s apart"),
+                say(&[
+                    Number(bursts),
+                    Text(" bursts of about "),
+                    Number(rounded(burst, 1)),
+                    Text(" attempts, "),
+                    Number(rounded(pause_s, 1)),
+                    Text(" s apart"),
                 ]),
             );
         }
@@ -208,21 +214,21 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
         if is_even || is_rapid {
             let (per_s, percent) = (mean / 10.0, deviation * 100.0);
             let hours = flood.pace.hours();
-            let paused = sentence(&[n(pauses), t(" pauses")]);
-            let evidence = sentence(&[
-                t("1 user, 1 address, "),
-                Part::Tenths(per_s),
-                t("/s (±"),
-                n(rounded(percent, 1)),
-                t(" % from one 10 s to the next), "),
-                t(if pauses == 0 {
+            let paused = say(&[Number(pauses), Text(" pauses")]);
+            let evidence = say(&[
+                Text("1 user, 1 address, "),
+                Tenths(per_s),
+                Text("/s (±"),
+                Number(rounded(percent, 1)),
+                Text(" % from one 10 s to the next), "),
+                Text(if pauses == 0 {
                     "without a pause"
                 } else {
                     &paused
                 }),
-                t(", in "),
-                n(u64::from(hours)),
-                t(" of the day's 24 hours"),
+                Text(", in "),
+                Number(u64::from(hours)),
+                Text(" of the day's 24 hours"),
             ]);
             return (Hint::RetryStorm, evidence);
         }
@@ -235,41 +241,13 @@ fn unknown(flood: &Flood) -> (Hint, String) {
     let events = flood.count;
     (
         Hint::Unknown,
-        sentence(&[
-            n(events),
-            t(" events in "),
-            Part::Tenths(seconds),
-            t(" s, too few or too uneven for more"),
+        say(&[
+            Number(events),
+            Text(" events in "),
+            Tenths(seconds),
+            Text(" s, too few or too uneven for more"),
         ]),
     )
-}
-
-/// A piece of a sentence. Put together by hand, for `format!` costs guests several times the code.
-enum Part<'a> {
-    Text(&'a str),
-    Number(u64),
-    Tenths(f64),
-}
-
-fn t(text: &str) -> Part<'_> {
-    Part::Text(text)
-}
-
-fn n(number: u64) -> Part<'static> {
-    Part::Number(number)
-}
-
-#[inline(never)]
-fn sentence(parts: &[Part<'_>]) -> String {
-    let mut out = String::new();
-    for part in parts {
-        match *part {
-            Part::Text(text) => out.push_str(text),
-            Part::Number(number) => push_number(&mut out, number),
-            Part::Tenths(value) => push_tenths(&mut out, rounded(value, 10)),
-        }
-    }
-    out
 }
 
 /// How many networks the addresses lie in: a /16 of IPv4 or a /32 of IPv6 counts as one.

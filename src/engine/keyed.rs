@@ -15,10 +15,11 @@ use super::snapshot::STATE_FORMAT;
 use super::{Engine, Source};
 use crate::alert::Alert;
 use crate::config::Rule;
-use crate::decimal::push_number;
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
 use crate::event::{Context, Event};
 use crate::hash::hex32;
+use crate::sentence::Part::{Number, Text};
+use crate::sentence::say;
 use maxconn_records::stored::{Stored, Tape};
 
 /// A recognised event, and the keys under which it counts.
@@ -81,8 +82,7 @@ impl StepError {
     pub fn say(&self) -> (String, &'static str) {
         match self {
             StepError::Rule(rule) => {
-                let mut problem = String::from("there is no rule number ");
-                push_number(&mut problem, u64::from(*rule));
+                let problem = say(&[Text("there is no rule number "), Number(u64::from(*rule))]);
                 (problem, "classify and step with the same configuration")
             }
             StepError::State => (

@@ -14,9 +14,10 @@ use super::queue::Queue;
 use super::statistics::Statistics;
 use crate::alert::Alert;
 use crate::config::Rule;
-use crate::decimal::push_number;
 use crate::detector::{EndReason, KeyState, Transition};
 use crate::hash::hash128;
+use crate::sentence::Part::{Number, Text};
+use crate::sentence::say;
 use maxconn_records::stored;
 use maxconn_records::stored::{Stored, Tape};
 
@@ -54,10 +55,12 @@ impl RestoreError {
                 "start without it",
             ),
             RestoreError::Format(format) => {
-                let mut problem = String::from("the snapshot has state format ");
-                push_number(&mut problem, u64::from(*format));
-                problem.push_str(", this version reads ");
-                push_number(&mut problem, u64::from(STATE_FORMAT));
+                let problem = say(&[
+                    Text("the snapshot has state format "),
+                    Number(u64::from(*format)),
+                    Text(", this version reads "),
+                    Number(u64::from(STATE_FORMAT)),
+                ]);
                 (problem, "start without it or use the version that wrote it")
             }
             RestoreError::Damaged => (

@@ -12,6 +12,9 @@ use maxconn_core::engine::{Engine, Format, Kind, Output, Segment, Source, Verdic
 use maxconn_core::json::value::Value;
 use maxconn_core::json::write::Writer;
 
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// The configuration inside the module: its own defaults.
 #[used]
 static BAKED: Region = Region::of(&ROOM);
@@ -21,6 +24,8 @@ static ROOM: Room = Room::empty();
 const ABI_VERSION: i32 = 1;
 /// The largest input buffer, in bytes; a host that wants more is refused.
 const INPUT_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The input buffer grows by so much at a time.
+const INPUT_STEP_BYTES: usize = 64 * 1024;
 /// How many sources can be known at once, so that numbers of the host's cannot eat the memory.
 const SOURCES_MAX: usize = 1024;
 /// What a call answers when all went well and there is nothing to count.
@@ -80,9 +85,9 @@ impl Guest {
             return std::ptr::null();
         }
         if capacity > self.input.len() {
-            // Freed first, so that the new one may take its place.
+            // Freed first, so that the new one may take its place; and with room for batches that are a little larger.
             self.input = Vec::new();
-            self.input = vec![0; capacity];
+            self.input = vec![0; capacity.next_multiple_of(INPUT_STEP_BYTES)];
         }
         self.input.as_ptr()
     }

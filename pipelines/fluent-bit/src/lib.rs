@@ -12,6 +12,9 @@ use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
 use maxconn_core::json::check::{is_safe_object, repair};
 use maxconn_core::json::write::Writer;
 
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// The configuration inside the module.
 #[used]
 static BAKED: Region = Region::of(&ROOM);

@@ -16,6 +16,9 @@ use maxconn_core::json::scan::Scanner;
 use maxconn_core::json::string::decode;
 use maxconn_core::json::write::push_uint;
 
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// The configuration inside the module: its own defaults.
 #[used]
 static BAKED: Region = Region::of(&ROOM);

@@ -11,7 +11,10 @@ use arguments::{Arguments, Task};
 use lines::Lines;
 use maxconn_core::config::Config;
 use maxconn_core::config::baked::{Region, Room};
-use maxconn_core::engine::{Engine, Kind, Output, Source};
+use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source};
+
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 /// The configuration inside the module: its own defaults.
 #[used]
@@ -68,6 +71,7 @@ fn run() -> Result<(), Failure> {
 fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Result<(), Failure> {
     let mut out = Output {
         want: arguments.want,
+        bytes: Vec::with_capacity(OUTPUT_SOFT_LIMIT),
         ..Output::default()
     };
     let (mut lines, mut text) = (Lines::new(), Vec::new());
