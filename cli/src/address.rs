@@ -155,7 +155,12 @@ impl HttpAddress {
         } else {
             80
         };
-        let port = uri.port_u16().or(port).unwrap_or(usual);
+        let written = authority.as_str().strip_prefix(authority.host());
+        let port = match (uri.port_u16(), written) {
+            (Some(port), _) => port,
+            (None, Some("" | ":")) => port.unwrap_or(usual),
+            (None, _) => return Err("a port is a number up to 65535".to_string()),
+        };
         Ok(HttpAddress { uri, port })
     }
 

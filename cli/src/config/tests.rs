@@ -164,7 +164,7 @@ fn json_files_are_taken_too() {
     let error = |text| read_json("maxconn.json", text).unwrap_err().to_string();
     assert_eq!(
         error("{\"max_keys\": 1}"),
-        "maxconn.json: max_keys: 1 is too small\nhelp: write a whole number from 16 to 1000000"
+        "maxconn.json: max_keys: 1 is too small\nhelp: write a whole number from 32 to 1000000"
     );
     assert!(
         error("{").starts_with("maxconn.json: this is not JSON: "),

@@ -1,6 +1,7 @@
 //! Handing deliveries to the next hop, in order, for as long as it takes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::backlog::Backlog;
@@ -14,6 +15,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A next hop that stays down is spoken of this often.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 
+/// How often a pause looks whether it is to stop.
+const STOP_POLL: Duration = Duration::from_millis(100);
+
+/// How long somebody waits for a next hop that takes nothing.
+pub struct Patience {
+    /// So long for each group.
+    pub most: Duration,
+    /// And no longer once this is set.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Patience {
+    fn is_over(&self, begun: Instant) -> bool {
+        begun.elapsed() >= self.most || self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// Delivers until the backlog is closed and empty. What goes wrong is told to `tell`, and tried again; with
 /// `patience` no longer than that, counted for each group anew.
 ///
@@ -23,7 +41,7 @@ pub async fn deliver(
     backlog: Arc<Backlog>,
     mut output: Output,
     meter: Meter,
-    patience: Option<Duration>,
+    patience: Option<Patience>,
     tell: impl Fn(&str),
 ) -> Result<(), String> {
     let mut pauses = Pauses::new();
@@ -40,21 +58,31 @@ pub async fn deliver(
                 } => (sentence, why, after),
             };
             meter.failed(why);
-            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+            let is_over = || patience.as_ref().is_some_and(|it| it.is_over(begun));
+            if is_over() {
                 return Err(sentence);
             }
             let cause = cause(&sentence);
             let is_news =
                 |(at, before): &(Instant, String)| *before != cause || at.elapsed() >= REMIND_EVERY;
             if said.as_ref().is_none_or(is_news) {
-                let until = match patience {
-                    Some(patience) => format!("for {} s", patience.as_secs()),
+                let until = match &patience {
+                    Some(patience) => format!("for {} s", patience.most.as_secs()),
                     None => "until it works".to_string(),
                 };
                 tell(&format!("{sentence}; it is tried again {until}"));
                 said = Some((Instant::now(), cause));
             }
-            tokio::time::sleep(pauses.next().max(at_least)).await;
+            let until = Instant::now() + pauses.next().max(at_least);
+            while Instant::now() < until && !is_over() {
+                let left = until.saturating_duration_since(Instant::now());
+                tokio::time::sleep(if patience.is_some() {
+                    left.min(STOP_POLL)
+                } else {
+                    left
+                })
+                .await;
+            }
         }
         if said.is_some() {
             tell(&format!(
@@ -129,29 +157,33 @@ mod tests {
 
     #[test]
     fn with_little_patience_a_next_hop_that_is_not_there_is_given_up() {
-        let backlog = Arc::new(Backlog::default());
-        backlog.push(Delivery {
-            bytes: "{}\n".into(),
-            segments: Vec::new(),
-            name: [0; 16],
-            ticket: None,
-            resent: false,
-        });
-        let nowhere = LinesAddress::Unix("/nowhere/at.all".into());
-        let output = Output::Lines(LinesOutput::new(nowhere));
-        let meter = Meter::new();
-        let patience = Some(Duration::ZERO);
-        let delivering = deliver(backlog, output, meter.clone(), patience, |_| {});
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let sentence = runtime.block_on(delivering).unwrap_err();
-        assert!(
-            sentence.contains("cannot connect to unix:/nowhere"),
-            "{sentence}"
-        );
-        assert_eq!((meter.retries.get(), meter.up.get()), (1, 0));
+        // It is over at once: for its length, and because all is to stop.
+        for (most, is_stopped) in [(Duration::ZERO, false), (Duration::MAX, true)] {
+            let backlog = Arc::new(Backlog::default());
+            backlog.push(Delivery {
+                bytes: "{}\n".into(),
+                segments: Vec::new(),
+                name: [0; 16],
+                ticket: None,
+                resent: false,
+            });
+            let nowhere = LinesAddress::Unix("/nowhere/at.all".into());
+            let output = Output::Lines(LinesOutput::new(nowhere));
+            let meter = Meter::new();
+            let stop = Arc::new(AtomicBool::new(is_stopped));
+            let patience = Some(Patience { most, stop });
+            let delivering = deliver(backlog, output, meter.clone(), patience, |_| {});
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let sentence = runtime.block_on(delivering).unwrap_err();
+            assert!(
+                sentence.contains("cannot connect to unix:/nowhere"),
+                "{sentence}"
+            );
+            assert_eq!((meter.retries.get(), meter.up.get()), (1, 0));
+        }
     }
 
     #[test]

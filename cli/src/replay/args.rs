@@ -50,8 +50,8 @@ merged by the time of their lines. log.offset counts decompressed bytes. Lines l
 record a line; the summary goes to standard error.
 
 Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:PORT/PATH, which gets
-NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where the same replay
-again makes no document twice. A next hop that takes nothing is tried again for a minute.
+NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where a replay of the
+same files again makes no document twice. A next hop that takes nothing is tried again for a minute.
 
 Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
 pub struct ReplayArgs {

@@ -114,7 +114,7 @@ pub fn replay(
     mut instance: Instance,
     options: &Options,
     started_ms: i64,
-    stop: &AtomicBool,
+    stop: &Arc<AtomicBool>,
 ) -> Result<(), ReplayError> {
     let mut facts = Vec::with_capacity(options.inputs.len());
     for input in &options.inputs {
@@ -163,7 +163,8 @@ pub fn replay(
     let way = match to_stdout {
         true => Way::Pipe(Writer::start(io::stdout()).map_err(ReplayError::Output)?),
         false => Way::Hop(Box::new(
-            NextHop::start(&options.output, progress.teller()).map_err(ReplayError::NoNextHop)?,
+            NextHop::start(&options.output, stop, is_live, progress.teller())
+                .map_err(ReplayError::NoNextHop)?,
         )),
     };
     let mut session = Session {
@@ -331,18 +332,20 @@ impl Session<'_> {
                 sink.way.write(Kind::Statistics, bytes);
             }
         })?;
+        // Given up, it ended the reading too.
+        self.sink.gathered.stopped = stopped || self.sink.way.has_failed();
         // The next hop may be slow: what is told of it goes beside the bar.
         let finished = self.sink.way.finish(&self.sink.progress);
         self.sink.progress.finish();
-        if !finished? {
+        if let Ok(false) = finished {
             return Ok(());
         }
-        self.sink.gathered.stopped = stopped;
         // Standard error may be closed: there is nobody to tell then.
         let _ = self
             .sink
             .gathered
             .write(options.summary, &mut io::stderr().lock());
+        finished?;
         if self.incomplete {
             Err(ReplayError::Incomplete)
         } else {
@@ -403,7 +406,7 @@ fn unreadable(input: &Input, error: &io::Error) -> String {
     let mend = match error.kind() {
         io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
         io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             "; it is cut off or damaged, what came before counts"
         }
         _ => "",

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::address::OutputAddress;
 use crate::host::Kind;
 use crate::output::backlog::Backlog;
+use crate::output::deliver::Patience;
 use crate::output::deliver::deliver;
 use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
@@ -34,16 +35,21 @@ pub struct NextHop {
     thread: JoinHandle<Result<(), String>>,
     meter: Meter,
     dead_letter: Option<PathBuf>,
-    is_store: bool,
+    /// The same again makes no document twice. A pipe may pause elsewhere the next time, and its deliveries with it.
+    names_documents: bool,
+    stop: Arc<AtomicBool>,
 }
 
 impl NextHop {
-    /// Starts the delivering thread; what goes wrong and is tried again is told to `tell`.
+    /// Starts the delivering thread; what goes wrong and is tried again is told to `tell`, and no longer tried once
+    /// `stop` is set.
     ///
     /// # Errors
     /// A secret, a certificate or a file that can't be had, or no thread.
     pub fn start(
         options: &OutputOptions,
+        stop: &Arc<AtomicBool>,
+        is_live: bool,
         tell: impl Fn(&str) + Send + 'static,
     ) -> Result<NextHop, String> {
         let meter = Meter::new();
@@ -57,11 +63,15 @@ impl NextHop {
         let thread = {
             let (backlog, failed, meter) =
                 (Arc::clone(&backlog), Arc::clone(&failed), meter.clone());
+            let patience = Patience {
+                most: PATIENCE,
+                stop: Arc::clone(stop),
+            };
             thread::Builder::new()
                 .name("deliver".to_string())
                 .spawn(move || {
                     let delivering =
-                        deliver(Arc::clone(&backlog), output, meter, Some(PATIENCE), tell);
+                        deliver(Arc::clone(&backlog), output, meter, Some(patience), tell);
                     let result = runtime.block_on(delivering);
                     if result.is_err() {
                         failed.store(true, Ordering::Relaxed);
@@ -81,7 +91,8 @@ impl NextHop {
             thread,
             meter,
             dead_letter: options.dead_letter.clone(),
-            is_store: matches!(options.address, OutputAddress::Elasticsearch(_)),
+            names_documents: matches!(options.address, OutputAddress::Elasticsearch(_)) && !is_live,
+            stop: Arc::clone(stop),
         })
     }
 
@@ -150,14 +161,15 @@ impl NextHop {
         let result = self.thread.join();
         let result = result.unwrap_or_else(|_| Err("the delivering thread has failed".to_string()));
         result.map_err(|sentence| {
-            let mend = match self.is_store {
+            let mend = match self.names_documents {
                 true => "; mend that and run the same again, no document will be there twice",
                 false => "; mend that and run the same again",
             };
-            format!(
-                "{sentence}; it was given up after {} s{mend}",
-                PATIENCE.as_secs()
-            )
+            let until = match self.stop.load(Ordering::Relaxed) {
+                true => "when it was to stop".to_string(),
+                false => format!("after {} s", PATIENCE.as_secs()),
+            };
+            format!("{sentence}; it was given up {until}{mend}")
         })?;
         let refused = self.meter.dead_letters.get();
         let path = self.dead_letter.filter(|_| refused > 0);

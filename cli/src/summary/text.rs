@@ -73,10 +73,12 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
             paint.strong, paint.plain
         );
         if total == 0 {
-            out.push_str(match gathered.number("/unrecognised") {
-                0 => "none of them says that a connection limit was reached.\n",
-                _ => "none of them could be read as a refused connection, see below.\n",
-            });
+            out.push_str(
+                match gathered.number("/unrecognised") + gathered.number("/malformed") {
+                    0 => "none of them says that a connection limit was reached.\n",
+                    _ => "none could be read as a refused connection, but see below.\n",
+                },
+            );
             return;
         }
         let _ = writeln!(
@@ -228,8 +230,8 @@ fn notes(gathered: &Gathered, out: &mut String) {
     );
     note(
         gathered.number("/malformed"),
-        "line begins like JSON and is not; it passed as it was.",
-        "lines begin like JSON and are not; they passed as they were.",
+        "line was to be read as JSON and is none; it went on as text, and nothing was looked for in it.",
+        "lines were to be read as JSON and are none; they went on as text, and nothing was looked for in them.",
     );
     note(
         gathered.number("/unrecognised"),

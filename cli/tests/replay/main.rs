@@ -272,7 +272,7 @@ fn a_refusal_that_cannot_be_read_is_told_of() {
     fs::write(&log, line.repeat(3)).unwrap();
     let text = String::from_utf8(replay(&["--quiet"], &[log]).stderr).unwrap();
     for part in [
-        "No flood found in 3 records: none of them could be read as a refused connection, see below.",
+        "No flood found in 3 records: none could be read as a refused connection, but see below.",
         "Note: 3 records hold the text `Maximum number of connections`, could not be read",
     ] {
         assert!(text.contains(part), "{text}");

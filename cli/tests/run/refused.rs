@@ -40,6 +40,11 @@ fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
             2,
             "a port is a number up to 65535",
         ),
+        (
+            &["--output", "http://127.0.0.1:99999/logs"],
+            2,
+            "a port is a number up to 65535",
+        ),
         (&["--admin", ":99999"], 2, "a port is a number up to 65535"),
         (&["--state", folder], 2, "is a folder; name a file in it"),
         (&["--state", file], 2, "--state-reset"),
