@@ -241,7 +241,8 @@ impl Alert<'_> {
         ];
         open(json, "distinct");
         for (name, (count, _)) in counts {
-            number(json, name, count);
+            // An estimate may err; that no event has two of them is certain.
+            number(json, name, count.min(self.flood.count));
         }
         if counts.iter().any(|(_, (_, is_exact))| !is_exact) {
             json.key("estimated");

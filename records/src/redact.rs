@@ -92,9 +92,10 @@ fn replace(text: &str, user: &str, hash: &str) -> Option<String> {
     while let Some(found) = text.get(from..).and_then(|rest| split_at(rest, user)) {
         let start = from + found.0.len();
         let end = start + user.len();
-        let before = text.as_bytes().get(start.wrapping_sub(1)).copied();
+        let before = text.as_bytes().get(..start).unwrap_or_default();
         let behind = text.as_bytes().get(end).copied();
-        if joins(before, first) || joins(behind, last) {
+        if (joins(before.last().copied(), first) && !ends_in_escape(before)) || joins(behind, last)
+        {
             // Occurrences may overlap: go on behind the first character only.
             from = start + user.chars().next().map_or(1, char::len_utf8);
             continue;
@@ -113,6 +114,14 @@ fn replace(text: &str, user: &str, hash: &str) -> Option<String> {
 /// Whether a neighbour makes the end of a name part of a longer word.
 fn joins(neighbour: Option<u8>, end: u8) -> bool {
     end.is_ascii_alphanumeric() && neighbour.is_some_and(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether a text ends in an escape of JSON, as texts do that hold JSON themselves: docker's `<NAME` is `\u003cNAME`.
+fn ends_in_escape(text: &[u8]) -> bool {
+    if let Some([b'\\', b'u', digits @ ..]) = text.last_chunk::<6>() {
+        return digits.iter().all(u8::is_ascii_hexdigit);
+    }
+    matches!(text, [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'])
 }
 
 /// A walk over a whole record. It recurses as deep as the scanner lets it ([`crate::json::MAX_DEPTH`]).
@@ -213,6 +222,12 @@ mod tests {
             ("x>, y z", ">, y", Some("x# z")),
             ("ünn ü", "ü", Some("#nn #")),
             ("aaa aa", "aa", Some("aaa #")),
+            (r"user=\u003cann\u003e", "ann", Some(r"user=\u003c#\u003e")),
+            (
+                r"\nann \xann \u00gcann",
+                "ann",
+                Some(r"\n# \xann \u00gcann"),
+            ),
             ("nothing", "", None),
         ] {
             assert_eq!(replace(text, user, "#").as_deref(), expected, "{text}");

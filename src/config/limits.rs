@@ -17,8 +17,8 @@ pub const MESSAGE_KEYS_MAX: usize = 16;
 pub const MESSAGE_KEY_BYTES_MAX: usize = 64;
 /// How far back an event may be and still count, in ms.
 pub const ALLOWED_LATENESS_MS: RangeInclusive<i64> = 0..=HOUR;
-/// Keys that are remembered, over all rules.
-pub const KEYS: RangeInclusive<u64> = 16..=1_000_000;
+/// Keys that are remembered, over all rules. Each rule may see one event, and none of their keys may push another's out.
+pub const KEYS: RangeInclusive<u64> = RULES_MAX as u64..=1_000_000;
 /// Floods that are open at once. Each costs about a KiB, hence fewer than keys.
 pub const FLOODS: RangeInclusive<u64> = 1..=100_000;
 /// Time between statistics, in ms; 0 is allowed besides and means never.

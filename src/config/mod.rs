@@ -251,40 +251,57 @@ impl Default for Config {
     }
 }
 
-/// The four rules that are there without being written.
+/// The four rules that are there without being written, as far as they differ from any other: name, scope (if not
+/// the usual one), key, what is counted, threshold and policy.
 fn built_in_rules() -> Vec<Rule> {
-    let distinct = |field| {
-        Some(Distinct {
+    let service = &[Scope::Service, Scope::Process][..];
+    let usual = Rule::default();
+    [
+        (
+            "userip",
+            &usual.scope[..],
+            &usual.key[..],
+            None,
+            usual.threshold,
+            usual.policy,
+        ),
+        (
+            "many-users-one-ip",
+            &usual.scope,
+            &[KeyField::Ip],
+            Some(KeyField::User),
+            usual.threshold,
+            Policy::Pass,
+        ),
+        (
+            "one-user-many-ips",
+            &usual.scope,
+            &[KeyField::User],
+            Some(KeyField::Ip),
+            usual.threshold,
+            Policy::Pass,
+        ),
+        (
+            "service-limit",
+            service,
+            &[KeyField::Host, KeyField::Service, KeyField::Limit],
+            None,
+            3,
+            Policy::Pass,
+        ),
+    ]
+    .into_iter()
+    .map(|(name, scope, key, counted, threshold, policy)| {
+        let mut rule = Rule::default();
+        rule.name.push_str(name);
+        rule.scope = scope.to_vec();
+        rule.key = key.to_vec();
+        rule.distinct = counted.map(|field| Distinct {
             field,
             at_least: 10,
-        })
-    };
-    vec![
-        Rule {
-            name: "userip".to_string(),
-            ..Rule::default()
-        },
-        Rule {
-            name: "many-users-one-ip".to_string(),
-            key: vec![KeyField::Ip],
-            distinct: distinct(KeyField::User),
-            policy: Policy::Pass,
-            ..Rule::default()
-        },
-        Rule {
-            name: "one-user-many-ips".to_string(),
-            key: vec![KeyField::User],
-            distinct: distinct(KeyField::Ip),
-            policy: Policy::Pass,
-            ..Rule::default()
-        },
-        Rule {
-            name: "service-limit".to_string(),
-            scope: vec![Scope::Service, Scope::Process],
-            key: vec![KeyField::Host, KeyField::Service, KeyField::Limit],
-            threshold: 3,
-            policy: Policy::Pass,
-            ..Rule::default()
-        },
-    ]
+        });
+        (rule.threshold, rule.policy) = (threshold, policy);
+        rule
+    })
+    .collect()
 }

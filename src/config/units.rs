@@ -104,6 +104,11 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
         }
         Some(_) => return Err(no_network()),
     };
+    // Addresses are compared as what they are, so an IPv4 network in IPv6's clothes is one of IPv4.
+    let (address, prefix) = match (address, address.to_canonical()) {
+        (IpAddr::V6(_), ip @ IpAddr::V4(_)) if prefix >= 96 => (ip, prefix - 96),
+        _ => (address, prefix),
+    };
     let start = network_start(address, prefix);
     if start != address {
         let (start, address) = (ip_text(start), ip_text(address));
@@ -223,6 +228,10 @@ mod tests {
         assert_eq!(
             parse_network("192.0.2.7/32").map(|n| network_text(&n)),
             Ok("192.0.2.7".into())
+        );
+        assert_eq!(
+            parse_network("::ffff:203.0.113.0/120").map(|n| network_text(&n)),
+            Ok("203.0.113.0/24".into())
         );
         let (_, mend) = parse_network("10.1.2.3/8").expect_err("host bits are set");
         assert_eq!(

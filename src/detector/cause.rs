@@ -215,8 +215,13 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
             let (per_s, percent) = (mean / 10.0, deviation * 100.0);
             let hours = flood.pace.hours();
             let paused = say(&[Number(pauses), Text(" pauses")]);
+            let user = match flood.seen.users.sketch.count().0 {
+                0 => "no user named",
+                _ => "1 user",
+            };
             let evidence = say(&[
-                Text("1 user, 1 address, "),
+                Text(user),
+                Text(", 1 address, "),
                 Tenths(per_s),
                 Text("/s (±"),
                 Number(rounded(percent, 1)),

@@ -114,6 +114,15 @@ impl<T> Default for Named<T> {
     }
 }
 
+impl Flood {
+    /// Forgets what names users, or may: it was kept in another form than documents have it now.
+    pub fn forget_users(&mut self) {
+        self.key.clear();
+        self.sample.clear();
+        self.seen.users.first.clear();
+    }
+}
+
 impl<T> Named<T> {
     fn add(&mut self, hash: u64, make: impl FnOnce() -> T) {
         if self.last == hash && !self.first.is_empty() {

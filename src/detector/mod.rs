@@ -136,6 +136,13 @@ impl KeyState {
             / rule.within_ms.max(1) as f64
     }
 
+    /// Forgets what names users in its flood.
+    pub fn forget_users(&mut self) {
+        if let Some(flood) = &mut self.flood {
+            flood.forget_users();
+        }
+    }
+
     /// When this key wants to be stepped again.
     pub fn deadline_ms(&self, rule: &Rule) -> Option<i64> {
         let flood = self.flood.as_deref()?;

@@ -23,7 +23,7 @@ use maxconn_records::stored::{Stored, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 4;
+pub const STATE_FORMAT: u32 = 5;
 const HASH_CHECKSUM: u8 = 40;
 
 /// Why a snapshot was not restored; the state in force is unchanged then.
@@ -83,6 +83,8 @@ struct Head {
     evictions: u64,
     seed: u64,
     queue: Option<Queue>,
+    /// What tells one redaction from another, and from none: see [`Floods::redaction`].
+    redaction: String,
     rules: Vec<KnownRule>,
     keys: u32,
 }
@@ -96,7 +98,7 @@ struct KnownRule {
     distinct: Option<(String, u16)>,
 }
 
-stored!(Head: latest_ms, tick_base_ms, next_statistics_ms, statistics, evictions, seed, queue, rules, keys);
+stored!(Head: latest_ms, tick_base_ms, next_statistics_ms, statistics, evictions, seed, queue, redaction, rules, keys);
 stored!(KnownRule: name, identity, within_ms, distinct);
 
 impl KnownRule {
@@ -169,6 +171,7 @@ impl Engine {
             evictions: floods.table.evictions(),
             seed: floods.table.current_seed(),
             queue: floods.outbox.queue.take(),
+            redaction: floods.redaction(),
             rules: self.config.rules.iter().map(KnownRule::new).collect(),
             keys: floods.table.len() as u32,
         }
@@ -191,17 +194,20 @@ impl Engine {
         }
     }
 
-    /// Goes on from a state under the configuration in force.
+    /// Goes on from a state under the configuration in force. If that writes users in another form (redacted or
+    /// not, or by another key), floods end (`reconfigured`) without the names they have, and waiting alerts are
+    /// dropped: none of them may show a name that is to be hidden.
     pub(super) fn put_state(&mut self, state: State, out: &mut Output) {
         let State { head, keys } = state;
         let queues = self.floods.outbox.queue.is_some();
         self.floods = Floods::new(&self.config);
         let floods = &mut self.floods;
+        let keeps_users = head.redaction == floods.redaction();
         floods.latest_ms = head.latest_ms;
         floods.tick_base_ms = head.tick_base_ms;
         floods.outbox.statistics = head.statistics;
         floods.outbox.queue = if queues {
-            Some(head.queue.unwrap_or_default())
+            Some(head.queue.filter(|_| keeps_users).unwrap_or_default())
         } else {
             None
         };
@@ -223,7 +229,11 @@ impl Engine {
             })
             .collect();
         for (hash, rule, mut key) in keys {
-            match successors.get(usize::from(rule)).copied().flatten() {
+            let successor = successors.get(usize::from(rule)).copied().flatten();
+            if !keeps_users {
+                key.forget_users();
+            }
+            match successor.filter(|_| keeps_users || key.flood().is_none()) {
                 Some((number, keeps_window)) => {
                     if !keeps_window {
                         key.forget_window();
@@ -255,7 +265,14 @@ impl Engine {
 }
 
 impl Floods {
-    /// Ends a flood whose rule is not there any more.
+    /// Something that differs with the key that users are redacted with; empty without one.
+    fn redaction(&self) -> String {
+        self.redactor
+            .as_deref()
+            .map_or_else(String::new, |redactor| redactor.hash("maxconn"))
+    }
+
+    /// Ends a flood that can't go on under the configuration in force.
     fn end_orphan(
         &mut self,
         config: &crate::config::Config,

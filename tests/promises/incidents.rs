@@ -5,7 +5,7 @@ use maxconn_core::engine::{Engine, Format, Kind, Output, Source};
 use serde_json::Value;
 
 use crate::stream::{Sighted, json_source};
-use crate::{Run, ends, run, small};
+use crate::{Run, ends, finish, push_all, run, small};
 
 /// A server whose clock is behind: one flood, whatever the others' events say, and an end once it is over.
 #[test]
@@ -134,4 +134,56 @@ fn one_flood_among_a_million_one_shot_keys_is_exact() {
     assert_eq!((total, result.alerts.len()), (50_000, 1));
     assert!(starts >= 1, "a start and updates");
     assert!(engine.levels().keys <= 11_000);
+}
+
+/// Whatever was kept under one redaction: under another no document shows a name in its old form.
+#[test]
+fn what_was_kept_tells_no_user_in_another_form() {
+    let with_key = |key: Option<&str>| Config {
+        redact_key: key.map(String::from),
+        ..small(Policy::Suppress)
+    };
+    let lines = |from: i64| -> String {
+        (from..from + 20)
+            .map(|time_s| {
+                let (time_ms, user) = (1_700_000_000_000 + time_s * 1_000, "alice".to_string());
+                Sighted {
+                    time_ms,
+                    user,
+                    ip: 1,
+                }
+                .line()
+            })
+            .collect()
+    };
+    let keys = [
+        None,
+        Some("key-number-one-0000"),
+        Some("key-number-two-0000"),
+    ];
+    for (before, after) in [(0, 1), (1, 0), (1, 2), (1, 1), (0, 0)] {
+        let (mut result, mut out) = (Run::default(), Output::default());
+        let mut first = Engine::new(with_key(keys[before])).unwrap();
+        push_all(&mut first, lines(0).as_bytes(), &mut out, &mut result);
+        let shown = result.alerts()[0]["related"]["user"][0].clone();
+
+        let mut next = Engine::new(with_key(keys[after])).unwrap();
+        let mut results = [Run::default(), Run::default()];
+        next.restore(&first.snapshot(), &mut out).unwrap();
+        results[0].take(&[], &mut out);
+        first.reconfigure(with_key(keys[after]), &mut out).unwrap();
+        results[1].take(&[], &mut out);
+        for (mut engine, mut result) in [next, first].into_iter().zip(results) {
+            push_all(&mut engine, lines(20).as_bytes(), &mut out, &mut result);
+            finish(&mut engine, &mut out, &mut result);
+            let shown = shown.as_str().unwrap();
+            let is_told = |alert: &Value| alert.to_string().contains(shown);
+            assert_eq!(result.alerts().iter().any(is_told), before == after);
+            let total: u64 = ends(&result)
+                .iter()
+                .filter_map(|end| end["count"].as_u64())
+                .sum();
+            assert_eq!(total, 40, "{before} to {after}");
+        }
+    }
 }

@@ -85,13 +85,10 @@ impl Values<'_> {
         if event.module == "dovecot" {
             out.extend_from_slice(b"\",\"outcome\":\"failure\",\"module\":\"dovecot\",\"dataset\":\"dovecot.maxconn\"");
         } else {
-            text(
-                out,
-                b"\",\"outcome\":\"failure\",\"module\":\"",
-                event.module,
-                b"\"",
-            );
-            text(out, b",\"dataset\":\"", event.module, b"\"");
+            let outcome = b"\",\"outcome\":\"failure\",\"module\":\"";
+            for before in [&outcome[..], b",\"dataset\":\""] {
+                text(out, before, event.module, b"\"");
+            }
         }
         if let Some(id) = extras.id {
             out.extend_from_slice(b",\"id\":");
@@ -124,11 +121,13 @@ impl Values<'_> {
         }
         if let Security::Tls { version, cipher } = event.security {
             out.extend_from_slice(b",\"tls\":{\"established\":true");
-            if let Some(version) = version {
-                text(out, b",\"version\":\"", version, b"\"");
-            }
-            if let Some(cipher) = cipher {
-                text(out, b",\"cipher\":\"", cipher, b"\"");
+            for (before, value) in [
+                (&b",\"version\":\""[..], version),
+                (b",\"cipher\":\"", cipher),
+            ] {
+                if let Some(value) = value {
+                    text(out, before, value, b"\"");
+                }
             }
             out.push(b'}');
         }
