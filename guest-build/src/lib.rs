@@ -194,7 +194,7 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
     );
     // The optimiser inlines for machines that predict branches and have large caches. With these thresholds
     // records cost what they did, and a guest is a quarter smaller.
-    let thresholds = ["inline-threshold=20", "inlinehint-threshold=60"];
+    let thresholds = ["inline-threshold=20", "inlinehint-threshold=55"];
     flags.extend(thresholds.map(|set| format!("-Cllvm-args=-{set}")));
     // A loop unrolled by the optimiser costs an interpreter more than it saves. Our own host compiles embed to machine
     // code, where it is the other way round.

@@ -55,7 +55,7 @@ impl Redactor {
     }
 
     /// Appends the record with every string value at any depth treated as [`Redactor::redact_message`] does,
-    /// journald's byte array `MESSAGE` too, which becomes a string. Strings without the name, numbers, keys
+    /// journald's byte arrays too, which become strings where they hold the name. Strings without the name, numbers, keys
     /// and whitespace stay byte for byte. `false`, and nothing appended, if the record is malformed.
     pub(crate) fn redact_record(
         &self,
@@ -73,7 +73,7 @@ impl Redactor {
             hash,
             out,
         };
-        let walked = walk.value(false).and_then(|()| walk.scanner.end());
+        let walked = walk.value().and_then(|()| walk.scanner.end());
         match walked {
             Ok(()) => walk.copy_to(record.len()),
             Err(Malformed { .. }) => walk.out.truncate(start),
@@ -136,21 +136,21 @@ struct Walk<'r, 'o> {
 }
 
 impl Walk<'_, '_> {
-    fn value(&mut self, may_be_bytes: bool) -> Result<(), Malformed> {
+    fn value(&mut self) -> Result<(), Malformed> {
         match self.scanner.kind()? {
             Kind::Object => {
                 let mut members = self.scanner.begin_object()?;
-                while let Some(key) = self.scanner.next_key(&mut members)? {
-                    self.value(&*key == b"MESSAGE")?;
+                while self.scanner.next_key(&mut members)?.is_some() {
+                    self.value()?;
                 }
             }
             Kind::Array => {
-                if may_be_bytes && self.byte_array()? {
+                if self.byte_array()? {
                     return Ok(());
                 }
                 let mut elements = self.scanner.begin_array()?;
                 while self.scanner.next_element(&mut elements)? {
-                    self.value(false)?;
+                    self.value()?;
                 }
             }
             Kind::String => {
@@ -165,7 +165,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Treats the array that comes next as a message, if it is one of bytes.
+    /// Treats the array that comes next as a text, if it is one of bytes: journald writes every field that is not
+    /// plain text like that.
     fn byte_array(&mut self) -> Result<bool, Malformed> {
         let mut ahead = self.scanner.clone();
         let range = ahead.skip_value()?;
@@ -236,14 +237,14 @@ mod tests {
 
     #[test]
     fn leaves_all_else_in_a_record_as_it_was() {
-        let record = br#" {"ann": 1e400, "message":"user=<\u0061nn>\u003c", "x":[{"y":"ann"},"a\/b"],"MESSAGE":[97,110,110,10]} "#;
+        let record = br#" {"ann": 1e400, "message":"user=<\u0061nn>\u003c", "x":[{"y":"ann"},"a\/b"],"MESSAGE":[97,110,110,10],"RAW":[60,97,110,110],"n":[1,[97]]} "#;
         let mut out = Vec::new();
         let redactor = Redactor::new("key");
         assert!(redactor.redact_record(record, "ann", "#", &mut out));
         assert_eq!(
             core::str::from_utf8(&out),
             Ok(
-                r##" {"ann": 1e400, "message":"user=<#><", "x":[{"y":"#"},"a\/b"],"MESSAGE":"#\n"} "##
+                r##" {"ann": 1e400, "message":"user=<#><", "x":[{"y":"#"},"a\/b"],"MESSAGE":"#\n","RAW":"<#","n":[1,[97]]} "##
             )
         );
         out.clear();

@@ -234,9 +234,7 @@ impl Default for Config {
     /// No configuration at all: the normal way to start.
     fn default() -> Config {
         Config {
-            message_keys: ["message", "log", "MESSAGE", "msg"]
-                .map(ToString::to_string)
-                .to_vec(),
+            message_keys: Vec::from(["message", "log", "MESSAGE", "msg"].map(String::from)),
             timezone: TimeZone::utc(),
             allowed_lateness_ms: 5_000,
             max_keys: 10_000,

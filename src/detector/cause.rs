@@ -191,7 +191,8 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
 fn judge_one_client(flood: &Flood) -> (Hint, String) {
     let (pauses, pause_s) = flood.pace.pauses();
     if pauses > 0 {
-        let burst = flood.count as f64 / (pauses + 1) as f64;
+        // Both since it opened: what came before may have been spread in another way.
+        let burst = flood.pace.events() as f64 / (pauses + 1) as f64;
         if pause_s >= MIN_PAUSE_S && FOLDERS.contains(&burst) {
             let bursts = pauses + 1;
             return (

@@ -242,6 +242,11 @@ impl Pace {
         self.span_count += 1;
     }
 
+    /// The events of all spans.
+    pub fn events(&self) -> u64 {
+        self.sum.saturating_add(self.span_count)
+    }
+
     /// In how many of the day's 24 hours (UTC) there were events.
     pub fn hours(&self) -> u32 {
         self.hours.count_ones()

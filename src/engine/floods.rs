@@ -218,13 +218,13 @@ impl Floods {
                 if self.table.is_full_of_floods()
                     && let Some(quietest) = self.table.quietest_flood()
                 {
-                    self.tell(
-                        config,
-                        quietest,
-                        Transition::End(EndReason::Evicted),
-                        sighting.context.time_ms,
-                        out,
-                    );
+                    let now_ms = sighting.context.time_ms;
+                    // One that this very event opened has not been told of yet.
+                    if self.crossed.contains(&quietest) {
+                        self.tell_starts(config, now_ms, out);
+                    }
+                    let evicted = Transition::End(EndReason::Evicted);
+                    self.tell(config, quietest, evicted, now_ms, out);
                 }
                 self.table.settle(slot);
                 self.arm(config, slot);

@@ -85,6 +85,7 @@ impl Engine {
         let statistics = &mut self.floods.outbox.statistics;
         statistics.records += 1;
         statistics.timeless += u64::from(sight.is_timeless);
+        statistics.last_is_timeless = sight.is_timeless;
         statistics.count_event(event.limit);
         let observed = self.floods.observe(&self.config, event, context, out);
         let statistics = &mut self.floods.outbox.statistics;

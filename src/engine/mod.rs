@@ -352,7 +352,8 @@ impl Engine {
         let next_ms = self
             .next_statistics_ms
             .get_or_insert(now_ms.saturating_add(every_ms));
-        if now_ms >= *next_ms {
+        // Far ahead, it was set by an event from the future.
+        if !(1..=every_ms * 2).contains(&next_ms.saturating_sub(now_ms)) {
             *next_ms = now_ms.saturating_add(every_ms);
             self.statistics(out);
         }

@@ -35,6 +35,8 @@ pub struct Statistics {
     pub late: u64,
     /// Events for which no time was found; they count at the newest event time.
     pub timeless: u64,
+    /// Whether the last one was such.
+    pub last_is_timeless: bool,
     /// Alerts made.
     pub alerts: Alerts,
     /// Floods that could not open because no alert of theirs would have found a place.
@@ -84,6 +86,7 @@ impl Statistics {
         let times = u64::from(times);
         self.records += times;
         self.suppressed += times;
+        self.timeless += times * u64::from(self.last_is_timeless);
         if let Some((_, count)) = self.events.get_mut(self.last_limit as usize) {
             *count += times;
         }

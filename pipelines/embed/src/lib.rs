@@ -306,7 +306,7 @@ fn refuse(out: &mut Output, path: &str, problem: &str, mend: &str) -> i32 {
     REFUSED
 }
 
-const SOURCE_MEND: &str = r#"write it as {"path":"/var/log/mail.log","reference_time_ms":1767225600000,"format":"auto"}, each member optional"#;
+const SOURCE_MEND: &str = r#"write {"path":"/mail.log","reference_time_ms":1767225600000,"format":"auto"}, each optional"#;
 
 fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
     let Ok(Value::Table(members)) = Value::parse(json) else {
