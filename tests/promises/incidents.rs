@@ -187,3 +187,38 @@ fn what_was_kept_tells_no_user_in_another_form() {
         }
     }
 }
+
+/// One event opens two floods where there is room for one: that which gives way is told of whole.
+#[test]
+fn a_flood_that_gives_way_at_once_has_a_start_and_an_end() {
+    let mut config = small(Policy::Suppress);
+    config.max_floods = 1;
+    let mut other = config.rules[0].clone();
+    other.name = "other".to_string();
+    config.rules.push(other);
+    let lines: Vec<String> = (0..20)
+        .map(|number| {
+            Sighted {
+                time_ms: 1_700_000_000_000 + number,
+                user: "u".into(),
+                ip: 1,
+            }
+            .line()
+        })
+        .collect();
+    let (result, _) = run(&config, &lines, &[]);
+    let mut open = Vec::new();
+    for alert in result.alerts() {
+        let flood = alert["maxconn"]["flood"].clone();
+        match flood["state"].as_str() {
+            Some("start") => open.push(flood["id"].clone()),
+            _ => assert!(open.contains(&flood["id"]), "{flood}"),
+        }
+    }
+    assert!(
+        ends(&result)
+            .iter()
+            .any(|end| end["end_reason"] == "evicted")
+    );
+    assert_eq!(ends(&result).len(), open.len());
+}
