@@ -15,6 +15,7 @@
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
 //! | [`summary`] | what a replay says at its end |
+//! | `system` | threads |
 
 pub mod address;
 pub mod bench;
@@ -29,3 +30,4 @@ pub mod replay;
 pub mod run;
 pub mod setup;
 pub mod summary;
+mod system;

@@ -2,8 +2,7 @@
 //! engine waits, then the inputs do, then the senders.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -15,11 +14,11 @@ pub const BACKLOG_MAX_BYTES: usize = 12 << 20;
 /// The same for their number: a batch of which everything was held back has no bytes.
 const BACKLOG_MAX_DELIVERIES: usize = 10_000;
 
-/// The queue between the engine's thread and the output.
+/// The queue between the one that makes output and the one that delivers it.
 #[derive(Default)]
 pub struct Backlog {
     queue: Mutex<Queue>,
-    room: Condvar,
+    room: Notify,
     news: Notify,
 }
 
@@ -77,21 +76,17 @@ impl Backlog {
         let taken: Vec<_> = queue.deliveries.drain(..count).collect();
         queue.bytes -= taken.iter().map(|it| it.bytes.len()).sum::<usize>();
         drop(queue);
-        self.room.notify_all();
+        self.room.notify_one();
         for ticket in taken.iter().filter_map(|it| it.ticket.as_ref()) {
             ticket.deliver();
         }
     }
 
-    /// Waits until there is room, but no longer than `until`; answers whether there is.
-    pub fn wait_for_room(&self, until: Instant) -> bool {
-        let wait = until.saturating_duration_since(Instant::now());
-        let queue = self.lock();
-        let waited = self
-            .room
-            .wait_timeout_while(queue, wait, |queue| !queue.has_room());
-        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.has_room()
+    /// Waits until there is room.
+    pub async fn room(&self) {
+        while !self.lock().has_room() {
+            self.room.notified().await;
+        }
     }
 
     /// All alerts that were not delivered, one a line, for the state.
@@ -111,7 +106,7 @@ impl Backlog {
     pub fn abandon(&self) {
         self.lock().abandoned = true;
         self.news.notify_one();
-        self.room.notify_all();
+        self.room.notify_one();
     }
 
     /// How many deliveries are lost if nothing more is delivered: those that nobody sends again. With
@@ -135,7 +130,8 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
     fn delivery(bytes: usize) -> Delivery {
         Delivery {
@@ -193,17 +189,18 @@ mod tests {
 
     #[test]
     fn a_full_backlog_has_no_room_until_something_is_taken_or_it_is_abandoned() {
-        let now = Instant::now();
         for abandoned in [false, true] {
             let backlog = Backlog::default();
             backlog.push(delivery(BACKLOG_MAX_BYTES));
-            assert!(!backlog.wait_for_room(now));
+            let mut room = pin!(backlog.room());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(room.as_mut().poll(&mut context).is_pending());
             if abandoned {
                 backlog.abandon();
             } else {
                 backlog.delivered(1);
             }
-            assert!(backlog.wait_for_room(now + Duration::from_secs(60)));
+            assert_eq!(room.as_mut().poll(&mut context), Poll::Ready(()));
         }
     }
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 
 use crate::address::OutputAddress;
 use crate::host::Kind;
@@ -31,6 +32,8 @@ pub struct NextHop {
     /// and equal lines different ones.
     name: Digest,
     backlog: Arc<Backlog>,
+    /// Of the delivering thread.
+    runtime: Handle,
     failed: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), String>>,
     meter: Meter,
@@ -59,6 +62,7 @@ impl NextHop {
             .enable_all()
             .build()
             .map_err(no_thread)?;
+        let handle = runtime.handle().clone();
         let (backlog, failed) = (Arc::new(Backlog::default()), Arc::<AtomicBool>::default());
         let thread = {
             let (backlog, failed, meter) =
@@ -87,6 +91,7 @@ impl NextHop {
             lines: 0,
             name: Digest::default(),
             backlog,
+            runtime: handle,
             failed,
             thread,
             meter,
@@ -143,7 +148,7 @@ impl NextHop {
             resent: false,
         });
         // One that takes nothing is given up, and leaves room.
-        while !self.backlog.wait_for_room(Instant::now() + PATIENCE) {}
+        self.runtime.block_on(self.backlog.room());
     }
 
     /// It was given up: there is no point in going on.

@@ -1,9 +1,9 @@
 //! What a connection does, so that those that do nothing can make room for others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What one connection does. Until it has something of a sender's that must not be lost it may be ended.
 pub struct Activity {

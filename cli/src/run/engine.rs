@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
 
 use super::batch::{Batch, Gathered, Ticket, Wanted};
 use super::guest::Guest;
@@ -86,13 +88,13 @@ impl Engine {
     ///
     /// # Errors
     /// The guest failed and could not be replaced.
-    pub fn run(mut self, jobs: &Receiver<Job>) -> Result<Option<Keeper>, HostError> {
-        let result = self.work(jobs);
+    pub async fn run(mut self, jobs: UnboundedReceiver<Job>) -> Result<Option<Keeper>, HostError> {
+        let result = self.work(jobs).await;
         self.backlog.close();
         result.map(|()| self.keeper)
     }
 
-    fn work(&mut self, jobs: &Receiver<Job>) -> Result<(), HostError> {
+    async fn work(&mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), HostError> {
         let mut next_tick = Instant::now() + TICK;
         let mut next_reference = Instant::now() + REFERENCE_EVERY;
         let mut next_write = Instant::now();
@@ -123,14 +125,15 @@ impl Engine {
                 Some(_) => next_tick.min(next_write),
                 None => next_tick,
             };
-            if !self.backlog.wait_for_room(next) {
-                continue;
-            }
-            match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Job::Batch(batch)) => self.batch(batch)?,
-                Ok(Job::Reload) => self.reload()?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            let job = async {
+                self.backlog.room().await;
+                jobs.recv().await
+            };
+            match timeout_at(next, job).await {
+                Ok(Some(Job::Batch(batch))) => self.batch(batch)?,
+                Ok(Some(Job::Reload)) => self.reload()?,
+                Err(_) => {}
+                Ok(Some(Job::Stop) | None) => break,
             }
         }
         match &mut self.keeper {

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvError, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::state::{Kept, StateFile};
-use crate::log;
 use crate::output::backlog::Backlog;
+use crate::{log, system};
 
 /// A state that could not be written is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -23,8 +25,8 @@ pub struct Keeper {
     pub snapshot: Vec<u8>,
     ledger: Arc<Ledger>,
     last: Kept,
-    todo: SyncSender<Kept>,
-    thread: JoinHandle<StateFile>,
+    todo: Sender<Kept>,
+    end: oneshot::Receiver<StateFile>,
     metrics: Metrics,
 }
 
@@ -39,42 +41,15 @@ impl Keeper {
         ledger: Arc<Ledger>,
         metrics: Metrics,
     ) -> io::Result<Keeper> {
-        let (todo, states) = sync_channel::<Kept>(1);
-        let failures = metrics.clone();
-        let thread = thread::Builder::new()
-            .name("state".to_string())
-            .spawn(move || {
-                let mut failing = false;
-                let mut next = states.recv();
-                while let Ok(kept) = next {
-                    let written = file.write(&kept);
-                    failures.state_up.set(i64::from(written.is_ok()));
-                    if let Err(sentence) = &written {
-                        failures.state_failures.inc();
-                        if !failing {
-                            log::line(format_args!("{sentence}; it is tried again until it works"));
-                        }
-                    }
-                    failing = written.is_err();
-                    next = if failing {
-                        match states.recv_timeout(RETRY_AFTER) {
-                            Err(RecvTimeoutError::Timeout) => Ok(kept),
-                            Err(RecvTimeoutError::Disconnected) => Err(RecvError),
-                            Ok(newer) => Ok(newer),
-                        }
-                    } else {
-                        states.recv()
-                    };
-                }
-                file
-            })?;
+        let (todo, states) = channel(1);
+        let end = system::spawn("state", write_all(file, states, metrics.clone()))?;
         Ok(Keeper {
             every,
             snapshot: Vec::new(),
             ledger,
             last: Kept::default(),
             todo,
-            thread,
+            end,
             metrics,
         })
     }
@@ -97,11 +72,11 @@ impl Keeper {
     ///
     /// # Errors
     /// A sentence; the state is the last that could be written.
-    pub fn finish(self, backlog: &Backlog) -> Result<(), String> {
+    pub async fn finish(self, backlog: &Backlog) -> Result<(), String> {
         drop(self.todo);
         let file = self
-            .thread
-            .join()
+            .end
+            .await
             .map_err(|_| "the thread that writes the state has failed; report this".to_string())?;
         let kept = Kept {
             clean: true,
@@ -113,4 +88,28 @@ impl Keeper {
             self.metrics.state_failures.inc();
         })
     }
+}
+
+/// Writes each state that comes, until no more do.
+async fn write_all(file: StateFile, mut states: Receiver<Kept>, metrics: Metrics) -> StateFile {
+    let mut failing = false;
+    let mut next = states.recv().await;
+    while let Some(kept) = next {
+        let written = file.write(&kept);
+        metrics.state_up.set(i64::from(written.is_ok()));
+        if let Err(sentence) = &written {
+            metrics.state_failures.inc();
+            if !failing {
+                log::line(format_args!("{sentence}; it is tried again until it works"));
+            }
+        }
+        failing = written.is_err();
+        next = if failing {
+            let newer = timeout(RETRY_AFTER, states.recv()).await;
+            newer.unwrap_or(Some(kept))
+        } else {
+            states.recv().await
+        };
+    }
+    file
 }

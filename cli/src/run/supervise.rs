@@ -4,11 +4,9 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
-use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
@@ -34,11 +32,11 @@ use crate::config::LoadedConfig;
 use crate::host::{HostError, Kind, Plugin, Source};
 use crate::http::secret::Secret;
 use crate::http::tls;
-use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::Delivery;
 use crate::output::{self, deliver};
 use crate::replay::{Only, now_ms};
+use crate::{log, system};
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<Keeper>, HostError>;
@@ -108,15 +106,15 @@ pub async fn start(
                 ..kept.clone()
             })
             .map_err(RunError::Failed)?;
-            let ledger = Ledger::new(kept.batches.clone(), Instant::now().into_std());
+            let ledger = Ledger::new(kept.batches.clone(), Instant::now());
             go_on_from(&mut guest, &backlog, kept, &file.name())?;
             let every = options.state_interval;
             let keeper = Keeper::start(file, every, Arc::clone(&ledger), metrics.clone());
             (Some(keeper.map_err(no_thread)?), ledger)
         }
-        None => (None, Ledger::new([], Instant::now().into_std())),
+        None => (None, Ledger::new([], Instant::now())),
     };
-    let (jobs, todo) = mpsc::channel();
+    let (jobs, todo) = mpsc::unbounded_channel();
     let engine = Engine {
         guest,
         backlog: Arc::clone(&backlog),
@@ -130,14 +128,7 @@ pub async fn start(
         changed: true,
         alerted: false,
     };
-    let (engine_ended, engine_end) = oneshot::channel();
-    thread::Builder::new()
-        .name("engine".to_string())
-        .spawn(move || {
-            // Nobody listens if the grace period is over.
-            let _ = engine_ended.send(engine.run(&todo));
-        })
-        .map_err(no_thread)?;
+    let engine_end = system::spawn("engine", engine.run(todo)).map_err(no_thread)?;
     let meter = metrics.output.clone();
     let tell = |sentence: &str| log::line(format_args!("{sentence}"));
     let deliver = deliver::deliver(Arc::clone(&backlog), output, meter, None, tell);
@@ -300,7 +291,7 @@ impl Process {
 
     fn reload(&self) {
         // Fails only if the engine has ended, and that is told by itself.
-        let _: Result<(), _> = Sender::send(&self.intake.jobs, Job::Reload);
+        let _: Result<(), _> = self.intake.jobs.send(Job::Reload);
     }
 
     /// What the engine made before it failed goes out.
@@ -340,6 +331,7 @@ impl Process {
         match keeper {
             Some(keeper) => keeper
                 .finish(&self.backlog)
+                .await
                 .map_err(RunError::Failed)
                 .and(result),
             None => result,

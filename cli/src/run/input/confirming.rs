@@ -1,10 +1,10 @@
 //! What inputs have in common that tell their senders when a batch was delivered.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::Intake;
 use crate::output::delivery::Digest;

@@ -9,8 +9,8 @@ pub mod omprog;
 pub mod stdin;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::engine::Job;
@@ -24,8 +24,8 @@ pub const BATCH_MIN_BYTES: usize = 1024;
 /// What every input has.
 #[derive(Clone)]
 pub struct Intake {
-    /// To the engine.
-    pub jobs: Sender<Job>,
+    /// To the engine. Bounded by `room`.
+    pub jobs: UnboundedSender<Job>,
     /// The bytes that may wait.
     pub room: Arc<Semaphore>,
     /// Names for batches that nobody sends again.
