@@ -20,8 +20,8 @@ use crate::output::delivery::{Delivery, Digest, Receipt};
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
-/// Timestamps without a year are read by a clock that is set this often.
-const REFERENCE_EVERY: Duration = Duration::from_secs(3600);
+/// The wall clock is read again this often: a machine may start with a wrong one, and hear the time later.
+const REFERENCE_EVERY: Duration = Duration::from_secs(60);
 
 /// The state is written this soon after an alert: a flood whose start was told must not be forgotten.
 const WRITE_AFTER_ALERT: Duration = Duration::from_millis(100);
@@ -50,8 +50,10 @@ pub struct Engine {
     pub keeper: Option<Keeper>,
     /// What is counted.
     pub metrics: Metrics,
-    /// The clock.
+    /// The clocks.
     pub clock: Clock,
+    /// When the wall clock is to be read again.
+    pub next_reference: Instant,
     /// What the last tick with something to say is known by.
     pub last_tick: Arc<Ticket>,
     /// Something was counted since the last snapshot.
@@ -60,24 +62,32 @@ pub struct Engine {
     pub alerted: bool,
 }
 
-/// The wall clock when the process started, moved on steadily: floods must not end because somebody set it.
+/// Two clocks. Ticks are by a steady one, for floods must not end because somebody set the other; what the time
+/// is, is asked of the wall clock each time, for it may have been wrong when the process started.
 #[derive(Clone, Copy)]
 pub struct Clock {
     started: Instant,
     started_ms: i64,
+    wall: fn() -> i64,
 }
 
 impl Clock {
-    /// The time is `now_ms`.
-    pub fn start(now_ms: i64) -> Clock {
+    /// Starts the steady clock at the wall clock's time; that one gives ms since the Unix epoch.
+    pub fn start(wall: fn() -> i64) -> Clock {
         Clock {
             started: Instant::now(),
-            started_ms: now_ms,
+            started_ms: wall(),
+            wall,
         }
     }
 
-    /// ms since the Unix epoch.
-    pub fn now_ms(&self) -> i64 {
+    /// What the wall clock says now, in ms since the Unix epoch.
+    pub fn wall_ms(&self) -> i64 {
+        (self.wall)()
+    }
+
+    /// ms that never jump: what the wall clock said at the start, and what has gone by since.
+    fn steady_ms(&self) -> i64 {
         let elapsed = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.started_ms.saturating_add(elapsed)
     }
@@ -96,7 +106,6 @@ impl Engine {
 
     async fn work(&mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), HostError> {
         let mut next_tick = Instant::now() + TICK;
-        let mut next_reference = Instant::now() + REFERENCE_EVERY;
         let mut next_write = Instant::now();
         loop {
             let now = Instant::now();
@@ -104,10 +113,7 @@ impl Engine {
                 next_tick = now + TICK;
                 self.tick()?;
             }
-            if now >= next_reference {
-                next_reference = now + REFERENCE_EVERY;
-                self.guest.set_reference_time(self.clock.now_ms())?;
-            }
+            self.refer(now)?;
             if std::mem::take(&mut self.alerted) {
                 next_write = next_write.min(now + WRITE_AFTER_ALERT);
             }
@@ -181,7 +187,7 @@ impl Engine {
     fn tick(&mut self) -> Result<(), HostError> {
         if self.last_tick.is_delivered() {
             let mut out = Gathered::new(self.wanted);
-            self.guest.tick(self.clock.now_ms(), &mut out)?;
+            self.guest.tick(self.clock.steady_ms(), &mut out)?;
             if !out.bytes.is_empty() {
                 self.changed = true;
                 self.last_tick = Arc::default();
@@ -198,6 +204,15 @@ impl Engine {
         self.metrics
             .guest(&document, self.guest.memory_bytes(), tells_malformed);
         Ok(())
+    }
+
+    /// Tells the guest what the wall clock says, if it is time to.
+    fn refer(&mut self, now: Instant) -> Result<(), HostError> {
+        if now < self.next_reference {
+            return Ok(());
+        }
+        self.next_reference = now + REFERENCE_EVERY;
+        self.guest.set_reference_time(self.clock.wall_ms())
     }
 
     fn reload(&mut self) -> Result<(), HostError> {
@@ -236,5 +251,91 @@ impl Engine {
             ticket: ticket.map(|ticket| ticket as Arc<dyn Receipt>),
             resent,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::host::{Limits, Plugin, Source};
+
+    /// The midnights that 2000 and 2026 began with.
+    const YEAR_2000_MS: i64 = 946_684_800_000;
+    const YEAR_2026_MS: i64 = 1_767_225_600_000;
+    const MINUTE_MS: i64 = 60_000;
+
+    thread_local! {
+        static WALL_MS: Cell<i64> = const { Cell::new(YEAR_2000_MS + MINUTE_MS) };
+    }
+
+    fn engine() -> Engine {
+        let clock = Clock::start(|| WALL_MS.get());
+        let (metrics, wanted) = (Metrics::new(), Wanted::default());
+        let source = Source {
+            reference_time_ms: Some(clock.wall_ms()),
+            ..Source::default()
+        };
+        let guest = Guest::new(
+            Plugin::builtin(Limits::default()).unwrap(),
+            "{}".to_string(),
+            wanted,
+            vec![source],
+            metrics.clone(),
+        );
+        Engine {
+            guest: guest.unwrap(),
+            backlog: Arc::default(),
+            config: None,
+            wanted,
+            keeper: None,
+            metrics,
+            clock,
+            next_reference: Instant::now(),
+            last_tick: Ticket::done(),
+            changed: false,
+            alerted: false,
+        }
+    }
+
+    /// The time of a refusal of half a minute after midnight on New Year's Day, as the guest reads it.
+    fn time(engine: &mut Engine) -> String {
+        let line = "Jan  1 00:00:30 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+                    (mail_max_userip_connections=10): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1\n";
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let batch = Batch {
+            source: 0,
+            lines: line.into(),
+            name: [0; 16],
+            ticket: None,
+            counted_before: None,
+            room,
+        };
+        engine.batch(batch).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let group = runtime.block_on(engine.backlog.first(1)).unwrap();
+        engine.backlog.delivered(1);
+        let document: serde_json::Value = serde_json::from_slice(&group[0].bytes).unwrap();
+        document["@timestamp"].as_str().unwrap().to_string()
+    }
+
+    #[test]
+    fn the_year_is_found_within_a_minute_though_the_clock_was_wrong_at_the_start() {
+        let mut engine = engine();
+        let start = Instant::now();
+        engine.refer(start).unwrap();
+        assert_eq!(time(&mut engine), "2000-01-01T00:00:30.000Z");
+        WALL_MS.set(YEAR_2026_MS + MINUTE_MS);
+        engine.refer(start + Duration::from_secs(59)).unwrap();
+        assert_eq!(time(&mut engine), "2000-01-01T00:00:30.000Z");
+        engine.refer(start + Duration::from_secs(60)).unwrap();
+        assert_eq!(time(&mut engine), "2026-01-01T00:00:30.000Z");
+        // Ticks go on as if nobody had set it.
+        assert!(engine.clock.steady_ms() < YEAR_2026_MS);
     }
 }

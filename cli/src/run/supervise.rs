@@ -73,9 +73,9 @@ pub async fn start(
         .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
     let metrics = Metrics::new();
     let output = output::open(&options.output, &metrics.output)?;
-    let clock = Clock::start(now_ms());
+    let clock = Clock::start(now_ms);
     let source = Source {
-        reference_time_ms: Some(clock.now_ms()),
+        reference_time_ms: Some(clock.wall_ms()),
         ..Source::default()
     };
     let sources = vec![source; options.inputs.len()];
@@ -123,6 +123,8 @@ pub async fn start(
         keeper,
         metrics: metrics.clone(),
         clock,
+        // Once more at once: starting may take its time.
+        next_reference: Instant::now(),
         last_tick: Ticket::done(),
         // What was restored is written at once.
         changed: true,

@@ -16,4 +16,5 @@ mod sockets;
 mod state;
 mod store;
 mod tls;
+mod units;
 mod vector;
