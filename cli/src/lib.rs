@@ -5,6 +5,7 @@
 //! | [`address`] | addresses as people write them |
 //! | [`bench`] | measures the plugin's throughput |
 //! | [`config`] | reads configurations as people write them |
+//! | `files` | how files are opened that are written |
 //! | [`generate`] | writes synthetic incidents |
 //! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 //! | `http` | HTTP as servers and clients need it, TLS, secrets |
@@ -20,6 +21,7 @@
 pub mod address;
 pub mod bench;
 pub mod config;
+mod files;
 pub mod generate;
 pub mod host;
 pub(crate) mod http;

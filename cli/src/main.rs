@@ -158,8 +158,15 @@ fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
         true => ", in place of the configuration that it held",
         false => "",
     };
+    let reader = match baked.only_reader {
+        Some(user) => format!(
+            "It holds your redact_key: its owner, user {user}, can read it and nobody else. A host that runs as another user \
+             needs to own it (chown).\n"
+        ),
+        None => String::new(),
+    };
     print(&format!(
-        "{}: a guest of {} bytes with the configuration inside it{replaced}\n",
+        "{}: a guest of {} bytes with the configuration inside it{replaced}\n{reader}",
         baked.output.display(),
         baked.bytes
     ))

@@ -178,3 +178,61 @@ fn what_takes_no_configuration_is_refused_with_a_sentence() -> Result<(), Box<dy
     }
     Ok(())
 }
+
+#[test]
+fn a_module_with_a_key_is_for_its_owner_alone_and_no_link_is_followed() -> Result<(), Box<dyn Error>>
+{
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let folder = folder("key")?;
+    let target = folder.join("module.wasm");
+    let (link, pipe) = (folder.join("link.wasm"), folder.join("pipe.wasm"));
+    for left in [&target, &link, &pipe] {
+        // An earlier run's.
+        let _ = fs::remove_file(left);
+    }
+    fs::write(
+        folder.join("maxconn.toml"),
+        "redact_key = \"0123456789abcdef\"\n",
+    )?;
+    let bake = |more: &str| maxconn(&folder, &format!("config bake --guest embed {more}"));
+    let mode = || fs::metadata(&target).map(|it| it.mode() & 0o777);
+
+    let output = bake("-o module.wasm")?;
+    assert!(
+        !text(&output.stdout).contains("owner"),
+        "{}",
+        text(&output.stdout)
+    );
+    let usual = fs::metadata(folder.join("maxconn.toml"))?.mode() & 0o777;
+    assert_eq!(
+        mode()?,
+        usual,
+        "a host may read it that runs as another user"
+    );
+    let output = bake("--config maxconn.toml -o module.wasm")?;
+    let owner = format!(
+        "its owner, user {}, can read it",
+        fs::metadata(&target)?.uid()
+    );
+    assert!(
+        text(&output.stdout).contains(&owner),
+        "{}",
+        text(&output.stdout)
+    );
+    assert_eq!(mode()?, 0o600);
+
+    let before = fs::read(&target)?;
+    symlink(&target, &link)?;
+    assert!(Command::new("mkfifo").arg(&pipe).status()?.success());
+    for (name, words) in [("link.wasm", "symbolic link"), ("pipe.wasm", "is a pipe")] {
+        let output = bake(&format!("-o {name}"))?;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(
+            text(&output.stderr).contains(words),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    assert_eq!(fs::read(&target)?, before);
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Configurations inside guests: for hosts that give a module neither arguments nor files.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use maxconn_core::config::Config;
@@ -9,6 +10,7 @@ use maxconn_core::config::baked::{bake, baked, defaults_of};
 use wasmparser::{Validator, WasmFeatures};
 
 use super::{LoadError, LoadedConfig, load_onto, print};
+use crate::files::{PRIVATE, Place, SHARED};
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -31,6 +33,8 @@ pub struct Baked {
     pub bytes: usize,
     /// Whether it held a configuration before, which is gone now.
     pub replaced: bool,
+    /// The number of the only user who may read it, if it holds a key that others must not know.
+    pub only_reader: Option<u32>,
 }
 
 /// `maxconn config bake`: writes a guest with the configuration inside it. What the module held before is
@@ -42,7 +46,7 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
     let mut module = module(target)?;
     let refused = |error| LoadError(format!("{}: {error}", name(target)));
     let defaults = defaults_of(&module).map_err(refused)?;
-    let LoadedConfig { json, .. } = load_onto(config, &defaults)?;
+    let LoadedConfig { json, effective } = load_onto(config, &defaults)?;
     let replaced = baked(&module).map_err(refused)?.is_some();
     bake(&mut module, json.as_bytes()).map_err(refused)?;
     // What is damaged elsewhere would only be found by the host that loads it.
@@ -53,21 +57,20 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
             name(target)
         ))
     })?;
-    // Beside the target first: a host that loads the file at this moment finds the old one or the new one.
-    let mut beside = output.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    let written = fs::write(&beside, &module).and_then(|()| fs::rename(&beside, output));
-    written.map_err(|error| {
-        LoadError(format!(
-            "cannot write {}: {error}\nhelp: name a file with --output in a folder that can be written",
-            output.display()
-        ))
-    })?;
+    // Whoever can read the module has the key, and with it can guess the names behind the hashes.
+    let holds_key = effective.redact_key.is_some();
+    let mode = if holds_key { PRIVATE } else { SHARED };
+    let written = Place::of(output).and_then(|place| {
+        place.replace(&module, mode)?;
+        Ok(fs::metadata(place.path())?.uid())
+    });
+    let owner = written
+        .map_err(|error| LoadError(format!("cannot write {}: {error}", output.display())))?;
     Ok(Baked {
         output: output.to_path_buf(),
         bytes: module.len(),
         replaced,
+        only_reader: holds_key.then_some(owner),
     })
 }
 

@@ -1,17 +1,28 @@
 //! Dead letters: documents that the next hop refuses for good, set aside with the reason.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::meter::Meter;
+use crate::files::{FileError, Place};
+use crate::log;
 
-/// A file that documents are set aside in: one JSON object a line, with `reason` and `document`.
+/// What every line begins with.
+const LINE_BEGIN: &[u8] = b"{\"document\":";
+/// A last line without an end is looked at if it is no longer than this, in bytes.
+const TORN_MAX_BYTES: u64 = 8 << 20;
+
+/// A file that documents are set aside in: one JSON object a line, with `reason` and `document`. It has whole lines
+/// only.
 pub struct DeadLetters {
     path: PathBuf,
     file: File,
+    /// How long the file was before a line that is there in part and could not be cut off yet.
+    whole_bytes: Option<u64>,
     meter: Meter,
 }
 
@@ -21,16 +32,23 @@ impl DeadLetters {
     /// # Errors
     /// A sentence that names it.
     pub fn open(path: &Path, meter: Meter) -> Result<DeadLetters, String> {
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|error| {
-            format!(
-                "cannot open the dead letter file {}: {error}; name one that can be written",
-                path.display()
-            )
-        })?;
+        let file = Place::of(path).and_then(|place| place.lock());
+        let opened = file.and_then(|mut file| {
+            let mended = end_last_line(&mut file)?;
+            Ok((file, mended))
+        });
+        let name = path.display();
+        let (file, mended) =
+            opened.map_err(|error| format!("cannot open the dead letter file {name}: {error}"))?;
+        if let Some(mended) = mended {
+            log::line(format_args!(
+                "the last line of the dead letter file {name} had no end: {mended}"
+            ));
+        }
         Ok(DeadLetters {
             path: path.to_path_buf(),
             file,
+            whole_bytes: None,
             meter,
         })
     }
@@ -38,20 +56,151 @@ impl DeadLetters {
     /// Sets a document aside; it is on the disk when this returns.
     ///
     /// # Errors
-    /// A sentence; the document is not set aside then.
+    /// A sentence; the document is not set aside then, nor a part of it.
     pub fn write(&mut self, reason: &str, document: &[u8]) -> Result<(), String> {
         let document = String::from_utf8_lossy(document.trim_ascii_end());
-        let line = format!("{}\n", json!({ "reason": reason, "document": document }));
-        let written = self.file.write_all(line.as_bytes());
-        written
-            .and_then(|()| self.file.sync_data())
-            .map_err(|error| {
-                format!(
-                    "cannot write to the dead letter file {}: {error}",
-                    self.path.display()
-                )
-            })?;
+        let line = format!("{}\n", json!({ "document": document, "reason": reason }));
+        self.append(line.as_bytes()).map_err(|error| {
+            format!(
+                "cannot write to the dead letter file {}: {error}; make room there",
+                self.path.display()
+            )
+        })?;
         self.meter.dead_letters.inc();
         Ok(())
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        self.cut()?;
+        let whole_bytes = self.file.metadata()?.len();
+        let written = self.file.write_all(line);
+        written
+            .and_then(|()| self.file.sync_data())
+            .inspect_err(|_| {
+                self.whole_bytes = Some(whole_bytes);
+                // If not now, then before the next line.
+                let _ = self.cut();
+            })
+    }
+
+    /// Cuts off what is there of a line that was not written whole.
+    fn cut(&mut self) -> io::Result<()> {
+        if let Some(whole_bytes) = self.whole_bytes {
+            // Somebody may have emptied the file to make room.
+            if self.file.metadata()?.len() > whole_bytes {
+                self.file.set_len(whole_bytes)?;
+            }
+            self.whole_bytes = None;
+        }
+        Ok(())
+    }
+}
+
+/// Sees to it that the file ends with the end of a line; says what was done for that. A line of ours that is there in
+/// part is of no use to anybody: its document was not set aside, and has come again.
+fn end_last_line(file: &mut File) -> Result<Option<String>, FileError> {
+    let bytes = file.metadata()?.len();
+    if matches!(last_bytes(file, 1)?.as_slice(), [] | [b'\n']) {
+        return Ok(None);
+    }
+    let tail = last_bytes(file, TORN_MAX_BYTES)?;
+    let start = memchr::memrchr(b'\n', &tail).map_or(0, |at| at + 1);
+    let line = tail.get(start..).unwrap_or_default();
+    let is_whole = serde_json::from_slice::<IgnoredAny>(line).is_ok();
+    let torn_bytes = line.len() as u64;
+    if !is_whole && line.starts_with(LINE_BEGIN) {
+        file.set_len(bytes - torn_bytes)?;
+        return Ok(Some(format!(
+            "its {torn_bytes} bytes, a part of a document, were cut off"
+        )));
+    }
+    file.write_all(b"\n")?;
+    Ok(Some("it was ended".to_string()))
+}
+
+fn last_bytes(file: &mut File, count: u64) -> io::Result<Vec<u8>> {
+    let start = file.metadata()?.len().saturating_sub(count);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(count).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_last_line_without_an_end_is_cut_if_it_is_a_part_of_ours_and_else_ended() {
+        let folder = std::env::temp_dir().join(format!("maxconn-dead-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("dead.ndjson");
+        let whole = "{\"document\":\"a\",\"reason\":\"b\"}";
+        for (before, after) in [
+            (String::new(), String::new()),
+            (format!("{whole}\n"), format!("{whole}\n")),
+            (whole.to_string(), format!("{whole}\n")),
+            (format!("{whole}\n{{\"document\":\"a"), format!("{whole}\n")),
+            (format!("{whole}\n{whole}"), format!("{whole}\n{whole}\n")),
+            ("somebody's own".to_string(), "somebody's own\n".to_string()),
+        ] {
+            fs::write(&path, &before).unwrap();
+            let mut dead = DeadLetters::open(&path, Meter::new()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), after, "of {before}");
+            dead.write("b", b"a\n").unwrap();
+            assert_eq!(
+                fs::read_to_string(&path).unwrap(),
+                format!("{after}{whole}\n")
+            );
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Tells the process that the test starts that it is the one with little room.
+    const LITTLE_ROOM: &str = "MAXCONN_TEST_DEAD_LETTERS";
+
+    #[test]
+    fn a_full_disk_leaves_whole_lines_and_what_is_tried_again_is_there_once() {
+        let Some(path) = std::env::var_os(LITTLE_ROOM).map(PathBuf::from) else {
+            let path = std::env::temp_dir().join(format!("maxconn-full-{}", std::process::id()));
+            let name = "output::dead::tests::a_full_disk_leaves_whole_lines_and_what_is_tried_again_is_there_once";
+            // No file may be larger than a block or so, which is an error like any other.
+            let status = std::process::Command::new("sh")
+                .args([
+                    "-c",
+                    "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact \"$1\" --test-threads 1",
+                ])
+                .arg(std::env::current_exe().unwrap())
+                .arg(name)
+                .env(LITTLE_ROOM, &path)
+                .stdout(std::process::Stdio::null())
+                .status();
+            let lines = fs::read_to_string(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+            assert!(status.unwrap().success());
+            assert_eq!(lines, "{\"document\":\"last\",\"reason\":\"b\"}\n");
+            return;
+        };
+        let document = "x".repeat(100);
+        let mut dead = DeadLetters::open(&path, Meter::new()).unwrap();
+        let mut count = 0;
+        let sentence = loop {
+            match dead.write("b", document.as_bytes()) {
+                Ok(()) => count += 1,
+                Err(sentence) => break sentence,
+            }
+        };
+        assert!(sentence.contains("make room there"), "{sentence}");
+        let text = fs::read_to_string(&path).unwrap();
+        let line = format!("{{\"document\":\"{document}\",\"reason\":\"b\"}}\n");
+        assert!(count > 0);
+        assert_eq!(text, line.repeat(count));
+        assert!(dead.write("b", document.as_bytes()).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        // Somebody makes room.
+        fs::write(&path, "").unwrap();
+        dead.write("b", b"last").unwrap();
+        assert_eq!(dead.meter.dead_letters.get(), count as u64 + 1);
     }
 }

@@ -8,8 +8,8 @@
 //! they come again, and what was held back is left out of it. The first format had only the names.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::RunError;
 use super::held::Held;
+use crate::files::{FileError, PRIVATE, Place};
 use crate::log;
 use crate::output::delivery::Digest;
 
@@ -44,7 +45,9 @@ pub struct Kept {
 
 /// The file.
 pub struct StateFile {
-    path: PathBuf,
+    /// As it was named.
+    name: String,
+    place: Place,
     /// Held as long as the process lives, so that no other one uses the file.
     _lock: File,
 }
@@ -55,43 +58,24 @@ impl StateFile {
     /// # Errors
     /// Another process has it, or it is damaged; a folder, or a file of somebody else: a wrong command line.
     pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<Kept>), RunError> {
-        let name = path.display();
-        if path.is_dir() {
-            return Err(RunError::Usage(format!(
-                "the state {name} is a folder; name a file in it"
-            )));
-        }
-        let lock_path = beside(path, ".lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path);
-        let lock = lock.map_err(|error| {
-            RunError::Usage(format!(
-                "cannot open {}: {error}; name a state in a folder that can be written",
-                lock_path.display()
-            ))
-        })?;
-        lock.try_lock().map_err(|_| {
-            RunError::Failed(format!(
-                "the state {name} is in use by another process; name another one"
-            ))
+        let name = path.display().to_string();
+        let refused = |error| RunError::Usage(format!("the state {name} cannot be used: {error}"));
+        let place = Place::of(path).map_err(refused)?;
+        // Beside where it really is, so that whoever names it otherwise finds the same lock.
+        let lock = place.beside(".lock").lock().map_err(|error| match error {
+            FileError::InUse => RunError::Failed(format!("the state {name}: {error}")),
+            other => RunError::Usage(format!(
+                "the state {name} cannot be locked by {name}.lock: {other}"
+            )),
         })?;
         if reset {
-            set_aside(path).map_err(RunError::Failed)?;
+            set_aside(place.path()).map_err(RunError::Failed)?;
         }
-        let unreadable = |error: io::Error| {
-            RunError::Failed(format!(
-                "cannot read the state {name}: {error}; name one that this user may read"
-            ))
-        };
-        let kept = match File::open(path) {
-            Ok(file) => {
+        let kept = match place.read().map_err(refused)? {
+            Some(file) => {
                 let mut bytes = Vec::new();
-                file.take(STATE_MAX_BYTES)
-                    .read_to_end(&mut bytes)
-                    .map_err(unreadable)?;
+                let read = file.take(STATE_MAX_BYTES).read_to_end(&mut bytes);
+                read.map_err(|error| refused(error.into()))?;
                 let kept = decode(&bytes).map_err(|problem| {
                     let sentence = format!(
                         "the state {name} {problem}; start with --state-reset, which sets it aside"
@@ -103,11 +87,11 @@ impl StateFile {
                 });
                 Some(kept?)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(error)),
+            None => None,
         };
         let file = StateFile {
-            path: path.to_path_buf(),
+            name,
+            place,
             _lock: lock,
         };
         Ok((file, kept))
@@ -118,34 +102,14 @@ impl StateFile {
     /// # Errors
     /// A sentence; the file is as it was then.
     pub fn write(&self, kept: &Kept) -> Result<(), String> {
-        let new = beside(&self.path, ".new");
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&encode(kept))?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)?;
-            // The name is part of the folder, which is written for itself.
-            let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        write().map_err(|error| {
-            format!(
-                "cannot write the state {}: {error}; make room there",
-                self.path.display()
-            )
-        })
+        let written = self.place.replace(&encode(kept), PRIVATE);
+        written.map_err(|error| format!("cannot write the state {}: {error}", self.name))
     }
 
     /// The file's name.
-    pub fn name(&self) -> String {
-        self.path.display().to_string()
+    pub fn name(&self) -> &str {
+        &self.name
     }
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 fn set_aside(path: &Path) -> Result<(), String> {
@@ -153,7 +117,9 @@ fn set_aside(path: &Path) -> Result<(), String> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    let aside = beside(path, &format!(".aside-{seconds}"));
+    let mut aside = OsString::from(path);
+    aside.push(format!(".aside-{seconds}"));
+    let aside = PathBuf::from(aside);
     match fs::rename(path, &aside) {
         Ok(()) => {
             log::line(format_args!(
@@ -225,6 +191,7 @@ fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn kept() -> Kept {
         Kept {
@@ -257,6 +224,28 @@ mod tests {
                 .into_iter()
                 .any(|it| it.file_name().to_string_lossy().contains("aside-"))
         );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn two_processes_share_no_state_whatever_they_call_it() {
+        let folder = std::env::temp_dir().join(format!("maxconn-shared-{}", std::process::id()));
+        let (real, link) = (folder.join("real"), folder.join("link"));
+        fs::create_dir_all(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        let (file, _) = StateFile::open(&real.join("state"), false).unwrap();
+        file.write(&kept()).unwrap();
+        let refusal = |path: &Path| match StateFile::open(path, false) {
+            Ok(_) => panic!("two at once by {}", path.display()),
+            Err(error) => error.to_string(),
+        };
+        // By a link to its folder, to itself, and by another name.
+        assert!(refusal(&link.join("state")).contains("in use"));
+        symlink(real.join("state"), folder.join("state")).unwrap();
+        assert!(refusal(&folder.join("state")).contains("symbolic link"));
+        fs::remove_file(folder.join("state")).unwrap();
+        fs::hard_link(real.join("state"), folder.join("state")).unwrap();
+        assert!(refusal(&folder.join("state")).contains("hard links"));
         fs::remove_dir_all(&folder).unwrap();
     }
 

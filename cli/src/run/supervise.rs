@@ -107,7 +107,7 @@ pub async fn start(
             })
             .map_err(RunError::Failed)?;
             let ledger = Ledger::new(kept.batches.clone(), Instant::now());
-            go_on_from(&mut guest, &backlog, kept, &file.name())?;
+            go_on_from(&mut guest, &backlog, kept, file.name())?;
             let every = options.state_interval;
             let keeper = Keeper::start(file, every, Arc::clone(&ledger), metrics.clone());
             (Some(keeper.map_err(no_thread)?), ledger)

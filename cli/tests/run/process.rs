@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -13,6 +14,11 @@ use serde_json::Value;
 
 /// Far more than anything takes: a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who may do what with a file.
+pub fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
 
 /// A process; it is killed when it is dropped.
 pub struct Process {

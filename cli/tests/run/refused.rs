@@ -10,6 +10,15 @@ fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
     let folder = folder("refused");
     let file = folder.join("file");
     fs::write(&file, "mine").unwrap();
+    let (link, names) = (
+        folder.join("link"),
+        [folder.join("one"), folder.join("two")],
+    );
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    fs::write(&names[0], "").unwrap();
+    fs::hard_link(&names[0], &names[1]).unwrap();
+    let [link, name] = [&link, &names[0]].map(|it| it.to_str().unwrap());
+    let to = ["--output", "http://127.0.0.1:1", "--dead-letter"];
     let (folder, file) = (folder.to_str().unwrap(), file.to_str().unwrap());
     let used = TcpListener::bind("127.0.0.1:0").unwrap();
     let used = format!("tcp://{}", used.local_addr().unwrap());
@@ -52,6 +61,15 @@ fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
             &["--state", "/nosuchfolder/state"],
             2,
             "a folder that can be written",
+        ),
+        (&["--state", link], 2, "name what it leads to"),
+        (&["--state", name], 2, "name a file that has one"),
+        (&[to[0], to[1], to[2], link], 2, "name what it leads to"),
+        (&[to[0], to[1], to[2], name], 2, "name a file that has one"),
+        (
+            &[to[0], to[1], to[2], "/dev/null"],
+            2,
+            "a device; name a file",
         ),
         (
             &["--request-timeout", "0s"],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::process::{Process, folder, get, metric, others, post, refusals, until};
+use crate::process::{Process, folder, get, metric, mode, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 fn start(state: &Path, sink: &Sink, more: &[&str]) -> Process {
@@ -118,7 +118,8 @@ fn a_batch_that_opened_a_flood_and_comes_again_after_a_crash_has_the_verdicts_of
     let batch = refusals(0..40) + &others(0..10);
     let lines = |state: &Path, crash: bool| {
         let sink = Sink::start();
-        let mut process = start(state, &sink, &["--request-timeout", "50ms"]);
+        let timeout = if crash { "50ms" } else { "30s" };
+        let mut process = start(state, &sink, &["--request-timeout", timeout]);
         if crash {
             sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
             for _ in 0..2 {
@@ -244,6 +245,7 @@ fn damaged_and_foreign_states_are_refused_by_name_and_can_be_set_aside() {
     second.said("in use by another process");
     process.stop();
 
+    assert_eq!(mode(&state), 0o600);
     let whole = fs::read(&state).unwrap();
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;

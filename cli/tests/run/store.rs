@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, folder, metric, others, post, refusals, until};
+use crate::process::{Process, folder, metric, mode, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 /// What is in the store: stream and id, and the document.
@@ -188,6 +188,7 @@ fn each_document_is_judged_alone() {
     assert!(process.said("now: 429").contains("a reason"));
     // The first time all, then twice the one that was put off.
     assert_eq!(sink.heads().len(), 3);
+    assert_eq!(mode(&dead), 0o600);
     let letters = fs::read_to_string(&dead).unwrap();
     let letters: Vec<Value> = letters
         .lines()

@@ -1,0 +1,435 @@
+//! Files that are written: how each is opened, so that what is in it stays with its owner.
+//!
+//! They hold users' names, and modules a key. So each is a plain file with one name, which only its owner may read, in
+//! a folder where nobody else can put another into its place; and no symbolic link leads to it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::log;
+
+/// Its owner reads and writes it, and nobody else.
+pub const PRIVATE: u32 = 0o600;
+/// Whoever may, as the process's mask has it.
+pub const SHARED: u32 = 0o666;
+
+/// Everybody may write.
+const OTHERS_WRITE: u32 = 0o002;
+/// In a folder: nobody may move or remove what another has put there.
+const STICKY: u32 = 0o1000;
+
+/// Why a file is not written. The sentence goes on after the file's name.
+#[derive(Debug)]
+pub enum FileError {
+    /// What the system says.
+    Io(io::Error),
+    /// The path ends in no name.
+    Nameless,
+    /// There is a folder.
+    Folder,
+    /// There is a pipe, a socket or a device.
+    Special,
+    /// There is a symbolic link to this.
+    Symlink(PathBuf),
+    /// The file has so many names.
+    HardLinks(u64),
+    /// The file is somebody else's, in a folder where everybody may put one.
+    Foreign,
+    /// Everybody may put another file in its place, in this folder.
+    OpenFolder(PathBuf),
+    /// Another process writes it.
+    InUse,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileError::Io(error) => {
+                write!(out, "{error}; name a file in a folder that can be written")
+            }
+            FileError::Nameless => out.write_str("it ends in no name; name a file"),
+            FileError::Folder => out.write_str("it is a folder; name a file in it"),
+            FileError::Special => {
+                out.write_str("it is a pipe, a socket or a device; name a file")
+            }
+            FileError::Symlink(target) => write!(
+                out,
+                "it is a symbolic link; name what it leads to, {}, or another file",
+                target.display()
+            ),
+            FileError::HardLinks(count) => write!(
+                out,
+                "it has {count} names (hard links), and by another one it may be in use; name a file that has one"
+            ),
+            FileError::Foreign => out.write_str(
+                "somebody else has put it into a folder where everybody may; remove it, or name a file in another folder",
+            ),
+            FileError::OpenFolder(folder) => write!(
+                out,
+                "everybody may put another file in its place; `chmod o-w {}`, or name a file in another folder",
+                folder.display()
+            ),
+            FileError::InUse => {
+                out.write_str("it is in use by another process; name another one")
+            }
+        }
+    }
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> FileError {
+        FileError::Io(error)
+    }
+}
+
+/// Where a file is written.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Without a symbolic link in it, so that one file has one place.
+    path: PathBuf,
+    /// Everybody may put files into the folder.
+    is_shared: bool,
+}
+
+impl Place {
+    /// Finds the folder and looks whether it is safe.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn of(path: &Path) -> Result<Place, FileError> {
+        let name = path.file_name().ok_or(FileError::Nameless)?;
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+        for folder in folder.ancestors() {
+            // Whoever can move a folder away can put another in its place, with everything that is in it.
+            if mode(&fs::metadata(folder)?) & (OTHERS_WRITE | STICKY) == OTHERS_WRITE {
+                return Err(FileError::OpenFolder(folder.to_path_buf()));
+            }
+        }
+        let is_shared = mode(&fs::metadata(&folder)?) & OTHERS_WRITE != 0;
+        Ok(Place {
+            path: folder.join(name),
+            is_shared,
+        })
+    }
+
+    /// The file's path, every symbolic link to its folder followed.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file beside it whose name has this at its end.
+    pub fn beside(&self, ending: &str) -> Place {
+        let mut name = OsString::from(&self.path);
+        name.push(ending);
+        Place {
+            path: PathBuf::from(name),
+            is_shared: self.is_shared,
+        }
+    }
+
+    /// Opens the file to read it, if it is there.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn read(&self) -> Result<Option<File>, FileError> {
+        match self.open(OpenOptions::new().read(true)) {
+            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Opens the file, which is made if it is not there, to read it and to write at its end; no other process can until
+    /// it is closed.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn lock(&self) -> Result<File, FileError> {
+        let file = self.open(OpenOptions::new().create(true).read(true).append(true))?;
+        file.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => FileError::InUse,
+            fs::TryLockError::Error(error) => FileError::Io(error),
+        })?;
+        Ok(file)
+    }
+
+    /// Puts a new file in its place, which is there whole or not at all, and on the disk when this returns.
+    ///
+    /// # Errors
+    /// See [`FileError`]; what was there before is there still.
+    pub fn replace(&self, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(there) => self.judge_kind(&there)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (new, mut file) = self.make(".new", mode)?;
+        let mut write = || {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)?;
+            // The name is part of the folder, which is written for itself.
+            File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+        };
+        write().map_err(|error| {
+            // Where there is no room it is in the way. It may have got its name already.
+            let _ = fs::remove_file(&new);
+            error.into()
+        })
+    }
+
+    fn open(&self, options: &mut OpenOptions) -> Result<File, FileError> {
+        // Before it is opened, which on a device or a pipe may have an effect.
+        if let Ok(there) = fs::symlink_metadata(&self.path) {
+            self.judge(&there)?;
+        }
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = options
+            .mode(PRIVATE)
+            .custom_flags(flags.bits().cast_signed())
+            .open(&self.path)?;
+        // And after: by now it may be another.
+        let there = file.metadata()?;
+        self.judge(&there)?;
+        if mode(&there) & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+            log::line(format_args!(
+                "{} was open to others (mode {:o}) and now is to its owner alone",
+                self.path.display(),
+                mode(&there) & 0o777
+            ));
+        }
+        Ok(file)
+    }
+
+    fn judge(&self, there: &Metadata) -> Result<(), FileError> {
+        self.judge_kind(there)?;
+        if there.nlink() > 1 {
+            return Err(FileError::HardLinks(there.nlink()));
+        }
+        if self.is_shared && there.uid() != self.own_uid()? {
+            return Err(FileError::Foreign);
+        }
+        Ok(())
+    }
+
+    /// Whose a file is that we make there.
+    fn own_uid(&self) -> io::Result<u32> {
+        let (path, file) = self.make(".uid", PRIVATE)?;
+        fs::remove_file(path)?;
+        Ok(file.metadata()?.uid())
+    }
+
+    /// Makes a file beside it, and its path. One that was left by a crash, or put there by somebody, is not written into.
+    fn make(&self, ending: &str, mode: u32) -> io::Result<(PathBuf, File)> {
+        let path = self.beside(ending).path;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)?;
+        Ok((path, file))
+    }
+
+    fn judge_kind(&self, there: &Metadata) -> Result<(), FileError> {
+        let kind = there.file_type();
+        if kind.is_symlink() {
+            let target = fs::read_link(&self.path)?;
+            Err(FileError::Symlink(target))
+        } else if kind.is_dir() {
+            Err(FileError::Folder)
+        } else if kind.is_file() {
+            Ok(())
+        } else {
+            Err(FileError::Special)
+        }
+    }
+}
+
+fn mode(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A folder of a test's own.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let folder = format!("maxconn-files-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            Folder(folder)
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        mode(&fs::metadata(path).unwrap()) & 0o777
+    }
+
+    /// What every way to open or write a file says of it.
+    fn sentences(path: &Path) -> [String; 3] {
+        let place = Place::of(path).unwrap();
+        let said = |result: Result<(), FileError>| {
+            result.map_or_else(|it| it.to_string(), |()| String::new())
+        };
+        [
+            said(place.read().map(drop)),
+            said(place.lock().map(drop)),
+            said(place.replace(b"new", PRIVATE)),
+        ]
+    }
+
+    #[test]
+    fn what_is_no_plain_file_of_ours_is_neither_read_nor_written() {
+        let folder = Folder::new("kinds");
+        let file = folder.file("file");
+        fs::write(&file, "mine").unwrap();
+        chmod(&file, 0o600);
+        for (name, words) in [
+            ("link", "symbolic link"),
+            ("dangling", "symbolic link"),
+            ("folder", "is a folder"),
+            ("socket", "a pipe, a socket"),
+        ] {
+            let path = folder.file(name);
+            match name {
+                "link" => symlink(&file, &path).unwrap(),
+                "dangling" => symlink(folder.file("nowhere"), &path).unwrap(),
+                "folder" => fs::create_dir(&path).unwrap(),
+                _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+            }
+            for sentence in sentences(&path) {
+                assert!(sentence.contains(words), "{name}: {sentence}");
+            }
+        }
+        assert!(
+            sentences(Path::new("/dev/null"))
+                .iter()
+                .all(|it| it.contains("a device"))
+        );
+        assert!(!folder.file("nowhere").exists());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = Folder::new("pipe");
+        let pipe = folder.file("pipe");
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        for sentence in sentences(&pipe) {
+            assert!(sentence.contains("is a pipe"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_two_names_is_refused_and_one_in_use_as_well() {
+        let folder = Folder::new("links");
+        let (one, two) = (folder.file("one"), folder.file("two"));
+        let lock = Place::of(&one).unwrap().lock().unwrap();
+        assert!(matches!(
+            Place::of(&one).unwrap().lock(),
+            Err(FileError::InUse)
+        ));
+        drop(lock);
+        fs::hard_link(&one, &two).unwrap();
+        for path in [&one, &two] {
+            let place = Place::of(path).unwrap();
+            assert!(matches!(place.read(), Err(FileError::HardLinks(2))));
+            assert!(matches!(place.lock(), Err(FileError::HardLinks(2))));
+        }
+    }
+
+    #[test]
+    fn one_file_has_one_place_whatever_link_leads_to_its_folder() {
+        let folder = Folder::new("places");
+        let (real, link) = (folder.file("real"), folder.file("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        let [real, link] = [real, link].map(|it| Place::of(&it.join("state")).unwrap());
+        assert_eq!(real.path(), link.path());
+        let _lock = real.beside(".lock").lock().unwrap();
+        assert!(matches!(link.beside(".lock").lock(), Err(FileError::InUse)));
+    }
+
+    #[test]
+    fn only_the_owner_may_read_what_is_written_whatever_was_there() {
+        let folder = Folder::new("modes");
+        let file = folder.file("file");
+        let place = Place::of(&file).unwrap();
+        drop(place.lock().unwrap());
+        assert_eq!(mode_of(&file), 0o600);
+        for open in [
+            |place: &Place| drop(place.read().unwrap()),
+            |place: &Place| drop(place.lock().unwrap()),
+        ] {
+            chmod(&file, 0o664);
+            open(&place);
+            assert_eq!(mode_of(&file), 0o600);
+        }
+        // Somebody's file is where the new one is written first: it is not written into.
+        let new = folder.file("file.new");
+        fs::write(&new, "old").unwrap();
+        chmod(&new, 0o666);
+        fs::hard_link(&new, folder.file("kept")).unwrap();
+        chmod(&file, 0o664);
+        place.replace(b"new", PRIVATE).unwrap();
+        assert_eq!(
+            (mode_of(&file), fs::read(&file).unwrap()),
+            (0o600, b"new".to_vec())
+        );
+        assert_eq!(fs::read(folder.file("kept")).unwrap(), b"old");
+        assert!(!new.exists());
+    }
+
+    #[test]
+    fn a_folder_that_everybody_may_write_into_is_refused_unless_it_is_sticky() {
+        let folder = Folder::new("folders");
+        let inner = folder.file("inner");
+        fs::create_dir(&inner).unwrap();
+        for open in [&folder.0, &inner] {
+            chmod(open, 0o777);
+            let error = Place::of(&inner.join("file")).unwrap_err().to_string();
+            assert!(
+                error.contains("chmod o-w") && error.contains(&open.display().to_string()),
+                "{error}"
+            );
+            chmod(open, 0o1777);
+            assert!(Place::of(&inner.join("file")).is_ok());
+            chmod(open, 0o755);
+        }
+    }
+}
