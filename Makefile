@@ -9,13 +9,14 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground check format lint layers test e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground check format lint layers test fuzz deny e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: target ## Build the command: target/release/maxconn.
+build: target ## Build the command: target/release/maxconn, and the notices that go with it.
 	$(CARGO) build --release -p maxconn
+	$(CARGO) run --release --quiet -p guest-build --bin notices > $(TARGET_DIR)/release/THIRD-PARTY-NOTICES
 
 guests: target ## Build the guests: target/guests/maxconn-NAME.wasm.
 	$(CARGO) run --release --quiet -p guest-build

@@ -11,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub mod notices;
+
 /// The target of every guest. Not wasip1: there each export is wrapped to run destructors after every
 /// call, which is wrong for a module that keeps state.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -180,15 +182,8 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
         format!("--remap-path-prefix={}=maxconn", root.display()),
     ];
     // Nor does it name the registry that a dependency came from.
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
-    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
-    let found = registries.into_iter().flatten().flatten();
-    let mut registries: Vec<PathBuf> = found.map(|registry| registry.path()).collect();
-    registries.sort();
     flags.extend(
-        registries
+        registries()
             .iter()
             .map(|registry| format!("--remap-path-prefix={}=", registry.display())),
     );
@@ -210,6 +205,18 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
         if features.simd { '+' } else { '-' }
     ));
     flags
+}
+
+/// Where cargo has unpacked the packages of each registry.
+fn registries() -> Vec<PathBuf> {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let found = registries.into_iter().flatten().flatten();
+    let mut registries: Vec<PathBuf> = found.map(|registry| registry.path()).collect();
+    registries.sort();
+    registries
 }
 
 /// A command that does not inherit what an outer cargo (or clippy) says about *its* build.

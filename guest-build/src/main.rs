@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use guest_build::{Features, GUESTS, try_build, workspace};
+use guest_build::{Features, GUESTS, notices, try_build, workspace};
 
 fn main() -> ExitCode {
     let folder = workspace().join("target/guests");
@@ -15,7 +15,22 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    if let Err(sentence) = write_notices(&folder) {
+        eprintln!("guest-build: {sentence}");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
+}
+
+fn write_notices(folder: &Path) -> Result<(), String> {
+    let all: Result<Vec<_>, _> = GUESTS.iter().map(|name| notices::of_guest(name)).collect();
+    let all = all.map_err(|error| error.to_string())?;
+    let text = notices::file(
+        "Each guest of maxconn",
+        &all.into_iter().flatten().collect(),
+    );
+    let file = folder.join(notices::FILE);
+    fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 fn build_into(folder: &Path, name: &str) -> Result<(), String> {

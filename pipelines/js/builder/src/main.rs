@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use guest_build::Features;
+use guest_build::{Features, notices};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// What is written by hand and goes into the package as it is.
@@ -63,6 +63,8 @@ fn build(root: &Path, package: &Path) -> Result<(), Box<dyn Error>> {
         manifest.replace("\"version\": \"0.0.0\"", &version),
     )?;
     fs::copy(ours.join("README.md"), package.join("README.md"))?;
+    let text = notices::file("The module", &notices::of_guest("js")?);
+    fs::write(package.join(notices::FILE), text)?;
     for licence in ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(root.join(licence), package.join(licence))?;
     }
