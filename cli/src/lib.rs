@@ -12,6 +12,7 @@
 //! | `log` | what is said on standard error while something runs |
 //! | `ndjson` | one JSON object a line, whatever came in |
 //! | [`output`] | the next hop: standard output, connections, HTTP, data streams |
+//! | [`printable`] | text from elsewhere, fit for a terminal |
 //! | [`replay`] | logs through a guest, as one stream |
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
@@ -28,6 +29,7 @@ pub(crate) mod http;
 mod log;
 mod ndjson;
 pub mod output;
+pub mod printable;
 pub mod replay;
 pub mod run;
 pub mod setup;

@@ -1,6 +1,6 @@
 //! The command `maxconn`: what it is told, and how it ends.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
+use maxconn::printable::printable_lines;
 use maxconn::replay::{self, ReplayArgs, ReplayError};
 use maxconn::run::{RunArgs, RunError};
 use maxconn::setup::{self, SetupArgs, SetupError};
@@ -127,7 +128,7 @@ fn main() -> ExitCode {
         Err(Failure::Usage(sentence)) => (2, sentence),
     };
     // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr(), "maxconn: {sentence}");
+    let _ = writeln!(io::stderr(), "maxconn: {}", printable_lines(&sentence));
     ExitCode::from(code)
 }
 
@@ -178,7 +179,8 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
     let signals = replay::stop_on_signals();
     let stop = signals.map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
-    let mut instance = plugin(cli.plugin.as_deref())?.instantiate().map_err(run)?;
+    let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
+    let mut instance = plugin.instantiate().map_err(run)?;
     instance
         .configure(loaded.json.as_bytes(), |_, _| {})
         .map_err(|error| match error {
@@ -197,7 +199,7 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
 fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {
     let options = args.options().map_err(Failure::Usage)?;
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
-    let plugin = plugin(cli.plugin.as_deref())?;
+    let plugin = plugin(cli.plugin.as_deref(), Limits::BESIDE_A_SHIPPER)?;
     maxconn::run::run(&options, plugin, loaded, cli.config.clone()).map_err(|error| match error {
         RunError::Usage(sentence) => Failure::Usage(sentence),
         RunError::Failed(sentence) => Failure::Run(sentence),
@@ -210,16 +212,17 @@ fn run_bench(cli: &Cli, args: &BenchArgs) -> Result<(), Failure> {
             "--seconds must be more than 0; write it like --seconds 10".to_string(),
         ));
     }
-    let plugin = plugin(cli.plugin.as_deref())?;
+    let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
     match bench::run(&plugin, args.seconds, &mut io::stdout().lock()) {
         Err(BenchError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(run),
     }
 }
 
-fn plugin(path: Option<&Path>) -> Result<Plugin, Failure> {
+/// The plugin in a file, with limits of its own, or the built-in one.
+fn plugin(path: Option<&Path>, limits: Limits) -> Result<Plugin, Failure> {
     match path {
-        Some(path) => Plugin::load(path, Limits::default()),
+        Some(path) => Plugin::load(path, limits),
         None => Plugin::builtin(Limits::default()),
     }
     .map_err(run)
@@ -227,7 +230,12 @@ fn plugin(path: Option<&Path>) -> Result<Plugin, Failure> {
 
 /// Prints to standard output; if nobody reads it, that is fine.
 fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+    let mut out = io::stdout();
+    let written = match out.is_terminal() {
+        true => out.write_all(printable_lines(text).as_bytes()),
+        false => out.write_all(text.as_bytes()),
+    };
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Run(format!(
             "cannot write to standard output: {error}"
         ))),

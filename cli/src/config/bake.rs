@@ -11,6 +11,7 @@ use wasmparser::{Validator, WasmFeatures};
 
 use super::{LoadError, LoadedConfig, load_onto, print};
 use crate::files::{PRIVATE, Place, SHARED};
+use crate::host::read_module;
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -118,7 +119,7 @@ fn module(target: &Target) -> Result<Vec<u8>, LoadError> {
                     known.join(", ")
                 ))
             }),
-        Target::File(path) => fs::read(path).map_err(|error| {
+        Target::File(path) => read_module(path).map_err(|error| {
             LoadError(format!(
                 "cannot read {}: {error}\nhelp: name a wasm module that can be read",
                 path.display()

@@ -1,6 +1,8 @@
 //! The functions that a guest exports, with their types.
 
-use wasmtime::{Store, StoreLimits, TypedFunc};
+use wasmtime::{Store, TypedFunc};
+
+use super::limits::Limiter;
 
 /// One handle a call, looked up once.
 pub(super) struct Calls {
@@ -25,7 +27,7 @@ impl Calls {
     /// Looks them up; the error names the first that is not as it should be.
     pub(super) fn of(
         instance: &wasmtime::Instance,
-        store: &mut Store<StoreLimits>,
+        store: &mut Store<Limiter>,
     ) -> Result<Calls, (&'static str, wasmtime::Error)> {
         macro_rules! calls {
             ($($field:ident: $name:literal,)*) => {

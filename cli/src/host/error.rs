@@ -21,6 +21,15 @@ pub enum HostError {
         /// What wasmtime says.
         reason: String,
     },
+    /// The module has too much of something to be compiled.
+    TooLarge {
+        /// The guest.
+        plugin: String,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        most: u64,
+    },
     /// The module does not have the exports of the embed ABI, or wants imports.
     Surface {
         /// The guest.
@@ -35,7 +44,7 @@ pub enum HostError {
         /// Its version.
         version: i32,
     },
-    /// A call took longer than allowed and was stopped.
+    /// What was asked of it took longer than allowed and was stopped.
     TooSlow {
         /// The guest.
         plugin: String,
@@ -43,6 +52,22 @@ pub enum HostError {
         call: &'static str,
         /// The limit.
         limit: Duration,
+    },
+    /// It said more than allowed for what it was given.
+    TooMuch {
+        /// The guest.
+        plugin: String,
+        /// The export.
+        call: &'static str,
+    },
+    /// It failed after it was refused more of what it had too much of.
+    Exhausted {
+        /// The guest.
+        plugin: String,
+        /// The export.
+        call: &'static str,
+        /// What it wanted more of.
+        what: &'static str,
     },
     /// A call ended in a trap, or could not be started.
     Trapped {
@@ -88,6 +113,10 @@ impl fmt::Display for HostError {
                     "{plugin} is not a wasm module that can be run here: {reason}; build it with `make guests`"
                 )
             }
+            HostError::TooLarge { plugin, what, most } => write!(
+                out,
+                "{plugin} is too large to be compiled here: {most} {what} are allowed; build it for size, as `make guests` does"
+            ),
             HostError::Surface { plugin, problem } => write!(
                 out,
                 "{plugin} is not a plugin of the embed ABI: {problem}; use maxconn-embed.wasm or a module with the same exports"
@@ -106,6 +135,17 @@ impl fmt::Display for HostError {
                 out,
                 "{plugin} was stopped: {call} did not return within {} s; try the built-in plugin",
                 limit.as_secs_f32()
+            ),
+            HostError::TooMuch { plugin, call } => write!(
+                out,
+                "{plugin} was stopped: {call} says more than {} bytes for each that it was given; lower max_floods if \
+                 floods are many, or try the built-in plugin",
+                super::OUTPUT_BYTES_PER_INPUT_BYTE
+            ),
+            HostError::Exhausted { plugin, call, what } => write!(
+                out,
+                "{plugin} failed in {call}: it wants more {what} than it may have; lower max_keys and max_floods, or try \
+                 the built-in plugin"
             ),
             HostError::Trapped {
                 plugin,

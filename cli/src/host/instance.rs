@@ -1,12 +1,14 @@
 //! One running guest: its calls with types, and its output handed on piece by piece.
 
-use wasmtime::{
-    Memory, Store, StoreLimits, StoreLimitsBuilder, Trap, TypedFunc, WasmParams, WasmResults,
-};
+use std::time::Instant;
+
+use maxconn_core::json::scan::is_object;
+use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 use super::calls::Calls;
+use super::limits::{Allowance, Limiter};
 use super::output::{Output, slice};
-use super::plugin::{EPOCHS_PER_LIMIT, one_line};
+use super::plugin::{one_line, told};
 use super::{ABI_VERSION, Format, HostError, Kind, Plugin, Verdict, Want};
 
 /// The number that stands for "no time" in the ABI.
@@ -33,7 +35,8 @@ pub struct Source {
 pub struct Instance {
     plugin: String,
     limit: std::time::Duration,
-    store: Store<StoreLimits>,
+    allowance: Allowance,
+    store: Store<Limiter>,
     memory: Memory,
     calls: Calls,
     input_address: u32,
@@ -42,18 +45,15 @@ pub struct Instance {
 
 impl Instance {
     pub(super) fn new(plugin: &Plugin) -> Result<Instance, HostError> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(plugin.limits.memory_bytes)
-            .instances(1)
-            .memories(1)
-            .build();
-        let mut store = Store::new(&plugin.engine, limits);
-        store.limiter(|limits| limits);
-        store.set_epoch_deadline(u64::from(EPOCHS_PER_LIMIT) + 1);
-        let failed =
-            |call, error: &wasmtime::Error| failure(&plugin.name, call, plugin.limits.call, error);
+        let mut store = Store::new(&plugin.engine, Limiter::new(&plugin.limits));
+        store.limiter(|limiter| limiter);
+        let allowance = Allowance::new(plugin.is_foreign.then_some(plugin.limits));
+        store.set_epoch_deadline(allowance.epochs());
+        let failed = |call, error: &wasmtime::Error, refused| {
+            failure(&plugin.name, call, plugin.limits.call, error, refused)
+        };
         let instance = wasmtime::Instance::new(&mut store, &plugin.module, &[])
-            .map_err(|error| failed("its start", &error))?;
+            .map_err(|error| failed("its start", &error, store.data().refused()))?;
         let memory =
             instance
                 .get_memory(&mut store, "memory")
@@ -62,10 +62,11 @@ impl Instance {
                     problem: "it lacks the export memory".to_string(),
                 })?;
         let calls =
-            Calls::of(&instance, &mut store).map_err(|(name, error)| failed(name, &error))?;
+            Calls::of(&instance, &mut store).map_err(|(name, error)| failed(name, &error, None))?;
         let mut instance = Instance {
             plugin: plugin.name.clone(),
             limit: plugin.limits.call,
+            allowance,
             store,
             memory,
             calls,
@@ -122,6 +123,7 @@ impl Instance {
     /// # Errors
     /// See [`HostError`].
     pub fn select_source(&mut self, number: u16) -> Result<(), HostError> {
+        self.grant(0);
         self.drive(
             "maxconn_source",
             |calls| &calls.source,
@@ -140,6 +142,7 @@ impl Instance {
             | i32::from(want.alerts) << 2
             | i32::from(want.views) << 3
             | i32::from(want.held_back) << 4;
+        self.grant(0);
         let answer = self.call("maxconn_want", |calls| &calls.want, flags)?;
         self.done("maxconn_want", answer)
     }
@@ -220,14 +223,15 @@ impl Instance {
         let len = self.write_input(&[lines])?;
         let count = self.call(CALL, |calls| &calls.line_times, len)?;
         let (found, _) = self.output(CALL)?.bytes.as_chunks::<8>();
+        // No line is shorter than its newline.
+        if found.len() > lines.len() || usize::try_from(count) != Ok(found.len()) {
+            let found = found.len();
+            return Err(self.invalid(CALL, format!("answers {count} and gives {found} times")));
+        }
         times.extend(found.iter().map(|bytes| match i64::from_le_bytes(*bytes) {
             NO_TIME => None,
             time => Some(time),
         }));
-        if usize::try_from(count) != Ok(found.len()) {
-            let found = found.len();
-            return Err(self.invalid(CALL, format!("answers {count} and gives {found} times")));
-        }
         Ok(())
     }
 
@@ -236,6 +240,7 @@ impl Instance {
     /// # Errors
     /// See [`HostError`].
     pub fn tick(&mut self, now_ms: i64, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
+        self.grant(0);
         self.drive("maxconn_tick", |calls| &calls.tick, now_ms, sink)
     }
 
@@ -248,6 +253,7 @@ impl Instance {
         time_ms: Option<i64>,
         sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
+        self.grant(0);
         self.drive(
             "maxconn_finish",
             |calls| &calls.finish,
@@ -261,6 +267,7 @@ impl Instance {
     /// # Errors
     /// See [`HostError`].
     pub fn shutdown(&mut self, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
+        self.grant(0);
         self.drive("maxconn_shutdown", |calls| &calls.shutdown, (), sink)
     }
 
@@ -269,6 +276,7 @@ impl Instance {
     /// # Errors
     /// See [`HostError`].
     pub fn statistics(&mut self, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
+        self.grant(0);
         self.drive("maxconn_statistics", |calls| &calls.statistics, (), sink)
     }
 
@@ -278,6 +286,7 @@ impl Instance {
     /// See [`HostError`].
     pub fn snapshot(&mut self) -> Result<Vec<u8>, HostError> {
         const CALL: &str = "maxconn_snapshot";
+        self.grant(0);
         let answer = self.call(CALL, |calls| &calls.snapshot, ())?;
         self.done(CALL, answer)?;
         Ok(self.output(CALL)?.bytes.to_vec())
@@ -301,7 +310,12 @@ impl Instance {
         self.memory.data_size(&self.store)
     }
 
-    /// A call that answers 0 or 1, and its output.
+    /// Something new is asked of the guest, with so many bytes to read.
+    fn grant(&mut self, input_bytes: usize) {
+        self.allowance.grant(input_bytes);
+        self.store.data_mut().forget_refused();
+    }
+
     /// A call that is made again as long as the guest says that there is more.
     fn drive<P: WasmParams + Copy>(
         &mut self,
@@ -333,11 +347,16 @@ impl Instance {
         function: fn(&Calls) -> &TypedFunc<P, R>,
         arguments: P,
     ) -> Result<R, HostError> {
-        self.store
-            .set_epoch_deadline(u64::from(EPOCHS_PER_LIMIT) + 1);
-        function(&self.calls)
-            .call(&mut self.store, arguments)
-            .map_err(|error| failure(&self.plugin, name, self.limit, &error))
+        self.store.set_epoch_deadline(self.allowance.epochs());
+        let started = self.allowance.is_watched().then(Instant::now);
+        let answer = function(&self.calls).call(&mut self.store, arguments);
+        if let Some(started) = started {
+            self.allowance.took(started.elapsed());
+        }
+        answer.map_err(|error| {
+            let refused = self.store.data().refused();
+            failure(&self.plugin, name, self.limit, &error, refused)
+        })
     }
 
     /// Turns the answer of a call into a result; a refusal's reason is in the output.
@@ -351,8 +370,7 @@ impl Instance {
                     reason
                         .get(key)
                         .and_then(|value| value.as_str())
-                        .unwrap_or("")
-                        .to_string()
+                        .map_or(String::new(), told)
                 };
                 Err(HostError::Refused {
                     path: member("path"),
@@ -377,14 +395,33 @@ impl Instance {
             self.call("maxconn_output", |calls| &calls.output, ())?,
         );
         let memory = self.memory.data(&self.store);
+        let allowance = &mut self.allowance;
         // Both are not negative, and within the input buffer, which was checked when it was written.
         let pushed = slice(memory, input.wrapping_add(start as u32), len as u32).unwrap_or(&[]);
+        let mut says_too_much = false;
         let result = Output::read(memory, address as u32).and_then(|output| {
-            output
-                .segments(pushed)
-                .try_for_each(|segment| segment.map(|(kind, bytes)| sink(kind, bytes)))
+            output.segments(pushed).try_for_each(|segment| {
+                let (kind, bytes) = segment?;
+                if !allowance.says(bytes.len()) {
+                    says_too_much = true;
+                    return Err(String::new());
+                }
+                if kind != Kind::Passed && allowance.is_watched() && !is_document(bytes) {
+                    return Err(
+                        "gives a document that is no JSON object on a line of its own".to_string(),
+                    );
+                }
+                sink(kind, bytes);
+                Ok(())
+            })
         });
-        result.map_err(|problem| self.invalid(name, problem))
+        result.map_err(|problem| match says_too_much {
+            true => HostError::TooMuch {
+                plugin: self.plugin.clone(),
+                call: name,
+            },
+            false => self.invalid(name, problem),
+        })
     }
 
     fn output(&mut self, name: &'static str) -> Result<Output<'_>, HostError> {
@@ -403,6 +440,7 @@ impl Instance {
     fn write_input(&mut self, parts: &[&[u8]]) -> Result<i32, HostError> {
         const CALL: &str = "maxconn_input";
         let total: usize = parts.iter().map(|part| part.len()).sum();
+        self.grant(total);
         let Ok(len) = i32::try_from(total) else {
             return Err(self.invalid(CALL, format!("cannot take {total} bytes")));
         };
@@ -441,11 +479,20 @@ impl Instance {
     }
 }
 
+/// Whether a document is one line of JSON in UTF-8, which no control character is part of.
+fn is_document(bytes: &[u8]) -> bool {
+    bytes.strip_suffix(b"\n").is_some_and(|line| {
+        !line.contains(&b'\n') && is_object(line) && std::str::from_utf8(line).is_ok()
+    })
+}
+
+/// Why a call failed; `refused` is what the guest had wanted more of.
 fn failure(
     plugin: &str,
     call: &'static str,
     limit: std::time::Duration,
     error: &wasmtime::Error,
+    refused: Option<&'static str>,
 ) -> HostError {
     let plugin = plugin.to_string();
     match error.downcast_ref::<Trap>() {
@@ -454,6 +501,7 @@ fn failure(
             call,
             limit,
         },
+        _ if let Some(what) = refused => HostError::Exhausted { plugin, call, what },
         Some(trap) => HostError::Trapped {
             plugin,
             call,

@@ -24,12 +24,14 @@ impl<'a> Output<'a> {
         Ok(Output { segments, bytes })
     }
 
-    /// Every segment in order; `input` is what was pushed.
+    /// Every segment in order; `input` is what was pushed. Together they are no more than what they lie in: nothing is
+    /// said twice.
     pub(super) fn segments(
         &self,
         input: &'a [u8],
     ) -> impl Iterator<Item = Result<(Kind, &'a [u8]), String>> + use<'a> {
         let bytes = self.bytes;
+        let (mut input_left, mut bytes_left) = (input.len(), bytes.len());
         self.segments
             .as_chunks::<12>()
             .0
@@ -38,13 +40,19 @@ impl<'a> Output<'a> {
                 let [kind, start, len] = numbers(segment);
                 let kind = kind_of(kind)
                     .ok_or_else(|| format!("gives a segment of the unknown kind {kind}"))?;
-                let whole = if kind == Kind::Passed { input } else { bytes };
+                let (whole, left) = match kind {
+                    Kind::Passed => (input, &mut input_left),
+                    _ => (bytes, &mut bytes_left),
+                };
                 let piece = slice(whole, start, len).ok_or_else(|| {
                     format!(
                         "gives a segment of {len} bytes at {start}, of {} that there are",
                         whole.len()
                     )
                 })?;
+                *left = left
+                    .checked_sub(piece.len())
+                    .ok_or_else(|| "gives segments that overlap".to_string())?;
                 Ok((kind, piece))
             })
     }
@@ -123,5 +131,17 @@ mod tests {
             .collect();
         assert!(problems[0].contains("unknown kind 9"), "{}", problems[0]);
         assert!(problems[1].contains("1 bytes at 4"), "{}", problems[1]);
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        for (kind, input) in [(0, &b"input"[..]), (3, b"")] {
+            let mut memory = memory(&[16, 2, 40, 5, kind, 0, 3, kind, 2, 3]);
+            memory.extend_from_slice(b"alert");
+            let output = Output::read(&memory, 0).unwrap();
+            let segments: Vec<_> = output.segments(input).collect();
+            assert!(segments[0].is_ok());
+            assert_eq!(segments[1], Err("gives segments that overlap".to_string()));
+        }
     }
 }

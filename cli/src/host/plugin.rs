@@ -1,36 +1,18 @@
 //! A loaded guest: compiled once, instantiated as often as wanted.
 
-use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use wasmtime::{Engine, ExternType, Module, ValType};
 
+use super::bounds::{self, Unfit};
 use super::engine::config;
-use super::{HostError, Instance};
+use super::limits::EPOCHS_PER_LIMIT;
+use super::{HostError, Instance, Limits};
+use crate::printable::printable;
 
-/// How many times the epoch moves on within the time limit of a call: the limit is exact to a tenth.
-pub(super) const EPOCHS_PER_LIMIT: u32 = 10;
-
-/// What a guest may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How long one call of a guest from a file may take; the built-in one is not watched.
-    pub call: Duration,
-    /// How large its memory may grow.
-    pub memory_bytes: usize,
-}
-
-impl Default for Limits {
-    /// 10 s and 64 MiB: both far beyond what a sound guest needs.
-    fn default() -> Limits {
-        Limits {
-            call: Duration::from_secs(10),
-            memory_bytes: 64 << 20,
-        }
-    }
-}
+/// The most of a text from a guest that is told, in characters.
+const TOLD_CHARS_MAX: usize = 500;
 
 /// A guest that has the exports of the embed ABI. Clones share what was compiled.
 #[derive(Clone)]
@@ -39,6 +21,8 @@ pub struct Plugin {
     pub(super) engine: Engine,
     pub(super) module: Module,
     pub(super) limits: Limits,
+    /// It is from a file, so that its calls and what it says are watched.
+    pub(super) is_foreign: bool,
 }
 
 impl Plugin {
@@ -61,22 +45,33 @@ impl Plugin {
                 include_bytes!(concat!(env!("OUT_DIR"), "/embed.wasm")),
             )
         });
-        Plugin::new(name, engine, module, limits)
+        Plugin::new(name, engine, module, limits, false)
     }
 
-    /// The guest in a file: a wasm module.
+    /// The guest in a file: a wasm module. What would take too long to compile is refused before.
     ///
     /// # Errors
     /// See [`HostError`].
     pub fn load(path: &Path, limits: Limits) -> Result<Plugin, HostError> {
         let name = path.display().to_string();
-        let wasm = fs::read(path).map_err(|error| HostError::Read {
+        let wasm = bounds::read_module(path).map_err(|error| HostError::Read {
             plugin: name.clone(),
             error,
         })?;
+        bounds::check(&wasm).map_err(|unfit| match unfit {
+            Unfit::Excess { what, most } => HostError::TooLarge {
+                plugin: name.clone(),
+                what,
+                most,
+            },
+            Unfit::Damaged(error) => HostError::NotAModule {
+                plugin: name.clone(),
+                reason: told(&error.to_string()),
+            },
+        })?;
         let engine = watched_engine(&name, limits)?;
         let module = Module::from_binary(&engine, &wasm);
-        Plugin::new(name, engine, module, limits)
+        Plugin::new(name, engine, module, limits, true)
     }
 
     fn new(
@@ -84,6 +79,7 @@ impl Plugin {
         engine: Engine,
         module: wasmtime::Result<Module>,
         limits: Limits,
+        is_foreign: bool,
     ) -> Result<Plugin, HostError> {
         let module = module.map_err(|error| not_a_module(&name, &error))?;
         check_surface(&name, &module)?;
@@ -92,6 +88,7 @@ impl Plugin {
             engine,
             module,
             limits,
+            is_foreign,
         };
         // Asks for the version, so that a plugin of another one fails here and not in the midst of work.
         plugin.instantiate()?;
@@ -151,7 +148,13 @@ pub(super) fn one_line(error: &wasmtime::Error) -> String {
         .chain()
         .map(|cause| cause.to_string().replace('\n', " "))
         .collect();
-    causes.join(": ")
+    told(&causes.join(": "))
+}
+
+/// The beginning of a text that a guest wrote or was asked to be named in, fit for a terminal.
+pub(super) fn told(text: &str) -> String {
+    let end = text.char_indices().nth(TOLD_CHARS_MAX);
+    printable(end.map_or(text, |(end, _)| &text[..end]))
 }
 
 const I32: ValType = ValType::I32;
@@ -187,8 +190,8 @@ fn check_surface(name: &str, module: &Module) -> Result<(), HostError> {
     if let Some(import) = module.imports().next() {
         return wrong(format!(
             "it imports {}.{}, and nothing is offered",
-            import.module(),
-            import.name()
+            told(import.module()),
+            told(import.name())
         ));
     }
     match module.get_export("memory") {

@@ -1,10 +1,11 @@
 //! Standard output.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use super::SendError;
 use super::delivery::Delivery;
+use crate::printable;
 
 /// Standard output.
 pub struct Stdout;
@@ -17,7 +18,7 @@ impl Stdout {
     pub async fn send(&self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         let group = group.to_vec();
         let written = tokio::task::spawn_blocking(move || {
-            let mut out = io::stdout().lock();
+            let mut out = printable::stdout();
             for delivery in group {
                 out.write_all(&delivery.bytes)?;
             }

@@ -30,6 +30,7 @@ use crate::address::OutputAddress;
 use crate::host::{Format, HostError, Instance, Kind, Source, Want};
 use crate::ndjson::as_records;
 use crate::output::OutputOptions;
+use crate::printable;
 use crate::summary::{Gathered, Summary};
 use merge::{Guest, Lane, merge};
 use next_hop::NextHop;
@@ -161,7 +162,7 @@ pub fn replay(
         held_back: false,
     })?;
     let way = match to_stdout {
-        true => Way::Pipe(Writer::start(io::stdout()).map_err(ReplayError::Output)?),
+        true => Way::Pipe(Writer::start(printable::stdout()).map_err(ReplayError::Output)?),
         false => Way::Hop(Box::new(
             NextHop::start(&options.output, stop, is_live, progress.teller())
                 .map_err(ReplayError::NoNextHop)?,

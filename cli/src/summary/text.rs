@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Flood, Gathered};
+use crate::printable::printable;
 
 /// Marks what is to be seen first; nothing where colours are not wanted.
 struct Paint {
@@ -103,14 +104,14 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
     }
     if limits().count() > 1 {
         for (limit, count) in limits() {
-            let _ = writeln!(out, "  {:>12}  {}", grouped(count), clean(limit));
+            let _ = writeln!(out, "  {:>12}  {}", grouped(count), printable(limit));
         }
     }
 }
 
 fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
     let at = |pointer: &str| flood.alert.pointer(pointer);
-    let text = |pointer: &str| at(pointer).and_then(Value::as_str).map(clean);
+    let text = |pointer: &str| at(pointer).and_then(Value::as_str).map(printable);
     let integer = |pointer: &str| at(pointer).and_then(Value::as_u64).unwrap_or(0);
     let decimal = |pointer: &str| at(pointer).and_then(Value::as_f64).unwrap_or(0.0);
     let estimated = at("/maxconn/flood/distinct/estimated").and_then(Value::as_array);
@@ -268,20 +269,6 @@ fn notes(gathered: &Gathered, out: &mut String) {
     }
 }
 
-/// Text out of a log, for a terminal: what could move the cursor or turn the direction is shown as its number.
-fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || turns {
-            let _ = write!(clean, "\\u{{{:x}}}", u32::from(character));
-        } else {
-            clean.push(character);
-        }
-    }
-    clean
-}
-
 /// `2026-01-05T03:12:45.000Z` as people write it.
 fn moment(time: &str) -> String {
     time.get(..19)
@@ -331,14 +318,6 @@ mod tests {
             ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]
         );
         assert_eq!(moment("2026-01-05T03:12:45.000Z"), "2026-01-05 03:12:45");
-    }
-
-    #[test]
-    fn a_name_out_of_a_log_cannot_steer_the_terminal() {
-        assert_eq!(
-            clean("a\x1b[2Jb\u{202e}c\n"),
-            "a\\u{1b}[2Jb\\u{202e}c\\u{a}"
-        );
     }
 
     fn told(alert: Value) -> String {

@@ -1,19 +1,11 @@
-//! The host against guests: the built-in one, and ones that lack, hang, trap, grow or lie.
-
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! The host against guests: the built-in one, and in `plugins` ones that lack, hang, trap, grow or lie.
 
 use maxconn::host::{HostError, Instance, Kind, Limits, Plugin, Source, Verdict, Want};
 
+mod plugins;
+
 /// 2026-01-05: what the years of the lines below are nearest to.
 const REFERENCE_MS: i64 = 1_767_571_200_000;
-
-/// Short enough for a test, long enough for everything that is sound.
-const LIMITS: Limits = Limits {
-    call: Duration::from_millis(500),
-    memory_bytes: 8 << 20,
-};
 
 const REFUSAL: &str = "imap-login: Info: Maximum number of connections from user+IP exceeded \
     (mail_max_userip_connections=10): user=<alice>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
@@ -223,144 +215,4 @@ fn input_that_is_too_large_is_refused() {
         .push(&vec![b'x'; 9 << 20], None, |_, _| {})
         .unwrap_err();
     assert!(error.to_string().contains("no room"), "{error}");
-}
-
-/// A guest whose calls do nothing, but for the functions in `replaced`: name, head and body.
-fn guest(replaced: &[(&str, &str)], more: &str) -> String {
-    let functions = [
-        ("abi_version", "(result i32) i32.const 1"),
-        ("input", "(param i32) (result i32) i32.const 1024"),
-        ("output", "(result i32) i32.const 16"),
-        ("configure", "(param i32) (result i32) i32.const 0"),
-        ("source", "(param i32 i32) (result i32) i32.const 0"),
-        ("want", "(param i32) (result i32) i32.const 0"),
-        ("push", "(param i32 i32 i64) (result i32) local.get 1"),
-        (
-            "push_record",
-            "(param i32 i64 i32) (result i32) i32.const 0",
-        ),
-        ("line_times", "(param i32) (result i32) i32.const 0"),
-        ("tick", "(param i64) (result i32) i32.const 0"),
-        ("finish", "(param i64) (result i32) i32.const 0"),
-        ("shutdown", "(result i32) i32.const 0"),
-        ("statistics", "(result i32) i32.const 0"),
-        ("snapshot", "(result i32) i32.const 0"),
-        ("restore", "(param i32) (result i32) i32.const 0"),
-    ];
-    let mut text = format!("(module {more} (memory (export \"memory\") 16)\n");
-    for (name, usual) in functions {
-        let body = replaced
-            .iter()
-            .find(|(replaced, _)| *replaced == name)
-            .map_or(usual, |(_, body)| body);
-        if !body.is_empty() {
-            text += &format!("(func (export \"maxconn_{name}\") {body})\n");
-        }
-    }
-    text + ")"
-}
-
-fn load(test: &str, text: &str) -> Result<Instance, HostError> {
-    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host");
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{test}.wasm"));
-    fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
-    Plugin::load(&file, LIMITS)?.instantiate()
-}
-
-#[test]
-fn a_module_with_another_surface_is_refused_by_name() {
-    for (test, text, sentence) in [
-        ("empty", "(module)".to_string(), "lacks the export memory"),
-        (
-            "lacking",
-            guest(&[("tick", "")], ""),
-            "lacks the export maxconn_tick",
-        ),
-        (
-            "typed",
-            guest(&[("tick", "(param i32) (result i32) i32.const 0")], ""),
-            "maxconn_tick has the type",
-        ),
-        (
-            "importing",
-            guest(&[], r#"(import "env" "clock" (func))"#),
-            "imports env.clock",
-        ),
-        (
-            "version",
-            guest(&[("abi_version", "(result i32) i32.const 7")], ""),
-            "speaks version 7",
-        ),
-        (
-            "starting",
-            guest(&[], "(func $start unreachable) (start $start)"),
-            "failed in its start",
-        ),
-    ] {
-        let error = load(test, &text).err().unwrap().to_string();
-        assert!(
-            error.contains(sentence) && error.contains(&format!("{test}.wasm")),
-            "{error}"
-        );
-    }
-}
-
-#[test]
-fn a_module_that_hangs_traps_grows_or_lies_is_stopped() {
-    let push = |body: &'static str| [("push", body)];
-    for (test, replaced, sentence) in [
-        (
-            "hanging",
-            push("(param i32 i32 i64) (result i32) (loop br 0) i32.const 0"),
-            "did not return within 0.5 s",
-        ),
-        (
-            "trapping",
-            push("(param i32 i32 i64) (result i32) unreachable"),
-            "failed in maxconn_push",
-        ),
-        (
-            "lazy",
-            push("(param i32 i32 i64) (result i32) i32.const 0"),
-            "answers 0 for 2 bytes",
-        ),
-        (
-            "greedy",
-            push("(param i32 i32 i64) (result i32) i32.const 3"),
-            "answers 3 for 2 bytes",
-        ),
-        (
-            "astray",
-            [("output", "(result i32) i32.const -4")],
-            "outside of its memory",
-        ),
-        (
-            "beyond",
-            [("input", "(param i32) (result i32) i32.const 1048570")],
-            "no room",
-        ),
-        // 1,024 pages more are 64 MiB, of 8 allowed: the memory stays as it is, and the guest would trap.
-        (
-            "growing",
-            push(
-                "(param i32 i32 i64) (result i32) (memory.grow (i32.const 1024)) i32.const 0 i32.lt_s",
-            ),
-            "answers 1 for 2 bytes",
-        ),
-    ] {
-        let mut instance = load(test, &guest(&replaced, "")).unwrap();
-        let result = instance.push(b"x\n", None, |_, _| {});
-        if test == "growing" {
-            // It takes a byte at a time, as its memory could not grow.
-            result.unwrap();
-            assert_eq!(instance.memory_bytes(), 1 << 20);
-            continue;
-        }
-        let error = result.unwrap_err().to_string();
-        assert!(
-            error.contains(sentence) && error.contains(&format!("{test}.wasm")),
-            "{error}"
-        );
-    }
 }
