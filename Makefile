@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground check format lint layers test fuzz deny e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground check format lint layers test sim fuzz deny e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,12 @@ test: target ## Run every test.
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
 	e2e/run
+
+# Many seeds, one after the other on each core; a single one prints all that happens in it.
+SEEDS ?= 1000
+sim: target ## Simulate maxconn run where everything fails: SEEDS=1000 of them, FIRST=0, or SEED=17 alone.
+	SIM_SEEDS=$(SEEDS) SIM_FIRST=$(FIRST) SIM_SEED=$(SEED) $(CARGO) test --release -p maxconn --lib \
+		sim::tests::whatever_fails -- --nocapture
 
 wazero: guests ## Run the Redpanda guest under the engine of Redpanda Connect (needs Go).
 	cd host-test/wazero && go run . $(CURDIR)/target/guests/maxconn-redpanda.wasm $(CURDIR)/$(FLOOD)

@@ -6,13 +6,13 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::log;
+use crate::{log, system};
 
 /// Its owner reads and writes it, and nobody else.
 pub const PRIVATE: u32 = 0o600;
@@ -171,11 +171,10 @@ impl Place {
         }
         let (new, mut file) = self.make(".new", mode)?;
         let mut write = || {
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, &self.path)?;
-            // The name is part of the folder, which is written for itself.
-            File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+            system::write_all(&mut file, bytes)?;
+            system::sync(&file)?;
+            system::rename(&new, &self.path)?;
+            system::sync_folder(self.path.parent().unwrap_or(Path::new("/")))
         };
         write().map_err(|error| {
             // Where there is no room it is in the way. It may have got its name already.

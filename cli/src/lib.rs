@@ -17,7 +17,7 @@
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
 //! | [`summary`] | what a replay says at its end |
-//! | `system` | threads |
+//! | `system` | what is asked of the machine; in tests `sim` answers |
 
 pub mod address;
 pub mod bench;
@@ -35,3 +35,6 @@ pub mod run;
 pub mod setup;
 pub mod summary;
 mod system;
+
+#[cfg(test)]
+mod sim;

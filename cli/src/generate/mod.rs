@@ -6,7 +6,7 @@
 pub mod args;
 mod clock;
 mod line;
-mod random;
+pub(crate) mod random;
 
 use std::io::{self, Write};
 

@@ -10,7 +10,6 @@ use hyper::http::request::Builder;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -18,6 +17,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::{Pieces, next_data};
 use crate::address::HttpAddress;
 use crate::http::secret::OutputKey;
+use crate::system;
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -168,14 +168,12 @@ impl Client {
     }
 
     async fn open(&self) -> Result<SendRequest<Pieces>, String> {
-        let connecting = TcpStream::connect((self.address.host(), self.address.port));
+        let connecting = system::connect(self.address.host(), self.address.port);
         let stream = match timeout(CONNECT_MAX, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(format!("cannot connect to {}: {error}", self.name())),
             Err(_) => return Err(format!("cannot connect to {}: no answer", self.name())),
         };
-        // Bodies are handed over whole: there is nothing to wait for.
-        let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             return self.speak(stream).await;
         };

@@ -12,7 +12,7 @@ use crate::host::Kind;
 /// The engine makes no more output while this much waits, in bytes. One batch may go beyond it.
 pub const BACKLOG_MAX_BYTES: usize = 12 << 20;
 /// The same for their number: a batch of which everything was held back has no bytes.
-const BACKLOG_MAX_DELIVERIES: usize = 10_000;
+pub(crate) const BACKLOG_MAX_DELIVERIES: usize = 10_000;
 
 /// The queue between the one that makes output and the one that delivers it.
 #[derive(Default)]
@@ -94,6 +94,14 @@ impl Backlog {
         let queue = self.lock();
         let pieces: Vec<&[u8]> = queue.deliveries.iter().flat_map(|it| it.alerts()).collect();
         pieces.concat()
+    }
+
+    /// How much waits: bytes and deliveries, counted anew.
+    #[cfg(test)]
+    pub fn waiting(&self) -> (usize, usize) {
+        let queue = self.lock();
+        let bytes = queue.deliveries.iter().map(|it| it.bytes.len()).sum();
+        (bytes, queue.deliveries.len())
     }
 
     /// Nothing more comes.

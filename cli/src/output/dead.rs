@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::meter::Meter;
 use crate::files::{FileError, Place};
-use crate::log;
+use crate::{log, system};
 
 /// What every line begins with.
 const LINE_BEGIN: &[u8] = b"{\"document\":";
@@ -73,9 +73,9 @@ impl DeadLetters {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.cut()?;
         let whole_bytes = self.file.metadata()?.len();
-        let written = self.file.write_all(line);
+        let written = system::write_all(&mut self.file, line);
         written
-            .and_then(|()| self.file.sync_data())
+            .and_then(|()| system::sync(&self.file))
             .inspect_err(|_| {
                 self.whole_bytes = Some(whole_bytes);
                 // If not now, then before the next line.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::backlog::Backlog;
 use super::meter::Meter;
 use super::{Output, SendError};
+use crate::system;
 
 /// The first pause after a failure; each further one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -136,11 +137,9 @@ impl Pauses {
     }
 }
 
-/// A number from 0 to 1, from the keys that the standard library seeds its hash tables with.
+/// A number from 0 to 1.
 fn random() -> f64 {
-    use std::hash::BuildHasher;
-    let number = std::collections::hash_map::RandomState::new().hash_one(0);
-    (number >> 11) as f64 / (1_u64 << 53) as f64
+    (system::random() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use args::{Only, ReplayArgs, now_ms};
+pub use crate::system::now_ms;
+pub use args::{Only, ReplayArgs};
 pub use input::Input;
 pub use lines::LINE_MAX_BYTES;
 

@@ -9,7 +9,7 @@
 //! [`REMEMBERED`]: a sender that has given up must not have a later batch with the same bytes taken for the
 //! one that it never sent again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// How many batches whose output was delivered are remembered for a sender that has gone. Then the one
 /// that waited longest is forgotten; sent again, it would be counted again.
-const LEFT_MAX: usize = 10_000;
+pub(crate) const LEFT_MAX: usize = 10_000;
 
 /// All batches that were not acknowledged.
 #[derive(Default)]
@@ -36,14 +36,14 @@ pub struct Ledger {
 
 #[derive(Default)]
 struct Entries {
-    /// Requests that wait.
-    claimed: HashMap<u64, Entry>,
+    /// Requests that wait. In order, so that a state that has not changed is the same.
+    claimed: BTreeMap<u64, Entry>,
     next: u64,
     /// Left behind, the longest first; of one digest there can be several.
     left: VecDeque<(Entry, Instant)>,
     left_digests: HashMap<Digest, usize>,
     /// Counted by an earlier process, with what it held back; of one digest there can be several.
-    earlier: HashMap<Digest, Vec<Held>>,
+    earlier: BTreeMap<Digest, Vec<Held>>,
     /// When these are forgotten.
     earlier_until: Option<Instant>,
 }
@@ -144,6 +144,16 @@ impl Ledger {
         let all = entries.claimed.values().chain(left.map(|(entry, _)| entry));
         let counted = all.filter_map(|entry| Some((entry.digest, entry.ticket.held(entry.line)?)));
         counted.chain(earlier).collect()
+    }
+
+    /// How many batches are remembered that are delivered, and that are not.
+    #[cfg(test)]
+    pub fn remembered(&self) -> (usize, usize) {
+        let entries = self.lock();
+        let left = entries.left.iter().map(|(entry, _)| entry);
+        let all = entries.claimed.values().chain(left);
+        let delivered = all.clone().filter(|it| it.ticket.is_delivered()).count();
+        (delivered, all.count() - delivered)
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {

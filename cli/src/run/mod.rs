@@ -30,15 +30,15 @@ mod guest;
 mod held;
 mod input;
 mod keeper;
-mod ledger;
+pub(crate) mod ledger;
 mod metrics;
 mod names;
 mod net;
 mod notify;
 mod server;
-mod signals;
-mod state;
-mod supervise;
+pub(crate) mod signals;
+pub(crate) mod state;
+pub(crate) mod supervise;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -52,6 +52,7 @@ use crate::host::{HostError, Plugin};
 use crate::output::OutputOptions;
 use crate::replay::Only;
 use input::omprog::Confirm;
+use signals::Signals;
 
 /// Threads for everything that waits for the network.
 const THREADS: usize = 2;
@@ -140,7 +141,10 @@ pub fn run(
         .build()
         .map_err(|error| RunError::Failed(format!("cannot start threads: {error}")))?;
     let result = runtime.block_on(async {
-        let process = supervise::start(options, plugin, loaded, config).await?;
+        // First, so that a signal that comes early is not the end.
+        let signals = Signals::catch()
+            .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
+        let process = supervise::start(options, plugin, loaded, config, signals).await?;
         process.supervise().await
     });
     // A thread that waits for standard input or output is not waited for.

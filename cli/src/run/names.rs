@@ -1,9 +1,9 @@
 //! Names for what nobody sends again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::output::delivery::Digest;
+use crate::system;
 
 /// Names for batches of inputs that confirm nothing: nobody sends those again, so equal ones are different.
 pub struct Names {
@@ -15,7 +15,7 @@ impl Names {
     /// Names that no other process gives.
     pub fn new() -> Names {
         Names {
-            process: RandomState::new().hash_one(std::process::id()),
+            process: system::random(),
             next: AtomicU64::new(0),
         }
     }

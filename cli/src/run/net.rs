@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -18,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use super::activity::{Activities, Activity};
 use super::metrics::Metrics;
 use crate::log;
+pub use crate::system::AnyStream;
 
 /// How many connections an address has at once. One more makes the one end that has done nothing for the
 /// longest; if all do something it waits.
@@ -29,20 +29,15 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A pause after the system refused a connection, as when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A connection.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A connection of any kind.
-pub type AnyStream = Box<dyn Stream>;
-
 /// What is listened at.
 pub enum Listener {
     /// A port.
     Tcp(TcpListener),
     /// A socket in the file system; it is removed at the end.
     Unix(UnixListener, PathBuf),
+    /// One that the simulation plays.
+    #[cfg(test)]
+    Played(crate::sim::Listener),
 }
 
 impl Listener {
@@ -52,6 +47,10 @@ impl Listener {
     /// # Errors
     /// A sentence.
     pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, String> {
+        #[cfg(test)]
+        if let Some(listener) = crate::sim::listen(address) {
+            return Ok(Listener::Played(listener));
+        }
         let failed = |error: io::Error| {
             let mend = match error.kind() {
                 io::ErrorKind::AddrInUse => "name another port, or end what uses it",
@@ -113,6 +112,8 @@ impl Listener {
                 Ok(Box::new(stream))
             }
             Listener::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+            #[cfg(test)]
+            Listener::Played(listener) => listener.accept().await,
         }
     }
 }
@@ -146,6 +147,7 @@ pub async fn serve<F>(
     let mut activities = Activities::default();
     'accepting: loop {
         let accepted = tokio::select! {
+            biased;
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
@@ -162,6 +164,7 @@ pub async fn serve<F>(
                 metrics.refused.inc();
             }
             tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => break 'accepting,
                 Some(_) = connections.join_next() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -176,6 +179,7 @@ pub async fn serve<F>(
             let stream = match tls {
                 None => Some(stream),
                 Some(tls) => tokio::select! {
+                    biased;
                     () = activity.ended() => None,
                     spoken = timeout(HANDSHAKE_MAX, tls.accept(stream)) => match spoken {
                         Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),

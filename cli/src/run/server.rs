@@ -51,6 +51,7 @@ pub async fn connection<F>(
     tokio::pin!(connection);
     // What goes wrong with one connection is that sender's to notice.
     let stopped = tokio::select! {
+        biased;
         _ = connection.as_mut() => false,
         () = activity.ended() => false,
         _ = stop.wait_for(|stop| *stop) => true,

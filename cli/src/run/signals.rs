@@ -2,7 +2,8 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +14,9 @@ pub enum Asked {
     Reload,
 }
 
-/// The signals that are caught.
+/// What is asked, one after the other.
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
+    asked: UnboundedReceiver<Asked>,
 }
 
 impl Signals {
@@ -26,19 +25,36 @@ impl Signals {
     /// # Errors
     /// The system does not let them be caught.
     pub fn catch() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let (asks, asked) = unbounded_channel();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            let (mut signal, asks) = (signal(kind)?, asks.clone());
+            let what = match kind == SignalKind::hangup() {
+                true => Asked::Reload,
+                false => Asked::Stop(kind.as_raw_value()),
+            };
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() && asks.send(what).is_ok() {}
+            });
+        }
+        Ok(Signals { asked })
+    }
+
+    /// What somebody else asks; the simulation does.
+    #[cfg(test)]
+    pub fn of(asked: UnboundedReceiver<Asked>) -> Signals {
+        Signals { asked }
     }
 
     /// The next one.
     pub async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop(SignalKind::interrupt().as_raw_value()),
-            _ = self.terminate.recv() => Asked::Stop(SignalKind::terminate().as_raw_value()),
-            _ = self.hangup.recv() => Asked::Reload,
+        match self.asked.recv().await {
+            Some(asked) => asked,
+            // There is nobody to ask any more.
+            None => std::future::pending().await,
         }
     }
 

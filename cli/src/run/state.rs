@@ -151,7 +151,7 @@ fn encode(kept: &Kept) -> Vec<u8> {
     [MAGIC.as_slice(), Sha256::digest(&rest).as_slice(), &rest].concat()
 }
 
-fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| {
         if bytes.starts_with(MAGIC_BEGIN) {
             "was written by another version of `maxconn run`"

@@ -56,6 +56,8 @@ pub struct Process {
     only_pipes: bool,
     /// Addresses that are listened at, which can't.
     servers: JoinSet<()>,
+    #[cfg(test)]
+    ledger: Arc<Ledger>,
 }
 
 /// Starts everything.
@@ -67,10 +69,8 @@ pub async fn start(
     plugin: Plugin,
     loaded: LoadedConfig,
     config: Option<PathBuf>,
+    signals: Signals,
 ) -> Result<Process, RunError> {
-    // First, so that a signal that comes early is not the end.
-    let signals = Signals::catch()
-        .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
     let metrics = Metrics::new();
     let output = output::open(&options.output, &metrics.output)?;
     let clock = Clock::start(now_ms);
@@ -149,6 +149,8 @@ pub async fn start(
         pipes: Vec::new(),
         only_pipes: options.inputs.iter().all(|it| *it == InputAddress::Stdin),
         servers: JoinSet::new(),
+        #[cfg(test)]
+        ledger: Arc::clone(&ledger),
     };
     process.start_inputs(options, &ledger, &metrics).await?;
     if let Some(address) = &options.admin {
@@ -170,6 +172,12 @@ pub async fn start(
 }
 
 impl Process {
+    /// The queues whose bounds the simulation watches.
+    #[cfg(test)]
+    pub fn queues(&self) -> (Arc<Backlog>, Arc<Ledger>) {
+        (Arc::clone(&self.backlog), Arc::clone(&self.ledger))
+    }
+
     async fn start_inputs(
         &mut self,
         options: &Options,
@@ -272,6 +280,7 @@ impl Process {
         });
         let asked = loop {
             tokio::select! {
+                biased;
                 asked = self.signals.next() => match asked {
                     Asked::Stop(_) => break true,
                     Asked::Reload => self.reload(),

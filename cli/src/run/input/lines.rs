@@ -34,6 +34,7 @@ impl LinesInput {
         let mut cutter = Cutter::default();
         loop {
             let read = tokio::select! {
+                biased;
                 // What was not read is the sender's still.
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = activity.ended() => break,
