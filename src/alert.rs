@@ -118,7 +118,7 @@ impl Alert<'_> {
         text(json, "module", &flood.seen.module);
         text(json, "dataset", &dataset(&flood.seen.module));
         write_time(json, "start", flood.start_ms);
-        write_time(json, "end", flood.last_ms);
+        write_time(json, "end", flood.end_ms);
         json.key("duration");
         json.int(flood.duration_ms().saturating_mul(1_000_000));
         json.key("id");

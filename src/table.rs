@@ -313,13 +313,19 @@ impl Table {
 
     /// Every slot, the longest silent first: those without an open flood, then those with one.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        let list = |recency: Recency| {
-            core::iter::successors((recency.first != NONE).then_some(recency.first), |&slot| {
-                let next = self.entry(slot).map_or(NONE, |entry| entry.next);
-                (next != NONE).then_some(next)
-            })
-        };
-        list(self.closed).chain(list(self.open))
+        self.listed(self.closed).chain(self.open_slots())
+    }
+
+    /// The slots with an open flood, the longest silent first.
+    pub fn open_slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.listed(self.open)
+    }
+
+    fn listed(&self, recency: Recency) -> impl Iterator<Item = Slot> + '_ {
+        core::iter::successors((recency.first != NONE).then_some(recency.first), |&slot| {
+            let next = self.entry(slot).map_or(NONE, |entry| entry.next);
+            (next != NONE).then_some(next)
+        })
     }
 
     fn place(&self, hash: u128) -> u64 {

@@ -19,6 +19,7 @@ pub struct Tape<'a> {
     rest: &'a [u8],
     is_reading: bool,
     is_good: bool,
+    is_earlier: bool,
 }
 
 /// A value that can go onto a tape and come back.
@@ -57,6 +58,7 @@ impl<'a> Tape<'a> {
             rest: &[],
             is_reading: false,
             is_good: true,
+            is_earlier: false,
         }
     }
 
@@ -67,7 +69,21 @@ impl<'a> Tape<'a> {
             rest: bytes,
             is_reading: true,
             is_good: true,
+            is_earlier: false,
         }
+    }
+
+    /// A tape to be read that was written in the format before.
+    pub fn of_earlier(bytes: &'a [u8]) -> Tape<'a> {
+        Tape {
+            is_earlier: true,
+            ..Tape::of(bytes)
+        }
+    }
+
+    /// Whether what is read was written in the format before. Types that have changed since read it as it was.
+    pub fn is_earlier(&self) -> bool {
+        self.is_earlier
     }
 
     /// What was written.

@@ -7,7 +7,8 @@ use maxconn_records::stored::{Stored, Tape, variant};
 /// The most recently seen different values of one field, as many as a rule wants to see.
 ///
 /// Keeping the `at_least` most recent ones is enough to know exactly whether as many lie within the
-/// window: if the oldest of them does, all do.
+/// window: if the oldest of them does, all do. One more is kept, and of each the sighting before the last, so that one
+/// event ahead of its time hides none of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentValues {
     /// In place, so that a key with one event allocates nothing.
@@ -17,10 +18,12 @@ pub struct RecentValues {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RecentValue {
-    /// Two halves, so that an entry takes 12 bytes.
+    /// Two halves, so that an entry takes 16 bytes.
     hash: [u32; 2],
-    /// The low bits of the number of the slot it was last seen in.
+    /// The low bits of the number of the slot it was last seen in, and of the last one before it.
     slot: u32,
+    /// The same as `slot` where there was none.
+    before: u32,
 }
 
 impl RecentValues {
@@ -30,14 +33,19 @@ impl RecentValues {
         let seen = RecentValue {
             hash: [(hash >> 32) as u32, hash as u32],
             slot,
+            before: slot,
         };
         if let Some(known) = self.iter_mut().find(|known| known.hash == seen.hash) {
             if is_newer(slot, known.slot) {
-                known.slot = slot;
+                (known.before, known.slot) = (known.slot, slot);
+            } else if known.slot != slot
+                && (known.before == known.slot || is_newer(slot, known.before))
+            {
+                known.before = slot;
             }
         } else if self.first.is_none() {
             self.first = Some(seen);
-        } else if 1 + self.more.len() < at_least {
+        } else if self.more.len() < at_least {
             self.more.reserve_exact(1);
             self.more.push(seen);
         } else if let Some(oldest) = self.iter_mut().reduce(older)
@@ -51,15 +59,17 @@ impl RecentValues {
         self.first.iter_mut().chain(&mut self.more)
     }
 
-    /// How many of them were seen in `oldest_slot` or later.
-    pub fn count_since(&self, oldest_slot: i64) -> usize {
-        self.hashes_since(oldest_slot).count()
+    /// How many of them were seen in one of the slots from `oldest` to `newest`.
+    pub fn count(&self, oldest: i64, newest: i64) -> usize {
+        self.hashes(oldest, newest).count()
     }
 
-    /// The hashes of the values seen in `oldest_slot` or later.
-    pub fn hashes_since(&self, oldest_slot: i64) -> impl Iterator<Item = u64> + '_ {
-        let is_recent = move |value: &&RecentValue| !is_newer(oldest_slot as u32, value.slot);
-        let values = self.first.iter().chain(&self.more).filter(is_recent);
+    /// The hashes of the values seen in one of the slots from `oldest` to `newest`.
+    pub fn hashes(&self, oldest: i64, newest: i64) -> impl Iterator<Item = u64> + '_ {
+        let (oldest, newest) = (oldest as u32, newest as u32);
+        let is_within = move |slot: u32| !is_newer(oldest, slot) && !is_newer(slot, newest);
+        let is_seen = move |value: &&RecentValue| is_within(value.slot) || is_within(value.before);
+        let values = self.first.iter().chain(&self.more).filter(is_seen);
         values.map(|value| (u64::from(value.hash[0]) << 32) | u64::from(value.hash[1]))
     }
 
@@ -150,7 +160,21 @@ fn estimate(registers: &[u8]) -> u64 {
 }
 
 stored!(RecentValues: first, more);
-stored!(RecentValue: hash, slot);
+impl<'a> Stored<'a> for RecentValue {
+    fn blank() -> RecentValue {
+        RecentValue::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.hash.pass(tape);
+        self.slot.pass(tape);
+        if tape.is_earlier() {
+            self.before = self.slot;
+        } else {
+            self.before.pass(tape);
+        }
+    }
+}
 
 impl<'a> Stored<'a> for Sketch {
     fn blank() -> Sketch {
@@ -184,7 +208,19 @@ mod tests {
                 .filter(|&s| s >= since)
                 .map(|s| s % 25)
                 .collect::<alloc::collections::BTreeSet<_>>();
-            assert_eq!(recent.count_since(since), exact.len().min(10), "{slot}");
+            let count = recent.count(since, slot);
+            assert_eq!(count.min(10), exact.len().min(10), "{slot}");
+        }
+    }
+
+    #[test]
+    fn one_value_ahead_of_its_time_hides_no_other() {
+        for ahead in [3, 77] {
+            let mut recent = RecentValues::default();
+            (0..3).for_each(|value| recent.add(value, value as i64, 4));
+            recent.add(ahead, 12, 4);
+            recent.add(3, 3, 4);
+            assert_eq!(recent.count(0, 3), 4, "{ahead}");
         }
     }
 

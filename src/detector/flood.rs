@@ -29,11 +29,13 @@ pub struct Flood {
     pub key: String,
     /// The time of the event that crossed the threshold.
     pub opened_ms: i64,
-    /// The first event.
+    /// The earliest event.
     pub start_ms: i64,
-    /// The last event so far.
+    /// The latest event.
+    pub end_ms: i64,
+    /// The latest event by the clock that the flood goes by: it is quiet from here on.
     pub last_ms: i64,
-    /// How far its events were behind the watermark at most: see [`KeyState::due_ms`](super::KeyState::due_ms).
+    /// How much later than by that clock others' time ends it: see [`KeyState::due_ms`](super::KeyState::due_ms).
     pub behind_ms: i64,
     /// The events, exactly; so many of them passed by this rule, and so many were held back.
     pub count: u64,
@@ -242,6 +244,11 @@ impl Pace {
         self.span_count += 1;
     }
 
+    /// The span at hand is another clock's now.
+    fn go_on_at(&mut self, time_ms: i64) {
+        self.span_ms = time_ms - time_ms.rem_euclid(SPAN_MS);
+    }
+
     /// The events of all spans.
     pub fn events(&self) -> u64 {
         self.sum.saturating_add(self.span_count)
@@ -273,18 +280,24 @@ impl Pace {
 }
 
 impl Flood {
-    /// Takes one more event into the flood's knowledge. Late ones move no time.
-    pub fn note(&mut self, sighting: &Sighting<'_>, is_late: bool) {
+    /// Takes one more event into the flood's knowledge. One by another clock moves no deadline.
+    pub fn note(&mut self, sighting: &Sighting<'_>, is_own: bool) {
         let time_ms = sighting.context.time_ms;
         self.count += 1;
-        if !is_late {
-            self.start_ms = self.start_ms.min(time_ms);
-            if time_ms >= self.last_ms {
-                self.pace.add(time_ms, self.last_ms);
-                self.last_ms = time_ms;
-            }
+        self.start_ms = self.start_ms.min(time_ms);
+        self.end_ms = self.end_ms.max(time_ms);
+        if is_own && time_ms >= self.last_ms {
+            self.pace.add(time_ms, self.last_ms);
+            self.last_ms = time_ms;
         }
         self.seen.note(sighting);
+    }
+
+    /// Goes on by another clock, on which its last event was at `time_ms`.
+    pub fn go_on_at(&mut self, time_ms: i64) {
+        self.last_ms = time_ms;
+        self.next_update_ms = time_ms.saturating_add(self.pause_ms);
+        self.pace.go_on_at(time_ms);
     }
 
     /// Counts more events like the last one, at its time.
@@ -301,9 +314,9 @@ impl Flood {
             .unwrap_or(Scope::Global)
     }
 
-    /// The time between its first and its last event.
+    /// The time between its earliest and its latest event.
     pub fn duration_ms(&self) -> i64 {
-        self.last_ms.saturating_sub(self.start_ms).max(0)
+        self.end_ms.saturating_sub(self.start_ms).max(0)
     }
 
     /// Events per second over the flood. Times in logs are often whole seconds, so nothing counts as
@@ -392,10 +405,30 @@ fn clip(name: &str) -> &str {
     super::clip(name, MAX_NAME_BYTES)
 }
 
-stored!(Flood: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed, suppressed_bytes, sequence,
-    next_update_ms, pause_ms, told, peak, seen, pace, sample);
 stored!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
 stored!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
+
+macro_rules! pass_all {
+    ($value:ident, $tape:ident: $($field:ident),+) => {
+        $($value.$field.pass($tape);)+
+    };
+}
+
+impl<'a> Stored<'a> for Flood {
+    fn blank() -> Flood {
+        Flood::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        pass_all!(self, tape: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed,
+            suppressed_bytes, sequence, next_update_ms, pause_ms, told, peak, seen, pace, sample);
+        if tape.is_earlier() {
+            self.end_ms = self.last_ms;
+        } else {
+            self.end_ms.pass(tape);
+        }
+    }
+}
 
 impl<'a, T: Stored<'a>> Stored<'a> for Named<T> {
     fn blank() -> Named<T> {

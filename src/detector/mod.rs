@@ -11,16 +11,19 @@
 //! The rules (contract.md §4):
 //! 1. **Advance, then apply.** Before an event is applied, all that was due by its time is fired
 //!    ([`KeyState::step`]). So it does not matter when a timer or tick happened to arrive.
-//! 2. An event is **late** when it is older than the key's newest event − `allowed_lateness`. A late event
-//!    counts if the flood is open; otherwise it feeds no window.
-//! 3. A flood **opens** when the window's slots hold `threshold` events (and `distinct.at_least` values). The
-//!    events in the slots are its first ones; only the crossing one is held back.
-//! 4. It **ends** `quiet` after its last event; an event at exactly that time starts afresh.
-//! 5. **Ongoing** is said at `update_every` × 1, 3, 7 … after opening, the pause doubling up to
+//! 2. **Another time.** A key has two windows, and an event feeds those that it is *near*; near none it begins the one
+//!    fed less recently anew. So one wrong clock moves no event out of its window. An event is judged by its own time.
+//! 3. A flood **opens** when a window holds `threshold` events (and `distinct.at_least` values). The events in its slots
+//!    are the flood's first ones; only the crossing one is held back.
+//! 4. While it is open, an event less than `quiet` from its last is **its own**; an *earlier* one counts, too, and once as
+//!    many came as open a flood, the flood goes on at their time; a *later* one passes, and ends nothing, until a second
+//!    time (or `threshold` records) says the same.
+//! 5. It **ends** `quiet` after its last event; an event at exactly that time starts afresh.
+//! 6. **Ongoing** is said at `update_every` × 1, 3, 7 … after opening, the pause doubling up to
 //!    `update_max`, and only if events came since the last alert.
 //!
 //! # How to drive it
-//! For each event: call [`KeyState::step`] with the event's time until it returns `None`, then
+//! For each event: call [`KeyState::step`] with [`KeyState::reach_ms`] of the event until it returns `None`, then
 //! [`KeyState::apply`]. For each timer: `step` with the timer's time. [`KeyState::deadline_ms`] is when it
 //! wants to be called again; calling early costs nothing, calling late changes nothing but when an alert is seen.
 
@@ -28,6 +31,7 @@ pub mod cause;
 pub mod distinct;
 mod fields;
 pub mod flood;
+mod timeline;
 mod traits;
 pub mod window;
 
@@ -41,12 +45,11 @@ use crate::config::{KeyField, Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
-use distinct::RecentValues;
 use fields::network_of;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
-use maxconn_records::stored;
-use traits::Traits;
-use window::Window;
+use maxconn_records::stored::{Stored, Tape};
+use timeline::{Second, Timeline};
+use window::Span;
 
 const HASH_FLOOD: u8 = 8;
 
@@ -108,20 +111,30 @@ pub struct Applied {
     pub is_held_back: bool,
     /// Whether the event opened the flood.
     pub is_crossing: bool,
+    /// Whether the open flood counts it.
+    pub is_counted: bool,
     /// Whether it was late.
     pub is_late: bool,
     /// Whether it would have opened the flood, had that been allowed.
     pub is_refused: bool,
+    /// Whether the flood's deadline may be earlier now.
+    pub is_rearmed: bool,
 }
 
 /// What one key under one rule knows: a plain value that can be moved and stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyState {
-    newest_ms: i64,
-    window: Window,
-    recent: RecentValues,
-    traits: Traits,
+    first: Timeline,
     flood: Option<Box<Flood>>,
+    /// Boxed, for hardly any key has one.
+    second: Option<Box<Second>>,
+}
+
+fn span_of(rule: &Rule, lateness_ms: i64) -> Span {
+    Span {
+        within_ms: rule.within_ms,
+        lateness_ms,
+    }
 }
 
 impl KeyState {
@@ -132,7 +145,7 @@ impl KeyState {
 
     /// Events in the window that ends at `time_ms`, per second.
     pub fn current_rate(&self, rule: &Rule, time_ms: i64) -> f64 {
-        f64::from(self.window.total_at(time_ms, rule.within_ms)) * 1_000.0
+        f64::from(self.first.window.total_at(time_ms, rule.within_ms)) * 1_000.0
             / rule.within_ms.max(1) as f64
     }
 
@@ -154,24 +167,61 @@ impl KeyState {
     }
 
     /// When other keys' events and ticks, which tell a time of their own, step this key: later than its own
-    /// deadline by as much as its events are behind them. A server whose clock is wrong, a file that is read late or
-    /// one event from the future would make a flood start and end at every few events otherwise.
-    pub fn due_ms(&self, rule: &Rule) -> Option<i64> {
+    /// deadline by as much as its last event was behind them. A server whose clock is wrong or a file that is read late
+    /// would make a flood start and end at every few events otherwise. `floor_ms` is what their time was at least.
+    pub fn due_ms(&self, rule: &Rule, floor_ms: i64) -> Option<i64> {
         let deadline_ms = self.deadline_ms(rule)?;
-        Some(deadline_ms.saturating_add(self.behind_ms()))
+        Some(deadline_ms.saturating_add(self.behind_ms(floor_ms)))
     }
 
-    /// How far the open flood's events were behind the watermark at most.
-    pub fn behind_ms(&self) -> i64 {
-        self.flood.as_deref().map_or(0, |flood| flood.behind_ms)
+    /// How far the open flood's last event was behind their time.
+    pub fn behind_ms(&self, floor_ms: i64) -> i64 {
+        self.flood.as_deref().map_or(0, |flood| {
+            flood.behind_ms.max(floor_ms.saturating_sub(flood.last_ms))
+        })
     }
 
-    /// Says what the watermark is now that an event was applied.
+    /// Says what the watermark was at an event that the flood counted.
     pub fn seen_at(&mut self, watermark_ms: i64) {
         if let Some(flood) = self.flood.as_deref_mut() {
-            let behind_ms = watermark_ms.saturating_sub(flood.last_ms);
-            flood.behind_ms = flood.behind_ms.max(behind_ms);
+            flood.behind_ms = watermark_ms.saturating_sub(flood.last_ms).max(0);
         }
+    }
+
+    /// The watermark went back: the flood is quiet once `quiet` has gone by from there, too. Otherwise floods that were
+    /// seen while the time was wrong would stay open until it came.
+    pub fn set_back(&mut self, watermark_ms: i64) {
+        if let Some(flood) = self.flood.as_deref_mut() {
+            let behind_ms = watermark_ms.saturating_sub(flood.last_ms);
+            flood.behind_ms = flood.behind_ms.min(behind_ms);
+        }
+    }
+
+    /// Up to when an event of that time steps this key. One that is `quiet` or more after the flood's last is believed
+    /// on the word of another one.
+    pub fn reach_ms(&self, rule: &Rule, time_ms: i64) -> i64 {
+        match self.flood.as_deref() {
+            Some(flood)
+                if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms)
+                    && !self.is_confirmed(rule, flood, time_ms) =>
+            {
+                i64::MIN
+            }
+            _ => time_ms,
+        }
+    }
+
+    /// Whether the second window says, too, that the flood is over: by another time than the event's, or by as many
+    /// records as open a flood.
+    fn is_confirmed(&self, rule: &Rule, flood: &Flood, time_ms: i64) -> bool {
+        let says_so = |second: &Second| {
+            let timeline = &second.timeline;
+            !second.is_counted
+                && timeline.newest_ms >= flood.last_ms.saturating_add(rule.quiet_ms)
+                && (timeline.newest_ms != time_ms
+                    || timeline.window.total().saturating_add(1) >= rule.threshold)
+        };
+        rule.threshold <= 1 || self.second.as_deref().is_some_and(says_so)
     }
 
     /// Fires the first thing that is due at `up_to_ms` or before: the transition and its time. `None` when
@@ -206,12 +256,13 @@ impl KeyState {
         Some((sequence, flood))
     }
 
-    /// Closes the flood, after its end was told. Its events do not count again.
+    /// Closes the flood, after its end was told. Its events do not count again; what it did not count does.
     pub fn close(&mut self) {
         self.flood = None;
-        self.window.clear();
-        self.recent.clear();
-        self.traits = Traits::default();
+        self.first = match self.second.take() {
+            Some(second) if !second.is_counted => second.timeline,
+            _ => Timeline::default(),
+        };
     }
 
     /// Counts an event, after all that was due by its time has been fired. Where a flood may not open now,
@@ -224,68 +275,152 @@ impl KeyState {
         may_open: bool,
     ) -> Applied {
         let time_ms = sighting.context.time_ms;
-        let is_late = time_ms < self.newest_ms.saturating_sub(lateness_ms);
-        if !is_late {
-            self.newest_ms = self.newest_ms.max(time_ms);
-            self.window.add(time_ms, rule.within_ms);
-            self.traits.add(time_ms, 1);
-        }
-        if let Some(flood) = self.flood.as_deref_mut() {
-            flood.note(sighting, is_late);
-            flood.peak = flood.peak.max(self.traits.count);
-            let is_held_back = match rule.policy {
-                Policy::Pass => false,
-                Policy::Suppress => true,
-                Policy::Sample => {
-                    !(flood.count - 1).is_multiple_of(u64::from(rule.sample_every.max(1)))
-                }
-            };
-            flood.judge(is_held_back, 1, sighting.context.record_bytes);
-            return Applied {
-                is_held_back,
-                is_crossing: false,
-                is_late,
-                is_refused: false,
-            };
-        }
-        self.traits.add_host(sighting.hashes.host);
-        let is_reached = !is_late && self.is_reached(rule, sighting);
-        if !is_reached || !may_open {
-            return Applied {
-                is_held_back: false,
-                is_crossing: false,
-                is_late,
-                is_refused: is_reached,
-            };
-        }
-        let is_held_back = rule.policy != Policy::Pass;
-        self.open(rule, sighting, is_held_back);
-        Applied {
-            is_held_back,
-            is_crossing: true,
+        let span = span_of(rule, lateness_ms);
+        let is_late = time_ms < self.first.newest_ms.saturating_sub(lateness_ms);
+        let mut applied = Applied {
+            is_held_back: false,
+            is_crossing: false,
+            is_counted: false,
             is_late,
             is_refused: false,
+            is_rearmed: false,
+        };
+        let Some(flood) = self.flood.as_deref_mut() else {
+            if self.feed(rule, span, sighting) {
+                if may_open {
+                    applied.is_held_back = rule.policy != Policy::Pass;
+                    applied.is_crossing = true;
+                    applied.is_counted = true;
+                    applied.is_rearmed = true;
+                    self.open(rule, span, sighting, applied.is_held_back);
+                } else {
+                    applied.is_refused = true;
+                }
+            }
+            return applied;
+        };
+        if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms) {
+            self.feed_second(rule, span, sighting, false);
+            return applied;
         }
+        let is_own = time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms);
+        flood.note(sighting, is_own);
+        if is_own {
+            self.first.feed(span, time_ms);
+            flood.peak = flood.peak.max(self.first.traits.count);
+            self.second = None;
+        }
+        applied.is_counted = true;
+        applied.is_held_back = match rule.policy {
+            Policy::Pass => false,
+            Policy::Suppress => true,
+            Policy::Sample => {
+                !(flood.count - 1).is_multiple_of(u64::from(rule.sample_every.max(1)))
+            }
+        };
+        flood.judge(applied.is_held_back, 1, sighting.context.record_bytes);
+        if !is_own
+            && self.feed_second(rule, span, sighting, true)
+            && let (Some(flood), Some(second)) = (&mut self.flood, self.second.take())
+        {
+            self.first = second.timeline;
+            flood.go_on_at(time_ms);
+            applied.is_rearmed = true;
+        }
+        applied
+    }
+
+    /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
+    fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
+        let time_ms = sighting.context.time_ms;
+        if let Some(second) = self.second.as_deref()
+            && self.first.window.has_just_moved()
+            && self.first.is_like(&second.timeline)
+        {
+            self.second = None;
+        }
+        if self.second.is_none()
+            && (self.first.window.is_empty() || self.first.is_near(span, time_ms))
+        {
+            return self.first.add(rule, span, sighting);
+        }
+        self.feed_two(rule, span, sighting)
+    }
+
+    #[inline(never)]
+    fn feed_two(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
+        let time_ms = sighting.context.time_ms;
+        let second = self.second.get_or_insert_default();
+        let mut is_first = self.first.is_near(span, time_ms);
+        let mut is_second = second.timeline.is_near(span, time_ms);
+        if !is_first && !is_second {
+            is_first = second.is_fresher || self.first.window.is_empty();
+            is_second = !is_first;
+            let begun = if is_first {
+                &mut self.first
+            } else {
+                &mut second.timeline
+            };
+            *begun = Timeline::default();
+        }
+        second.is_fresher = !is_first;
+        let opens_first = is_first && self.first.add(rule, span, sighting);
+        let opens_second = is_second && second.timeline.add(rule, span, sighting);
+        if opens_second {
+            // Where both would open, the one that knows more events of it.
+            let events = |timeline: &Timeline| timeline.window.opening(time_ms, span).0;
+            if !opens_first || events(&second.timeline) > events(&self.first) {
+                core::mem::swap(&mut self.first, &mut second.timeline);
+                second.is_fresher = false;
+            }
+        }
+        if second.timeline.window.is_empty() {
+            self.second = None;
+        }
+        opens_first || opens_second
+    }
+
+    /// Takes an event that is not the open flood's own; whether it would open one.
+    #[inline(never)]
+    fn feed_second(
+        &mut self,
+        rule: &Rule,
+        span: Span,
+        sighting: &Sighting<'_>,
+        is_counted: bool,
+    ) -> bool {
+        let second = self.second.get_or_insert_default();
+        let is_mixed = second.is_counted && !is_counted;
+        if is_mixed || !second.timeline.is_near(span, sighting.context.time_ms) {
+            **second = Second::default();
+        }
+        second.is_counted |= is_counted;
+        second.timeline.add(rule, span, sighting)
     }
 
     /// How many more events that are in nothing different from the last one, time included, would change
     /// nothing but numbers. Old logs are full of them: the same line, fifty times a second.
-    pub fn repeatable(&self, rule: &Rule, time_ms: i64) -> u32 {
+    pub fn repeatable(&self, rule: &Rule, lateness_ms: i64, time_ms: i64) -> u32 {
+        let span = span_of(rule, lateness_ms);
+        let is_in_two = |second: &Second| second.timeline.is_near(span, time_ms);
+        if time_ms != self.first.newest_ms || self.second.as_deref().is_some_and(is_in_two) {
+            return 0;
+        }
         match self.flood.as_deref() {
-            _ if time_ms != self.newest_ms => 0,
             Some(flood) if flood.last_ms != time_ms || rule.policy == Policy::Sample => 0,
             Some(_) => u32::MAX,
-            None if !self.is_distinct_enough(rule, time_ms) => u32::MAX,
-            None => rule.threshold.saturating_sub(self.window.total() + 1),
+            None if !self.first.is_distinct_enough(rule, span, time_ms) => u32::MAX,
+            None => rule.threshold.saturating_sub(self.first.window.total() + 1),
         }
     }
 
     /// Counts them.
     pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
-        self.window.repeat(times);
-        self.traits.add(self.newest_ms, times);
+        let first = &mut self.first;
+        first.window.repeat(times);
+        first.traits.add(first.newest_ms, times);
         if let Some(flood) = self.flood.as_deref_mut() {
-            flood.peak = flood.peak.max(self.traits.count);
+            flood.peak = flood.peak.max(first.traits.count);
             flood.repeat(u64::from(times));
             flood.judge(
                 rule.policy == Policy::Suppress,
@@ -295,41 +430,24 @@ impl KeyState {
         }
     }
 
-    fn is_distinct_enough(&self, rule: &Rule, time_ms: i64) -> bool {
-        rule.distinct.is_none_or(|distinct| {
-            let oldest = self.window.slots(time_ms, rule.within_ms).1;
-            self.recent.count_since(oldest) >= usize::from(distinct.at_least)
-        })
-    }
-
-    fn is_reached(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> bool {
+    /// Opens a flood in the first window. A second one stays where the event did not feed it.
+    fn open(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>, is_held_back: bool) {
         let time_ms = sighting.context.time_ms;
-        if let Some(distinct) = rule.distinct
-            && let Some(hash) = sighting.hashes.get(distinct.field)
+        if let Some(second) = self.second.as_deref()
+            && second.timeline.is_near(span, time_ms)
         {
-            let slot = self.window.slots(time_ms, rule.within_ms).0;
-            self.recent
-                .add(hash as u64, slot, usize::from(distinct.at_least));
+            self.second = None;
         }
-        self.window.total() >= rule.threshold && self.is_distinct_enough(rule, time_ms)
-    }
-
-    fn open(&mut self, rule: &Rule, sighting: &Sighting<'_>, is_held_back: bool) {
-        let time_ms = sighting.context.time_ms;
-        let start_ms = self
-            .window
-            .first_ms(rule.within_ms)
-            .unwrap_or(time_ms)
-            .min(time_ms);
+        let (events, start_ms) = self.first.window.opening(time_ms, span);
         let key = key_text(rule, sighting);
-        let traits = &self.traits;
+        let traits = &self.first.traits;
         // The busiest second before the opening counts only if it belongs to the flood.
         let peak = if traits.peak_start_ms().saturating_add(1_000) > start_ms {
             traits.peak
         } else {
             traits.count
         };
-        let before = u64::from(self.window.total().saturating_sub(1));
+        let before = u64::from(events.saturating_sub(1));
         let message = sighting.context.message;
         let sample = match (sighting.redactor, sighting.event.user) {
             (Some(redactor), Some(user)) => redactor.redact_message(message, user),
@@ -342,12 +460,14 @@ impl KeyState {
             .number(time_ms as u64)
             .part(message.as_bytes())
             .finish();
+        let last_ms = self.first.last_ms(span, time_ms);
         let mut flood = Flood {
             id,
             key,
             opened_ms: time_ms,
             start_ms,
-            last_ms: self.newest_ms.max(time_ms),
+            end_ms: last_ms,
+            last_ms,
             behind_ms: 0,
             count: before,
             passed: before,
@@ -365,27 +485,39 @@ impl KeyState {
         if before > 0 {
             flood
                 .seen
-                .began_earlier(rule, sighting, self.traits.is_one_host());
+                .began_earlier(rule, sighting, self.first.traits.is_one_host());
         }
         if let Some(distinct) = rule.distinct {
-            let oldest = self.window.slots(time_ms, rule.within_ms).1;
-            flood
-                .seen
-                .recall(distinct, self.recent.hashes_since(oldest));
+            let (number, last) = span.slots(time_ms);
+            let hashes = self.first.recent.hashes(number - window::SLOTS, last);
+            flood.seen.recall(distinct, hashes);
         }
-        flood.note(sighting, false);
+        flood.note(sighting, true);
         flood.judge(is_held_back, 1, sighting.context.record_bytes);
         self.flood = Some(Box::new(flood));
     }
 
-    /// Forgets the window, for a rule whose window is another one now. An open flood goes on.
+    /// Forgets the windows, for a rule whose window is another one now. An open flood goes on.
     pub fn forget_window(&mut self) {
-        self.window.clear();
-        self.recent.clear();
+        self.first.window.clear();
+        self.first.recent.clear();
+        self.second = None;
     }
 }
 
-stored!(KeyState: newest_ms, window, recent, traits, flood);
+impl<'a> Stored<'a> for KeyState {
+    fn blank() -> KeyState {
+        KeyState::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.first.pass(tape);
+        self.flood.pass(tape);
+        if !tape.is_earlier() {
+            self.second.pass(tape);
+        }
+    }
+}
 
 impl Flood {
     fn judge(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {

@@ -1,31 +1,71 @@
-//! The sliding window of one key: how many events lie within the last `within`, in 17 slots.
+//! The sliding window of one key: how many events lie within `within` of a time, in slots.
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use maxconn_records::stored;
+use maxconn_records::stored::{Stored, Tape};
 
-/// Slots per window. One more is kept, so that the slots always cover all of (t − within, t].
+/// Slots per window. One more is judged, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;
-/// So many slots are kept beside the newest.
-const OLDER: usize = SLOTS as usize;
 
 /// Counts of events in slots of `within`/16, aligned to the epoch.
 ///
-/// The sum over all kept slots is at least the number of events in (t − within, t], and at most that of
-/// a span of within·17/16: the two bounds of contract.md §4.4.
+/// The sum over the 17 slots that end with the one of a time t is at least the number of events in (t − within, t],
+/// and at most that of a span of within·17/16: the two bounds of contract.md §4.4. As many slots before the newest
+/// are kept as an event may be older than it ([`Span::older_slots`]), for it is judged by its own time.
 ///
 /// Most keys never see a second slot, least of all those that an attacker makes up by the million. So the
-/// newest slot is in place, and the others are allocated with the first event that needs them.
+/// newest slot is in place, and each other one is allocated with the event that needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// The events in all kept slots.
+    /// The events in the 17 slots that end with the newest.
     total: u32,
     newest: Slot,
     /// The newest slot's number, its start, and the start of the slot after it.
     number: i64,
     start_ms: i64,
     end_ms: i64,
-    older: Option<Box<[Slot; OLDER]>>,
+    /// Slots before the newest that have events, the oldest first.
+    older: Vec<Older>,
+}
+
+/// How long a window is, and how much older than the newest event others may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The window, in ms.
+    pub within_ms: i64,
+    /// How far back an event may be and still be in order, in ms. It counts as no more than `within_ms`, so that the
+    /// slots of a key are bounded.
+    pub lateness_ms: i64,
+}
+
+impl Span {
+    fn lateness_ms(self) -> i64 {
+        self.lateness_ms.min(self.within_ms)
+    }
+
+    /// Slots that are kept before the newest: an event may be `within` and the lateness older than the newest one, and is
+    /// judged by 17 slots.
+    fn older_slots(self) -> i64 {
+        let late_slots = (self.lateness_ms() * SLOTS + self.within_ms - 1) / self.within_ms.max(1);
+        2 * SLOTS + late_slots
+    }
+
+    /// Whether an event belongs to those whose newest time is `newest_ms`.
+    pub fn is_near(self, newest_ms: i64, time_ms: i64) -> bool {
+        let oldest_ms = newest_ms.saturating_sub(self.within_ms + self.lateness_ms());
+        (oldest_ms..=newest_ms.saturating_add(self.within_ms)).contains(&time_ms)
+    }
+
+    /// The number of the slot in which a time lies, and of the last one that events of that time can be in which
+    /// came in another order.
+    pub fn slots(self, time_ms: i64) -> (i64, i64) {
+        let last_ms = time_ms.saturating_add(self.lateness_ms());
+        (
+            number_of(time_ms, self.within_ms),
+            number_of(last_ms, self.within_ms),
+        )
+    }
 }
 
 /// One slot.
@@ -57,21 +97,17 @@ fn start_of(number: i64, within_ms: i64) -> i64 {
     product.div_euclid(SLOTS) + i64::from(product.rem_euclid(SLOTS) != 0)
 }
 
-/// The place of an older slot in its ring.
-fn ring(number: i64) -> usize {
-    number.rem_euclid(OLDER as i64) as usize
-}
-
 impl Window {
-    /// Counts an event. One that is older than all kept slots counts nowhere.
+    /// Counts an event; answers the events in the 17 slots that end with its own. One that is older than all kept
+    /// slots counts nowhere.
     #[inline]
-    pub fn add(&mut self, time_ms: i64, within_ms: i64) {
-        if self.total > 0 && self.start_ms <= time_ms && time_ms < self.end_ms {
+    pub fn add(&mut self, time_ms: i64, span: Span) -> u32 {
+        if self.newest.count > 0 && self.start_ms <= time_ms && time_ms < self.end_ms {
             self.newest.add((time_ms - self.start_ms) as u32);
             self.total = self.total.saturating_add(1);
-        } else {
-            self.add_elsewhere(time_ms, within_ms);
+            return self.total;
         }
+        self.add_elsewhere(time_ms, span)
     }
 
     /// Counts more events in the newest slot, at the time of one that it has.
@@ -81,86 +117,91 @@ impl Window {
     }
 
     #[inline(never)]
-    fn add_elsewhere(&mut self, time_ms: i64, within_ms: i64) {
+    fn add_elsewhere(&mut self, time_ms: i64, span: Span) -> u32 {
+        let within_ms = span.within_ms;
         let number = number_of(time_ms, within_ms);
         let start_ms = start_of(number, within_ms);
         let offset_ms = u32::try_from(time_ms - start_ms).unwrap_or(0);
-        if self.total == 0 || number > self.number {
-            self.move_to(number);
+        if self.newest.count == 0 || number > self.number {
+            let left = core::mem::take(&mut self.newest);
+            if left.count > 0 {
+                self.older.push(Older {
+                    number: self.number,
+                    slot: left,
+                });
+            }
+            let oldest = number.saturating_sub(span.older_slots());
+            self.older.retain(|older| older.number >= oldest);
+            self.number = number;
             self.start_ms = start_ms;
             self.end_ms = start_of(number + 1, within_ms);
             self.newest.add(offset_ms);
-        } else if number + SLOTS >= self.number {
-            let older = self.older.get_or_insert_default();
-            if let Some(slot) = older.get_mut(ring(number)) {
-                slot.add(offset_ms);
-            }
-        } else {
-            return;
-        }
-        self.total = self.total.saturating_add(1);
-    }
-
-    /// Makes a later slot the newest one and forgets those that are out of the window then.
-    fn move_to(&mut self, number: i64) {
-        let left = core::mem::take(&mut self.newest);
-        let steps = number.saturating_sub(self.number);
-        if let Some(older) = &mut self.older {
-            for left in number - steps.min(SLOTS)..number {
-                // A slot that is left takes the place of the one 16 before it.
-                if let Some(slot) = older.get_mut(ring(left)) {
-                    self.total = self.total.saturating_sub(slot.count);
-                    *slot = Slot::default();
+        } else if number + span.older_slots() >= self.number {
+            let at = self.older.partition_point(|older| older.number < number);
+            match self.older.get_mut(at) {
+                Some(older) if older.number == number => older.slot.add(offset_ms),
+                _ => {
+                    let mut slot = Slot::default();
+                    slot.add(offset_ms);
+                    self.older.insert(at, Older { number, slot });
                 }
             }
-        }
-        if left.count > 0 && steps <= SLOTS {
-            let older = self.older.get_or_insert_default();
-            if let Some(slot) = older.get_mut(ring(self.number)) {
-                *slot = left;
-            }
         } else {
-            self.total = self.total.saturating_sub(left.count);
+            return 0;
         }
-        self.number = number;
+        self.total = self.total_to(self.number);
+        self.total_to(number)
     }
 
-    /// The events in all kept slots.
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.newest.count == 0
+    }
+
+    /// Whether the last event was the first of the newest slot.
+    pub fn has_just_moved(&self) -> bool {
+        self.newest.count == 1
+    }
+
+    /// The events in the 17 slots that end with the newest.
     pub fn total(&self) -> u32 {
         self.total
     }
 
+    fn total_to(&self, number: i64) -> u32 {
+        self.sum(number - SLOTS, number).0
+    }
+
     /// The events in the window that ends at `time_ms`.
     pub fn total_at(&self, time_ms: i64, within_ms: i64) -> u32 {
-        let oldest = number_of(time_ms, within_ms) - SLOTS;
-        let kept = self.kept().filter(|(number, _)| *number >= oldest);
-        kept.map(|(_, slot)| slot.count).sum()
+        self.total_to(number_of(time_ms, within_ms))
     }
 
-    /// The time of the first event in the kept slots.
-    pub fn first_ms(&self, within_ms: i64) -> Option<i64> {
-        let (number, slot) = self.kept().find(|(_, slot)| slot.count > 0)?;
-        Some(start_of(number, within_ms) + i64::from(slot.first_ms))
-    }
-
-    /// The kept slots and their numbers, from the oldest to the newest.
-    fn kept(&self) -> impl Iterator<Item = (i64, Slot)> + '_ {
-        let older = self.older.as_deref().into_iter().flat_map(|older| {
-            let numbers = self.number - SLOTS..self.number;
-            numbers.filter_map(|number| Some((number, *older.get(ring(number))?)))
-        });
-        older.chain([(self.number, self.newest)])
-    }
-
-    /// The number of the slot that `time_ms` lies in, and of the oldest slot that is still kept.
-    pub fn slots(&self, time_ms: i64, within_ms: i64) -> (i64, i64) {
-        let is_newest = self.start_ms <= time_ms && time_ms < self.end_ms;
-        let number = if is_newest {
-            self.number
-        } else {
-            number_of(time_ms, within_ms)
+    /// The events in the slots from one number to another, and the time of the first.
+    fn sum(&self, from: i64, to: i64) -> (u32, Option<(i64, u32)>) {
+        let newest = Older {
+            number: self.number,
+            slot: self.newest,
         };
-        (number, self.number - SLOTS)
+        let (mut total, mut first) = (0_u32, None);
+        for Older { number, slot } in self.older.iter().chain([&newest]) {
+            if (from..=to).contains(number) && slot.count > 0 {
+                total = total.saturating_add(slot.count);
+                first = first.or(Some((*number, slot.first_ms)));
+            }
+        }
+        (total, first)
+    }
+
+    /// What a flood that opens at `time_ms` begins with: the events in the 17 slots that end with that time's, and
+    /// those after it that are in order; and the time of the first.
+    pub fn opening(&self, time_ms: i64, span: Span) -> (u32, i64) {
+        let (number, last) = span.slots(time_ms);
+        let (total, first) = self.sum(number - SLOTS, last);
+        let first_ms = first.map_or(time_ms, |(number, first_ms)| {
+            start_of(number, span.within_ms) + i64::from(first_ms)
+        });
+        (total, first_ms.min(time_ms))
     }
 
     /// Forgets every event.
@@ -169,47 +210,94 @@ impl Window {
     }
 }
 
-stored!(Window: total, newest, number, start_ms, end_ms, older);
-stored!(Slot: count, first_ms);
+/// A slot that is not the newest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Older {
+    number: i64,
+    slot: Slot,
+}
 
+stored!(Slot: count, first_ms);
+stored!(Older: number, slot);
+
+impl<'a> Stored<'a> for Window {
+    fn blank() -> Window {
+        Window::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.total.pass(tape);
+        self.newest.pass(tape);
+        self.number.pass(tape);
+        self.start_ms.pass(tape);
+        self.end_ms.pass(tape);
+        if !tape.is_earlier() {
+            return self.older.pass(tape);
+        }
+        // Sixteen slots in a ring, by their number.
+        let mut ring = None::<[Slot; SLOTS as usize]>;
+        ring.pass(tape);
+        let Some(ring) = ring else { return };
+        for number in self.number.saturating_sub(SLOTS)..self.number {
+            match ring.get(number.rem_euclid(SLOTS) as usize) {
+                Some(&slot) if slot.count > 0 => self.older.push(Older { number, slot }),
+                _ => {}
+            }
+        }
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn span(within_ms: i64) -> Span {
+        Span {
+            within_ms,
+            lateness_ms: 0,
+        }
+    }
 
     #[test]
     fn the_sum_covers_the_window_and_at_most_a_sixteenth_more() {
         for within_ms in [160, 1_000, 60_000, 61_001] {
             let mut window = Window::default();
-            let mut times: alloc::vec::Vec<i64> = alloc::vec::Vec::new();
+            let mut times: Vec<i64> = Vec::new();
             let mut time_ms = 1_700_000_000_000;
             for step in 0..5_000_i64 {
                 time_ms += (step * 7_919) % (within_ms / 9 + 1);
-                window.add(time_ms, within_ms);
+                let total = window.add(time_ms, span(within_ms)) as usize;
                 times.push(time_ms);
                 let in_window = times.iter().filter(|&&t| t > time_ms - within_ms).count();
                 let in_span = times
                     .iter()
                     .filter(|&&t| (time_ms - t) * 16 < within_ms * 17)
                     .count();
-                let total = window.total() as usize;
                 assert!(
                     (in_window..=in_span).contains(&total),
                     "{within_ms}: {in_window} {total} {in_span}"
                 );
-                let first = window.first_ms(within_ms).unwrap();
-                assert_eq!(times.iter().rev().nth(total - 1), Some(&first));
+                let (events, first_ms) = window.opening(time_ms, span(within_ms));
+                assert_eq!(events as usize, total);
+                assert_eq!(times.iter().rev().nth(total - 1), Some(&first_ms));
+                assert!(window.older.len() <= 32);
             }
         }
     }
 
     #[test]
-    fn an_event_out_of_order_counts_in_its_own_slot() {
+    fn an_event_out_of_order_is_judged_by_its_own_time() {
         let mut window = Window::default();
-        window.add(100_000, 16_000);
-        window.add(95_000, 16_000);
-        assert_eq!((window.total(), window.first_ms(16_000)), (2, Some(95_000)));
-        window.add(80_000, 16_000);
-        assert_eq!(window.total(), 2, "older than every kept slot");
-        assert_eq!(window.total_at(112_000, 16_000), 1);
+        let span = span(16_000);
+        for (time_ms, total) in [
+            (100_000, 1),
+            (95_000, 1),
+            (84_000, 1),
+            (100_999, 4),
+            (67_000, 0),
+        ] {
+            assert_eq!(window.add(time_ms, span), total, "{time_ms}");
+        }
+        assert_eq!(window.opening(100_999, span), (4, 84_000));
+        assert_eq!(window.total_at(112_000, 16_000), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! All keys of all rules: time, the order of deadlines, who is told.
 //!
-//! Time is moved by events, ticks and the end of input only (contract.md §4.1). The watermark is the newest
-//! event time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
+//! Time is moved by events, ticks and the end of input only, on the word of two records (see [`Clock`]). The watermark is
+//! that time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
 //! rule and key; an event's own keys' deadlines fire up to the event's own time. A flood whose events are behind the
 //! watermark is given as much longer.
 
@@ -10,12 +10,13 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::clock::Clock;
 use super::output::{Kind, Output};
 use super::plan::{Plan, needs_net};
 use super::queue::Queue;
 use super::statistics::Statistics;
 use crate::alert::Alert;
-use crate::config::Config;
+use crate::config::{Config, Rule};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
@@ -49,8 +50,10 @@ pub(super) struct Floods {
     hasher: Option<Box<FieldHasher>>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
-    /// The greatest event time.
-    pub latest_ms: Option<i64>,
+    /// What time it is.
+    pub clock: Clock,
+    /// An event that lies so far before the time does not belong to it: the largest `quiet` and the lateness.
+    far_ms: i64,
     /// The time of the last event.
     last_ms: i64,
     /// The clock of the first tick after the last event.
@@ -76,7 +79,14 @@ impl Floods {
             plans: config.rules.iter().map(Plan::new).collect(),
             hasher: None,
             needs_net: config.rules.iter().any(needs_net),
-            latest_ms: None,
+            clock: Clock::default(),
+            far_ms: config
+                .rules
+                .iter()
+                .map(|rule| rule.quiet_ms)
+                .max()
+                .unwrap_or(0)
+                + config.allowed_lateness_ms,
             last_ms: 0,
             tick_base_ms: None,
             own: Vec::new(),
@@ -91,6 +101,7 @@ impl Floods {
         &mut self,
         config: &Config,
         context: &Context<'_>,
+        is_timed: bool,
         out: &mut Output,
         limit: Limit,
     ) -> bool {
@@ -99,18 +110,64 @@ impl Floods {
             let seed = Hash::new(HASH_SEED).part(context.message.as_bytes());
             self.table.seed(seed.number(time_ms as u64).finish() as u64);
         }
-        let latest_ms = self
-            .latest_ms
-            .map_or(time_ms, |latest_ms| latest_ms.max(time_ms));
-        self.latest_ms = Some(latest_ms);
         self.tick_base_ms = None;
-        self.advance(config, self.watermark_ms(config), out, limit)
+        // One without a time says nothing about it, but where nothing else did.
+        if is_timed || self.clock.is_unset() {
+            self.clock.see(time_ms, self.far_ms);
+        }
+        if !self.advance(config, self.watermark_ms(config), out, limit) {
+            return false;
+        }
+        if is_timed && self.clock.count(time_ms, self.far_ms) {
+            self.set_back(config);
+        }
+        true
     }
 
-    /// The newest event time less the allowed lateness.
+    /// The time is an earlier one than was thought.
+    fn set_back(&mut self, config: &Config) {
+        let watermark_ms = self.watermark_ms(config);
+        let open: Vec<Slot> = self.table.open_slots().collect();
+        for slot in open {
+            if let Some(entry) = self.table.entry_mut(slot) {
+                entry.state.set_back(watermark_ms);
+            }
+            self.arm(config, slot);
+        }
+    }
+
+    /// The time less the allowed lateness.
     fn watermark_ms(&self, config: &Config) -> i64 {
-        let latest_ms = self.latest_ms.unwrap_or(i64::MIN);
-        latest_ms.saturating_sub(config.allowed_lateness_ms)
+        self.clock.watermark_ms(config.allowed_lateness_ms)
+    }
+
+    /// The time that is given to what has none.
+    pub fn believed_ms(&self, config: &Config) -> Option<i64> {
+        self.clock.believed_ms(config.allowed_lateness_ms)
+    }
+
+    /// Fires what is due at the time that ticks of a clock say it is; `false` if the output was full before all was.
+    pub fn tick(&mut self, config: &Config, elapsed_ms: i64, out: &mut Output) -> bool {
+        let watermark_ms = match self.watermark_ms(config) {
+            i64::MIN => i64::MIN,
+            watermark_ms => watermark_ms.saturating_add(elapsed_ms),
+        };
+        if !self.advance(config, watermark_ms, out, Limit::Soft) {
+            return false;
+        }
+        // Whatever the time is: nothing came for as long as ends a flood.
+        let silent_ms = elapsed_ms.saturating_sub(config.allowed_lateness_ms);
+        let is_over = |rule: &Rule| rule.quiet_ms <= silent_ms;
+        if !config.rules.iter().any(is_over) {
+            return true;
+        }
+        self.end_each(config, out, is_over, |floods, slot, rule, out| {
+            while let Some(entry) = floods.table.entry_mut(slot)
+                && let Some((transition, at_ms)) = entry.state.step(rule, i64::MAX)
+            {
+                floods.tell(config, slot, transition, at_ms, out);
+            }
+        })
     }
 
     /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
@@ -196,39 +253,46 @@ impl Floods {
                 break;
             };
             let open = self.table.floods();
-            let may_open = self
-                .outbox
-                .queue
-                .as_ref()
-                .is_none_or(|queue| queue.has_room_for_a_flood(open, config.max_floods));
+            // A flood of this very event does not give way: both would end each other at every event.
+            let evicted = match self.table.quietest_flood() {
+                Some(quietest) if self.table.is_full_of_floods() => Some(quietest),
+                _ => None,
+            };
+            let is_own = |slot: &Slot| self.own.iter().any(|(_, own)| own == slot);
+            let may_open = !evicted.as_ref().is_some_and(is_own)
+                && self
+                    .outbox
+                    .queue
+                    .as_ref()
+                    .is_none_or(|queue| queue.has_room_for_a_flood(open, config.max_floods));
             let Some(entry) = self.table.entry_mut(slot) else {
                 continue;
             };
             let applied = entry
                 .state
                 .apply(rule, config.allowed_lateness_ms, sighting, may_open);
-            entry.state.seen_at(watermark_ms);
             observed.is_held_back |= applied.is_held_back;
             is_late |= applied.is_late;
             self.outbox.statistics.floods_refused += u64::from(applied.is_refused);
-            if observed.flood.is_none() {
-                observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+            if applied.is_counted {
+                entry.state.seen_at(watermark_ms);
+                if observed.flood.is_none() {
+                    observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+                }
             }
             if applied.is_crossing {
-                if self.table.is_full_of_floods()
-                    && let Some(quietest) = self.table.quietest_flood()
-                {
+                if let Some(quietest) = evicted {
                     let now_ms = sighting.context.time_ms;
-                    // One that this very event opened has not been told of yet.
-                    if self.crossed.contains(&quietest) {
-                        self.tell_starts(config, now_ms, out);
-                    }
                     let evicted = Transition::End(EndReason::Evicted);
                     self.tell(config, quietest, evicted, now_ms, out);
                 }
                 self.table.settle(slot);
-                self.arm(config, slot);
                 self.crossed.push(slot);
+                // From the next event on the event's keys stand in the rules' order, as after a restart.
+                self.same = None;
+            }
+            if applied.is_rearmed {
+                self.arm(config, slot);
             }
         }
         self.outbox.statistics.late += u64::from(is_late);
@@ -238,15 +302,14 @@ impl Floods {
     /// How many more events that are the last one over again, its time included, would change nothing but
     /// numbers. Time does not move for them, so nothing is due that was not due before.
     pub fn repeatable(&self, config: &Config) -> u32 {
-        if self
-            .same
-            .is_none_or(|same| same.1 != self.table.forgotten())
-        {
+        let is_known = |same: (Scope, u64)| same.1 == self.table.forgotten();
+        if !self.same.is_some_and(is_known) || !self.clock.is_steady() {
             return 0;
         }
         let repeatable = |&(number, slot): &(usize, Slot)| {
             let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
-            Some(entry.state.repeatable(rule, self.last_ms))
+            let state = &entry.state;
+            Some(state.repeatable(rule, config.allowed_lateness_ms, self.last_ms))
         };
         let times = self.own.iter().map(|own| repeatable(own).unwrap_or(0));
         times.min().unwrap_or(0)
@@ -297,7 +360,8 @@ impl Floods {
             };
             // The timer may be from before later events. Only one that still holds is the first of all
             // deadlines; any other waits again. One step at a time keeps all keys' deadlines in their order.
-            let own_ms = due_ms.saturating_sub(entry.state.behind_ms());
+            let floor_ms = self.clock.floor_ms(config.allowed_lateness_ms);
+            let own_ms = due_ms.saturating_sub(entry.state.behind_ms(floor_ms));
             if entry
                 .state
                 .deadline_ms(rule)
@@ -316,7 +380,12 @@ impl Floods {
             let due = self.own.iter().filter_map(|&(number, slot)| {
                 let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
                 let deadline_ms = entry.state.deadline_ms(rule)?;
-                (deadline_ms <= up_to_ms).then_some((deadline_ms, number, entry.hash, slot))
+                (deadline_ms <= entry.state.reach_ms(rule, up_to_ms)).then_some((
+                    deadline_ms,
+                    number,
+                    entry.hash,
+                    slot,
+                ))
             });
             let Some((deadline_ms, number, _, slot)) = due.min() else {
                 return;
@@ -339,32 +408,61 @@ impl Floods {
         time_ms: i64,
         out: &mut Output,
     ) -> bool {
+        self.end_each(
+            config,
+            out,
+            |_| true,
+            |floods, slot, _, out| {
+                let last_ms = floods
+                    .table
+                    .entry(slot)
+                    .and_then(|entry| entry.state.flood())
+                    .map(|flood| flood.last_ms);
+                let at_ms = last_ms.map_or(time_ms, |last_ms| last_ms.max(time_ms));
+                floods.tell(config, slot, Transition::End(reason), at_ms, out);
+            },
+        )
+    }
+
+    /// Does something with every open flood of some rules, in the order of deadline, rule and key; `false` if the output
+    /// was full before.
+    fn end_each(
+        &mut self,
+        config: &Config,
+        out: &mut Output,
+        is_of: impl Fn(&Rule) -> bool,
+        mut end: impl FnMut(&mut Floods, Slot, &Rule, &mut Output),
+    ) -> bool {
         // A heap of the table's own kind: sorting would be several KiB of code for the end of the input.
         let mut open: BinaryHeap<Timer> = self
             .table
-            .slots()
+            .open_slots()
             .filter_map(|slot| {
                 let entry = self.table.entry(slot)?;
-                let deadline_ms = entry
-                    .state
-                    .deadline_ms(config.rules.get(usize::from(entry.rule))?)?;
+                let rule = config
+                    .rules
+                    .get(usize::from(entry.rule))
+                    .filter(|rule| is_of(rule))?;
+                let deadline_ms = entry.state.deadline_ms(rule)?;
                 Some(Reverse((deadline_ms, entry.rule, entry.hash, slot)))
             })
             .collect();
-        while let Some(Reverse((_, _, _, slot))) = open.pop() {
+        while let Some(Reverse((_, number, _, slot))) = open.pop() {
             if out.is_full() {
                 return false;
             }
-            self.tell(config, slot, Transition::End(reason), time_ms, out);
+            if let Some(rule) = config.rules.get(usize::from(number)) {
+                end(self, slot, rule, out);
+            }
         }
         true
     }
 
     pub fn arm(&mut self, config: &Config, slot: Slot) {
+        let floor_ms = self.clock.floor_ms(config.allowed_lateness_ms);
         let due_ms = self.table.entry(slot).and_then(|entry| {
-            entry
-                .state
-                .due_ms(config.rules.get(usize::from(entry.rule))?)
+            let rule = config.rules.get(usize::from(entry.rule))?;
+            entry.state.due_ms(rule, floor_ms)
         });
         if let Some(due_ms) = due_ms {
             self.table.arm(slot, due_ms);
@@ -404,6 +502,7 @@ impl Floods {
         if let Transition::End(_) = transition {
             entry.state.close();
             self.table.settle(slot);
+            self.same = None;
         }
     }
 }

@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::recognise::{Input as RecordInput, Sight};
-use super::snapshot::STATE_FORMAT;
+use super::snapshot::{STATE_FORMAT, tape_of};
 use super::{Engine, Source};
 use crate::alert::Alert;
 use crate::config::Rule;
@@ -156,18 +156,15 @@ impl Engine {
             Input::Timer(now_ms) => self.fire(rule, &mut key, now_ms, &mut step),
             Input::End(now_ms) => {
                 self.fire(rule, &mut key, now_ms, &mut step);
-                self.tell(
-                    rule,
-                    &mut key,
-                    Transition::End(EndReason::EndOfInput),
-                    now_ms,
-                    &mut step,
-                );
+                let last_ms = key.flood().map_or(now_ms, |flood| flood.last_ms);
+                let end = Transition::End(EndReason::EndOfInput);
+                self.tell(rule, &mut key, end, now_ms.max(last_ms), &mut step);
             }
             Input::Event(bytes) => {
                 let (event, context): (Event<'_>, Context<'_>) =
-                    read_all(bytes).ok_or(StepError::Event)?;
-                self.fire(rule, &mut key, context.time_ms, &mut step);
+                    read_all(Tape::of(bytes)).ok_or(StepError::Event)?;
+                let up_to_ms = key.reach_ms(rule, context.time_ms);
+                self.fire(rule, &mut key, up_to_ms, &mut step);
                 let mut hasher = FieldHasher::default();
                 hasher.hash(&event, &context, self.floods.needs_net);
                 let redactor = self.floods.redactor.as_deref();
@@ -236,15 +233,12 @@ fn read_state(state: &[u8]) -> Result<KeyState, StepError> {
         return Ok(KeyState::default());
     }
     let (format, rest) = state.split_first_chunk::<4>().ok_or(StepError::State)?;
-    if u32::from_le_bytes(*format) != STATE_FORMAT {
-        return Err(StepError::State);
-    }
-    read_all(rest).ok_or(StepError::State)
+    let tape = tape_of(u32::from_le_bytes(*format), rest).ok_or(StepError::State)?;
+    read_all(tape).ok_or(StepError::State)
 }
 
-/// A value that the bytes hold to the last of them.
-fn read_all<'a, T: Stored<'a>>(bytes: &'a [u8]) -> Option<T> {
-    let mut tape = Tape::of(bytes);
+/// A value that a tape holds to its end.
+fn read_all<'a, T: Stored<'a>>(mut tape: Tape<'a>) -> Option<T> {
     let mut value = T::blank();
     value.pass(&mut tape);
     tape.is_read_well().then_some(value)

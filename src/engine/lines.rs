@@ -50,7 +50,7 @@ impl Engine {
             offset,
             position,
         } = place;
-        let latest_ms = self.floods.latest_ms;
+        let latest_ms = self.floods.believed_ms(&self.config);
         let input = Input {
             source,
             line,
@@ -79,7 +79,11 @@ impl Engine {
             return Some(Verdict::Passed);
         };
         let context = &sight.context;
-        if !self.floods.move_to(&self.config, context, out, limit) {
+        let is_timed = !sight.is_timeless;
+        if !self
+            .floods
+            .move_to(&self.config, context, is_timed, out, limit)
+        {
             return None;
         }
         let statistics = &mut self.floods.outbox.statistics;

@@ -5,6 +5,7 @@
 //! [`Engine::tick`] now and then if the host has a clock, and [`Engine::finish`] once at the end. After
 //! each call read the [`Output`] and [`Output::clear`] it. Time moves with events, ticks and the end only.
 
+mod clock;
 mod floods;
 mod keyed;
 mod lines;
@@ -266,7 +267,7 @@ impl Engine {
     ///
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn tick(&mut self, now_ms: i64, out: &mut Output) -> bool {
-        let Some(latest_ms) = self.floods.latest_ms else {
+        let Some(latest_ms) = self.floods.believed_ms(&self.config) else {
             return true;
         };
         let base_ms = match self.floods.tick_base_ms {
@@ -275,25 +276,20 @@ impl Engine {
             _ => *self.floods.tick_base_ms.insert(now_ms),
         };
         let elapsed_ms = now_ms.saturating_sub(base_ms);
-        let watermark_ms = latest_ms
-            .saturating_sub(self.config.allowed_lateness_ms)
-            .saturating_add(elapsed_ms);
-        if !self
-            .floods
-            .advance(&self.config, watermark_ms, out, Limit::Soft)
-        {
+        if !self.floods.tick(&self.config, elapsed_ms, out) {
             return false;
         }
         self.statistics_if_due(latest_ms.saturating_add(elapsed_ms), out);
         true
     }
 
-    /// The end of input: a tick to the time of the last line (`None`: the newest event), then every
-    /// flood that is still open ends (`end_of_input`).
+    /// The end of input: a tick to the time of the last line (or of the newest event, if that is later), then every
+    /// flood that is still open ends (`end_of_input`). Like all times this one is to be the word of two: see `docs/contract.md`
+    /// §4.9.
     ///
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) -> bool {
-        let Some(end_ms) = time_ms.max(self.floods.latest_ms) else {
+        let Some(end_ms) = time_ms.max(self.floods.believed_ms(&self.config)) else {
             return true;
         };
         let (config, end) = (&self.config, EndReason::EndOfInput);
@@ -305,7 +301,7 @@ impl Engine {
     ///
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn shutdown(&mut self, out: &mut Output) -> bool {
-        let Some(latest_ms) = self.floods.latest_ms else {
+        let Some(latest_ms) = self.floods.believed_ms(&self.config) else {
             return true;
         };
         self.floods
@@ -315,10 +311,9 @@ impl Engine {
     /// Writes the statistics document of contract.md §3.4 as one [`Kind::Statistics`].
     pub fn statistics(&mut self, out: &mut Output) {
         let start = out.bytes.len();
-        self.floods
-            .outbox
-            .statistics
-            .write(self.floods.latest_ms, self.levels(), &mut out.bytes);
+        let (now_ms, levels) = (self.floods.believed_ms(&self.config), self.levels());
+        let statistics = &self.floods.outbox.statistics;
+        statistics.write(now_ms, levels, &mut out.bytes);
         out.piece(Kind::Statistics, start);
     }
 

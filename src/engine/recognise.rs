@@ -30,7 +30,7 @@ pub(super) struct Input<'a> {
     pub offset: Option<u64>,
     /// Another position, unique for the host.
     pub position: Option<&'a [u8]>,
-    /// The newest event time so far.
+    /// The time so far.
     pub latest_ms: Option<i64>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Sight<'a> {
     pub is_json: bool,
     /// How long the message's head is.
     pub body: usize,
-    /// Whether no time was found, so that it counts at the newest event time.
+    /// Whether no time was found, so that it counts at the time that it is.
     pub is_timeless: bool,
     /// Whether its time is more than a makeshift: the first event may have none at all.
     pub has_time: bool,

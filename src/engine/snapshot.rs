@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Engine;
+use super::clock::Clock;
 use super::floods::Floods;
 use super::output::Output;
 use super::plan::rule_identity;
@@ -23,8 +24,17 @@ use maxconn_records::stored::{Stored, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 5;
+pub const STATE_FORMAT: u32 = 6;
 const HASH_CHECKSUM: u8 = 40;
+
+/// The tape of a state in a format that this version reads: its own, or the one before.
+pub(super) fn tape_of(format: u32, bytes: &[u8]) -> Option<Tape<'_>> {
+    match format {
+        STATE_FORMAT => Some(Tape::of(bytes)),
+        _ if format + 1 == STATE_FORMAT => Some(Tape::of_earlier(bytes)),
+        _ => None,
+    }
+}
 
 /// Why a snapshot was not restored; the state in force is unchanged then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +69,8 @@ impl RestoreError {
                     Text("the snapshot has state format "),
                     Number(u64::from(*format)),
                     Text(", this version reads "),
+                    Number(u64::from(STATE_FORMAT - 1)),
+                    Text(" and "),
                     Number(u64::from(STATE_FORMAT)),
                 ]);
                 (problem, "start without it or use the version that wrote it")
@@ -76,7 +88,7 @@ impl core::error::Error for RestoreError {}
 /// All but the keys.
 #[derive(Default)]
 struct Head {
-    latest_ms: Option<i64>,
+    clock: Clock,
     tick_base_ms: Option<i64>,
     next_statistics_ms: Option<i64>,
     statistics: Statistics,
@@ -98,8 +110,32 @@ struct KnownRule {
     distinct: Option<(String, u16)>,
 }
 
-stored!(Head: latest_ms, tick_base_ms, next_statistics_ms, statistics, evictions, seed, queue, redaction, rules, keys);
 stored!(KnownRule: name, identity, within_ms, distinct);
+
+impl<'a> Stored<'a> for Head {
+    fn blank() -> Head {
+        Head::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        if tape.is_earlier() {
+            let mut latest_ms = None;
+            latest_ms.pass(tape);
+            self.clock = Clock::of_earlier_state(latest_ms);
+        } else {
+            self.clock.pass(tape);
+        }
+        self.tick_base_ms.pass(tape);
+        self.next_statistics_ms.pass(tape);
+        self.statistics.pass(tape);
+        self.evictions.pass(tape);
+        self.seed.pass(tape);
+        self.queue.pass(tape);
+        self.redaction.pass(tape);
+        self.rules.pass(tape);
+        self.keys.pass(tape);
+    }
+}
 
 impl KnownRule {
     fn new(rule: &Rule) -> KnownRule {
@@ -164,7 +200,7 @@ impl Engine {
     fn take_head(&mut self) -> Head {
         let floods = &mut self.floods;
         Head {
-            latest_ms: floods.latest_ms,
+            clock: floods.clock.clone(),
             tick_base_ms: floods.tick_base_ms,
             next_statistics_ms: self.next_statistics_ms,
             statistics: core::mem::take(&mut floods.outbox.statistics),
@@ -203,7 +239,7 @@ impl Engine {
         self.floods = Floods::new(&self.config);
         let floods = &mut self.floods;
         let keeps_users = head.redaction == floods.redaction();
-        floods.latest_ms = head.latest_ms;
+        floods.clock = head.clock;
         floods.tick_base_ms = head.tick_base_ms;
         floods.outbox.statistics = head.statistics;
         floods.outbox.queue = if queues {
@@ -213,7 +249,7 @@ impl Engine {
         };
         floods.table.resume(head.seed, head.evictions);
         self.next_statistics_ms = head.next_statistics_ms;
-        let at_ms = head.latest_ms.unwrap_or(0);
+        let at_ms = floods.believed_ms(&self.config).unwrap_or(0);
 
         let successors: Vec<_> = head
             .rules
@@ -303,14 +339,14 @@ fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
     let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
     let format = u32::from_le_bytes(*format);
-    if format != STATE_FORMAT {
+    if tape_of(format, rest).is_none() {
         return Err(RestoreError::Format(format));
     }
     let (checksum, rest) = rest.split_first_chunk::<8>().ok_or(RestoreError::Damaged)?;
     if hash128(HASH_CHECKSUM, rest) as u64 != u64::from_le_bytes(*checksum) {
         return Err(RestoreError::Damaged);
     }
-    let mut tape = Tape::of(rest);
+    let mut tape = tape_of(format, rest).ok_or(RestoreError::Format(format))?;
     let mut head = Head::blank();
     head.pass(&mut tape);
     let mut keys = Vec::new();

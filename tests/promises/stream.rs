@@ -38,6 +38,25 @@ impl Stream {
         self.0.iter().enumerate().map(line).collect()
     }
 
+    /// The same, and after it as many events of somebody else as end every flood: what the end of the input does then
+    /// depends on nobody's clock.
+    pub fn closed(&self) -> Stream {
+        let mut stream = self.clone();
+        let last_ms = stream
+            .0
+            .iter()
+            .flatten()
+            .map(|sighted| sighted.time_ms)
+            .max();
+        let closing = (1..=4).map(|number| Sighted {
+            time_ms: last_ms.unwrap_or(0) + number * 1_000_000,
+            user: "closing".to_string(),
+            ip: 0x33_6400,
+        });
+        stream.0.extend(closing.map(Some));
+        stream
+    }
+
     /// The times of one key's events, in order.
     pub fn times(&self, user: &str, ip: u32) -> Vec<i64> {
         let same = |sighted: &&Sighted| sighted.user == user && sighted.ip == ip;
