@@ -122,6 +122,7 @@ fn read(path: &Path) -> Result<Case, Error> {
         source: Source {
             path: text("path").map(str::to_string),
             reference_ms,
+            clock_ms: None,
             format,
         },
         has_offsets: table
@@ -142,13 +143,14 @@ fn step(value: &Value) -> Result<Step, Error> {
             String::from_utf8_lossy(&fs::read(testdata().join(file))?).into_owned(),
         )),
         ("repeat", Value::Table(repeat)) => repeated(repeat),
+        ("refused", Value::String(refused)) => refusals(refused),
         ("tick", Value::String(at)) => Ok(Step::Tick(instant(at)?)),
         ("finish", Value::String(at)) => Ok(Step::Finish(Some(instant(at)?))),
         ("finish", Value::Boolean(true)) => Ok(Step::Finish(None)),
         ("restart", Value::Boolean(true)) => Ok(Step::Restart),
         ("statistics", Value::Boolean(true)) => Ok(Step::Statistics),
         _ => Err(format!(
-            "step: {kind} is none; there are lines, file, repeat, tick, finish, restart, statistics"
+            "step: {kind} is none; there are lines, file, repeat, refused, tick, finish, restart, statistics"
         )
         .into()),
     }
@@ -179,6 +181,38 @@ fn repeated(repeat: &Table) -> Result<Step, Error> {
             .replace("{n}", &(n + 1).to_string())
             .replace("{cycle}", &(n % cycle + 1).to_string());
         lines.push('\n');
+    }
+    Ok(Step::Lines(lines))
+}
+
+/// Refusals of users at seconds from 2026-01-01T12:00:00Z: `alice 0 1 2..9 86400x3 - ; bob 5`. `A..B` is one a second, `xN` the
+/// same line so many times, `-` a line without a time.
+fn refusals(text: &str) -> Result<Step, Error> {
+    let mut lines = String::new();
+    for part in text.split(';') {
+        let mut words = part.split_whitespace();
+        let user = words.next().ok_or("refused: a part begins with a user")?;
+        for word in words {
+            let (times, copies) = word.split_once('x').unwrap_or((word, "1"));
+            let (first, last) = times.split_once("..").unwrap_or((times, times));
+            let message = format!(
+                "dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+                 (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2\n"
+            );
+            if word == "-" {
+                lines += &message;
+                continue;
+            }
+            for second in first.parse::<i64>()?..=last.parse()? {
+                let mut stamp = Vec::new();
+                time::write_rfc3339_ms(
+                    instant("2026-01-01T12:00:00Z")? + second * 1_000,
+                    &mut stamp,
+                );
+                let line = format!("{} mail {message}", String::from_utf8_lossy(&stamp));
+                lines += &line.repeat(copies.parse()?);
+            }
+        }
     }
     Ok(Step::Lines(lines))
 }

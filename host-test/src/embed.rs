@@ -128,6 +128,50 @@ impl Guest {
         Ok(self.call("maxconn_finish", &[Arg::I64(NO_TIME)])? == MORE)
     }
 
+    /// All state.
+    ///
+    /// # Errors
+    /// The guest trapped.
+    pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
+        self.done("maxconn_snapshot", &[])?;
+        self.bytes()
+    }
+
+    /// Goes on from a snapshot.
+    ///
+    /// # Errors
+    /// The guest refused it.
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
+        self.input(snapshot)?;
+        self.done("maxconn_restore", &[Arg::I32(snapshot.len() as u32)])
+    }
+
+    /// The event that a record carries, for [`Guest::step`].
+    ///
+    /// # Errors
+    /// It carries none.
+    pub fn classify(&mut self, record: &[u8]) -> Result<Vec<u8>, Error> {
+        self.input(record)?;
+        let args = [Arg::I32(record.len() as u32), Arg::I64(NO_TIME)];
+        let keys = self.call("maxconn_classify", &args)?;
+        let before = 8 + usize::try_from(keys).map_err(|_| "maxconn_classify refused")? * 33;
+        let bytes = self.bytes()?;
+        let event = bytes.get(before..).filter(|_| keys > 0);
+        Ok(event.ok_or("the record carries no event")?.to_vec())
+    }
+
+    /// Steps a key's state with an event; the whole answer.
+    ///
+    /// # Errors
+    /// The guest refused.
+    pub fn step(&mut self, rule: u8, state: &[u8], event: &[u8]) -> Result<Vec<u8>, Error> {
+        self.input(&[state, event].concat())?;
+        let lengths = [u32::from(rule), state.len() as u32, event.len() as u32];
+        let [rule, state, event] = lengths.map(Arg::I32);
+        self.done("maxconn_step", &[rule, state, event, Arg::I64(0)])?;
+        self.bytes()
+    }
+
     /// How large its memory is.
     pub fn memory_bytes(&self) -> usize {
         self.module.memory().len()
@@ -191,11 +235,9 @@ pub fn run(
             Step::Statistics => guest.done("maxconn_statistics", &[])?,
             Step::Finish(at) => guest.done("maxconn_finish", &[Arg::I64(at.unwrap_or(NO_TIME))])?,
             Step::Restart => {
-                guest.done("maxconn_snapshot", &[])?;
-                let snapshot = guest.bytes()?;
+                let snapshot = guest.snapshot()?;
                 guest = start(case, wasm, runtime)?;
-                guest.input(&snapshot)?;
-                guest.done("maxconn_restore", &[Arg::I32(snapshot.len() as u32)])?;
+                guest.restore(&snapshot)?;
             }
         }
         guest.gather(&[], &mut pieces)?;

@@ -1,4 +1,4 @@
-//! The configuration: one schema for every host (contract.md §6), its defaults and its limits.
+//! The configuration: one schema for every host (docs/contract.md §6), its defaults and its limits.
 //!
 //! People write TOML; the command turns that into JSON and every guest parses the same JSON with
 //! [`Config::parse`]. A value here is always a valid one: whoever holds a [`Config`] need not check.

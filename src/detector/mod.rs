@@ -8,7 +8,7 @@
 //!         quiet, evicted, reconfigured, end of input: end
 //! ```
 //!
-//! The rules (contract.md §4):
+//! The rules (docs/contract.md §4):
 //! 1. **Advance, then apply.** Before an event is applied, all that was due by its time is fired
 //!    ([`KeyState::step`]). So it does not matter when a timer or tick happened to arrive.
 //! 2. **Another time.** A key has two windows, and an event feeds those that it is *near*; near none it begins the one

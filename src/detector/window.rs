@@ -11,7 +11,7 @@ pub const SLOTS: i64 = 16;
 /// Counts of events in slots of `within`/16, aligned to the epoch.
 ///
 /// The sum over the 17 slots that end with the one of a time t is at least the number of events in (t − within, t],
-/// and at most that of a span of within·17/16: the two bounds of contract.md §4.4. As many slots before the newest
+/// and at most that of a span of within·17/16: the two bounds of docs/contract.md §4.4. As many slots before the newest
 /// are kept as an event may be older than it ([`Span::older_slots`]), for it is judged by its own time.
 ///
 /// Most keys never see a second slot, least of all those that an attacker makes up by the million. So the

@@ -119,14 +119,13 @@ impl Floods {
             return false;
         }
         if is_timed && self.clock.count(time_ms, self.far_ms) {
-            self.set_back(config);
+            self.set_back(config, self.watermark_ms(config));
         }
         true
     }
 
-    /// The time is an earlier one than was thought.
-    fn set_back(&mut self, config: &Config) {
-        let watermark_ms = self.watermark_ms(config);
+    /// The time is an earlier one than was thought: no flood waits longer than from there on.
+    fn set_back(&mut self, config: &Config, watermark_ms: i64) {
         let open: Vec<Slot> = self.table.open_slots().collect();
         for slot in open {
             if let Some(entry) = self.table.entry_mut(slot) {
@@ -134,6 +133,15 @@ impl Floods {
             }
             self.arm(config, slot);
         }
+    }
+
+    /// The end of the input: fires what is due by then, then ends every open flood; `false` if the output was full before.
+    pub fn finish(&mut self, config: &Config, end_ms: i64, out: &mut Output) -> bool {
+        if self.clock.forget_leap() {
+            self.set_back(config, i64::MAX);
+        }
+        self.advance(config, end_ms, out, Limit::Soft)
+            && self.end_all(config, EndReason::EndOfInput, end_ms, out)
     }
 
     /// The time less the allowed lateness.

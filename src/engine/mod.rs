@@ -27,6 +27,7 @@ use floods::{Floods, Limit};
 use lines::Place;
 use recognise::Recogniser;
 
+pub use clock::Times;
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
 pub use snapshot::RestoreError;
@@ -51,6 +52,8 @@ pub struct Source {
     pub path: Option<String>,
     /// The time that the missing year of a timestamp is nearest to: a file's modification time, a clock.
     pub reference_ms: Option<i64>,
+    /// What the host's clock showed lately, if it has one: a record dated a day later than that, or more, takes its time.
+    pub clock_ms: Option<i64>,
     /// How lines are read.
     pub format: Format,
 }
@@ -284,17 +287,15 @@ impl Engine {
     }
 
     /// The end of input: a tick to the time of the last line (or of the newest event, if that is later), then every
-    /// flood that is still open ends (`end_of_input`). Like all times this one is to be the word of two: see `docs/contract.md`
-    /// §4.9.
+    /// flood that is still open ends (`end_of_input`). A host that knows more lines than events gives the greatest of their
+    /// times, or the greatest but one where that is much earlier (docs/contract.md §4.9).
     ///
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) -> bool {
         let Some(end_ms) = time_ms.max(self.floods.believed_ms(&self.config)) else {
             return true;
         };
-        let (config, end) = (&self.config, EndReason::EndOfInput);
-        self.floods.advance(config, end_ms, out, Limit::Soft)
-            && self.floods.end_all(config, end, end_ms, out)
+        self.floods.finish(&self.config, end_ms, out)
     }
 
     /// Ends every open flood (`shutdown`): for a stop without kept state.
@@ -308,7 +309,7 @@ impl Engine {
             .end_all(&self.config, EndReason::Shutdown, latest_ms, out)
     }
 
-    /// Writes the statistics document of contract.md §3.4 as one [`Kind::Statistics`].
+    /// Writes the statistics document of docs/contract.md §3.4 as one [`Kind::Statistics`].
     pub fn statistics(&mut self, out: &mut Output) {
         let start = out.bytes.len();
         let (now_ms, levels) = (self.floods.believed_ms(&self.config), self.levels());

@@ -18,6 +18,8 @@ use maxconn_records::words::split_at;
 
 /// Event times are kept within the years 1970 to 9999, which RFC 3339 can write.
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
+/// A time zone that is wrong puts a time at most so far ahead of the clock, in ms.
+const CLOCK_AHEAD_MAX_MS: i64 = 86_400_000;
 const HASH_EVENT: u8 = 30;
 
 /// One record and what is known of where it comes from.
@@ -139,8 +141,19 @@ impl Recogniser {
             Some(_) => head::parse_untimed(message, &config.timezone),
             None => head::parse(message, &config.timezone, reference_ms),
         };
-        let time_ms = known_ms.or(head.time_ms);
-        let known_ms = time_ms.or(input.latest_ms).or(source.reference_ms);
+        // What the clock can't have seen yet was dated by another one that is wrong.
+        let ahead_ms = config.allowed_lateness_ms + CLOCK_AHEAD_MAX_MS;
+        let clock_ms = source.clock_ms;
+        let is_ahead = |time_ms: i64| {
+            clock_ms.is_some_and(|clock_ms| time_ms.saturating_sub(clock_ms) > ahead_ms)
+        };
+        let found_ms = known_ms.or(head.time_ms);
+        let time_ms = found_ms.filter(|time_ms| !is_ahead(*time_ms));
+        let makeshift_ms = clock_ms.filter(|_| found_ms.is_some());
+        let known_ms = time_ms
+            .or(makeshift_ms)
+            .or(input.latest_ms)
+            .or(source.reference_ms);
         sight.context = Context {
             time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
             host: record.host.as_deref().or(head.host),

@@ -31,7 +31,7 @@ const HASH_CHECKSUM: u8 = 40;
 pub(super) fn tape_of(format: u32, bytes: &[u8]) -> Option<Tape<'_>> {
     match format {
         STATE_FORMAT => Some(Tape::of(bytes)),
-        _ if format + 1 == STATE_FORMAT => Some(Tape::of_earlier(bytes)),
+        _ if format == STATE_FORMAT - 1 => Some(Tape::of_earlier(bytes)),
         _ => None,
     }
 }

@@ -1,10 +1,12 @@
-//! The seven promises of the contract, each a property named after it.
+//! The promises of the contract, each a property named after it.
 //!
 //! Streams of events are generated, run through the engine and held against [`reference`], a detector
-//! that is slow and obviously right. Time is part of the input, so nothing here waits.
+//! that is slow and obviously right, and [`model`], which does by hand what the text says of time. Time is part of the input, so nothing here waits.
 
 mod incidents;
+mod model;
 mod reference;
+mod strays;
 mod stream;
 
 use maxconn_core::config::{Config, Policy};
@@ -34,6 +36,16 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         Just(Policy::Pass),
         Just(Policy::Sample)
     ]
+}
+
+/// So many cases, or as many as PROPTEST_CASES says.
+fn cases(number: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|text| text.parse().ok()).unwrap_or(number),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Everything that one run says: records that go on, and alerts.
@@ -108,7 +120,7 @@ fn push_all(engine: &mut Engine, batch: &[u8], out: &mut Output, result: &mut Ru
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(192))]
 
     /// Promise 1: records in = passed + suppressed + rejected; per flood count = passed + suppressed. What
     /// passes without an event passes byte for byte.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
-use crate::stream::Stream;
+use crate::stream::{Sighted, Stream};
 
 /// One flood as the alerts tell it.
 struct Told {
@@ -30,8 +30,12 @@ pub fn check(rule: &Rule, stream: &Stream, alerts: &[Value]) -> Result<(), TestC
     keys.dedup();
     let mut told = 0;
     for (user, ip) in keys {
-        let [_, a, b, c] = ip.to_be_bytes();
-        let key = format!("imap-login|{user}|198.{a}.{b}.{c}");
+        let key = Sighted {
+            time_ms: 0,
+            user: user.clone(),
+            ip,
+        }
+        .key();
         let own: Vec<_> = alerts
             .iter()
             .filter(|alert| alert["maxconn"]["flood"]["key"] == key.as_str())
@@ -44,7 +48,8 @@ pub fn check(rule: &Rule, stream: &Stream, alerts: &[Value]) -> Result<(), TestC
     Ok(())
 }
 
-fn time_ms(value: &Value) -> i64 {
+/// A time in a document.
+pub fn time_ms(value: &Value) -> i64 {
     let text = value.as_str().unwrap_or_default();
     let parsed = parse_rfc3339(text.as_bytes(), &TimeZone::utc());
     parsed.unwrap_or_else(|| panic!("not a time: {value}"))

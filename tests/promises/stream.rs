@@ -16,6 +16,12 @@ pub struct Sighted {
 pub struct Stream(pub Vec<Option<Sighted>>);
 
 impl Sighted {
+    /// Its key under the first rule, as alerts name it.
+    pub fn key(&self) -> String {
+        let [_, a, b, c] = self.ip.to_be_bytes();
+        format!("imap-login|{}|198.{a}.{b}.{c}", self.user)
+    }
+
     /// The record, as a shipper hands it over.
     pub fn line(&self) -> String {
         let (time_ms, user) = (self.time_ms, &self.user);
@@ -66,6 +72,21 @@ impl Stream {
             .filter(same)
             .map(|sighted| sighted.time_ms)
             .collect()
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.0.iter().flatten().map(Sighted::key).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// Moves the times of a part.
+    pub fn shift(&mut self, part: std::ops::Range<usize>, shift_ms: i64) {
+        for sighted in self.0[part].iter_mut().flatten() {
+            sighted.time_ms += shift_ms;
+        }
     }
 
     /// The same with each record so many times over.

@@ -27,6 +27,8 @@ pub struct Source {
     pub path: Option<String>,
     /// The time that the missing year of a timestamp is nearest to.
     pub reference_time_ms: Option<i64>,
+    /// What the clock shows, for live sources: a record dated a day later or more takes its time.
+    pub clock_time_ms: Option<i64>,
     /// How lines are read.
     pub format: Format,
 }
@@ -107,7 +109,8 @@ impl Instance {
             Format::Json => "json",
         };
         let json = serde_json::json!({
-            "path": source.path, "reference_time_ms": source.reference_time_ms, "format": format,
+            "path": source.path, "reference_time_ms": source.reference_time_ms,
+            "clock_time_ms": source.clock_time_ms, "format": format,
         });
         let len = self.write_input(&[json.to_string().as_bytes()])?;
         self.drive(

@@ -15,6 +15,7 @@ use super::feed::Feed;
 use super::input::{Facts, Input};
 use super::lines::{Chunk, LineReader};
 use crate::host::HostError;
+use maxconn_core::engine::Times;
 
 /// The size of a chunk while several inputs are open; a single one gets larger ones.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -192,8 +193,13 @@ impl Lane {
         (self.times.last().copied().unwrap_or(i64::MIN), self.index)
     }
 
-    /// Pushes the lines that are due before `limit`, at least one; answers the time of the last.
-    fn run(&mut self, guest: &mut impl Guest, limit: Due) -> Result<Option<i64>, HostError> {
+    /// Pushes the lines that are due before `limit`, at least one.
+    fn run(
+        &mut self,
+        guest: &mut impl Guest,
+        limit: Due,
+        seen: &mut Times,
+    ) -> Result<(), HostError> {
         let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
         let (mut end, mut last) = (0, None);
         while let Some(time) = self
@@ -201,6 +207,7 @@ impl Lane {
             .pop_if(|time| last.is_none() || (*time, self.index) < limit)
         {
             last = Some(time);
+            seen.see(time);
             let rest = lines.get(end..).unwrap_or(&[]);
             end += memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         }
@@ -214,15 +221,16 @@ impl Lane {
         );
         guest.push(self.index, lines, offset)?;
         self.done += end;
-        Ok(last)
+        Ok(())
     }
 
-    /// Pushes all that is left, without asking for times before the end; answers the last one.
+    /// Pushes all that is left, without asking for times before the end.
     fn stream(
         &mut self,
         guest: &mut impl Guest,
         stop: &AtomicBool,
-    ) -> Result<Option<i64>, HostError> {
+        seen: &mut Times,
+    ) -> Result<(), HostError> {
         loop {
             let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
             if !lines.is_empty() {
@@ -236,14 +244,16 @@ impl Lane {
         for chunk in [&self.previous, &self.chunk] {
             guest.line_times(self.index, chunk.lines(), &mut times)?;
         }
-        Ok(times.into_iter().rev().flatten().next())
+        times.into_iter().flatten().for_each(|time| seen.see(time));
+        Ok(())
     }
 }
 
 /// A time and a lane's index.
 type Due = (i64, usize);
 
-/// Pushes everything in order. Answers the time of the last line that was pushed, if any has one.
+/// Pushes everything in order. Answers when the input ended: at the greatest time but one of its last lines, for one line
+/// of another time is no word for it.
 ///
 /// # Errors
 /// The guest failed. What cannot be read is told to the guest and left out.
@@ -252,19 +262,17 @@ pub fn merge(
     guest: &mut impl Guest,
     stop: &AtomicBool,
 ) -> Result<Option<i64>, HostError> {
+    let mut seen = Times::default();
     if let [lane] = lanes {
-        let has_lines = lane.open(SINGLE_CHUNK_BYTES, guest, stop);
-        return if has_lines {
-            lane.stream(guest, stop)
-        } else {
-            Ok(None)
-        };
+        if lane.open(SINGLE_CHUNK_BYTES, guest, stop) {
+            lane.stream(guest, stop, &mut seen)?;
+        }
+        return Ok(seen.confirmed_ms());
     }
     let mut due = BinaryHeap::new();
     for lane in lanes.iter_mut() {
         due.extend(lane.probe(guest, stop)?.map(Reverse));
     }
-    let mut last_ms = None;
     while let Some(Reverse((_, index))) = due.pop() {
         let Some(lane) = lanes.get_mut(index) else {
             continue;
@@ -282,9 +290,10 @@ pub fn merge(
             lane.read_times(guest)?;
         }
         let Some(limit) = limit else {
-            return Ok(lane.stream(guest, stop)?.or(last_ms));
+            lane.stream(guest, stop, &mut seen)?;
+            break;
         };
-        last_ms = lane.run(guest, limit)?.or(last_ms);
+        lane.run(guest, limit, &mut seen)?;
         if lane.times.is_empty() {
             if !lane.advance(guest, stop) {
                 // Frees its memory: the set may be long.
@@ -295,5 +304,5 @@ pub fn merge(
         }
         due.push(Reverse(lane.due()));
     }
-    Ok(last_ms)
+    Ok(seen.confirmed_ms())
 }

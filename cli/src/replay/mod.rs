@@ -143,6 +143,7 @@ pub fn replay(
         sources.push(Source {
             path: input.path(),
             reference_time_ms: Some(reference),
+            clock_time_ms: None,
             format: options.format,
         });
         lanes.push(Lane::new(

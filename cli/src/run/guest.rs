@@ -98,6 +98,7 @@ impl Guest {
     pub fn set_reference_time(&mut self, now_ms: i64) -> Result<(), HostError> {
         for source in &mut self.sources {
             source.reference_time_ms = Some(now_ms);
+            source.clock_time_ms = Some(now_ms);
         }
         self.attempt(&mut Gathered::default(), |guest, _| {
             describe(&mut guest.instance, &guest.sources)?;

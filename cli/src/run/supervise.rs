@@ -76,6 +76,7 @@ pub async fn start(
     let clock = Clock::start(now_ms);
     let source = Source {
         reference_time_ms: Some(clock.wall_ms()),
+        clock_time_ms: Some(clock.wall_ms()),
         ..Source::default()
     };
     let sources = vec![source; options.inputs.len()];

@@ -20,6 +20,7 @@ fn builtin() -> Instance {
 fn source() -> Source {
     Source {
         reference_time_ms: Some(REFERENCE_MS),
+        clock_time_ms: None,
         ..Source::default()
     }
 }

@@ -275,6 +275,7 @@ fn described(sources: &[Source], number: usize) -> Option<&Source> {
     static UNDESCRIBED: Source = Source {
         path: None,
         reference_ms: None,
+        clock_ms: None,
         format: Format::Auto,
     };
     sources
@@ -306,7 +307,7 @@ fn refuse(out: &mut Output, path: &str, problem: &str, mend: &str) -> i32 {
     REFUSED
 }
 
-const SOURCE_MEND: &str = r#"write {"path":"/mail.log","reference_time_ms":1767225600000,"format":"auto"}, each optional"#;
+const SOURCE_MEND: &str = r#"write {"path":"/mail.log","reference_time_ms":1767225600000,"clock_time_ms":1767225600000,"format":"auto"}, each optional"#;
 
 fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
     let Ok(Value::Table(members)) = Value::parse(json) else {
@@ -321,6 +322,10 @@ fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
             ("reference_time_ms", value) => match value.as_i64() {
                 Some(time) => source.reference_ms = Some(time),
                 None => return Err(("reference_time_ms", "it is not a whole number")),
+            },
+            ("clock_time_ms", value) => match value.as_i64() {
+                Some(time) => source.clock_ms = Some(time),
+                None => return Err(("clock_time_ms", "it is not a whole number")),
             },
             ("format", value) => {
                 const NAMES: [(&str, Format); 3] = [

@@ -97,6 +97,7 @@ impl Guest {
             source: Source {
                 path: None,
                 reference_ms: None,
+                clock_ms: None,
                 format: maxconn_core::engine::Format::Json,
             },
             out: Output {
@@ -256,6 +257,8 @@ impl Guest {
 
     fn tick(&mut self, time_ms: i64) -> Option<*const u8> {
         self.out.clear();
+        // A tick is dated by the host's own clock.
+        self.source.clock_ms = Some(time_ms);
         match &mut self.plugin {
             Plugin::Unread => None,
             Plugin::Running(running) => {

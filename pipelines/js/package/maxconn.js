@@ -161,6 +161,7 @@ export class Detector {
     const bytes = this.#lines(records);
     const cuts = pieces(bytes);
     const results = [];
+    if (this.#reference === undefined) this.#live.clock(Date.now());
     this.#live.reference(this.#reference === undefined ? Date.now() : (this.#reference ?? undefined));
     for (let piece = 0; piece + 1 < cuts.length; piece++) {
       let start = cuts[piece];

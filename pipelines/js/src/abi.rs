@@ -31,6 +31,11 @@ impl Guest {
         self.0.source.reference_ms = reference_ms.map(milliseconds);
     }
 
+    /// What the clock shows, for records that come as they are written: one dated a day later takes its time.
+    pub fn clock(&mut self, clock_ms: f64) {
+        self.0.source.clock_ms = Some(milliseconds(clock_ms));
+    }
+
     /// What is written: 1 records without an event, 2 enriched ones, 4 alerts.
     pub fn want(&mut self, flags: u8) {
         self.0.want(flags);

@@ -45,6 +45,7 @@ impl Plugin {
         self.source = Source {
             path,
             reference_ms: self.source.reference_ms,
+            clock_ms: self.source.clock_ms,
             format: match format {
                 1 => Format::Text,
                 2 => Format::Json,

@@ -11,7 +11,7 @@ use arguments::{Arguments, Task};
 use lines::Lines;
 use maxconn_core::config::Config;
 use maxconn_core::config::baked::{Region, Room};
-use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source};
+use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source, Times};
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -62,6 +62,7 @@ fn run() -> Result<(), Failure> {
     let mut source = Source {
         path: arguments.path.clone(),
         reference_ms: None,
+        clock_ms: None,
         format: arguments.format,
     };
     filter(&mut engine, &mut source, &arguments)
@@ -75,13 +76,14 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
         ..Output::default()
     };
     let (mut lines, mut text) = (Lines::new(), Vec::new());
-    let (mut times, mut last_ms) = (Vec::new(), None);
+    let (mut times, mut seen) = (Vec::new(), Times::default());
     loop {
         let ended = abi::read(STDIN, lines.room()).map(|count| lines.read(count));
         let ended = ended.map_err(|errno| failed("read standard input", errno))?;
         let now_ms = abi::now_ms();
         // After each read, for a live pipe may run for years.
         source.reference_ms = arguments.reference_ms.or(now_ms);
+        source.clock_ms = now_ms;
         while let Some((offset, whole)) = lines.next() {
             let mut done = 0;
             while done < whole.len() {
@@ -90,9 +92,11 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
                 done += engine.push_lines(source, rest, at, &mut out);
                 put(&mut out, rest, &mut text)?;
             }
-            times.clear();
-            engine.line_times(source, last_line(whole), &mut times);
-            last_ms = times.last().copied().flatten().or(last_ms);
+            engine.line_times(source, last_lines(whole), &mut times);
+            times
+                .drain(..)
+                .flatten()
+                .for_each(|time_ms| seen.see(time_ms));
             lines.done();
         }
         if ended {
@@ -106,7 +110,7 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
             put(&mut out, &[], &mut text)?;
         }
     }
-    while !engine.finish(last_ms, &mut out) {
+    while !engine.finish(seen.confirmed_ms(), &mut out) {
         put(&mut out, &[], &mut text)?;
     }
     if arguments.statistics {
@@ -122,11 +126,13 @@ fn filter(engine: &mut Engine, source: &mut Source, arguments: &Arguments) -> Re
     Ok(())
 }
 
-/// The last of whole lines.
-fn last_line(lines: &[u8]) -> &[u8] {
+/// The last two of whole lines.
+fn last_lines(lines: &[u8]) -> &[u8] {
     let body = lines.strip_suffix(b"\n").unwrap_or(lines);
-    let newline = body.iter().rposition(|&byte| byte == b'\n');
-    body.get(newline.map_or(0, |at| at + 1)..).unwrap_or(body)
+    let newlines = body.iter().enumerate().rev();
+    let mut newlines = newlines.filter(|(_, byte)| **byte == b'\n');
+    let start = newlines.nth(1).map_or(0, |(at, _)| at + 1);
+    body.get(start..).unwrap_or(body)
 }
 
 /// Writes the output, in order; passed lines lie in `input`.
