@@ -31,6 +31,7 @@ pub mod cause;
 pub mod distinct;
 mod fields;
 pub mod flood;
+mod key;
 mod timeline;
 mod traits;
 pub mod window;
@@ -40,15 +41,13 @@ pub use fields::{FieldHasher, FieldHashes};
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use crate::alert::ip_text;
-use crate::config::{KeyField, Policy, Rule};
+use crate::config::{Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
-use fields::network_of;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
 use maxconn_records::stored::{Stored, Tape};
-use timeline::{Second, Timeline};
+use timeline::Timelines;
 use window::Span;
 
 const HASH_FLOOD: u8 = 8;
@@ -124,10 +123,8 @@ pub struct Applied {
 /// What one key under one rule knows: a plain value that can be moved and stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyState {
-    first: Timeline,
+    windows: Timelines,
     flood: Option<Box<Flood>>,
-    /// Boxed, for hardly any key has one.
-    second: Option<Box<Second>>,
 }
 
 fn span_of(rule: &Rule, lateness_ms: i64) -> Span {
@@ -145,7 +142,7 @@ impl KeyState {
 
     /// Events in the window that ends at `time_ms`, per second.
     pub fn current_rate(&self, rule: &Rule, time_ms: i64) -> f64 {
-        f64::from(self.first.window.total_at(time_ms, rule.within_ms)) * 1_000.0
+        f64::from(self.windows.first.window.total_at(time_ms, rule.within_ms)) * 1_000.0
             / rule.within_ms.max(1) as f64
     }
 
@@ -200,28 +197,14 @@ impl KeyState {
     /// Up to when an event of that time steps this key. One that is `quiet` or more after the flood's last is believed
     /// on the word of another one.
     pub fn reach_ms(&self, rule: &Rule, time_ms: i64) -> i64 {
-        match self.flood.as_deref() {
-            Some(flood)
-                if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms)
-                    && !self.is_confirmed(rule, flood, time_ms) =>
-            {
-                i64::MIN
-            }
-            _ => time_ms,
-        }
-    }
-
-    /// Whether the second window says, too, that the flood is over: by another time than the event's, or by as many
-    /// records as open a flood.
-    fn is_confirmed(&self, rule: &Rule, flood: &Flood, time_ms: i64) -> bool {
-        let says_so = |second: &Second| {
-            let timeline = &second.timeline;
-            !second.is_counted
-                && timeline.newest_ms >= flood.last_ms.saturating_add(rule.quiet_ms)
-                && (timeline.newest_ms != time_ms
-                    || timeline.window.total().saturating_add(1) >= rule.threshold)
+        let Some(flood) = self.flood.as_deref() else {
+            return time_ms;
         };
-        rule.threshold <= 1 || self.second.as_deref().is_some_and(says_so)
+        let over_ms = flood.last_ms.saturating_add(rule.quiet_ms);
+        let is_believed = time_ms < over_ms
+            || rule.threshold <= 1
+            || self.windows.is_over(rule, over_ms, time_ms);
+        if is_believed { time_ms } else { i64::MIN }
     }
 
     /// Fires the first thing that is due at `up_to_ms` or before: the transition and its time. `None` when
@@ -259,10 +242,7 @@ impl KeyState {
     /// Closes the flood, after its end was told. Its events do not count again; what it did not count does.
     pub fn close(&mut self) {
         self.flood = None;
-        self.first = match self.second.take() {
-            Some(second) if !second.is_counted => second.timeline,
-            _ => Timeline::default(),
-        };
+        self.windows.close();
     }
 
     /// Counts an event, after all that was due by its time has been fired. Where a flood may not open now,
@@ -276,7 +256,7 @@ impl KeyState {
     ) -> Applied {
         let time_ms = sighting.context.time_ms;
         let span = span_of(rule, lateness_ms);
-        let is_late = time_ms < self.first.newest_ms.saturating_sub(lateness_ms);
+        let is_late = time_ms < self.windows.first.newest_ms.saturating_sub(lateness_ms);
         let mut applied = Applied {
             is_held_back: false,
             is_crossing: false,
@@ -286,7 +266,7 @@ impl KeyState {
             is_rearmed: false,
         };
         let Some(flood) = self.flood.as_deref_mut() else {
-            if self.feed(rule, span, sighting) {
+            if self.windows.feed(rule, span, sighting) {
                 if may_open {
                     applied.is_held_back = rule.policy != Policy::Pass;
                     applied.is_crossing = true;
@@ -300,15 +280,15 @@ impl KeyState {
             return applied;
         };
         if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms) {
-            self.feed_second(rule, span, sighting, false);
+            self.windows.feed_second(rule, span, sighting, false);
             return applied;
         }
         let is_own = time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms);
         flood.note(sighting, is_own);
         if is_own {
-            self.first.feed(span, time_ms);
-            flood.peak = flood.peak.max(self.first.traits.count);
-            self.second = None;
+            self.windows.first.feed(span, time_ms);
+            flood.peak = flood.peak.max(self.windows.first.traits.count);
+            self.windows.second = None;
         }
         applied.is_counted = true;
         applied.is_held_back = match rule.policy {
@@ -320,103 +300,35 @@ impl KeyState {
         };
         flood.judge(applied.is_held_back, 1, sighting.context.record_bytes);
         if !is_own
-            && self.feed_second(rule, span, sighting, true)
-            && let (Some(flood), Some(second)) = (&mut self.flood, self.second.take())
+            && self.windows.feed_second(rule, span, sighting, true)
+            && let (Some(flood), Some(second)) = (&mut self.flood, self.windows.second.take())
         {
-            self.first = second.timeline;
+            self.windows.first = second.timeline;
             flood.go_on_at(time_ms);
             applied.is_rearmed = true;
         }
         applied
     }
 
-    /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
-    fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
-        let time_ms = sighting.context.time_ms;
-        if let Some(second) = self.second.as_deref()
-            && self.first.window.has_just_moved()
-            && self.first.is_like(&second.timeline)
-        {
-            self.second = None;
-        }
-        if self.second.is_none()
-            && (self.first.window.is_empty() || self.first.is_near(span, time_ms))
-        {
-            return self.first.add(rule, span, sighting);
-        }
-        self.feed_two(rule, span, sighting)
-    }
-
-    #[inline(never)]
-    fn feed_two(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
-        let time_ms = sighting.context.time_ms;
-        let second = self.second.get_or_insert_default();
-        let mut is_first = self.first.is_near(span, time_ms);
-        let mut is_second = second.timeline.is_near(span, time_ms);
-        if !is_first && !is_second {
-            is_first = second.is_fresher || self.first.window.is_empty();
-            is_second = !is_first;
-            let begun = if is_first {
-                &mut self.first
-            } else {
-                &mut second.timeline
-            };
-            *begun = Timeline::default();
-        }
-        second.is_fresher = !is_first;
-        let opens_first = is_first && self.first.add(rule, span, sighting);
-        let opens_second = is_second && second.timeline.add(rule, span, sighting);
-        if opens_second {
-            // Where both would open, the one that knows more events of it.
-            let events = |timeline: &Timeline| timeline.window.opening(time_ms, span).0;
-            if !opens_first || events(&second.timeline) > events(&self.first) {
-                core::mem::swap(&mut self.first, &mut second.timeline);
-                second.is_fresher = false;
-            }
-        }
-        if second.timeline.window.is_empty() {
-            self.second = None;
-        }
-        opens_first || opens_second
-    }
-
-    /// Takes an event that is not the open flood's own; whether it would open one.
-    #[inline(never)]
-    fn feed_second(
-        &mut self,
-        rule: &Rule,
-        span: Span,
-        sighting: &Sighting<'_>,
-        is_counted: bool,
-    ) -> bool {
-        let second = self.second.get_or_insert_default();
-        let is_mixed = second.is_counted && !is_counted;
-        if is_mixed || !second.timeline.is_near(span, sighting.context.time_ms) {
-            **second = Second::default();
-        }
-        second.is_counted |= is_counted;
-        second.timeline.add(rule, span, sighting)
-    }
-
     /// How many more events that are in nothing different from the last one, time included, would change
     /// nothing but numbers. Old logs are full of them: the same line, fifty times a second.
     pub fn repeatable(&self, rule: &Rule, lateness_ms: i64, time_ms: i64) -> u32 {
         let span = span_of(rule, lateness_ms);
-        let is_in_two = |second: &Second| second.timeline.is_near(span, time_ms);
-        if time_ms != self.first.newest_ms || self.second.as_deref().is_some_and(is_in_two) {
+        let first = &self.windows.first;
+        if time_ms != first.newest_ms || self.windows.is_second_near(span, time_ms) {
             return 0;
         }
         match self.flood.as_deref() {
             Some(flood) if flood.last_ms != time_ms || rule.policy == Policy::Sample => 0,
             Some(_) => u32::MAX,
-            None if !self.first.is_distinct_enough(rule, span, time_ms) => u32::MAX,
-            None => rule.threshold.saturating_sub(self.first.window.total() + 1),
+            None if !first.is_distinct_enough(rule, span, time_ms) => u32::MAX,
+            None => rule.threshold.saturating_sub(first.window.total() + 1),
         }
     }
 
     /// Counts them.
     pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
-        let first = &mut self.first;
+        let first = &mut self.windows.first;
         first.window.repeat(times);
         first.traits.add(first.newest_ms, times);
         if let Some(flood) = self.flood.as_deref_mut() {
@@ -433,14 +345,12 @@ impl KeyState {
     /// Opens a flood in the first window. A second one stays where the event did not feed it.
     fn open(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>, is_held_back: bool) {
         let time_ms = sighting.context.time_ms;
-        if let Some(second) = self.second.as_deref()
-            && second.timeline.is_near(span, time_ms)
-        {
-            self.second = None;
+        if self.windows.is_second_near(span, time_ms) {
+            self.windows.second = None;
         }
-        let (events, start_ms) = self.first.window.opening(time_ms, span);
-        let key = key_text(rule, sighting);
-        let traits = &self.first.traits;
+        let (events, start_ms) = self.windows.first.window.opening(time_ms, span);
+        let key = key::text(rule, sighting);
+        let traits = &self.windows.first.traits;
         // The busiest second before the opening counts only if it belongs to the flood.
         let peak = if traits.peak_start_ms().saturating_add(1_000) > start_ms {
             traits.peak
@@ -460,7 +370,7 @@ impl KeyState {
             .number(time_ms as u64)
             .part(message.as_bytes())
             .finish();
-        let last_ms = self.first.last_ms(span, time_ms);
+        let last_ms = self.windows.first.last_ms(span, time_ms);
         let mut flood = Flood {
             id,
             key,
@@ -485,11 +395,15 @@ impl KeyState {
         if before > 0 {
             flood
                 .seen
-                .began_earlier(rule, sighting, self.first.traits.is_one_host());
+                .began_earlier(rule, sighting, self.windows.first.traits.is_one_host());
         }
         if let Some(distinct) = rule.distinct {
             let (number, last) = span.slots(time_ms);
-            let hashes = self.first.recent.hashes(number - window::SLOTS, last);
+            let hashes = self
+                .windows
+                .first
+                .recent
+                .hashes(number - window::SLOTS, last);
             flood.seen.recall(distinct, hashes);
         }
         flood.note(sighting, true);
@@ -499,9 +413,9 @@ impl KeyState {
 
     /// Forgets the windows, for a rule whose window is another one now. An open flood goes on.
     pub fn forget_window(&mut self) {
-        self.first.window.clear();
-        self.first.recent.clear();
-        self.second = None;
+        self.windows.first.window.clear();
+        self.windows.first.recent.clear();
+        self.windows.second = None;
     }
 }
 
@@ -511,10 +425,10 @@ impl<'a> Stored<'a> for KeyState {
     }
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
-        self.first.pass(tape);
+        self.windows.first.pass(tape);
         self.flood.pass(tape);
         if !tape.is_earlier() {
-            self.second.pass(tape);
+            self.windows.second.pass(tape);
         }
     }
 }
@@ -529,47 +443,6 @@ impl Flood {
             self.passed += times;
         }
     }
-}
-
-/// The key's values joined by `|`, for grouping; what would be ambiguous in a value is written as in a URL.
-fn key_text(rule: &Rule, sighting: &Sighting<'_>) -> String {
-    let mut text = String::new();
-    for (i, field) in rule.key.iter().enumerate() {
-        if i > 0 {
-            text.push('|');
-        }
-        let value = key_value(*field, sighting).unwrap_or_default();
-        for char in clip(&value, flood::MAX_NAME_BYTES).chars() {
-            match char {
-                '|' => text.push_str("%7C"),
-                '%' => text.push_str("%25"),
-                char => text.push(char),
-            }
-        }
-    }
-    text
-}
-
-fn key_value(field: KeyField, sighting: &Sighting<'_>) -> Option<String> {
-    let event = sighting.event;
-    match field {
-        KeyField::Service => event.service.map(String::from),
-        KeyField::User => event.user.map(|user| match sighting.redactor {
-            Some(redactor) => redactor.hash(user),
-            None => String::from(user),
-        }),
-        KeyField::Ip => event.source.map(|source| ip_text(source.ip)),
-        KeyField::Net => event.source.map(|source| network_text(source.ip)),
-        KeyField::Host => sighting.context.host.map(String::from),
-        KeyField::Limit => Some(String::from(event.limit)),
-    }
-}
-
-fn network_text(ip: core::net::IpAddr) -> String {
-    let network = network_of(ip);
-    let mut text = ip_text(network);
-    text.push_str(if network.is_ipv4() { "/24" } else { "/64" });
-    text
 }
 
 /// The first `max_bytes` bytes of a text, cut at a character's edge.

@@ -1,5 +1,7 @@
 //! A key's events as one clock tells them. A key has a second one as soon as its events disagree about the time.
 
+use alloc::boxed::Box;
+
 use super::Sighting;
 use super::distinct::RecentValues;
 use super::traits::Traits;
@@ -85,6 +87,112 @@ impl Timeline {
         } else {
             time_ms
         }
+    }
+}
+
+/// A key's two windows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Timelines {
+    pub first: Timeline,
+    /// Boxed, for hardly any key has one.
+    pub second: Option<Box<Second>>,
+}
+
+impl Timelines {
+    /// The open flood is over: what it counted does not count again, what it did not count does.
+    pub fn close(&mut self) {
+        self.first = match self.second.take() {
+            Some(second) if !second.is_counted => second.timeline,
+            _ => Timeline::default(),
+        };
+    }
+
+    /// Whether the second window has heard, too, that the flood is over from `over_ms` on: by another time than the
+    /// event's, or by as many records as open a flood.
+    pub fn is_over(&self, rule: &Rule, over_ms: i64, time_ms: i64) -> bool {
+        self.second.as_deref().is_some_and(|second| {
+            let Timeline {
+                newest_ms, window, ..
+            } = &second.timeline;
+            !second.is_counted
+                && *newest_ms >= over_ms
+                && (*newest_ms != time_ms || window.total().saturating_add(1) >= rule.threshold)
+        })
+    }
+
+    /// Whether events of that time feed the second window.
+    pub fn is_second_near(&self, span: Span, time_ms: i64) -> bool {
+        self.second
+            .as_deref()
+            .is_some_and(|second| second.timeline.is_near(span, time_ms))
+    }
+
+    /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
+    pub fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
+        let time_ms = sighting.context.time_ms;
+        if let Some(second) = self.second.as_deref()
+            && self.first.window.has_just_moved()
+            && self.first.is_like(&second.timeline)
+        {
+            self.second = None;
+        }
+        if self.second.is_none()
+            && (self.first.window.is_empty() || self.first.is_near(span, time_ms))
+        {
+            return self.first.add(rule, span, sighting);
+        }
+        self.feed_two(rule, span, sighting)
+    }
+
+    #[inline(never)]
+    fn feed_two(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
+        let time_ms = sighting.context.time_ms;
+        let second = self.second.get_or_insert_default();
+        let mut is_first = self.first.is_near(span, time_ms);
+        let mut is_second = second.timeline.is_near(span, time_ms);
+        if !is_first && !is_second {
+            is_first = second.is_fresher || self.first.window.is_empty();
+            is_second = !is_first;
+            let begun = if is_first {
+                &mut self.first
+            } else {
+                &mut second.timeline
+            };
+            *begun = Timeline::default();
+        }
+        second.is_fresher = !is_first;
+        let opens_first = is_first && self.first.add(rule, span, sighting);
+        let opens_second = is_second && second.timeline.add(rule, span, sighting);
+        if opens_second {
+            // Where both would open, the one that knows more events of it.
+            let events = |timeline: &Timeline| timeline.window.opening(time_ms, span).0;
+            if !opens_first || events(&second.timeline) > events(&self.first) {
+                core::mem::swap(&mut self.first, &mut second.timeline);
+                second.is_fresher = false;
+            }
+        }
+        if second.timeline.window.is_empty() {
+            self.second = None;
+        }
+        opens_first || opens_second
+    }
+
+    /// Takes an event that is not the open flood's own; whether it would open one.
+    #[inline(never)]
+    pub fn feed_second(
+        &mut self,
+        rule: &Rule,
+        span: Span,
+        sighting: &Sighting<'_>,
+        is_counted: bool,
+    ) -> bool {
+        let second = self.second.get_or_insert_default();
+        let is_mixed = second.is_counted && !is_counted;
+        if is_mixed || !second.timeline.is_near(span, sighting.context.time_ms) {
+            **second = Second::default();
+        }
+        second.is_counted |= is_counted;
+        second.timeline.add(rule, span, sighting)
     }
 }
 

@@ -11,10 +11,9 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::clock::Clock;
-use super::output::{Kind, Output};
+use super::outbox::Outbox;
+use super::output::Output;
 use super::plan::{Plan, needs_net};
-use super::queue::Queue;
-use super::statistics::Statistics;
 use crate::alert::Alert;
 use crate::config::{Config, Rule};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
@@ -511,39 +510,6 @@ impl Floods {
             entry.state.close();
             self.table.settle(slot);
             self.same = None;
-        }
-    }
-}
-
-/// Where alerts go: at once into the output, or into the queue of a host that answers record by record.
-#[derive(Default)]
-pub(super) struct Outbox {
-    pub queue: Option<Queue>,
-    pub statistics: Statistics,
-}
-
-impl Outbox {
-    /// Writes or queues an alert.
-    pub fn send(&mut self, config: &Config, alert: &Alert<'_>, out: &mut Output) {
-        self.statistics.count_alert(alert.transition);
-        if !out.want.alerts {
-            return;
-        }
-        if let Some(queue) = &mut self.queue {
-            let mut document = Vec::with_capacity(2_048);
-            alert.write(&mut document);
-            document.pop();
-            document.shrink_to_fit();
-            let is_dropped = queue.push(
-                document,
-                alert.transition == Transition::Ongoing,
-                config.max_floods,
-            );
-            self.statistics.alerts.dropped += u64::from(is_dropped);
-        } else {
-            let start = out.bytes.len();
-            alert.write(&mut out.bytes);
-            out.piece(Kind::Alert, start);
         }
     }
 }

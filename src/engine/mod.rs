@@ -9,6 +9,7 @@ mod clock;
 mod floods;
 mod keyed;
 mod lines;
+mod outbox;
 mod output;
 mod plan;
 mod queue;

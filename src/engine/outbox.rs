@@ -1,0 +1,43 @@
+//! Where alerts go.
+
+use alloc::vec::Vec;
+
+use super::output::{Kind, Output};
+use super::queue::Queue;
+use super::statistics::Statistics;
+use crate::alert::Alert;
+use crate::config::Config;
+use crate::detector::Transition;
+
+/// Where alerts go: at once into the output, or into the queue of a host that answers record by record.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub queue: Option<Queue>,
+    pub statistics: Statistics,
+}
+
+impl Outbox {
+    /// Writes or queues an alert.
+    pub fn send(&mut self, config: &Config, alert: &Alert<'_>, out: &mut Output) {
+        self.statistics.count_alert(alert.transition);
+        if !out.want.alerts {
+            return;
+        }
+        if let Some(queue) = &mut self.queue {
+            let mut document = Vec::with_capacity(2_048);
+            alert.write(&mut document);
+            document.pop();
+            document.shrink_to_fit();
+            let is_dropped = queue.push(
+                document,
+                alert.transition == Transition::Ongoing,
+                config.max_floods,
+            );
+            self.statistics.alerts.dropped += u64::from(is_dropped);
+        } else {
+            let start = out.bytes.len();
+            alert.write(&mut out.bytes);
+            out.piece(Kind::Alert, start);
+        }
+    }
+}
