@@ -72,11 +72,6 @@ impl RecentValues {
         let values = self.first.iter().chain(&self.more).filter(is_seen);
         values.map(|value| (u64::from(value.hash[0]) << 32) | u64::from(value.hash[1]))
     }
-
-    /// Forgets every value.
-    pub fn clear(&mut self) {
-        *self = RecentValues::default();
-    }
 }
 
 fn older<'a>(a: &'a mut RecentValue, b: &'a mut RecentValue) -> &'a mut RecentValue {

@@ -37,6 +37,8 @@ pub struct Flood {
     pub last_ms: i64,
     /// How much later than by that clock others' time ends it: see [`KeyState::due_ms`](super::KeyState::due_ms).
     pub behind_ms: i64,
+    /// How often others' time had leapt at its last event.
+    pub leaps: u32,
     /// The events, exactly; so many of them passed by this rule, and so many were held back.
     pub count: u64,
     /// Of them: passed by this rule.
@@ -426,6 +428,7 @@ impl<'a> Stored<'a> for Flood {
             self.end_ms = self.last_ms;
         } else {
             self.end_ms.pass(tape);
+            self.leaps.pass(tape);
         }
     }
 }

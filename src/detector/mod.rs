@@ -106,16 +106,14 @@ impl EndReason {
 /// What a rule says of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// Whether this rule holds the event back.
+    /// Whether the open flood holds the event back.
     pub is_held_back: bool,
-    /// Whether the event opened the flood.
+    /// Whether the event makes a flood, which [`KeyState::open`] opens; one that may not open now opens later.
     pub is_crossing: bool,
     /// Whether the open flood counts it.
     pub is_counted: bool,
     /// Whether it was late.
     pub is_late: bool,
-    /// Whether it would have opened the flood, had that been allowed.
-    pub is_refused: bool,
     /// Whether the flood's deadline may be earlier now.
     pub is_rearmed: bool,
 }
@@ -178,10 +176,11 @@ impl KeyState {
         })
     }
 
-    /// Says what the watermark was at an event that the flood counted.
-    pub fn seen_at(&mut self, watermark_ms: i64) {
+    /// Says what the watermark was at an event that the flood counted, and how often it had leapt.
+    pub fn seen_at(&mut self, watermark_ms: i64, leaps: u32) {
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.behind_ms = watermark_ms.saturating_sub(flood.last_ms).max(0);
+            flood.leaps = leaps;
         }
     }
 
@@ -245,15 +244,8 @@ impl KeyState {
         self.windows.close();
     }
 
-    /// Counts an event, after all that was due by its time has been fired. Where a flood may not open now,
-    /// it opens with a later event.
-    pub fn apply(
-        &mut self,
-        rule: &Rule,
-        lateness_ms: i64,
-        sighting: &Sighting<'_>,
-        may_open: bool,
-    ) -> Applied {
+    /// Counts an event, after all that was due by its time has been fired.
+    pub fn apply(&mut self, rule: &Rule, lateness_ms: i64, sighting: &Sighting<'_>) -> Applied {
         let time_ms = sighting.context.time_ms;
         let span = span_of(rule, lateness_ms);
         let is_late = time_ms < self.windows.first.newest_ms.saturating_sub(lateness_ms);
@@ -262,21 +254,10 @@ impl KeyState {
             is_crossing: false,
             is_counted: false,
             is_late,
-            is_refused: false,
             is_rearmed: false,
         };
         let Some(flood) = self.flood.as_deref_mut() else {
-            if self.windows.feed(rule, span, sighting) {
-                if may_open {
-                    applied.is_held_back = rule.policy != Policy::Pass;
-                    applied.is_crossing = true;
-                    applied.is_counted = true;
-                    applied.is_rearmed = true;
-                    self.open(rule, span, sighting, applied.is_held_back);
-                } else {
-                    applied.is_refused = true;
-                }
-            }
+            applied.is_crossing = self.windows.feed(rule, span, sighting);
             return applied;
         };
         if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms) {
@@ -342,9 +323,10 @@ impl KeyState {
         }
     }
 
-    /// Opens a flood in the first window. A second one stays where the event did not feed it.
-    fn open(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>, is_held_back: bool) {
+    /// Opens a flood with a crossing event, in the first window. A second one stays where the event did not feed it.
+    pub fn open(&mut self, rule: &Rule, lateness_ms: i64, sighting: &Sighting<'_>) {
         let time_ms = sighting.context.time_ms;
+        let span = span_of(rule, lateness_ms);
         if self.windows.is_second_near(span, time_ms) {
             self.windows.second = None;
         }
@@ -379,6 +361,7 @@ impl KeyState {
             end_ms: last_ms,
             last_ms,
             behind_ms: 0,
+            leaps: 0,
             count: before,
             passed: before,
             suppressed: 0,
@@ -398,24 +381,24 @@ impl KeyState {
                 .began_earlier(rule, sighting, self.windows.first.traits.is_one_host());
         }
         if let Some(distinct) = rule.distinct {
-            let (number, last) = span.slots(time_ms);
-            let hashes = self
-                .windows
-                .first
-                .recent
-                .hashes(number - window::SLOTS, last);
+            let first = &self.windows.first;
+            let oldest = first.window.number(time_ms, span) - window::SLOTS;
+            let newest = span.last_number(time_ms);
+            let hashes = first.recent.hashes(oldest, newest);
             flood.seen.recall(distinct, hashes);
         }
         flood.note(sighting, true);
-        flood.judge(is_held_back, 1, sighting.context.record_bytes);
+        flood.judge(
+            rule.policy != Policy::Pass,
+            1,
+            sighting.context.record_bytes,
+        );
         self.flood = Some(Box::new(flood));
     }
 
     /// Forgets the windows, for a rule whose window is another one now. An open flood goes on.
     pub fn forget_window(&mut self) {
-        self.windows.first.window.clear();
-        self.windows.first.recent.clear();
-        self.windows.second = None;
+        self.windows = Timelines::default();
     }
 }
 

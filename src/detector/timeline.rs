@@ -12,7 +12,7 @@ use maxconn_records::stored;
 /// The window of the events that one clock dates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Timeline {
-    /// The newest event.
+    /// The newest event; 0, as old as any, before there is one.
     pub newest_ms: i64,
     pub window: Window,
     /// Of rules with `distinct`: the values seen.
@@ -33,7 +33,8 @@ pub(super) struct Second {
 impl Timeline {
     /// Whether an event belongs to it.
     pub fn is_near(&self, span: Span, time_ms: i64) -> bool {
-        !self.window.is_empty() && span.is_near(self.newest_ms, time_ms)
+        self.window.covers(time_ms)
+            || (!self.window.is_empty() && span.is_near(self.newest_ms, time_ms))
     }
 
     /// Whether it will say the same as the other from here on.
@@ -53,8 +54,8 @@ impl Timeline {
             && let Some(hash) = sighting.hashes.get(distinct.field)
         {
             let at_least = usize::from(distinct.at_least);
-            self.recent
-                .add(hash as u64, span.slots(time_ms).0, at_least);
+            let number = self.window.number(time_ms, span);
+            self.recent.add(hash as u64, number, at_least);
         }
         total >= rule.threshold && self.is_distinct_enough(rule, span, time_ms)
     }
@@ -62,11 +63,7 @@ impl Timeline {
     /// Counts an event of which nothing but the time matters any more; answers how many its window holds.
     #[inline]
     pub fn feed(&mut self, span: Span, time_ms: i64) -> u32 {
-        self.newest_ms = if self.window.is_empty() {
-            time_ms
-        } else {
-            self.newest_ms.max(time_ms)
-        };
+        self.newest_ms = self.newest_ms.max(time_ms);
         self.traits.add(time_ms, 1);
         self.window.add(time_ms, span)
     }
@@ -74,7 +71,7 @@ impl Timeline {
     /// Whether the window that ends at a time has as many different values as the rule asks for.
     pub fn is_distinct_enough(&self, rule: &Rule, span: Span, time_ms: i64) -> bool {
         rule.distinct.is_none_or(|distinct| {
-            let number = span.slots(time_ms).0;
+            let number = self.window.number(time_ms, span);
             self.recent.count(number - super::window::SLOTS, number)
                 >= usize::from(distinct.at_least)
         })
@@ -82,7 +79,7 @@ impl Timeline {
 
     /// The latest event of those that a flood which opens at `time_ms` begins with.
     pub fn last_ms(&self, span: Span, time_ms: i64) -> i64 {
-        if span.slots(self.newest_ms).0 <= span.slots(time_ms).1 {
+        if self.window.number(self.newest_ms, span) <= span.last_number(time_ms) {
             self.newest_ms.max(time_ms)
         } else {
             time_ms
@@ -130,14 +127,8 @@ impl Timelines {
     /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
     pub fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        if let Some(second) = self.second.as_deref()
-            && self.first.window.has_just_moved()
-            && self.first.is_like(&second.timeline)
-        {
-            self.second = None;
-        }
         if self.second.is_none()
-            && (self.first.window.is_empty() || self.first.is_near(span, time_ms))
+            && (self.first.is_near(span, time_ms) || self.first.window.is_empty())
         {
             return self.first.add(rule, span, sighting);
         }
@@ -148,6 +139,10 @@ impl Timelines {
     fn feed_two(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
         let second = self.second.get_or_insert_default();
+        if self.first.window.has_just_moved() && self.first.is_like(&second.timeline) {
+            // From here on the two would say the same.
+            **second = Second::default();
+        }
         let mut is_first = self.first.is_near(span, time_ms);
         let mut is_second = second.timeline.is_near(span, time_ms);
         if !is_first && !is_second {

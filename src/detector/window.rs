@@ -57,14 +57,9 @@ impl Span {
         (oldest_ms..=newest_ms.saturating_add(self.within_ms)).contains(&time_ms)
     }
 
-    /// The number of the slot in which a time lies, and of the last one that events of that time can be in which
-    /// came in another order.
-    pub fn slots(self, time_ms: i64) -> (i64, i64) {
-        let last_ms = time_ms.saturating_add(self.lateness_ms());
-        (
-            number_of(time_ms, self.within_ms),
-            number_of(last_ms, self.within_ms),
-        )
+    /// The number of the last slot that events can be in which came in another order than one of that time.
+    pub fn last_number(self, time_ms: i64) -> i64 {
+        number_of(time_ms.saturating_add(self.lateness_ms()), self.within_ms)
     }
 }
 
@@ -102,7 +97,7 @@ impl Window {
     /// slots counts nowhere.
     #[inline]
     pub fn add(&mut self, time_ms: i64, span: Span) -> u32 {
-        if self.newest.count > 0 && self.start_ms <= time_ms && time_ms < self.end_ms {
+        if self.covers(time_ms) {
             self.newest.add((time_ms - self.start_ms) as u32);
             self.total = self.total.saturating_add(1);
             return self.total;
@@ -153,6 +148,12 @@ impl Window {
         self.total_to(number)
     }
 
+    /// Whether a time lies in the newest slot.
+    #[inline]
+    pub fn covers(&self, time_ms: i64) -> bool {
+        self.newest.count > 0 && self.start_ms <= time_ms && time_ms < self.end_ms
+    }
+
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.newest.count == 0
@@ -193,20 +194,24 @@ impl Window {
         (total, first)
     }
 
+    /// The number of the slot in which a time lies.
+    pub fn number(&self, time_ms: i64, span: Span) -> i64 {
+        if self.covers(time_ms) {
+            self.number
+        } else {
+            number_of(time_ms, span.within_ms)
+        }
+    }
+
     /// What a flood that opens at `time_ms` begins with: the events in the 17 slots that end with that time's, and
     /// those after it that are in order; and the time of the first.
     pub fn opening(&self, time_ms: i64, span: Span) -> (u32, i64) {
-        let (number, last) = span.slots(time_ms);
-        let (total, first) = self.sum(number - SLOTS, last);
+        let oldest = self.number(time_ms, span) - SLOTS;
+        let (total, first) = self.sum(oldest, span.last_number(time_ms));
         let first_ms = first.map_or(time_ms, |(number, first_ms)| {
             start_of(number, span.within_ms) + i64::from(first_ms)
         });
         (total, first_ms.min(time_ms))
-    }
-
-    /// Forgets every event.
-    pub fn clear(&mut self) {
-        *self = Window::default();
     }
 }
 

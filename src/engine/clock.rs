@@ -41,10 +41,11 @@ pub(super) struct Clock {
     /// Events in succession that all lie far before the time: how many, and their times.
     earlier: u32,
     earlier_times: Times,
-    /// Whether time has leapt since the beginning, or since it went back.
-    has_leapt: bool,
-    /// Where it leapt to then: two clocks may take turns, and floods of the one that is behind go on. By others' time none is
-    /// over before `quiet` from here.
+    /// Whether events far before the greatest time came after it: two clocks take turns.
+    is_torn: bool,
+    /// How often time leapt from one to the other, and where to. Floods of the one that is behind go on: by others' time none
+    /// is over before `quiet` from here, if it had an event since the leap before.
+    leaps: u32,
     leapt_ms: Option<i64>,
 }
 
@@ -52,15 +53,33 @@ impl Clock {
     /// Moves time to an event. `far_ms` is how far from the time an event lies that does not belong to it.
     #[inline]
     pub fn see(&mut self, time_ms: i64, far_ms: i64) {
-        let before_ms = self.times.confirmed_ms;
+        let (newest_ms, before_ms) = (self.times.newest_ms, self.times.confirmed_ms);
+        if newest_ms == Some(time_ms) {
+            return;
+        }
         self.times.see(time_ms);
-        if !self.has_leapt
-            && let (Some(before_ms), Some(confirmed_ms)) = (before_ms, self.times.confirmed_ms)
+        if newest_ms.is_some_and(|newest_ms| newest_ms.saturating_sub(time_ms) > far_ms) {
+            self.is_torn = true;
+        }
+        if self.is_torn {
+            self.leap(before_ms, far_ms);
+        }
+    }
+
+    #[inline(never)]
+    fn leap(&mut self, before_ms: Option<i64>, far_ms: i64) {
+        if let (Some(before_ms), Some(confirmed_ms)) = (before_ms, self.times.confirmed_ms)
             && confirmed_ms.saturating_sub(before_ms) > far_ms
         {
-            self.has_leapt = true;
+            self.is_torn = false;
+            self.leaps = self.leaps.wrapping_add(1);
             self.leapt_ms = Some(confirmed_ms);
         }
+    }
+
+    /// How often time leapt so far.
+    pub fn leaps(&self) -> u32 {
+        self.leaps
     }
 
     /// Whether nothing was seen.
@@ -92,7 +111,6 @@ impl Clock {
         }
         self.times = self.earlier_times;
         self.earlier = 0;
-        self.has_leapt = false;
         self.leapt_ms = self.leapt_ms.min(confirmed_ms);
         true
     }
@@ -108,9 +126,10 @@ impl Clock {
         before(self.times.confirmed_ms, lateness_ms)
     }
 
-    /// By others' time no flood is over before `quiet` from here.
-    pub fn floor_ms(&self, lateness_ms: i64) -> i64 {
-        before(self.leapt_ms, lateness_ms)
+    /// By others' time no flood that had its last event after so many leaps is over before `quiet` from here.
+    pub fn floor_ms(&self, leaps: u32, lateness_ms: i64) -> i64 {
+        let is_of_last = self.leaps.wrapping_sub(leaps) <= 1;
+        before(self.leapt_ms.filter(|_| is_of_last), lateness_ms)
     }
 
     /// The input is over: nobody's clock takes another turn. Whether that changes the floor.
@@ -148,4 +167,4 @@ fn before(time_ms: Option<i64>, lateness_ms: i64) -> i64 {
 }
 
 stored!(Times: newest_ms, confirmed_ms);
-stored!(Clock: times, earlier, earlier_times, has_leapt, leapt_ms);
+stored!(Clock: times, earlier, earlier_times, is_torn, leaps, leapt_ms);

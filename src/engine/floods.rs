@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use super::output::Output;
 use super::plan::{Plan, needs_net};
 use crate::alert::Alert;
-use crate::config::{Config, Rule};
+use crate::config::{Config, Policy, Rule};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
@@ -259,51 +259,68 @@ impl Floods {
             let Some(rule) = config.rules.get(number) else {
                 break;
             };
-            let open = self.table.floods();
-            // A flood of this very event does not give way: both would end each other at every event.
-            let evicted = match self.table.quietest_flood() {
-                Some(quietest) if self.table.is_full_of_floods() => Some(quietest),
-                _ => None,
-            };
-            let is_own = |slot: &Slot| self.own.iter().any(|(_, own)| own == slot);
-            let may_open = !evicted.as_ref().is_some_and(is_own)
-                && self
-                    .outbox
-                    .queue
-                    .as_ref()
-                    .is_none_or(|queue| queue.has_room_for_a_flood(open, config.max_floods));
             let Some(entry) = self.table.entry_mut(slot) else {
                 continue;
             };
             let applied = entry
                 .state
-                .apply(rule, config.allowed_lateness_ms, sighting, may_open);
+                .apply(rule, config.allowed_lateness_ms, sighting);
             observed.is_held_back |= applied.is_held_back;
             is_late |= applied.is_late;
-            self.outbox.statistics.floods_refused += u64::from(applied.is_refused);
-            if applied.is_counted {
-                entry.state.seen_at(watermark_ms);
-                if observed.flood.is_none() {
-                    observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+            if applied.is_crossing && !self.open(config, slot, sighting, out) {
+                self.outbox.statistics.floods_refused += 1;
+            } else if applied.is_crossing || applied.is_counted {
+                observed.is_held_back |= applied.is_crossing && rule.policy != Policy::Pass;
+                if let Some(entry) = self.table.entry_mut(slot) {
+                    entry.state.seen_at(watermark_ms, self.clock.leaps());
+                    if observed.flood.is_none() {
+                        observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+                    }
                 }
-            }
-            if applied.is_crossing {
-                if let Some(quietest) = evicted {
-                    let now_ms = sighting.context.time_ms;
-                    let evicted = Transition::End(EndReason::Evicted);
-                    self.tell(config, quietest, evicted, now_ms, out);
+                if applied.is_crossing || applied.is_rearmed {
+                    self.arm(config, slot);
                 }
-                self.table.settle(slot);
-                self.crossed.push(slot);
-                // From the next event on the event's keys stand in the rules' order, as after a restart.
-                self.same = None;
-            }
-            if applied.is_rearmed {
-                self.arm(config, slot);
             }
         }
         self.outbox.statistics.late += u64::from(is_late);
         observed
+    }
+
+    /// Opens a flood that the event at hand makes, if there is room for it and its alerts. The quietest gives way, but none
+    /// of this very event: two would end each other at every event.
+    #[inline(never)]
+    fn open(
+        &mut self,
+        config: &Config,
+        slot: Slot,
+        sighting: &Sighting<'_>,
+        out: &mut Output,
+    ) -> bool {
+        let open = self.table.floods();
+        let queue = self.outbox.queue.as_ref();
+        if queue.is_some_and(|queue| !queue.has_room_for_a_flood(open, config.max_floods)) {
+            return false;
+        }
+        if self.table.is_full_of_floods()
+            && let Some(quietest) = self.table.quietest_flood()
+        {
+            if self.own.iter().any(|(_, own)| *own == quietest) {
+                return false;
+            }
+            let evicted = Transition::End(EndReason::Evicted);
+            self.tell(config, quietest, evicted, sighting.context.time_ms, out);
+        }
+        let Some(entry) = self.table.entry_mut(slot) else {
+            return false;
+        };
+        if let Some(rule) = config.rules.get(usize::from(entry.rule)) {
+            entry.state.open(rule, config.allowed_lateness_ms, sighting);
+        }
+        self.table.settle(slot);
+        self.crossed.push(slot);
+        // From the next event on the event's keys stand in the rules' order, as after a restart.
+        self.same = None;
+        true
     }
 
     /// How many more events that are the last one over again, its time included, would change nothing but
@@ -367,7 +384,7 @@ impl Floods {
             };
             // The timer may be from before later events. Only one that still holds is the first of all
             // deadlines; any other waits again. One step at a time keeps all keys' deadlines in their order.
-            let floor_ms = self.clock.floor_ms(config.allowed_lateness_ms);
+            let floor_ms = floor_ms(&self.clock, config, &entry.state);
             let own_ms = due_ms.saturating_sub(entry.state.behind_ms(floor_ms));
             if entry
                 .state
@@ -466,9 +483,9 @@ impl Floods {
     }
 
     pub fn arm(&mut self, config: &Config, slot: Slot) {
-        let floor_ms = self.clock.floor_ms(config.allowed_lateness_ms);
         let due_ms = self.table.entry(slot).and_then(|entry| {
             let rule = config.rules.get(usize::from(entry.rule))?;
+            let floor_ms = floor_ms(&self.clock, config, &entry.state);
             entry.state.due_ms(rule, floor_ms)
         });
         if let Some(due_ms) = due_ms {
@@ -512,4 +529,10 @@ impl Floods {
             self.same = None;
         }
     }
+}
+
+/// What others' time was at least, for a key.
+fn floor_ms(clock: &Clock, config: &Config, state: &KeyState) -> i64 {
+    let leaps = state.flood().map_or(0, |flood| flood.leaps);
+    clock.floor_ms(leaps, config.allowed_lateness_ms)
 }

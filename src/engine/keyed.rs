@@ -14,7 +14,7 @@ use super::recognise::{Input as RecordInput, Sight};
 use super::snapshot::{STATE_FORMAT, tape_of};
 use super::{Engine, Source};
 use crate::alert::Alert;
-use crate::config::Rule;
+use crate::config::{Policy, Rule};
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
 use crate::event::{Context, Event};
 use crate::hash::hex32;
@@ -174,9 +174,12 @@ impl Engine {
                     hashes: hasher.hashes(),
                     redactor,
                 };
-                let applied = key.apply(rule, self.config.allowed_lateness_ms, &sighting, true);
+                let lateness_ms = self.config.allowed_lateness_ms;
+                let applied = key.apply(rule, lateness_ms, &sighting);
                 step.is_held_back = applied.is_held_back;
                 if applied.is_crossing {
+                    key.open(rule, lateness_ms, &sighting);
+                    step.is_held_back = rule.policy != Policy::Pass;
                     self.tell(
                         rule,
                         &mut key,

@@ -25,9 +25,14 @@ pub struct Told {
 struct Open {
     opened_ms: i64,
     times: Vec<i64>,
+    /// The greatest time. At the opening the crossing event's, where the window's newest is out of reach: a window remembers
+    /// its slots' first events, not their last.
+    end_ms: i64,
     last_ms: i64,
     /// M at the arrival of its last event.
     m_ms: i64,
+    /// How often time had leapt then.
+    leaps: usize,
 }
 
 /// A window: its events, the number of the record that fed it last, and whether a flood has counted any of them.
@@ -56,8 +61,10 @@ pub struct Model {
     times: Vec<i64>,
     /// Events in succession that lie far before the time.
     run: Vec<i64>,
-    has_leapt: bool,
-    floor_ms: i64,
+    /// Whether an event far before G came after it.
+    is_torn: bool,
+    /// Where T leapt to, each time.
+    leaps: Vec<i64>,
     records: usize,
     told: Vec<Told>,
 }
@@ -73,8 +80,8 @@ impl Model {
             keys: BTreeMap::new(),
             times: Vec::new(),
             run: Vec::new(),
-            has_leapt: false,
-            floor_ms: i64::MIN,
+            is_torn: false,
+            leaps: Vec::new(),
             records: 0,
             told: Vec::new(),
         }
@@ -110,11 +117,12 @@ impl Model {
         let far = self.quiet_ms + self.lateness_ms;
         let before = self.confirmed();
         self.times.push(time);
-        if let (false, Some(before), Some(now)) = (self.has_leapt, before, self.confirmed())
+        self.is_torn |= self.times.iter().any(|greatest| greatest - time > far);
+        if let (true, Some(before), Some(now)) = (self.is_torn, before, self.confirmed())
             && now - before > far
         {
-            self.has_leapt = true;
-            self.floor_ms = now - self.lateness_ms;
+            self.is_torn = false;
+            self.leaps.push(now - self.lateness_ms);
         }
         self.end_others(self.watermark());
         if self.confirmed().is_some_and(|now| time < now - far) {
@@ -122,9 +130,10 @@ impl Model {
             let lowest = self.run.iter().min();
             if self.run.len() >= 64 && lowest != self.run.iter().max() {
                 self.times = std::mem::take(&mut self.run);
-                self.has_leapt = false;
                 let now = self.watermark();
-                self.floor_ms = self.floor_ms.min(now);
+                self.leaps
+                    .iter_mut()
+                    .for_each(|leapt| *leapt = now.min(*leapt));
                 let open = self.keys.values_mut().filter_map(|key| key.open.as_mut());
                 open.for_each(|flood| flood.m_ms = flood.m_ms.max(flood.last_ms).min(now));
             }
@@ -141,7 +150,12 @@ impl Model {
             .iter()
             .filter(|(_, key)| {
                 key.open.as_ref().is_some_and(|flood| {
-                    let from = flood.m_ms.max(self.floor_ms);
+                    // The last leap spares floods that had an event since the one before.
+                    let leapt = match self.leaps.last() {
+                        Some(leapt) if self.leaps.len() - flood.leaps <= 1 => *leapt,
+                        _ => i64::MIN,
+                    };
+                    let from = flood.m_ms.max(leapt);
                     from.saturating_add(self.quiet_ms) <= watermark
                 })
             })
@@ -157,7 +171,7 @@ impl Model {
             key: name.to_string(),
             opened_ms: flood.opened_ms,
             start_ms: *flood.times.iter().min().unwrap(),
-            end_ms: *flood.times.iter().max().unwrap(),
+            end_ms: flood.end_ms,
             count: flood.times.len() as u64,
             ended_ms: at.map_or(flood.last_ms + self.quiet_ms, |at| at.max(flood.last_ms)),
             reason: if at.is_some() {
@@ -230,6 +244,7 @@ impl Model {
         let watermark = self.watermark();
         if let Some(flood) = &mut key.open {
             flood.times.push(time);
+            flood.end_ms = flood.end_ms.max(time);
             if time >= flood.last_ms - self.quiet_ms {
                 flood.last_ms = flood.last_ms.max(time);
                 key.second = Fed::default();
@@ -244,6 +259,7 @@ impl Model {
                 }
             }
             flood.m_ms = watermark.max(flood.last_ms);
+            flood.leaps = self.leaps.len();
         } else {
             self.count(&mut key, time, watermark);
         }
@@ -289,8 +305,10 @@ impl Model {
         key.open = Some(Open {
             opened_ms: time,
             times,
+            end_ms: last_ms,
             last_ms,
             m_ms: watermark.max(last_ms),
+            leaps: self.leaps.len(),
         });
     }
 
@@ -301,7 +319,7 @@ impl Model {
             Some(confirmed) if newest - confirmed > self.lateness_ms => confirmed,
             _ => newest,
         };
-        self.floor_ms = i64::MIN;
+        self.leaps.iter_mut().for_each(|leapt| *leapt = i64::MIN);
         self.end_others(end);
         let names: Vec<String> = self.keys.keys().cloned().collect();
         names.iter().for_each(|name| self.end(name, Some(end)));

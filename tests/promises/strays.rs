@@ -37,6 +37,40 @@ fn in_order(max_len: usize) -> impl Strategy<Value = Stream> {
         .prop_map(|(stream, swaps)| stream.reordered(&swaps, Config::default().allowed_lateness_ms))
 }
 
+/// Runs of a few keys, each by the clock of one of many that disagree.
+fn torn() -> impl Strategy<Value = Stream> {
+    let clock_ms = prop_oneof![
+        4 => Just(0_i64),
+        4 => prop::sample::select(vec![20_000_i64, 45_000, 90_000, 3_600_000, 86_400_000]),
+        4 => prop::sample::select(vec![-20_000_i64, -45_000, -90_000, -3_600_000, -86_400_000]),
+    ];
+    let step_ms = prop_oneof![4 => 0_i64..1_500, 1 => Just(0_i64), 1 => 5_000_i64..30_000];
+    let pause_ms = prop_oneof![4 => Just(0_i64), 1 => 10_000_i64..100_000];
+    let run = (
+        clock_ms,
+        pause_ms,
+        prop::collection::vec(step_ms, 1..14),
+        0_u32..6,
+    );
+    prop::collection::vec(run, 1..16).prop_map(|runs| {
+        let mut time_ms = 1_700_000_000_000;
+        let mut events = Vec::new();
+        for (clock_ms, pause_ms, steps_ms, user) in runs {
+            time_ms += pause_ms;
+            for step_ms in steps_ms {
+                time_ms += step_ms;
+                events.push(Some(Sighted {
+                    time_ms: time_ms + clock_ms,
+                    // Most runs are of one key.
+                    user: format!("user{}", user.saturating_sub(4)),
+                    ip: 0x33_6401,
+                }));
+            }
+        }
+        Stream(events)
+    })
+}
+
 /// The alerts about everybody but one key.
 fn others(alerts: &[Value], key: &str) -> Vec<Value> {
     let mut others: Vec<Value> = alerts.to_vec();
@@ -132,6 +166,14 @@ proptest! {
         }
         let alerts = run(&config, &strayed.lines(), &[]).0.alerts();
         prop_assert_eq!(Model::run(&config, &events(&strayed)), told(&alerts));
+    }
+
+    /// The same of clocks that disagree all the time.
+    #[test]
+    fn what_is_told_of_torn_time_is_what_the_text_says(stream in torn(), policy in any_policy()) {
+        let config = small(policy);
+        let alerts = run(&config, &stream.lines(), &[]).0.alerts();
+        prop_assert_eq!(Model::run(&config, &events(&stream)), told(&alerts));
     }
 
     /// Keyed engines tell the same of a stream with one stray as the table does.
