@@ -141,7 +141,7 @@ fn enriched(record: &[u8], full: bool, extras: &Extras) -> Option<String> {
     };
     let mut out = Vec::new();
     enrich(record, &event(full), &context, extras, &mut out)
-        .then(|| String::from_utf8(out).expect("UTF-8"))
+        .map(|_| String::from_utf8(out).expect("UTF-8"))
 }
 
 /// Every member of every object in order, as (path of its object, decoded key, the raw value if it is no object).

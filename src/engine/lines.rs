@@ -134,12 +134,17 @@ impl Engine {
                 plain,
             };
             let start = out.bytes.len();
-            if !enrich(record, event, context, &extras, &mut out.bytes) {
+            let is_id_ours = enrich(record, event, context, &extras, &mut out.bytes);
+            if is_id_ours.is_none() {
                 // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
                 out.bytes.extend_from_slice(record);
             }
             out.bytes.push(b'\n');
-            out.piece(Kind::Enriched, start);
+            let kind = match is_id_ours {
+                Some(true) if out.want.ids => Kind::Identified,
+                _ => Kind::Enriched,
+            };
+            out.piece(kind, start);
         }
         if observed.flood.is_some() && model.is_none() {
             self.alike.remember(line, is_json, found, event, sight.body);

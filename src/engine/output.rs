@@ -21,6 +21,9 @@ pub enum Kind {
     Statistics = 4,
     /// The compact view of one event, held back or not, newline at its end.
     View = 5,
+    /// As [`Kind::Enriched`], and the record's `event.id` is ours: made from what the record is, while one that it
+    /// brought may be on many. Only if they are wanted apart.
+    Identified = 6,
 }
 
 /// One piece of output.
@@ -49,6 +52,8 @@ pub struct Want {
     /// Events that a flood holds back are written, enriched, as if it did not: for a host that decides itself
     /// which of them go on. They are counted as held back all the same.
     pub held_back: bool,
+    /// Enriched records with an `event.id` of ours are a kind of their own, [`Kind::Identified`].
+    pub ids: bool,
 }
 
 impl Default for Want {
@@ -59,6 +64,7 @@ impl Default for Want {
             alerts: true,
             views: false,
             held_back: false,
+            ids: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::dovecot;
 use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::head;
+use crate::json::scan::Scanner;
 use crate::patterns::Patterns;
 use crate::record::{Record, read_json};
 use crate::search::{Finder, byte_array_forms};
@@ -21,6 +22,7 @@ const MAX_TIME_MS: i64 = 253_402_300_799_999;
 /// A time zone that is wrong puts a time at most so far ahead of the clock, in ms.
 const CLOCK_AHEAD_MAX_MS: i64 = 86_400_000;
 const HASH_EVENT: u8 = 30;
+const HASH_MEMBER: u8 = 31;
 
 /// One record and what is known of where it comes from.
 pub(super) struct Input<'a> {
@@ -193,8 +195,9 @@ pub(super) fn event_id(input: &Input<'_>, record: &Record<'_>, host: Option<&str
     if let Some(position) = input.position {
         return Some(hash.part(b"position").part(position).finish());
     }
-    if let Some(cursor) = record.cursor.as_deref() {
-        return Some(hash.part(b"cursor").part(cursor.as_bytes()).finish());
+    if record.cursor.is_some() {
+        let members = members(input.line)?;
+        return Some(hash.part(b"cursor").part(&members.to_le_bytes()).finish());
     }
     let path = record.path.as_deref().or(input.source.path.as_deref())?;
     let offset = record.offset.or(input.offset)?;
@@ -203,6 +206,20 @@ pub(super) fn event_id(input: &Input<'_>, record: &Record<'_>, host: Option<&str
         .part(host.unwrap_or("").as_bytes())
         .part(path.as_bytes());
     Some(hash.number(offset).part(input.line).finish())
+}
+
+/// What a JSON record is, whatever the order of its members: journald writes them in another each time. Its cursor is
+/// one of them; alone it would do for what journald has written, and anybody can send one.
+fn members(record: &[u8]) -> Option<u128> {
+    let mut scanner = Scanner::new(record);
+    let mut members = scanner.begin_object().ok()?;
+    let mut sum = 0_u128;
+    while let Some(key) = scanner.next_key(&mut members).ok()? {
+        let value = record.get(scanner.skip_value().ok()?)?;
+        let hash = Hash::new(HASH_MEMBER).part(&key).part(value);
+        sum = sum.wrapping_add(hash.finish());
+    }
+    Some(sum)
 }
 
 /// The time of a line, whether it carries an event or not.

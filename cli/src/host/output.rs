@@ -80,6 +80,7 @@ fn kind_of(number: u32) -> Option<Kind> {
         Kind::Alert,
         Kind::Statistics,
         Kind::View,
+        Kind::Identified,
     ]
     .into_iter()
     .find(|kind| *kind as u32 == number)

@@ -30,6 +30,8 @@ pub struct Answer {
     pub retry_after: Duration,
     /// The beginning of the body.
     pub body: Vec<u8>,
+    /// It was asked for twice, for the connection of the first time was closed; that may have arrived, too.
+    pub sent_twice: bool,
 }
 
 /// Why there is no answer.
@@ -130,11 +132,13 @@ impl Client {
                 Some(connection) if !connection.is_closed() => (connection, true),
                 _ => (self.connect().await?, false),
             };
+            let mut sent_twice = false;
             let first = connection.send_request(with_body(&request, body)).await;
             let mut response = match first {
                 Ok(response) => response,
                 // Kept open since the last request, and closed by the other side just now, as it may.
                 Err(_) if reused => {
+                    sent_twice = true;
                     connection = self.connect().await?;
                     let again = connection.send_request(with_body(&request, body)).await;
                     again.map_err(|error| self.broken(&error))?
@@ -150,6 +154,7 @@ impl Client {
             Ok(Answer {
                 status: response.status(),
                 retry_after: retry_after(&response),
+                sent_twice,
                 body,
             })
         });

@@ -144,10 +144,7 @@ mod tests {
     fn delivery(bytes: usize) -> Delivery {
         Delivery {
             bytes: vec![b'x'; bytes].into(),
-            segments: Vec::new(),
-            name: [0; 16],
-            ticket: None,
-            resent: false,
+            ..Delivery::default()
         }
     }
 

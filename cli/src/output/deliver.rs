@@ -163,10 +163,7 @@ mod tests {
             let backlog = Arc::new(Backlog::default());
             backlog.push(Delivery {
                 bytes: "{}\n".into(),
-                segments: Vec::new(),
-                name: [0; 16],
-                ticket: None,
-                resent: false,
+                ..Delivery::default()
             });
             let nowhere = LinesAddress::Unix("/nowhere/at.all".into());
             let output = Output::Lines(LinesOutput::new(nowhere));

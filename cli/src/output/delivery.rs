@@ -27,6 +27,7 @@ pub trait Receipt: Send + Sync {
 }
 
 /// Lines of JSON for the next hop.
+#[derive(Default)]
 pub struct Delivery {
     /// All lines.
     pub bytes: Bytes,
@@ -34,6 +35,10 @@ pub struct Delivery {
     pub segments: Vec<Segment>,
     /// What documents without an id of their own are named after, with their number.
     pub name: Digest,
+    /// Its lines may come again in other deliveries, with other numbers.
+    pub lines_return: bool,
+    /// It came before, and may be with the next hop already.
+    pub repeated: bool,
     /// Whom to tell.
     pub ticket: Option<Arc<dyn Receipt>>,
     /// Its sender sends it again unless it is told.
@@ -71,9 +76,7 @@ mod tests {
                 segment(Kind::Enriched, 8),
                 segment(Kind::Alert, 10),
             ],
-            name: [0; 16],
-            ticket: None,
-            resent: false,
+            ..Delivery::default()
         };
         assert_eq!(
             delivery.alerts().collect::<Vec<_>>(),

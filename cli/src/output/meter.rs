@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -10,6 +11,31 @@ use prometheus_client::metrics::histogram::Histogram;
 const DELAYS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
+
+/// What is known of a document that a store may have already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: it is new, as far as this process goes.
+    New,
+    /// Its delivery came before, and may have arrived.
+    Repeated,
+    /// It was sent, and the answer did not come or says nothing of it.
+    Tried,
+}
+
+impl Known {
+    fn label(self) -> Label {
+        let word = match self {
+            Known::New => "nothing",
+            Known::Repeated => "repeat",
+            Known::Tried => "retry",
+        };
+        [("known", word)]
+    }
+}
+
+/// How a counter by what is known of a document is called.
+pub type Label = [(&'static str, &'static str); 1];
 
 /// All counters; clones share them.
 #[derive(Clone)]
@@ -20,6 +46,8 @@ pub struct Meter {
     pub retries: Counter,
     /// Documents that the next hop refused for good.
     pub dead_letters: Counter,
+    /// Documents whose id a store had already, by what is known of them.
+    pub conflicts: Family<Label, Counter>,
     /// The last delivery succeeded: 1, or failed: 0.
     pub up: Gauge,
     /// How long a delivery took, tries included, in seconds.
@@ -37,10 +65,23 @@ impl Meter {
             bytes: Counter::default(),
             retries: Counter::default(),
             dead_letters: Counter::default(),
+            conflicts: Family::default(),
             up,
             duration: Histogram::new(DELAYS),
             trouble: Arc::default(),
         }
+    }
+
+    /// A store had a document with this id already.
+    pub fn conflict(&self, known: Known) {
+        self.conflicts.get_or_create(&known.label()).inc();
+    }
+
+    /// How often that was so.
+    pub fn all_conflicts(&self) -> u64 {
+        let all = [Known::New, Known::Repeated, Known::Tried];
+        let of = |known: Known| self.conflicts.get_or_create(&known.label()).get();
+        all.into_iter().map(of).sum()
     }
 
     /// A delivery failed because of this.

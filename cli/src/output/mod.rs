@@ -131,7 +131,13 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, String> {
             events: options.events_stream.clone(),
             records: options.records_stream.clone(),
         };
-        Output::Elasticsearch(Box::new(Elasticsearch::new(client, path, streams, dead)))
+        Output::Elasticsearch(Box::new(Elasticsearch::new(
+            client,
+            path,
+            streams,
+            dead,
+            meter.clone(),
+        )))
     } else {
         Output::Http(Box::new(HttpOutput::new(client, path.to_string(), dead)))
     })

@@ -162,6 +162,8 @@ pub fn replay(
         alerts: keep.alerts || gathering,
         views: false,
         held_back: false,
+        // For documents' ids.
+        ids: matches!(options.output.address, OutputAddress::Elasticsearch(_)),
     })?;
     let way = match to_stdout {
         true => Way::Pipe(Writer::start(printable::stdout()).map_err(ReplayError::Output)?),
@@ -242,7 +244,7 @@ impl Way {
             },
             Way::Hop(next_hop) => {
                 let finished = next_hop.finish();
-                if let Some(sentence) = finished.map_err(ReplayError::NotDelivered)? {
+                for sentence in finished.map_err(ReplayError::NotDelivered)? {
                     progress.teller()(&sentence);
                 }
                 Ok(true)
@@ -263,7 +265,7 @@ impl Sink {
     fn take(&mut self, kind: Kind, bytes: &[u8]) {
         let keep = match kind {
             Kind::Passed | Kind::Wrapped => self.keep.records,
-            Kind::Enriched => self.keep.enriched,
+            Kind::Enriched | Kind::Identified => self.keep.enriched,
             Kind::Alert => {
                 self.gathered.alert(bytes);
                 self.progress.floods(self.gathered.starts());
@@ -275,7 +277,9 @@ impl Sink {
         match kind {
             _ if !keep => {}
             // Pieces of lines that were too long, and whatever else looks like JSON and is none.
-            Kind::Passed | Kind::Enriched => self.way.write(kind, &as_records(bytes).0),
+            Kind::Passed | Kind::Enriched | Kind::Identified => {
+                self.way.write(kind, &as_records(bytes).0)
+            }
             _ => self.way.write(kind, bytes),
         }
     }

@@ -144,8 +144,7 @@ impl NextHop {
             bytes: std::mem::take(&mut self.bytes).into(),
             segments: std::mem::take(&mut self.segments),
             name: self.name,
-            ticket: None,
-            resent: false,
+            ..Delivery::default()
         });
         // One that takes nothing is given up, and leaves room.
         self.runtime.block_on(self.backlog.room());
@@ -156,11 +155,11 @@ impl NextHop {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Delivers the rest and waits for it; gives a sentence if something was set aside.
+    /// Delivers the rest and waits for it; gives a sentence for each thing that people should know of it.
     ///
     /// # Errors
     /// Why the next hop was given up.
-    pub fn finish(mut self) -> Result<Option<String>, String> {
+    pub fn finish(mut self) -> Result<Vec<String>, String> {
         self.flush();
         self.backlog.close();
         let result = self.thread.join();
@@ -177,17 +176,25 @@ impl NextHop {
             format!("{sentence}; it was given up {until}{mend}")
         })?;
         let refused = self.meter.dead_letters.get();
-        let path = self.dead_letter.filter(|_| refused > 0);
-        Ok(path.map(|path| {
-            let documents = if refused == 1 {
-                "document was"
-            } else {
-                "documents were"
-            };
-            format!(
-                "{refused} {documents} refused for good and set aside in {}",
-                path.display()
-            )
-        }))
+        let there = self.meter.all_conflicts();
+        let documents = |count: u64| match count {
+            1 => "1 document was".to_string(),
+            _ => format!("{count} documents were"),
+        };
+        let mut sentences = Vec::new();
+        if let Some(path) = self.dead_letter.filter(|_| refused > 0) {
+            let path = path.display();
+            let documents = documents(refused);
+            sentences.push(format!(
+                "{documents} refused for good and set aside in {path}"
+            ));
+        }
+        if there > 0 {
+            let documents = documents(there);
+            sentences.push(format!(
+                "{documents} there already, as after the same replay before"
+            ));
+        }
+        Ok(sentences)
     }
 }

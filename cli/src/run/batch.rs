@@ -19,6 +19,8 @@ pub struct Batch {
     pub lines: Vec<u8>,
     /// What documents without an id of their own are named after.
     pub name: Digest,
+    /// Its sender repeats its lines in other batches.
+    pub lines_return: bool,
     /// Told when the output was taken by the next hop; `None` for inputs that confirm nothing.
     pub ticket: Option<Arc<Ticket>>,
     /// It was counted by an earlier process already, which held these back: the rest of its records go on,
@@ -119,13 +121,15 @@ impl Wanted {
             // One for each event, which is how those held back are seen.
             views: self.numbered,
             held_back: false,
+            // Numbers are for ids, and so are these.
+            ids: self.numbered,
         }
     }
 
     fn keeps(self, kind: Kind) -> bool {
         match kind {
             Kind::Passed | Kind::Wrapped | Kind::Statistics => self.only.is_none(),
-            Kind::Enriched | Kind::Alert => true,
+            Kind::Enriched | Kind::Identified | Kind::Alert => true,
             Kind::View => false,
         }
     }
@@ -200,7 +204,8 @@ impl Gathered {
 
     /// Adds a piece.
     pub fn add(&mut self, kind: Kind, piece: &[u8]) {
-        if kind == Kind::Enriched {
+        let is_enriched = matches!(kind, Kind::Enriched | Kind::Identified);
+        if is_enriched {
             self.undecided = None;
         } else {
             self.decide();
@@ -213,12 +218,12 @@ impl Gathered {
         if kind == Kind::View {
             self.undecided = Some(number);
         }
-        let is_dropped = kind == Kind::Enriched && self.dropped.has(number);
+        let is_dropped = is_enriched && self.dropped.has(number);
         if piece.is_empty() || is_dropped || !self.wanted.keeps(kind) {
             return;
         }
         self.is_apart |= kind != Kind::Alert;
-        if matches!(kind, Kind::Passed | Kind::Enriched) {
+        if is_enriched || kind == Kind::Passed {
             let (records, malformed) = as_records(piece);
             self.malformed += malformed;
             self.bytes.extend_from_slice(&records);
@@ -239,7 +244,7 @@ impl Gathered {
             Kind::Passed | Kind::Wrapped => memchr::memchr_iter(b'\n', piece).count(),
             Kind::View => 1,
             // Its view came just before it.
-            Kind::Enriched => return (self.next.saturating_sub(1), 1),
+            Kind::Enriched | Kind::Identified => return (self.next.saturating_sub(1), 1),
             Kind::Alert | Kind::Statistics => return (0, 0),
         };
         let (number, lines) = (self.next, u32::try_from(lines).unwrap_or(u32::MAX));

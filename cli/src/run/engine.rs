@@ -16,7 +16,7 @@ use crate::config;
 use crate::host::{HostError, Kind};
 use crate::log;
 use crate::output::backlog::Backlog;
-use crate::output::delivery::{Delivery, Digest, Receipt};
+use crate::output::delivery::{Delivery, Receipt};
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
@@ -150,7 +150,7 @@ impl Engine {
             None => {
                 let mut out = Gathered::new(self.wanted);
                 self.guest.shutdown(&mut out)?;
-                self.deliver(out, [0; 16], None, false);
+                self.deliver(out, Delivery::default());
             }
         }
         Ok(())
@@ -158,6 +158,7 @@ impl Engine {
 
     fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
         self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
+        let is_repeated = batch.counted_before.is_some();
         let out = match batch.counted_before {
             Some(held) => {
                 let mut out = Gathered::without(self.wanted, held);
@@ -177,8 +178,15 @@ impl Engine {
             }
         };
         drop(batch.room);
-        let resent = batch.ticket.is_some();
-        self.deliver(out, batch.name, batch.ticket, resent);
+        let delivery = Delivery {
+            name: batch.name,
+            lines_return: batch.lines_return,
+            repeated: is_repeated,
+            resent: batch.ticket.is_some(),
+            ticket: batch.ticket.map(|ticket| ticket as Arc<dyn Receipt>),
+            ..Delivery::default()
+        };
+        self.deliver(out, delivery);
         Ok(())
     }
 
@@ -191,7 +199,12 @@ impl Engine {
             if !out.bytes.is_empty() {
                 self.changed = true;
                 self.last_tick = Arc::default();
-                self.deliver(out, [0; 16], Some(Arc::clone(&self.last_tick)), false);
+                let ticket: Arc<dyn Receipt> = Arc::clone(&self.last_tick) as _;
+                let delivery = Delivery {
+                    ticket: Some(ticket),
+                    ..Delivery::default()
+                };
+                self.deliver(out, delivery);
             }
         }
         if std::mem::take(&mut self.changed) {
@@ -235,21 +248,20 @@ impl Engine {
             }
             Err(other) => return Err(other),
         }
-        self.deliver(out, [0; 16], None, false);
+        self.deliver(out, Delivery::default());
         Ok(())
     }
 
-    fn deliver(&mut self, out: Gathered, name: Digest, ticket: Option<Arc<Ticket>>, resent: bool) {
-        if out.bytes.is_empty() && ticket.is_none() {
+    /// Hands output over, about which the rest of the delivery is known.
+    fn deliver(&mut self, out: Gathered, about: Delivery) {
+        if out.bytes.is_empty() && about.ticket.is_none() {
             return;
         }
         self.alerted |= out.segments.iter().any(|it| it.kind == Kind::Alert);
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),
             segments: out.segments,
-            name,
-            ticket: ticket.map(|ticket| ticket as Arc<dyn Receipt>),
-            resent,
+            ..about
         });
     }
 }
@@ -310,6 +322,7 @@ mod tests {
             source: 0,
             lines: line.into(),
             name: [0; 16],
+            lines_return: false,
             ticket: None,
             counted_before: None,
             room,

@@ -163,6 +163,12 @@ fn register(registry: &mut Registry, output: &Meter) {
         "Documents that the next hop refused for good",
         output.dead_letters.clone(),
     );
+    registry.register(
+        "document_conflicts",
+        "Documents whose id the store had already: they were sent and nothing was heard of it (known=retry), their batch had \
+         come before (repeat), or this process knows of neither (nothing)",
+        output.conflicts.clone(),
+    );
     registry.register_with_unit(
         "output",
         "Bytes that the next hop has taken",

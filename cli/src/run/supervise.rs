@@ -376,9 +376,9 @@ fn go_on_from(
     backlog.push(Delivery {
         bytes: out.bytes.into(),
         segments: out.segments,
-        name: [0; 16],
-        ticket: None,
-        resent: false,
+        // The process before may have delivered them.
+        repeated: true,
+        ..Delivery::default()
     });
     Ok(())
 }

@@ -120,6 +120,7 @@ fn what_is_not_wanted_is_not_written_and_yet_counted() {
             alerts: false,
             views: true,
             held_back: false,
+            ids: false,
         })
         .unwrap();
     let mut all = Vec::new();
@@ -137,6 +138,60 @@ fn what_is_not_wanted_is_not_written_and_yet_counted() {
         "{}",
         all.last().unwrap().1
     );
+}
+
+#[test]
+fn records_whose_id_is_ours_are_told_apart_on_request() {
+    let cursor = r#","__CURSOR":"s=1"}"#;
+    let record = |more: &str| {
+        let line = lines(0..1);
+        let message = serde_json::to_string(line.trim_end()).unwrap();
+        format!("{{\"message\":{message}{more}\n")
+    };
+    let records = [
+        (record("}"), Kind::Enriched),
+        (record(cursor), Kind::Identified),
+        (
+            record(&format!(",\"event\":{{\"kind\":\"x\"}}{cursor}")),
+            Kind::Identified,
+        ),
+        (
+            record(&format!(",\"event\":{{\"id\":\"x\"}}{cursor}")),
+            Kind::Enriched,
+        ),
+        (
+            record(&format!(",\"event.id\":\"x\"{cursor}")),
+            Kind::Enriched,
+        ),
+        (
+            record(&format!(",\"e\\u0076ent\":{{\"\\u0069d\":null}}{cursor}")),
+            Kind::Enriched,
+        ),
+        (record(&format!(",\"event\":1{cursor}")), Kind::Enriched),
+        (
+            record(&format!(
+                ",\"event\":{{\"id\":\"x\"}},\"event\":{{}}{cursor}"
+            )),
+            Kind::Enriched,
+        ),
+    ];
+    for ids in [true, false] {
+        let mut instance = builtin();
+        instance
+            .want(Want {
+                ids,
+                ..Want::default()
+            })
+            .unwrap();
+        for (record, kind) in &records {
+            let mut all = Vec::new();
+            instance
+                .push(record.as_bytes(), None, gathered(&mut all))
+                .unwrap();
+            let expected = if ids { *kind } else { Kind::Enriched };
+            assert_eq!((all.len(), all[0].0), (1, expected), "{record}");
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::process::{folder, others, refusals};
 use crate::sink::Sink;
-use crate::store::{away_at_first, count, store};
+use crate::store::{away_at_first, check_shared_ids, count, shared_ids, store};
 
 const EVENTS: &str = "logs-dovecot.maxconn-default";
 const RECORDS: &str = "logs-mail-default";
@@ -92,12 +92,29 @@ fn a_store_gets_all_that_standard_output_would_and_the_same_again_makes_nothing_
     assert_eq!(count(&documents, RECORDS), 16_002);
     assert_eq!(count(&documents, EVENTS), printed.len() - 16_002);
 
-    assert!(replay(&arguments, &log).status.success());
+    let output = replay(&arguments, &log);
+    assert!(output.status.success());
     assert_eq!(*documents.lock().unwrap(), before);
+    let sentence = format!("{} documents were there already", before.len());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&sentence), "{said}");
     // Other contents at the same place are other documents.
     fs::write(&log, others(0..8000)).unwrap();
     assert!(replay(&arguments, &log).status.success());
     assert_eq!(count(&documents, RECORDS), 24_002);
+}
+
+#[test]
+fn records_that_share_an_id_are_all_stored() {
+    let path = folder("replayed-ids").join("mail.log");
+    fs::write(&path, shared_ids()).unwrap();
+    let (sink, documents) = store(|_| 201);
+    let url = format!("elasticsearch+http://{}", sink.address);
+    for _ in 0..2 {
+        let output = replay(&["--output", &url, "--records-stream", RECORDS], &path);
+        assert!(output.status.success(), "{output:?}");
+        check_shared_ids(&documents);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, folder, metric, mode, others, post, refusals, until};
+use crate::process::{Process, folder, get, metric, mode, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 /// What is in the store: stream and id, and the document.
@@ -158,6 +158,100 @@ fn a_restart_without_state_makes_no_document_twice() {
         ),
         (5, 10)
     );
+}
+
+#[test]
+fn records_that_share_an_id_are_all_stored_and_what_was_there_is_counted() {
+    let (sink, documents) = store(|_| 201);
+    let mut process = start(&sink, &["--records-stream", "logs-mail-default"]);
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    let batch = shared_ids();
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    check_shared_ids(&documents);
+    let conflicts = |known: &str| {
+        let name = format!("maxconn_document_conflicts_total{{known=\"{known}\"}}");
+        let text = get(admin, "/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.map_or(0, |count| count.trim().parse::<u32>().unwrap())
+    };
+    assert_eq!((conflicts("nothing"), conflicts("retry")), (0, 0));
+    // The same bytes again, of which nobody knows that they were there.
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    check_shared_ids(&documents);
+    assert_eq!((conflicts("nothing"), conflicts("retry")), (9, 0));
+    // And others, which are taken though the answer does not come.
+    let inner = sink.judge();
+    let tries = AtomicU32::new(0);
+    sink.answers(move |head, body| {
+        let answer = inner(head, body);
+        match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => String::new(),
+            _ => answer,
+        }
+    });
+    assert_eq!(post(input, &[], others(0..5).as_bytes()).status, 204);
+    assert_eq!((conflicts("nothing"), conflicts("retry")), (9, 5));
+    process.stop();
+}
+
+/// Nine records of which several share what a store could know them by: their own `event.id`, and a cursor.
+pub fn shared_ids() -> String {
+    let refusal = |user: &str, more: &str| {
+        let line = refusals(0..1).replace("alice", user);
+        let message: Value = json!(line.trim_end());
+        format!("{{\"message\":{message},{more}}}\n")
+    };
+    let others = ["a", "b", "b"]
+        .map(|text| format!("{{\"message\":\"{text}\",\"event\":{{\"id\":\"x\"}}}}\n"));
+    others.concat()
+        + &refusal("ann", "\"event\":{\"id\":\"x\"}")
+        + &refusal("ben", "\"event\":{\"id\":\"x\"}")
+        + &refusal("ben", "\"event.id\":\"x\"")
+        + &refusal("ann", "\"__CURSOR\":\"s=1\"")
+        + &refusal("ben", "\"__CURSOR\":\"s=1\"")
+        + &refusal("ben", "\"__CURSOR\":\"s=1\",\"PRIORITY\":\"6\"")
+}
+
+/// All of them are there, and no id that a sender chose is a document's.
+pub fn check_shared_ids(documents: &Documents) {
+    assert_eq!(
+        (
+            count(documents, "logs-mail-default"),
+            count(documents, EVENTS)
+        ),
+        (3, 6)
+    );
+    let documents = documents.lock().unwrap();
+    assert!(
+        documents.keys().all(|(_, id)| id != "x" && id != "s=1"),
+        "{documents:?}"
+    );
+    let ours = documents
+        .iter()
+        .filter(|((_, id), it)| it["event"]["id"] == **id);
+    assert_eq!(ours.count(), 3, "those with a cursor are known by our id");
+}
+
+#[test]
+fn a_record_of_the_journal_is_one_document_in_whatever_batch_and_order_its_fields_come() {
+    let (sink, documents) = store(|_| 201);
+    let mut process = start(&sink, &["--only", "changed"]);
+    let input = process.address("input");
+    let message: Value = json!(refusals(0..1).trim_end());
+    let fields = [
+        format!("\"MESSAGE\":{message}"),
+        "\"__CURSOR\":\"s=1\"".to_string(),
+        "\"PRIORITY\":\"6\"".to_string(),
+    ];
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let members = order.map(|at| fields[at].as_str()).join(",");
+        assert_eq!(
+            post(input, &[], format!("{{{members}}}\n").as_bytes()).status,
+            204
+        );
+    }
+    assert_eq!(count(&documents, EVENTS), 1);
+    process.stop();
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Guest {
                     alerts: true,
                     views: false,
                     held_back: false,
+                    ids: false,
                 },
             },
             sources: Vec::new(),
@@ -144,7 +145,7 @@ impl Guest {
     }
 
     fn want(&mut self, flags: i32) -> i32 {
-        if !(0..32).contains(&flags) {
+        if !(0..64).contains(&flags) {
             return BAD_CALL;
         }
         let bit = |bit: i32| flags & bit != 0;
@@ -154,6 +155,7 @@ impl Guest {
             alerts: bit(4),
             views: bit(8),
             held_back: bit(16),
+            ids: bit(32),
         };
         OK
     }
@@ -348,4 +350,4 @@ fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {
 }
 
 // The ABI's numbers are those of the core; a change there must not go unnoticed here.
-const _: () = assert!(size_of::<Segment>() == 12 && Kind::View as u32 == 5);
+const _: () = assert!(size_of::<Segment>() == 12 && Kind::Identified as u32 == 6);

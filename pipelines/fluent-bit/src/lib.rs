@@ -109,6 +109,7 @@ impl Guest {
                     alerts: true,
                     views: false,
                     held_back: false,
+                    ids: false,
                 },
             },
             answer: Vec::new(),

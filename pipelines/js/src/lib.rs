@@ -62,6 +62,7 @@ impl Plugin {
             alerts: bit(4),
             views: false,
             held_back: false,
+            ids: false,
         };
     }
 

@@ -92,6 +92,7 @@ pub fn parse(given: &[String]) -> Result<Task, String> {
                     alerts,
                     views: false,
                     held_back: false,
+                    ids: false,
                 };
             }
             "--format" => {

@@ -45,15 +45,15 @@ pub struct Extras<'a> {
     pub plain: Option<Plain>,
 }
 
-/// Appends `record` with the fields of `event` that it lacks. `false`, and nothing appended, if the
-/// record is not a JSON object.
+/// Appends `record` with the fields of `event` that it lacks; says whether its `event.id` is that of `extras` then, and
+/// not one that it had. `None`, and nothing appended, if the record is not a JSON object.
 pub fn enrich(
     record: &[u8],
     event: &Event,
     context: &Context,
     extras: &Extras,
     out: &mut Vec<u8>,
-) -> bool {
+) -> Option<bool> {
     let record = match core::str::from_utf8(record) {
         Ok(_) => Cow::Borrowed(record),
         Err(_) => Cow::Owned(String::from_utf8_lossy(record).into_owned().into_bytes()),
@@ -74,15 +74,15 @@ pub fn enrich(
     let hash = redactor.hash(user);
     values.hash = Some(&hash);
     let mut redacted = Vec::with_capacity(record.len() + 128);
-    redactor.redact_record(&record, user, &hash, &mut redacted)
-        && splice(&redacted, &mut values, out)
+    if !redactor.redact_record(&record, user, &hash, &mut redacted) {
+        return None;
+    }
+    splice(&redacted, &mut values, out)
 }
 
 /// Copies the record and adds our fields at its end: what [`splice`] does where it finds nothing of ours.
-fn append(record: &[u8], plain: Plain, values: &Values, out: &mut Vec<u8>) -> bool {
-    let Some((head, tail)) = record.split_at_checked(plain.closing) else {
-        return false;
-    };
+fn append(record: &[u8], plain: Plain, values: &Values, out: &mut Vec<u8>) -> Option<bool> {
+    let (head, tail) = record.split_at_checked(plain.closing)?;
     out.reserve(record.len() + 1024);
     out.extend_from_slice(head);
     if plain.has_members {
@@ -90,14 +90,12 @@ fn append(record: &[u8], plain: Plain, values: &Values, out: &mut Vec<u8>) -> bo
     }
     values.write_all(!plain.has_timestamp, out);
     out.extend_from_slice(tail);
-    true
+    Some(values.extras.id.is_some())
 }
 
 /// Copies the record and puts what it lacks where it belongs.
-fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> bool {
-    let Ok(layout) = Layout::of(record) else {
-        return false;
-    };
+fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool> {
+    let layout = Layout::of(record).ok()?;
     let wanted = values.wanted();
     let mut missing = wanted & !layout.present;
     for (bit, (group, _)) in SKIPPABLE.iter().enumerate() {
@@ -134,7 +132,7 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> bool {
         values.write_group(group, missing, &layout, &mut json);
     }
     out.extend_from_slice(record.get(copied..).unwrap_or_default());
-    true
+    Some(missing >> Leaf::EventId as u8 & 1 == 1)
 }
 
 #[cfg(test)]
@@ -177,7 +175,15 @@ mod tests {
             record_bytes: 0,
         };
         let mut out = b"before ".to_vec();
-        assert!(enrich(record.as_bytes(), event, &context, extras, &mut out));
+        let is_id_ours = enrich(record.as_bytes(), event, &context, extras, &mut out);
+        let is_there_before = record.contains(r#""id""#)
+            || record.contains("event.id")
+            || record.contains(r#""event":1"#);
+        assert_eq!(
+            is_id_ours,
+            Some(extras.id.is_some() && !is_there_before),
+            "{record}"
+        );
         String::from_utf8(out).expect("UTF-8").split_off(7)
     }
 
@@ -350,18 +356,13 @@ mod tests {
                 "{\"user\":{\"a\":01}}",
             ] {
                 assert!(
-                    !enrich(record.as_bytes(), &event(), &context, &extras, &mut out),
+                    enrich(record.as_bytes(), &event(), &context, &extras, &mut out).is_none(),
                     "{record}"
                 );
                 assert!(out.is_empty());
             }
-            assert!(enrich(
-                b"{\"a\":\"\xff\"}",
-                &event(),
-                &context,
-                &extras,
-                &mut out
-            ));
+            let result = enrich(b"{\"a\":\"\xff\"}", &event(), &context, &extras, &mut out);
+            assert!(result.is_some());
             assert!(out.starts_with("{\"a\":\"\u{fffd}\",".as_bytes()));
         }
     }

@@ -8,8 +8,10 @@ const REASON_MAX: usize = 500;
 /// What became of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is there, now or since an earlier try.
+    /// It is there now.
     Taken,
+    /// One with its id was there before.
+    There,
     /// It may be taken later; why not now.
     Later(String),
     /// It never will be; why.
@@ -71,8 +73,8 @@ fn fate(outcome: Outcome) -> Fate {
         format!("{status} {kind}: {words}")
     };
     match status {
-        // A conflict: an earlier try was taken, and only its answer was lost.
-        200..=299 | 409 => Fate::Taken,
+        200..=299 => Fate::Taken,
+        409 => Fate::There,
         400 | 422 => Fate::Refused(reason()),
         _ => Fate::Later(reason()),
     }
@@ -95,7 +97,7 @@ mod tests {
             fates(answer, 6).unwrap(),
             [
                 Fate::Taken,
-                Fate::Taken,
+                Fate::There,
                 Fate::Refused("400 document_parsing_exception: badip".to_string()),
                 Fate::Later("429 rejected: ".to_string()),
                 Fate::Later("403 : ".to_string()),

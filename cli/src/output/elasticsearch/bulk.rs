@@ -14,7 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::Streams;
 use crate::host::Kind;
-use crate::output::delivery::{Delivery, Digest};
+use crate::output::delivery::Delivery;
+use crate::output::meter::Known;
 
 /// The longest id that the servers take, in bytes.
 const ID_MAX_BYTES: usize = 512;
@@ -26,6 +27,8 @@ pub struct Item {
     pub line: Bytes,
     /// The data stream.
     pub stream: String,
+    /// What is known if the store says that it was there before.
+    pub known: Known,
     /// Its id; `None` if it is no JSON object.
     id: Option<String>,
     has_timestamp: bool,
@@ -57,7 +60,9 @@ pub fn items(delivery: &Delivery, streams: &Streams, all: &mut Vec<Item>) {
         start = segment.end;
         let stream = match segment.kind {
             Kind::Passed | Kind::Wrapped => streams.records.as_ref(),
-            Kind::Enriched | Kind::Alert | Kind::Statistics | Kind::View => Some(&streams.events),
+            Kind::Enriched | Kind::Identified | Kind::Alert | Kind::Statistics | Kind::View => {
+                Some(&streams.events)
+            }
         };
         let Some(stream) = stream else { continue };
         let mut number = segment.number;
@@ -74,29 +79,41 @@ pub fn items(delivery: &Delivery, streams: &Streams, all: &mut Vec<Item>) {
                 line: lines.slice(place),
                 stream: stream.clone(),
                 has_timestamp: document.as_ref().is_some_and(|it| it.timestamp.is_some()),
-                id: document.map(|it| id(&it, segment.kind, &delivery.name, number, line)),
+                known: if delivery.repeated {
+                    Known::Repeated
+                } else {
+                    Known::New
+                },
+                id: document.map(|it| id(&it, segment.kind, delivery, number, line)),
             });
             number += 1;
         }
     }
 }
 
-/// The id that the document has whenever it comes.
-fn id(document: &Document, kind: Kind, batch: &Digest, number: u32, line: &[u8]) -> String {
+/// The id that the document has whenever it comes. One that its sender gave it may be on others, too: it is not taken.
+fn id(document: &Document, kind: Kind, delivery: &Delivery, number: u32, line: &[u8]) -> String {
+    let own = own_id(document);
+    match (kind, own) {
+        (Kind::Alert | Kind::Identified, Some(ours)) => ours.to_string(),
+        // They come when it is time, not with a record: they have no number.
+        (Kind::Alert | Kind::Statistics | Kind::View, _) => digest(line),
+        // What they were numbered by does not come again. The sender says that it is one, and its contents that it is
+        // no other.
+        (_, Some(_)) if delivery.lines_return => digest(line),
+        _ => format!("{}-{number}", hex(delivery.name.iter())),
+    }
+}
+
+/// The `event.id` of a document.
+fn own_id(document: &Document) -> Option<&str> {
     let nested = document.event.as_ref().and_then(|event| event.get("id"));
-    let own = nested.or(document.dotted_id.as_ref());
-    if let Some(own) = own.and_then(Value::as_str)
-        && !own.is_empty()
-        && own.len() <= ID_MAX_BYTES
-    {
-        return own.to_string();
-    }
-    // Statistics come when it is time, not with a record: they have no number.
-    if kind == Kind::Statistics {
-        let hash = Sha256::digest(line);
-        return hex(hash.iter().take(16));
-    }
-    format!("{}-{number}", hex(batch.iter()))
+    let own = nested.or(document.dotted_id.as_ref())?.as_str()?;
+    (1..=ID_MAX_BYTES).contains(&own.len()).then_some(own)
+}
+
+fn digest(line: &[u8]) -> String {
+    hex(Sha256::digest(line).iter().take(16))
 }
 
 fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
@@ -150,11 +167,22 @@ mod tests {
             ),
             (Kind::Enriched, 6, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
             (
-                Kind::Enriched,
+                Kind::Identified,
                 7,
                 "{\"@timestamp\":\"t\",\"event.id\":\"y\",\"event\":1}\n",
             ),
             (Kind::Statistics, 0, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
+            // The sender's own.
+            (
+                Kind::Enriched,
+                8,
+                "{\"@timestamp\":\"t\",\"event.id\":\"y\"}\n",
+            ),
+            (
+                Kind::Passed,
+                9,
+                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"y\"}}\n",
+            ),
         ];
         let (mut bytes, mut segments) = (String::new(), Vec::new());
         for (kind, number, text) in lines {
@@ -165,12 +193,11 @@ mod tests {
                 end: bytes.len(),
             });
         }
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             bytes: bytes.into(),
             segments,
             name: [0xab; 16],
-            ticket: None,
-            resent: true,
+            ..Delivery::default()
         };
         let streams = |records: Option<&str>| Streams {
             events: "events".to_string(),
@@ -179,7 +206,10 @@ mod tests {
         let mut all = Vec::new();
         items(&delivery, &streams(Some("others")), &mut all);
         let whole: Vec<bool> = all.iter().map(Item::is_whole).collect();
-        assert_eq!(whole, [true, true, false, true, true, true, true]);
+        assert_eq!(
+            whole,
+            [true, true, false, true, true, true, true, true, true]
+        );
         all.retain(Item::is_whole);
         let mut text = String::new();
         let compressed = body(&all);
@@ -197,10 +227,15 @@ mod tests {
             ("events", "x\"".to_string()),
             ("events", format!("{name}-6")),
             ("events", "y".to_string()),
+            ("events", String::new()),
+            ("events", format!("{name}-8")),
+            ("others", format!("{name}-9")),
         ];
         for (at, (stream, id)) in expected.iter().enumerate() {
             assert_eq!(lines[2 * at]["create"]["_index"], *stream);
-            assert_eq!(lines[2 * at]["create"]["_id"], *id);
+            if !id.is_empty() {
+                assert_eq!(lines[2 * at]["create"]["_id"], *id);
+            }
         }
         assert_eq!(lines[10]["create"]["_id"].as_str().unwrap().len(), 32);
         assert!(
@@ -215,6 +250,22 @@ mod tests {
 
         all.clear();
         items(&delivery, &streams(None), &mut all);
-        assert_eq!(all.len(), 4);
+        assert_eq!(all.len(), 5);
+
+        // Where lines return, one with an id of its own is known by what it is, wherever it comes.
+        delivery.lines_return = true;
+        let ids = |delivery: &Delivery| {
+            let mut all = Vec::new();
+            items(delivery, &streams(Some("others")), &mut all);
+            all.into_iter().filter_map(|it| it.id).collect::<Vec<_>>()
+        };
+        let before = ids(&delivery);
+        delivery.name = [0xcd; 16];
+        let same: Vec<bool> = ids(&delivery)
+            .iter()
+            .zip(&before)
+            .map(|(a, b)| a == b)
+            .collect();
+        assert_eq!(same, [false, false, true, false, true, true, true, true]);
     }
 }

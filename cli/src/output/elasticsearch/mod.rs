@@ -1,7 +1,7 @@
 //! `elasticsearch+http(s)://`: documents into data streams of Elasticsearch and OpenSearch, by `_bulk`.
 //!
-//! Every document has an id that a repetition has again, and is created, never replaced: what was taken
-//! before answers 409, which is success. So whatever fails in between, each is there once.
+//! Every document has an id that a repetition has again and no other document, and is created, never replaced: what
+//! was taken before answers 409, which is success, and counted. So whatever fails in between, each is there once.
 
 mod answer;
 mod bulk;
@@ -16,6 +16,7 @@ use self::answer::{Fate, fates};
 use self::bulk::{Item, body, items};
 use super::dead::DeadLetters;
 use super::http::words;
+use super::meter::{Known, Meter};
 use super::{SendError, UNSETTLED, reason};
 use crate::http::Pieces;
 use crate::http::client::{Answer, Client, Failure};
@@ -55,6 +56,7 @@ pub struct Elasticsearch {
     path: String,
     streams: Streams,
     dead: Option<DeadLetters>,
+    meter: Meter,
     /// What is left of the group that is being sent.
     parts: Vec<Vec<Item>>,
     breaks: u32,
@@ -68,12 +70,14 @@ impl Elasticsearch {
         prefix: &str,
         streams: Streams,
         dead: Option<DeadLetters>,
+        meter: Meter,
     ) -> Elasticsearch {
         Elasticsearch {
             client,
             path: format!("{}{BULK}", prefix.trim_end_matches('/')),
             streams,
             dead,
+            meter,
             parts: Vec::new(),
             breaks: 0,
             busy: 0,
@@ -110,7 +114,7 @@ impl Elasticsearch {
 
     async fn send_part(&mut self, part: Vec<Item>) -> Result<(), SendError> {
         // Broken documents would break the request: they are set aside unseen.
-        let (part, broken): (Vec<Item>, Vec<Item>) = part.into_iter().partition(Item::is_whole);
+        let (mut part, broken): (Vec<Item>, Vec<Item>) = part.into_iter().partition(Item::is_whole);
         for (at, item) in broken.iter().enumerate() {
             if let Err(error) = self.bury(item, "it is not a JSON object") {
                 let rest = broken.iter().skip(at).cloned();
@@ -121,7 +125,15 @@ impl Elasticsearch {
         if part.is_empty() {
             return Ok(());
         }
-        let (status, answer) = match self.post(&part).await {
+        let answered = self.post(&part).await;
+        let may_have_arrived = match &answered {
+            Ok(answer) => answer.sent_twice || answer.status.is_server_error(),
+            Err(_) => true,
+        };
+        if may_have_arrived {
+            part.iter_mut().for_each(|item| item.known = Known::Tried);
+        }
+        let (status, answer) = match answered {
             Ok(answer) => (answer.status.as_u16(), answer),
             Err(failure) => {
                 self.breaks += u32::from(failure.broke);
@@ -186,10 +198,14 @@ impl Elasticsearch {
             return Err(later(sentence, reason(0), Duration::ZERO));
         };
         let (mut again, mut why) = (Vec::new(), None);
-        for (item, fate) in part.into_iter().zip(fates) {
+        for (mut item, fate) in part.into_iter().zip(fates) {
             match fate {
                 Fate::Taken => {}
+                Fate::There => self.meter.conflict(item.known),
                 Fate::Later(reason) => {
+                    if reason.starts_with('5') {
+                        item.known = Known::Tried;
+                    }
                     why.get_or_insert_with(|| {
                         let mend = if reason.starts_with("403") {
                             self.client.read_key_again();

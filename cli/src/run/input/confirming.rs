@@ -41,9 +41,9 @@ impl Confirming {
             Known::Taken => true,
             Known::Counted => {
                 let held = counted.held(None).unwrap_or_default();
-                self.send(lines, &counted, Some(held), room)
+                self.send(lines, false, &counted, Some(held), room)
             }
-            Known::New => self.send(lines, &fresh, None, room),
+            Known::New => self.send(lines, false, &fresh, None, room),
         };
         self.note(&[&claim]);
         if !sent {
@@ -85,8 +85,8 @@ impl Confirming {
         // A line that was held back is known as delivered: all of these go on.
         let held = Held::default();
         let sent = (again.is_empty()
-            || rest.is_some_and(|rest| self.send(again, &counted, Some(held), rest)))
-            && (new.is_empty() || self.send(new, &fresh, None, room));
+            || rest.is_some_and(|rest| self.send(again, true, &counted, Some(held), rest)))
+            && (new.is_empty() || self.send(new, true, &fresh, None, room));
         if !sent {
             claims.into_iter().for_each(give_up);
             return None;
@@ -104,6 +104,7 @@ impl Confirming {
     fn send(
         &self,
         lines: Vec<u8>,
+        lines_return: bool,
         ticket: &Arc<Ticket>,
         counted_before: Option<Held>,
         room: OwnedSemaphorePermit,
@@ -112,6 +113,7 @@ impl Confirming {
             source: self.source,
             name: self.digest(&lines),
             lines,
+            lines_return,
             ticket: Some(Arc::clone(ticket)),
             counted_before,
             room,

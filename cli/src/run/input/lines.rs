@@ -65,6 +65,7 @@ impl LinesInput {
             source: self.source,
             lines,
             name: self.intake.names.fresh(),
+            lines_return: false,
             ticket: None,
             counted_before: None,
             room,

@@ -50,6 +50,7 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                     source,
                     lines,
                     name: intake.names.fresh(),
+                    lines_return: false,
                     ticket: None,
                     counted_before: None,
                     room,
