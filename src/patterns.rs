@@ -14,7 +14,7 @@ mod compiled {
     use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::vec::Vec;
-    use core::fmt::Write;
+    use core::fmt::{Display, Write};
 
     use maxconn_records::words;
     use regex_lite::{Regex, RegexBuilder};
@@ -26,12 +26,17 @@ mod compiled {
     use crate::sentence::Part::{Number, Text};
     use crate::sentence::say;
 
-    /// The most memory that one compiled expression takes, in bytes. It bounds the time of a match, too.
-    const REGEX_BYTES_MAX: usize = 256 * 1024;
+    /// What all expressions together may cost, as bytes of compiled expressions. A match takes time in proportion to
+    /// it and to the bytes that are searched, and a message may be likely every pattern's own.
+    const COST_MAX: usize = 64 * 1024;
+    /// So many groups double an expression's cost: a match carries along where each begins and ends.
+    const GROUPS_PER_COST: usize = 16;
+    /// The size of a compiled expression is found out up to so many bytes.
+    const SIZE_STEP: usize = 256;
     /// How deep groups may nest.
     const NESTING_MAX: u32 = 32;
-    /// How much of a message is read, in bytes: a match takes time in proportion to it.
-    const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+    /// How much of a message is searched, in bytes before and behind the place where `contains` is found first.
+    const REACH_BYTES: usize = 1024;
     /// The groups that are fields.
     const GROUPS: [&str; 10] = [
         "user", "ip", "rip", "port", "lip", "lport", "service", "session", "value", "method",
@@ -53,11 +58,13 @@ mod compiled {
     }
 
     impl Patterns {
-        /// Compiles `patterns`; an error names the one that can't be compiled.
+        /// Compiles `patterns`; an error names the one that can't be compiled, or that is more than they may cost
+        /// together.
         pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
             let mut compiled = Vec::new();
+            let mut left = COST_MAX;
             for (index, pattern) in patterns.iter().enumerate() {
-                compiled.push(Compiled::new(index, pattern)?);
+                compiled.push(Compiled::new(index, pattern, &mut left)?);
             }
             Ok(Patterns { patterns: compiled })
         }
@@ -67,10 +74,9 @@ mod compiled {
             self.patterns.iter().map(|pattern| &*pattern.contains)
         }
 
-        /// The event that `message` is by the first pattern that matches. Only the first 8 KiB are read.
+        /// The event that `message` is by the first pattern that matches. A KiB before and behind the first place of
+        /// its `contains` is searched.
         pub fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
-            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
-            let message = message.get(..end)?;
             self.patterns
                 .iter()
                 .find_map(|pattern| pattern.recognise(message))
@@ -79,22 +85,41 @@ mod compiled {
 
     impl Compiled {
         #[inline(never)]
-        fn new(index: usize, pattern: &Pattern) -> Result<Compiled, ConfigError> {
+        fn new(index: usize, pattern: &Pattern, left: &mut usize) -> Result<Compiled, ConfigError> {
             let path = || say(&[Text("pattern["), Number(index as u64), Text("].regex")]);
-            let regex = RegexBuilder::new(&pattern.regex)
-                .size_limit(REGEX_BYTES_MAX)
-                .nest_limit(NESTING_MAX)
-                .build();
-            let regex = regex.map_err(|error| {
-                let mut problem = String::from("this is no expression of regex-lite (");
+            let refused = |why: &dyn Display| {
+                let mut problem = say(&[
+                    Text("this is no expression of regex-lite, or larger than the "),
+                    Number(*left as u64),
+                    Text(" bytes that are left of "),
+                    Number(COST_MAX as u64),
+                    Text(" for all patterns ("),
+                ]);
                 // Writing to a String can't fail.
-                let _ = write!(problem, "{error})");
+                let _ = write!(problem, "{why})");
                 ConfigError::new(
                     path(),
                     problem,
-                    "correct it there; look-around and back-references don't exist",
+                    "correct it there: look-around and back-references don't exist; `+` is smaller than `{1,64}`",
                 )
-            })?;
+            };
+            let build = |size| {
+                let mut builder = RegexBuilder::new(&pattern.regex);
+                builder.size_limit(size).nest_limit(NESTING_MAX).build()
+            };
+            let regex = build(*left).map_err(|error| refused(&error))?;
+            let (mut too_small, mut size) = (0, *left);
+            while size - too_small > SIZE_STEP {
+                let middle = too_small.midpoint(size);
+                match build(middle) {
+                    Ok(_) => size = middle,
+                    Err(_) => too_small = middle,
+                }
+            }
+            let cost = size + size * regex.captures_len() / GROUPS_PER_COST;
+            *left = left
+                .checked_sub(cost)
+                .ok_or_else(|| refused(&"its groups count, too"))?;
             let mut groups = [None; GROUPS.len()];
             for (number, name) in regex.capture_names().enumerate() {
                 let Some(name) = name else { continue };
@@ -128,8 +153,11 @@ mod compiled {
 
         #[inline(never)]
         fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
-            words::split_at(message, &self.contains)?;
-            let captures = self.regex.captures(message)?;
+            let (before, behind) = words::split_at(message, &self.contains)?;
+            let start = message.ceil_char_boundary(before.len().saturating_sub(REACH_BYTES));
+            let end = message.len() - behind.len() + behind.floor_char_boundary(REACH_BYTES);
+            // The head stays, so that `^` matches there and nowhere else.
+            let captures = self.regex.captures_at(message.get(..end)?, start)?;
             let values = self.groups.map(|group| {
                 let value = captures.get(group?)?.as_str();
                 (!value.is_empty()).then_some(value)
@@ -209,8 +237,66 @@ mod compiled {
                 ("192.0.2.7".to_string(), None)
             );
             assert_eq!(patterns.recognise("too many connections for role"), None);
-            let late = [" ".repeat(MESSAGE_BYTES_MAX).as_str(), message].concat();
-            assert_eq!(patterns.recognise(&late), None);
+        }
+
+        #[test]
+        fn a_pattern_sees_a_kib_on_both_sides() {
+            let far = |before: usize, between: usize| {
+                let message = [
+                    "ä".repeat(before / 2),
+                    "port=1 ".to_string(),
+                    " ".repeat(between),
+                    "too many connections for role".to_string(),
+                ];
+                message.concat()
+            };
+            let reaching = patterns("port=(?<port>1).*role").expect("compiles");
+            assert!(reaching.recognise(&far(100_000, 1_000)).is_some());
+            assert!(reaching.recognise(&far(0, 1_018)).is_none());
+            // An anchor is where the message begins, not where the search does.
+            let anchored = patterns("^[^x]*role").expect("compiles");
+            assert!(anchored.recognise(&far(100, 0)).is_some());
+            assert!(anchored.recognise(&far(2_000, 0)).is_none());
+            let ending = patterns("role(?<user>[^!]*)!").expect("compiles");
+            let behind = |bytes: usize| far(0, 0) + &" ".repeat(bytes) + "!";
+            assert!(ending.recognise(&behind(1_023)).is_some());
+            assert!(ending.recognise(&behind(1_024)).is_none());
+        }
+
+        /// Compiled bytes times searched bytes are what a match takes: at most so many for a record, whatever is
+        /// accepted.
+        #[test]
+        fn all_patterns_together_are_bounded() {
+            let pattern = |number: usize, regex: &str| Pattern {
+                name: number.to_string(),
+                contains: "too many".to_string(),
+                regex: regex.to_string(),
+                limit: "x".to_string(),
+                scope: Scope::User,
+            };
+            let usual =
+                r"^\S+ \S+: limit exceeded: (?<value>\d+) from \S+\[(?<ip>[0-9a-f.:]+)\] for";
+            let many: Vec<Pattern> = (0..20).map(|number| pattern(number, usual)).collect();
+            assert!(Patterns::new(&many).is_ok());
+            let groups = "()".repeat(500);
+            for (regex, accepted) in [
+                ("(?:a?){100}b", 5),
+                ("(?:[a-z]?){1000}x", 0),
+                (&*(groups + "(?:a?){1000}b"), 0),
+                (&*".*".repeat(200), 3),
+            ] {
+                let many: Vec<Pattern> = (0..64).map(|number| pattern(number, regex)).collect();
+                let error = Patterns::new(&many).map(|_| ()).expect_err(regex);
+                assert_eq!(
+                    error.path,
+                    ["pattern[", &accepted.to_string(), "].regex"].concat()
+                );
+                assert!(
+                    error.problem.contains("of 65536 for all patterns"),
+                    "{}",
+                    error.problem
+                );
+            }
         }
 
         #[test]

@@ -2,14 +2,41 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::json::scan::{Kind, Malformed, Scanner};
-use crate::json::string::{decode, decode_byte_array};
+use crate::json::string::{decode, decode_byte_array, decode_escape, decode_plain};
 use crate::json::write::{hex_digit, push_string};
 use crate::words::split_at;
+
+/// Texts hold JSON that holds JSON; a name is looked for behind so many levels of escapes.
+const LEVELS_MAX: u32 = 8;
+/// Keys that say what a value is and not whose: a user who is named like one takes none of them away.
+const KEYS: [&str; 20] = [
+    "message",
+    "log",
+    "MESSAGE",
+    "msg",
+    "time",
+    "timestamp",
+    "host",
+    "hostname",
+    "name",
+    "ip",
+    "port",
+    "path",
+    "event",
+    "service",
+    "network",
+    "user",
+    "source",
+    "destination",
+    "related",
+    "maxconn",
+];
 
 /// Replaces user names by their HMAC-SHA256 under the configured key.
 #[derive(Clone)]
@@ -35,27 +62,41 @@ impl Redactor {
 
     /// The hash of a user name: 64 hexadecimal digits.
     pub fn hash(&self, user: &str) -> String {
-        let mut keyed = self.keyed.clone();
-        keyed.update(user.as_bytes());
         let mut hash = String::with_capacity(64);
-        for byte in keyed.finalize().into_bytes() {
+        for byte in self.code(b"", user.as_bytes()) {
             hash.push(char::from(hex_digit(byte >> 4)));
             hash.push(char::from(hex_digit(byte)));
         }
         hash
     }
 
+    /// An id made from what names a user, as it may be told: nobody without the key can try names against it.
+    pub fn id(&self, id: u128) -> u128 {
+        // No name begins with this byte, for it is not UTF-8.
+        let code = self.code(&[0xff], &id.to_be_bytes());
+        code.first_chunk().map_or(0, |id| u128::from_be_bytes(*id))
+    }
+
+    #[inline(never)]
+    fn code(&self, prefix: &[u8], bytes: &[u8]) -> [u8; 32] {
+        let mut keyed = self.keyed.clone();
+        keyed.update(prefix);
+        keyed.update(bytes);
+        keyed.finalize().into_bytes().into()
+    }
+
     /// `message` with the hash of `user` in place of each of its occurrences that stands on its own: one
     /// without an ASCII letter or digit of the text directly before or behind it (at an end of the name
     /// that is neither itself, anything may adjoin). So `user=<NAME>` is always caught, in `NAME@host` the
     /// name is, and a name that is part of a longer word is not. A name that is also a word of the
-    /// message takes that word with it: better a word too many hidden than a name too few.
+    /// message takes that word with it: better a word too many hidden than a name too few. So is a name whose own
+    /// characters are escaped, as in JSON within the message, and JSON within that, some levels deep.
     pub fn redact_message(&self, message: &str, user: &str) -> String {
         replace(message, user, &self.hash(user)).unwrap_or_else(|| message.into())
     }
 
-    /// Appends the record with every string value at any depth treated as [`Redactor::redact_message`] does,
-    /// journald's byte arrays too, which become strings where they hold the name. Strings without the name, numbers, keys
+    /// Appends the record with every string and key at any depth treated as [`Redactor::redact_message`] does,
+    /// journald's byte arrays too, which become strings where they hold the name. Strings without the name, numbers
     /// and whitespace stay byte for byte. `false`, and nothing appended, if the record is malformed.
     pub(crate) fn redact_record(
         &self,
@@ -71,6 +112,7 @@ impl Redactor {
             copied: 0,
             user,
             hash,
+            changes_keys: !KEYS.contains(&user),
             out,
         };
         let walked = walk.value().and_then(|()| walk.scanner.end());
@@ -82,46 +124,100 @@ impl Redactor {
     }
 }
 
-/// `text` with `hash` for `user` where that stands on its own; `None` if it does nowhere.
+/// `text` with `hash` for `user` where that stands on its own, with or without escapes; `None` if it does nowhere.
 fn replace(text: &str, user: &str, hash: &str) -> Option<String> {
-    let first = user.bytes().next()?;
-    let last = user.bytes().next_back()?;
-    let mut replaced = None;
+    let spans = spans(text, user, LEVELS_MAX);
+    let end = spans.last()?.end;
+    let mut replaced = String::new();
     let mut copied = 0;
+    for span in spans {
+        replaced.push_str(text.get(copied..span.start).unwrap_or_default());
+        replaced.push_str(hash);
+        copied = span.end;
+    }
+    replaced.push_str(text.get(end..).unwrap_or_default());
+    Some(replaced)
+}
+
+/// Where `user` stands on its own in `text` or in what `text` says once its escapes are undone, so many levels deep; in
+/// order, and none of them touches another.
+fn spans(text: &str, user: &str, levels: u32) -> Vec<Range<usize>> {
+    let mut plain = Vec::new();
+    plain_spans(text, user, &mut plain);
+    if levels == 0 || memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return plain;
+    }
+    let mut escaped = Vec::new();
+    escaped_spans(text, user, levels - 1, &mut escaped);
+    let mut plain = plain.into_iter().peekable();
+    let mut escaped = escaped.into_iter().peekable();
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    loop {
+        let is_plain = match (plain.peek(), escaped.peek()) {
+            (Some(plain), Some(escaped)) => plain.start < escaped.start,
+            (plain, _) => plain.is_some(),
+        };
+        let next = if is_plain {
+            plain.next()
+        } else {
+            escaped.next()
+        };
+        let Some(next) = next else { return spans };
+        match spans.last_mut() {
+            Some(last) if next.start < last.end => last.end = last.end.max(next.end),
+            _ => spans.push(next),
+        }
+    }
+}
+
+fn plain_spans(text: &str, user: &str, spans: &mut Vec<Range<usize>>) {
+    let (Some(first), Some(last)) = (user.bytes().next(), user.bytes().next_back()) else {
+        return;
+    };
     let mut from = 0;
     while let Some(found) = text.get(from..).and_then(|rest| split_at(rest, user)) {
         let start = from + found.0.len();
         let end = start + user.len();
-        let before = text.as_bytes().get(..start).unwrap_or_default();
-        let behind = text.as_bytes().get(end).copied();
-        if (joins(before.last().copied(), first) && !ends_in_escape(before)) || joins(behind, last)
-        {
+        let before = start.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        let behind = text.as_bytes().get(end);
+        if joins(before, first) || joins(behind, last) {
             // Occurrences may overlap: go on behind the first character only.
             from = start + user.chars().next().map_or(1, char::len_utf8);
-            continue;
+        } else {
+            spans.push(start..end);
+            from = end;
         }
-        let replaced = replaced.get_or_insert_with(String::new);
-        replaced.push_str(text.get(copied..start).unwrap_or_default());
-        replaced.push_str(hash);
-        copied = end;
-        from = end;
     }
-    let mut replaced = replaced?;
-    replaced.push_str(text.get(copied..).unwrap_or_default());
-    Some(replaced)
+}
+
+/// Looks behind one level of escapes: docker's `<NAME` is `\u003cNAME`, and an encoder that writes ASCII has more.
+#[cold]
+#[inline(never)]
+fn escaped_spans(text: &str, user: &str, levels: u32, spans: &mut Vec<Range<usize>>) {
+    let mut rest = text.as_bytes();
+    let mut decoded = Vec::new();
+    let mut done = 0;
+    for span in self::spans(&decode(rest), user, levels) {
+        // What is before the span, and then the span itself; one character may come of several.
+        let mut step = |until: usize| {
+            while done < until {
+                decoded.clear();
+                match rest {
+                    [b'\\', ..] => rest = decode_escape(rest, &mut decoded),
+                    _ => rest = rest.get(1..).unwrap_or_default(),
+                }
+                done += decoded.len().max(1);
+            }
+            text.len() - rest.len()
+        };
+        let start = step(span.start);
+        spans.push(start..step(span.end));
+    }
 }
 
 /// Whether a neighbour makes the end of a name part of a longer word.
-fn joins(neighbour: Option<u8>, end: u8) -> bool {
+fn joins(neighbour: Option<&u8>, end: u8) -> bool {
     end.is_ascii_alphanumeric() && neighbour.is_some_and(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Whether a text ends in an escape of JSON, as texts do that hold JSON themselves: docker's `<NAME` is `\u003cNAME`.
-fn ends_in_escape(text: &[u8]) -> bool {
-    if let Some([b'\\', b'u', digits @ ..]) = text.last_chunk::<6>() {
-        return digits.iter().all(u8::is_ascii_hexdigit);
-    }
-    matches!(text, [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't'])
 }
 
 /// A walk over a whole record. It recurses as deep as the scanner lets it ([`crate::json::MAX_DEPTH`]).
@@ -132,6 +228,7 @@ struct Walk<'r, 'o> {
     copied: usize,
     user: &'o str,
     hash: &'o str,
+    changes_keys: bool,
     out: &'o mut Vec<u8>,
 }
 
@@ -140,7 +237,14 @@ impl Walk<'_, '_> {
         match self.scanner.kind()? {
             Kind::Object => {
                 let mut members = self.scanner.begin_object()?;
-                while self.scanner.next_key(&mut members)?.is_some() {
+                loop {
+                    let before = self.scanner.position();
+                    let Some(key) = self.scanner.next_key(&mut members)? else {
+                        break;
+                    };
+                    if self.changes_keys {
+                        self.put_key(before, &key);
+                    }
                     self.value()?;
                 }
             }
@@ -188,6 +292,18 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Writes a key that comes somewhere behind `before` anew, with its colon, if it holds the name.
+    fn put_key(&mut self, before: usize, key: &[u8]) {
+        let Some(replaced) = replace(&decode_plain(key), self.user, self.hash) else {
+            return;
+        };
+        let ahead = self.record.get(before..).unwrap_or_default();
+        self.copy_to(before + memchr::memchr(b'"', ahead).unwrap_or(0));
+        push_string(self.out, replaced.as_bytes());
+        self.out.push(b':');
+        self.copied = self.scanner.position();
+    }
+
     fn copy_to(&mut self, end: usize) {
         self.out
             .extend_from_slice(self.record.get(self.copied..end).unwrap_or_default());
@@ -207,6 +323,9 @@ mod tests {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
         assert_eq!(alloc::format!("{:?}", Redactor::new("secret")), "Redactor");
+        let id = Redactor::new("Jefe").id(1);
+        assert_ne!(id, Redactor::new("other").id(1));
+        assert_ne!(id, Redactor::new("Jefe").id(2));
     }
 
     #[test]
@@ -230,6 +349,20 @@ mod tests {
                 Some(r"\n# \xann \u00gcann"),
             ),
             ("nothing", "", None),
+            (r"\\\\nann \\xann", "ann", Some(r"\\\\n# \\xann")),
+            (
+                r"<j\u00fcrgen> J\u00FCrgen",
+                "jürgen",
+                Some("<#> J\\u00FCrgen"),
+            ),
+            (
+                r"a\u003cb a\\u003cb a\\\\u003cb xa<b",
+                "a<b",
+                Some("# # # xa<b"),
+            ),
+            (r"D\nils D\\nils", r"D\nils", Some("# #")),
+            (r"D\nils", "nils", Some(r"D\#")),
+            (r"\ud83d\ude00 \ud83d", "😀", Some("# \\ud83d")),
         ] {
             assert_eq!(replace(text, user, "#").as_deref(), expected, "{text}");
         }
@@ -237,16 +370,20 @@ mod tests {
 
     #[test]
     fn leaves_all_else_in_a_record_as_it_was() {
-        let record = br#" {"ann": 1e400, "message":"user=<\u0061nn>\u003c", "x":[{"y":"ann"},"a\/b"],"MESSAGE":[97,110,110,10],"RAW":[60,97,110,110],"n":[1,[97]]} "#;
+        let record = br#" {"an": 1e400, "x" :{"by \u0061nn" : {"ann":[]}}, "message":"user=<\u0061nn>\u003c", "x":[{"y":"ann"},"a\/b"],"MESSAGE":[97,110,110,10],"RAW":[60,97,110,110],"n":[1,[97]]} "#;
         let mut out = Vec::new();
         let redactor = Redactor::new("key");
         assert!(redactor.redact_record(record, "ann", "#", &mut out));
         assert_eq!(
             core::str::from_utf8(&out),
             Ok(
-                r##" {"ann": 1e400, "message":"user=<#><", "x":[{"y":"#"},"a\/b"],"MESSAGE":"#\n","RAW":"<#","n":[1,[97]]} "##
+                r##" {"an": 1e400, "x" :{"by #":{"#":[]}}, "message":"user=<#><", "x":[{"y":"#"},"a\/b"],"MESSAGE":"#\n","RAW":"<#","n":[1,[97]]} "##
             )
         );
+        out.clear();
+        // A user may be named like what every record has.
+        assert!(redactor.redact_record(br#"{"message":"message"}"#, "message", "#", &mut out));
+        assert_eq!(out, br##"{"message":"#"}"##);
         out.clear();
         assert!(!redactor.redact_record(br#"{"a":"ann","b":}"#, "ann", "#", &mut out));
         assert!(out.is_empty());

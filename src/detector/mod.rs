@@ -352,6 +352,7 @@ impl KeyState {
             .number(time_ms as u64)
             .part(message.as_bytes())
             .finish();
+        let id = sighting.redactor.map_or(id, |redactor| redactor.id(id));
         let last_ms = self.windows.first.last_ms(span, time_ms);
         let mut flood = Flood {
             id,

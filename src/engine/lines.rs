@@ -126,11 +126,14 @@ impl Engine {
                 };
                 (self.scratch.as_slice(), Some(plain))
             };
+            let redactor = self.floods.redactor.as_deref();
+            let event_id = event_id(&input, found, context.host);
             let extras = Extras {
                 add_timestamp: self.adds_timestamp && sight.has_time,
-                id: event_id(&input, found, context.host),
+                // The line is part of it, and with it the name.
+                id: event_id.map(|id| redactor.map_or(id, |redactor| redactor.id(id))),
                 flood: id.map(|id| (id, "ongoing")),
-                redactor: self.floods.redactor.as_deref(),
+                redactor,
                 plain,
             };
             let start = out.bytes.len();

@@ -70,7 +70,7 @@ fn into_text(bytes: Vec<u8>) -> String {
 }
 
 /// Appends what the escape at the head of `raw` stands for; answers what follows it.
-fn decode_escape<'a>(raw: &'a [u8], text: &mut Vec<u8>) -> &'a [u8] {
+pub(crate) fn decode_escape<'a>(raw: &'a [u8], text: &mut Vec<u8>) -> &'a [u8] {
     let (byte, rest) = match raw {
         [b'\\', b'u', rest @ ..] => return decode_unicode(rest, text),
         [b'\\', b'n', rest @ ..] => (b'\n', rest),

@@ -1,0 +1,179 @@
+//! Under `redact_key` nothing that comes out shows a user's name: not in a value, a key or an id, and not behind escapes
+//! of JSON within JSON.
+
+use maxconn_core::config::{Config, KeyField, Policy};
+use maxconn_core::engine::{Engine, Output, Source, Want};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Names with what encoders escape, each with a part that no word of ours has.
+fn name() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "zq", "<", ">", "&", "\\", "\"", "/", "ü", "😀", "n", "u0", ".", "@", " ", "\\u00e4",
+    ]);
+    prop::collection::vec(part, 0..5).prop_map(|parts| format!("zq{}", parts.concat()))
+}
+
+/// A JSON string with every character that is no letter or digit escaped, as some encoders are careful.
+fn ascii(text: &str) -> String {
+    let mut json = String::from("\"");
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii_alphanumeric() => json.push(char::from(byte)),
+            _ => json += &format!("\\u{unit:04x}"),
+        }
+    }
+    json + "\""
+}
+
+/// The name as a text that holds JSON that holds JSON …
+fn wrapped(name: &str, careful: &[bool]) -> String {
+    careful.iter().fold(name.to_string(), |text, careful| {
+        let json = if *careful {
+            ascii(&text)
+        } else {
+            json!(text).to_string()
+        };
+        format!("{{\"user\": {json}}}")
+    })
+}
+
+/// Every text that `text` is once its escapes are undone, again and again.
+fn readings(text: &str) -> Vec<String> {
+    let mut readings = vec![text.to_string()];
+    for _ in 0..6 {
+        let last = &readings[readings.len() - 1];
+        let next = maxconn_core::json::string::decode(last.as_bytes()).into_owned();
+        if next == *last {
+            break;
+        }
+        readings.push(next);
+    }
+    readings
+}
+
+fn shows(text: &str, name: &str) -> bool {
+    let letter = |character: Option<char>| character.is_some_and(|it| it.is_ascii_alphanumeric());
+    readings(text).iter().any(|text| {
+        text.match_indices(name).any(|(at, _)| {
+            let (before, behind) = (&text[..at], &text[at + name.len()..]);
+            let joined = letter(before.chars().next_back())
+                || letter(name.chars().next_back()) && letter(behind.chars().next());
+            !joined
+        })
+    })
+}
+
+/// All keys and strings of a document.
+fn texts(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| self::texts(value, texts)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                texts.push(key.clone());
+                self::texts(value, texts);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn config(key: Option<&str>) -> Config {
+    let mut config = Config {
+        redact_key: key.map(String::from),
+        ..Config::default()
+    };
+    for rule in &mut config.rules {
+        (rule.threshold, rule.policy) = (2, Policy::Pass);
+        // A user in the key would be in the id, hashed: what remains is the message.
+        rule.key = vec![KeyField::Ip];
+    }
+    config
+}
+
+/// All that comes out for some records, alerts and views included.
+fn run(config: Config, records: &[u8]) -> String {
+    let (mut engine, mut out) = (Engine::new(config).unwrap(), Output::default());
+    out.want = Want {
+        views: true,
+        ..Want::default()
+    };
+    engine.push_lines(&Source::default(), records, Some(7), &mut out);
+    let mut all = out.bytes.clone();
+    out.clear();
+    engine.finish(None, &mut out);
+    all.extend_from_slice(&out.bytes);
+    String::from_utf8(all).unwrap()
+}
+
+fn record(name: &str, careful: &[bool]) -> Value {
+    let message = format!(
+        "2026-01-01T12:00:00Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+         (mail_max_userip_connections=10): user=<{name}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2"
+    );
+    let text = wrapped(name, careful);
+    json!({
+        "message": message,
+        "log": {"file": {"path": "/var/log/mail.log"}, "offset": 5},
+        (name): {(text.clone()): [text, {"of": wrapped(&message, careful)}]},
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_output_shows_a_name(name in name(), careful in prop::collection::vec(any::<bool>(), 0..4)) {
+        let record = record(&name, &careful);
+        let records = format!("{record}\n{record}\n");
+        let shown = run(config(None), records.as_bytes());
+        prop_assert!(shown.contains("zq"), "the oracle has something to find");
+        let all = run(config(Some("sixteen bytes at least")), records.as_bytes());
+        for line in all.lines() {
+            let mut found = Vec::new();
+            texts(&serde_json::from_str(line).unwrap(), &mut found);
+            for text in found {
+                prop_assert!(!shows(&text, &name), "{} in {}", name, text);
+            }
+        }
+    }
+}
+
+/// Whoever guesses a name cannot confirm it by an id: ids under two keys differ, and from those without one.
+#[test]
+fn ids_depend_on_the_key() {
+    let record = record("zq", &[]);
+    let records = format!("{record}\n{record}\n");
+    let ids = |key| -> Vec<String> {
+        let all = run(config(key), records.as_bytes());
+        let documents = all
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let id = |document: &Value, pointer: &str| {
+            document
+                .pointer(pointer)
+                .map(|id| id.as_str().unwrap().to_string())
+        };
+        documents
+            .flat_map(|document| {
+                [
+                    id(&document, "/event/id"),
+                    id(&document, "/maxconn/flood/id"),
+                ]
+            })
+            .flatten()
+            .collect()
+    };
+    let all = [
+        None,
+        Some("sixteen bytes at least"),
+        Some("another such key"),
+    ]
+    .map(ids);
+    assert!(all[0].len() >= 4);
+    for (first, second) in [(0, 1), (0, 2), (1, 2)] {
+        assert_eq!(all[first].len(), all[second].len());
+        assert!(all[first].iter().all(|id| !all[second].contains(id)));
+    }
+}
