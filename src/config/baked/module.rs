@@ -73,6 +73,11 @@ pub fn bake(module: &mut Vec<u8>, json: &[u8]) -> Result<(), BakeError> {
         push(&mut baked, content.len() as u32);
         baked.extend_from_slice(content);
     }
+    // A region that lies in its own room would be gone.
+    let expected = (!json.is_empty()).then_some(json);
+    if self::baked(&baked) != Ok(expected) {
+        return Err(BakeError::Damaged);
+    }
     *module = baked;
     Ok(())
 }
@@ -158,9 +163,14 @@ fn data(module: &[u8]) -> Result<Vec<Segment<'_>>, BakeError> {
     let data = sections.iter().find(|(id, _)| *id == DATA);
     let (_, mut rest) = *data.ok_or(BakeError::NoRegion)?;
     let count = take(&mut rest).ok_or(BakeError::Damaged)?;
-    (0..count)
-        .map(|_| segment(&mut rest).ok_or(BakeError::Damaged))
-        .collect()
+    let segments = (0..count).map(|_| segment(&mut rest).ok_or(BakeError::Damaged));
+    let segments = segments.collect::<Result<_, _>>()?;
+    // Else what follows them would be lost.
+    if rest.is_empty() {
+        Ok(segments)
+    } else {
+        Err(BakeError::Damaged)
+    }
 }
 
 fn segment<'a>(rest: &mut &'a [u8]) -> Option<Segment<'a>> {
@@ -306,6 +316,22 @@ mod tests {
         let mut twice = module();
         twice.extend_from_slice(&MAGIC);
         assert_eq!(bake(&mut twice, b"{}"), Err(BakeError::Damaged));
+        for change in [
+            // Fewer segments than there are.
+            |module: &mut Vec<u8>| module[22] = 1,
+            // A room where the region itself lies.
+            |module: &mut Vec<u8>| {
+                let address =
+                    memchr::memmem::find(module, &MAGIC).expect("it is there") + MAGIC.len();
+                module[address..address + 4].copy_from_slice(&1024_u32.to_le_bytes());
+            },
+        ] {
+            let mut damaged = module();
+            change(&mut damaged);
+            let before = damaged.clone();
+            assert_eq!(bake(&mut damaged, b"{}"), Err(BakeError::Damaged));
+            assert_eq!(damaged, before);
+        }
         let mut full = module();
         let long = [b' '; ROOM_BYTES + 1];
         let refused = Err(BakeError::TooLong(ROOM_BYTES + 1));
