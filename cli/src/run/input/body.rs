@@ -214,7 +214,10 @@ fn end(body: &[u8], at: usize, lines: Vec<u8>) -> Result<Vec<u8>, Refusal> {
 
 fn skip_space(body: &[u8], at: usize) -> usize {
     let rest = body.get(at..).unwrap_or(&[]);
-    let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
+    // JSON's own: a form feed is none.
+    let space = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     at + space.count()
 }
 
@@ -279,6 +282,7 @@ mod tests {
             ("[{\"a\":1}]x", 9),
             ("[1]", 1),
             ("[{\"a\":}]", 6),
+            ("[{},\u{c}{}]", 4),
             ("{\"a\":1} x", 8),
             ("{\"a\":\"", 5),
             ("x", 0),
