@@ -38,11 +38,12 @@ bench-js: npm ## Measure the npm package beside plain JavaScript.
 
 check: format lint layers ## Check formatting, lints and layers.
 
-# The bench workspace is only checked for its format here: its peers take minutes to build.
+# The other workspaces are only checked for their format here: bench's peers take minutes to build.
 format:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
 	$(CARGO) fmt --check --manifest-path pipelines/js/builder/Cargo.toml
+	$(CARGO) fmt --check --manifest-path fuzz/libfuzzer/Cargo.toml
 
 # In the release profile, so that build scripts find the wasmtime that `build` and `test` use. Guests
 # are linted for the target they are made for.
@@ -64,6 +65,17 @@ test: target ## Run every test.
 	$(CARGO) test -p maxconn-core -p maxconn-records
 	$(CARGO) test -p maxconn-core --features patterns --lib
 	$(CARGO) test --release --workspace --exclude maxconn-core --exclude maxconn-records $(addprefix --exclude maxconn-,$(GUESTS))
+
+# Coverage-guided where a C++ compiler is there to build libFuzzer, else by chance alone. It needs no nightly Rust.
+fuzz: target ## Look for inputs that break a promise: make fuzz TARGET=name SECONDS=n (default: all, 60).
+	@CARGO=$(CARGO) fuzz/run '$(or $(TARGET),all)' '$(or $(SECONDS),60)' '$(TARGET_DIR)'
+
+deny: ## Judge the packages that we build on: licences, sources, duplicates, advisories.
+	@command -v cargo-deny >/dev/null || { \
+		echo 'cargo-deny is missing; install it with `cargo install --locked cargo-deny`' >&2; exit 1; }
+	@for manifest in Cargo.toml bench/Cargo.toml fuzz/libfuzzer/Cargo.toml pipelines/js/builder/Cargo.toml; do \
+		echo "$$manifest" && $(CARGO) deny --manifest-path $$manifest --config $(CURDIR)/deny.toml check || exit 1; \
+	done
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
 	e2e/run

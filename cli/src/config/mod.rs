@@ -113,6 +113,14 @@ pub fn print(path: Option<&Path>) -> Result<String, LoadError> {
     Ok(print::toml(&load(path)?.effective))
 }
 
+/// The same of a text without a file: the configuration, and how it is printed.
+pub(crate) fn read_text(text: &str, is_json: bool) -> Result<(Config, String), LoadError> {
+    let read = if is_json { read_json } else { read_toml };
+    let loaded = read("the configuration", text, &Config::default())?;
+    let printed = print::toml(&loaded.effective);
+    Ok((loaded.effective, printed))
+}
+
 fn read_toml(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
     let document = Document::parse(text).map_err(|error| {
         let span = error.span().unwrap_or_default();

@@ -26,6 +26,8 @@ mod admin;
 pub mod args;
 mod batch;
 mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
 mod held;
 mod input;

@@ -21,7 +21,7 @@ use crate::files::{FileError, PRIVATE, Place};
 use crate::log;
 use crate::output::delivery::Digest;
 
-const MAGIC: &[u8; 8] = b"MXRUNST2";
+pub(super) const MAGIC: &[u8; 8] = b"MXRUNST2";
 /// What the magic of every version begins with.
 const MAGIC_BEGIN: &[u8] = b"MXRUNST";
 /// What is said of a state of ours that is not whole.
@@ -137,7 +137,7 @@ fn set_aside(path: &Path) -> Result<(), String> {
     }
 }
 
-fn encode(kept: &Kept) -> Vec<u8> {
+pub(super) fn encode(kept: &Kept) -> Vec<u8> {
     let mut rest = vec![u8::from(kept.clean)];
     for part in [&kept.snapshot, &kept.alerts] {
         rest.extend_from_slice(&(part.len() as u64).to_le_bytes());

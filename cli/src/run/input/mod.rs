@@ -1,7 +1,7 @@
 //! The ways in. Each cuts what it gets into batches of whole lines and hands them to the engine, which
 //! keeps their order.
 
-mod body;
+pub mod body;
 pub mod confirming;
 pub mod http;
 pub mod lines;

@@ -1,0 +1,125 @@
+//! What lies behind sockets and files, as functions of bytes: for `fuzz/` alone, and no interface. It is no
+//! feature, for cargo joins the features of a workspace and would build the command with it all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use maxconn_core::config::Config;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use super::activity::Activity;
+use super::engine::Job;
+use super::input::body::{Content, Encoding, Refusal, without_mark};
+use super::input::confirming::Confirming;
+use super::input::http::HttpInput;
+use super::input::{Intake, WAITING_MAX_BYTES};
+use super::ledger::Ledger;
+use super::metrics::Metrics;
+use super::names::Names;
+use super::{server, state};
+use crate::output::delivery::Receipt as _;
+
+/// Nothing here waits for anybody.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A configuration, and how it is printed; else what is said of it.
+#[allow(clippy::missing_errors_doc)]
+pub fn config(text: &str, is_json: bool) -> Result<(Config, String), String> {
+    crate::config::read_text(text, is_json).map_err(|error| error.to_string())
+}
+
+/// Lines as they go on, and how many were mended.
+pub fn records(lines: &[u8]) -> (Vec<u8>, u64) {
+    let (records, mended) = crate::ndjson::as_records(lines);
+    (records.into_owned(), mended)
+}
+
+/// A body as lines.
+#[allow(clippy::missing_errors_doc)]
+pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(CONTENT_TYPE, content), (CONTENT_ENCODING, encoding)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    let body = without_mark(Encoding::of(&headers)?.decode(body)?);
+    Content::of(&headers, &body)?.lines(body)
+}
+
+/// A state file, read and written again.
+#[allow(clippy::missing_errors_doc)]
+pub fn state(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+    state::decode(bytes).map(|kept| state::encode(&kept))
+}
+
+/// A state file with these contents, and a hash that holds.
+pub fn sealed_state(rest: &[u8]) -> Vec<u8> {
+    [
+        state::MAGIC.as_slice(),
+        Sha256::digest(rest).as_slice(),
+        rest,
+    ]
+    .concat()
+}
+
+/// What a connection to an `http://` input that says `bytes` is answered, and the batches that the engine gets.
+/// Each is delivered at once.
+pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let Ok(runtime) = runtime else {
+        return Default::default();
+    };
+    let (jobs, mut taken) = mpsc::unbounded_channel();
+    let metrics = Metrics::new();
+    let intake = Intake {
+        jobs,
+        room: Arc::new(Semaphore::new(WAITING_MAX_BYTES)),
+        names: Arc::new(Names::new()),
+    };
+    let input = Arc::new(HttpInput {
+        confirming: Confirming {
+            source: 0,
+            name: String::new(),
+            intake,
+            ledger: Ledger::new([], Instant::now()),
+            metrics,
+        },
+        token: None,
+        patience: PATIENCE,
+    });
+    runtime.block_on(async {
+        let (near, mut far) = tokio::io::duplex(bytes.len() * 256 + 64 * 1024);
+        let _ = far.write_all(bytes).await;
+        let _ = far.shutdown().await;
+        let (_running, stop) = watch::channel(false);
+        let serve = server::connection(Box::new(near), stop, Activity::new(), move |request| {
+            Arc::clone(&input).handle(request)
+        });
+        tokio::pin!(serve);
+        let mut batches = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = serve.as_mut() => break,
+                () = tokio::task::yield_now() => {}
+            }
+            while let Ok(Job::Batch(batch)) = taken.try_recv() {
+                if let Some(ticket) = &batch.ticket {
+                    ticket.deliver();
+                }
+                batches.push(batch.lines);
+            }
+        }
+        let mut answers = Vec::new();
+        let _ = far.read_to_end(&mut answers).await;
+        (answers, batches)
+    })
+}

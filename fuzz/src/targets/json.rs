@@ -1,0 +1,159 @@
+//! JSON: whether a host can read its own back, and mending it where it can't.
+
+use arbitrary::Unstructured;
+use maxconn_core::json::check::{is_safe_object, repair};
+use maxconn_core::json::scan;
+use maxconn_core::json::string::{decode, decode_byte_array};
+use maxconn_core::json::value::Value;
+use maxconn_core::json::write::push_string;
+
+use crate::document::is_object;
+
+/// How deep what the encoder is given nests.
+const DEPTH_MAX: u32 = 6;
+
+pub fn run(data: &[u8]) {
+    any_bytes(data);
+    let mut written = Vec::new();
+    let u = &mut Unstructured::new(data);
+    map(u, DEPTH_MAX, &mut written);
+    encoded(&written);
+}
+
+/// Bytes of anybody.
+fn any_bytes(data: &[u8]) {
+    let shown = String::from_utf8_lossy(data);
+    let is_one = is_object(data);
+    assert_eq!(
+        scan::is_object(data),
+        is_one,
+        "another reader says {is_one}: {shown}"
+    );
+    if let Ok(text) = serde_json::from_slice::<String>(data) {
+        let raw = data.trim_ascii();
+        let raw = raw.get(1..raw.len() - 1).unwrap_or_default();
+        assert_eq!(decode(raw), text, "{shown}");
+    }
+    let _ = decode(data);
+    let _ = decode_byte_array(data);
+    if is_one && std::str::from_utf8(data).is_ok() {
+        assert!(Value::parse(data).is_ok(), "{shown}");
+    }
+    is_safe_object(data);
+    mended(data);
+}
+
+/// Mends it if it can; what is mended is JSON, and what needs no mending stays.
+fn mended(data: &[u8]) -> bool {
+    let shown = String::from_utf8_lossy(data);
+    let mut out = b"kept".to_vec();
+    let is_repaired = repair(data, &mut out);
+    let (kept, repaired) = out.split_at(4);
+    assert_eq!(kept, b"kept", "{shown}");
+    if !is_repaired {
+        assert!(repaired.is_empty(), "{shown}");
+        return false;
+    }
+    assert!(
+        is_object(repaired),
+        "{shown} became {}",
+        String::from_utf8_lossy(repaired)
+    );
+    assert!(
+        is_safe_object(repaired),
+        "{shown} became {}",
+        String::from_utf8_lossy(repaired)
+    );
+    let mut again = Vec::new();
+    assert!(repair(repaired, &mut again) && again == repaired, "{shown}");
+    true
+}
+
+/// What the encoder wrote.
+fn encoded(written: &[u8]) {
+    let shown = String::from_utf8_lossy(written);
+    let is_valid = serde_json::from_slice::<serde_json::Value>(written).is_ok();
+    assert_eq!(
+        is_safe_object(written),
+        is_valid,
+        "another reader says {is_valid}: {shown}"
+    );
+    mended(written);
+}
+
+/// What the encoder makes of a map.
+fn map(u: &mut Unstructured<'_>, depth: u32, out: &mut Vec<u8>) {
+    out.push(b'{');
+    members(u, depth, out, |u, depth, out| {
+        match u.arbitrary().unwrap_or(0_u8) % 12 {
+            0 => bare(u, out),
+            1 => value(u, depth, out),
+            _ => text(u, out),
+        }
+        out.push(b':');
+        value(u, depth, out);
+    });
+    out.push(b'}');
+}
+
+fn members(
+    u: &mut Unstructured<'_>,
+    depth: u32,
+    out: &mut Vec<u8>,
+    one: fn(&mut Unstructured<'_>, u32, &mut Vec<u8>),
+) {
+    for index in 0..u.arbitrary().unwrap_or(0_u8) % 5 {
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        one(u, depth.saturating_sub(1), out);
+    }
+}
+
+fn value(u: &mut Unstructured<'_>, depth: u32, out: &mut Vec<u8>) {
+    match u.arbitrary().unwrap_or(0_u8) % 8 {
+        0 if depth > 0 => map(u, depth, out),
+        1 if depth > 0 => {
+            out.push(b'[');
+            members(u, depth, out, value);
+            out.push(b']');
+        }
+        2 => {
+            out.push(b'"');
+            for byte in u.bytes(2).unwrap_or_default() {
+                out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+            }
+            out.push(b'"');
+        }
+        3 | 4 => bare(u, out),
+        _ => text(u, out),
+    }
+}
+
+fn text(u: &mut Unstructured<'_>, out: &mut Vec<u8>) {
+    push_string(out, u.arbitrary().unwrap_or("").as_bytes());
+}
+
+/// Neither strings nor maps nor lists.
+fn bare(u: &mut Unstructured<'_>, out: &mut Vec<u8>) {
+    let words: [&[u8]; 14] = [
+        b"null",
+        b"true",
+        b"false",
+        b"nan",
+        b"-nan",
+        b"inf",
+        b"-inf",
+        b"1e+20",
+        b"1.797693134862316e+308",
+        b"1.797693134862315e+308",
+        b"-1e+400",
+        b"4.9e-324",
+        b"18446744073709551615",
+        b"-0",
+    ];
+    match u.choose(&words) {
+        Ok(word) if u.arbitrary().unwrap_or(true) => out.extend_from_slice(word),
+        _ => out.extend_from_slice(u.arbitrary().unwrap_or(0_i64).to_string().as_bytes()),
+    }
+}
