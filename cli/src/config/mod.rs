@@ -154,9 +154,12 @@ fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, 
     };
     let result = match value {
         Value::Object(_) => finish(value, defaults),
-        _ => Config::parse(text.as_bytes(), defaults).map(|effective| LoadedConfig {
-            json: text.to_string(),
-            effective,
+        _ => Config::parse(text.as_bytes(), defaults).and_then(|effective| {
+            Patterns::new(&effective.patterns)?;
+            Ok(LoadedConfig {
+                json: text.to_string(),
+                effective,
+            })
         }),
     };
     result.map_err(|error| {
