@@ -70,12 +70,13 @@ test: target ## Run every test.
 fuzz: target ## Look for inputs that break a promise: make fuzz TARGET=name SECONDS=n (default: all, 60).
 	@CARGO=$(CARGO) fuzz/run '$(or $(TARGET),all)' '$(or $(SECONDS),60)' '$(TARGET_DIR)'
 
-# Advisories come from a database that is fetched; without the network: make deny DENY='licenses bans sources'.
+# Not bench/, of which nothing is distributed. Advisories come from a database that is fetched; without the
+# network: make deny DENY="licenses bans sources".
 deny: ## Judge the packages that we build on: licences, sources, bans, advisories.
 	@command -v cargo-deny >/dev/null || { \
 		echo 'cargo-deny is missing; install it with `cargo install --locked cargo-deny`' >&2; exit 1; }
-	@for manifest in Cargo.toml bench/Cargo.toml fuzz/libfuzzer/Cargo.toml pipelines/js/builder/Cargo.toml; do \
-		echo "$$manifest" && $(CARGO) deny --manifest-path $$manifest --config $(CURDIR)/deny.toml check $(DENY) || exit 1; \
+	@for manifest in Cargo.toml fuzz/libfuzzer/Cargo.toml pipelines/js/builder/Cargo.toml; do \
+		echo "$$manifest" && $(CARGO) deny --workspace --manifest-path $$manifest --config $(CURDIR)/deny.toml check $(DENY) || exit 1; \
 	done
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
