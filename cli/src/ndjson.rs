@@ -8,11 +8,22 @@ use std::borrow::Cow;
 use maxconn_core::json::scan::is_object;
 use maxconn_core::record::write_text_record;
 
-/// Lines as they go on, and how many of them were no JSON objects. Those become the record of a text line;
+/// Lines as they go on: those that [`append_records`] would change are copied.
+pub fn as_records(lines: &[u8]) -> Cow<'_, [u8]> {
+    let mut all = lines.split_inclusive(|byte| *byte == b'\n');
+    if all.all(is_object) && std::str::from_utf8(lines).is_ok() {
+        return Cow::Borrowed(lines);
+    }
+    let mut out = Vec::new();
+    append_records(lines, &mut out);
+    Cow::Owned(out)
+}
+
+/// Appends lines as they go on; answers how many of them were no JSON objects. Those become the record of a text line;
 /// of objects whose strings are not UTF-8 only the strings are mended. All others keep their bytes.
-pub fn as_records(lines: &[u8]) -> (Cow<'_, [u8]>, u64) {
+pub fn append_records(lines: &[u8], out: &mut Vec<u8>) -> u64 {
     let all_utf8 = std::str::from_utf8(lines).is_ok();
-    let (mut out, mut kept, mut start, mut mended) = (Vec::new(), 0, 0, 0);
+    let (mut kept, mut start, mut mended) = (0, 0, 0);
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         let end = start + line.len();
         let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -22,18 +33,15 @@ pub fn as_records(lines: &[u8]) -> (Cow<'_, [u8]>, u64) {
             if object {
                 out.extend_from_slice(String::from_utf8_lossy(line).as_bytes());
             } else {
-                write_text_record(line, None, None, &mut out);
+                write_text_record(line, None, None, out);
             }
             out.push(b'\n');
             (kept, mended) = (end, mended + 1);
         }
         start = end;
     }
-    if mended == 0 {
-        return (Cow::Borrowed(lines), 0);
-    }
     out.extend_from_slice(lines.get(kept..).unwrap_or(&[]));
-    (Cow::Owned(out), mended)
+    mended
 }
 
 #[cfg(test)]
@@ -43,8 +51,7 @@ mod tests {
     #[test]
     fn records_keep_their_bytes_and_what_is_none_becomes_one() {
         let fine = b"{\"a\": 1}\r\n { \"b\":[{}, \"\\u00e4\"] }\n{}\n";
-        let (same, mended) = as_records(fine);
-        assert!(matches!(same, Cow::Borrowed(bytes) if bytes == fine) && mended == 0);
+        assert!(matches!(as_records(fine), Cow::Borrowed(bytes) if bytes == fine));
         for (line, record) in [
             (&b"{\"mess"[..], &b"{\"message\":\"{\\\"mess\"}"[..]),
             (b"{} {}", b"{\"message\":\"{} {}\"}"),
@@ -56,7 +63,9 @@ mod tests {
         ] {
             let lines = [&fine[..], line, b"\n", line, b"\n{}\n"].concat();
             let expected = [&fine[..], record, b"\n", record, b"\n{}\n"].concat();
-            let (out, mended) = as_records(&lines);
+            let mut out = Vec::new();
+            let mended = append_records(&lines, &mut out);
+            assert_eq!(as_records(&lines), out);
             let text = String::from_utf8_lossy(&out);
             assert_eq!((text, mended), (String::from_utf8_lossy(&expected), 2));
             for line in out.split_inclusive(|byte| *byte == b'\n') {

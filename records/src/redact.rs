@@ -37,6 +37,13 @@ const KEYS: [&str; 20] = [
     "related",
     "maxconn",
 ];
+/// So many names of a record, or of a text, become hashes; each further one, as only an attacker's record has them,
+/// becomes [`HIDDEN`], so that what comes out is not many times as large as what came in.
+const HASHES_MAX: usize = 256;
+/// What a name becomes where there are too many.
+const HIDDEN: &str = "*";
+/// Of names longer than this, in bytes, occurrences that overlap are not looked for, which would take for ever.
+const OVERLAPPING_MAX_BYTES: usize = 256;
 
 /// Replaces user names by their HMAC-SHA256 under the configured key.
 #[derive(Clone)]
@@ -92,7 +99,8 @@ impl Redactor {
     /// message takes that word with it: better a word too many hidden than a name too few. So is a name whose own
     /// characters are escaped, as in JSON within the message, and JSON within that, some levels deep.
     pub fn redact_message(&self, message: &str, user: &str) -> String {
-        replace(message, user, &self.hash(user)).unwrap_or_else(|| message.into())
+        let mut left = HASHES_MAX;
+        replace(message, user, &self.hash(user), &mut left).unwrap_or_else(|| message.into())
     }
 
     /// Appends the record with every string and key at any depth treated as [`Redactor::redact_message`] does,
@@ -113,6 +121,7 @@ impl Redactor {
             user,
             hash,
             changes_keys: !KEYS.contains(&user),
+            left: HASHES_MAX,
             out,
         };
         let walked = walk.value().and_then(|()| walk.scanner.end());
@@ -124,15 +133,17 @@ impl Redactor {
     }
 }
 
-/// `text` with `hash` for `user` where that stands on its own, with or without escapes; `None` if it does nowhere.
-fn replace(text: &str, user: &str, hash: &str) -> Option<String> {
+/// `text` with `hash` for `user` where that stands on its own, with or without escapes, and [`HIDDEN`] once none are
+/// `left`; `None` if it does nowhere.
+fn replace(text: &str, user: &str, hash: &str, left: &mut usize) -> Option<String> {
     let spans = spans(text, user, LEVELS_MAX);
     let end = spans.last()?.end;
     let mut replaced = String::new();
     let mut copied = 0;
     for span in spans {
         replaced.push_str(text.get(copied..span.start).unwrap_or_default());
-        replaced.push_str(hash);
+        replaced.push_str(if *left > 0 { hash } else { HIDDEN });
+        *left = left.saturating_sub(1);
         copied = span.end;
     }
     replaced.push_str(text.get(end..).unwrap_or_default());
@@ -182,7 +193,10 @@ fn plain_spans(text: &str, user: &str, spans: &mut Vec<Range<usize>>) {
         let behind = text.as_bytes().get(end);
         if joins(before, first) || joins(behind, last) {
             // Occurrences may overlap: go on behind the first character only.
-            from = start + user.chars().next().map_or(1, char::len_utf8);
+            from = match user.len() {
+                ..=OVERLAPPING_MAX_BYTES => start + user.chars().next().map_or(1, char::len_utf8),
+                _ => end,
+            };
         } else {
             spans.push(start..end);
             from = end;
@@ -229,6 +243,8 @@ struct Walk<'r, 'o> {
     user: &'o str,
     hash: &'o str,
     changes_keys: bool,
+    /// How many hashes may still be written.
+    left: usize,
     out: &'o mut Vec<u8>,
 }
 
@@ -285,7 +301,7 @@ impl Walk<'_, '_> {
 
     /// Writes the text of the value between `start` and the cursor anew, if it holds the name.
     fn put(&mut self, start: usize, text: &str) {
-        if let Some(replaced) = replace(text, self.user, self.hash) {
+        if let Some(replaced) = replace(text, self.user, self.hash, &mut self.left) {
             self.copy_to(start);
             push_string(self.out, replaced.as_bytes());
             self.copied = self.scanner.position();
@@ -294,7 +310,8 @@ impl Walk<'_, '_> {
 
     /// Writes a key that comes somewhere behind `before` anew, with its colon, if it holds the name.
     fn put_key(&mut self, before: usize, key: &[u8]) {
-        let Some(replaced) = replace(&decode_plain(key), self.user, self.hash) else {
+        let Some(replaced) = replace(&decode_plain(key), self.user, self.hash, &mut self.left)
+        else {
             return;
         };
         let ahead = self.record.get(before..).unwrap_or_default();
@@ -364,7 +381,11 @@ mod tests {
             (r"D\nils", "nils", Some(r"D\#")),
             (r"\ud83d\ude00 \ud83d", "😀", Some("# \\ud83d")),
         ] {
-            assert_eq!(replace(text, user, "#").as_deref(), expected, "{text}");
+            assert_eq!(
+                replace(text, user, "#", &mut 9).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 

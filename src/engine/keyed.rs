@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::recognise::{Input as RecordInput, Sight};
 use super::snapshot::{STATE_FORMAT, tape_of};
-use super::{Engine, Source};
+use super::{Engine, RECORD_MAX_BYTES, Source};
 use crate::alert::Alert;
 use crate::config::{Policy, Rule};
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
@@ -108,6 +108,9 @@ impl Engine {
         record: &[u8],
         time_ms: Option<i64>,
     ) -> Option<KeyedEvent> {
+        if record.len() > RECORD_MAX_BYTES {
+            return None;
+        }
         self.recogniser.find(record, 0)?;
         let input = RecordInput {
             source,

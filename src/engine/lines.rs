@@ -2,11 +2,16 @@
 
 use super::floods::Limit;
 use super::recognise::{Input, Sight, event_id, holds_refusal, is_json};
-use super::{Engine, Format, Kind, Output, Source, Verdict, view};
+use super::{
+    Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
+    Verdict, view,
+};
 use crate::enrich::{Extras, enrich};
 use crate::hash::hex32;
 use crate::record::{Plain, write_text_record};
 use crate::search;
+use crate::sentence::Part::{Number, Text};
+use crate::sentence::say;
 
 /// What a host knows of a record beside its source.
 pub struct Place<'a> {
@@ -59,6 +64,9 @@ impl Engine {
             position,
             latest_ms,
         };
+        if line.len() > RECORD_MAX_BYTES {
+            return Some(self.unread());
+        }
         let is_json = input.is_json();
         let recalled = self.alike.recall(line, is_json, &self.config.timezone);
         let (found, model) = match recalled {
@@ -66,16 +74,16 @@ impl Engine {
             None => (self.recogniser.record(&self.config, &input), None),
         };
         let Some(found) = &found else {
-            self.floods.outbox.statistics.malformed += 1;
-            return Some(Verdict::Passed);
+            return Some(self.unread());
         };
         let mut sight = Sight::NOTHING;
         let event = self
             .recogniser
             .read(&self.config, &input, found, model, &mut sight);
         let Some(event) = &event else {
-            let statistics = &mut self.floods.outbox.statistics;
-            statistics.unrecognised += u64::from(holds_refusal(found, line));
+            let is_refusal = holds_refusal(found, line);
+            self.floods.outbox.statistics.unrecognised += u64::from(is_refusal);
+            self.is_withheld = is_refusal && self.floods.redactor.is_some();
             return Some(Verdict::Passed);
         };
         let context = &sight.context;
@@ -158,6 +166,21 @@ impl Engine {
         Some(verdict)
     }
 
+    /// A record that may carry an event and cannot be read passes. Where names are hidden it is withheld: which are in
+    /// it nobody knows.
+    #[cold]
+    fn unread(&mut self) -> Verdict {
+        self.floods.outbox.statistics.malformed += 1;
+        self.is_withheld = self.floods.redactor.is_some();
+        Verdict::Passed
+    }
+
+    /// One record that passes.
+    pub(super) fn count_passed(&mut self) {
+        self.floods.outbox.statistics.records += 1;
+        self.floods.outbox.statistics.passed += 1;
+    }
+
     /// Passes lines without an event; returns where it stopped because the output is full.
     pub(super) fn pass_lines(
         &mut self,
@@ -200,14 +223,17 @@ impl Engine {
         offset: Option<u64>,
         out: &mut Output,
     ) {
-        self.floods.outbox.statistics.records += 1;
-        self.floods.outbox.statistics.passed += 1;
+        self.count_passed();
         let line = lines.get(start..end).unwrap_or_default();
-        if is_json(source.format, line) {
+        if line.len() > LINE_MAX_BYTES + 1 || is_json(source.format, line) {
             out.pass(start, end);
         } else if out.want.records {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             let from = out.bytes.len();
+            if line.len() > OUTPUT_SOFT_LIMIT {
+                // Once, and not by doubling: there may be no room for both.
+                out.bytes.reserve_exact(ESCAPED_BYTES * line.len());
+            }
             write_text_record(
                 line,
                 source.path.as_deref(),
@@ -218,6 +244,26 @@ impl Engine {
             out.piece(Kind::Wrapped, from);
         }
     }
+}
+
+/// As many bytes become of one in JSON, at most.
+const ESCAPED_BYTES: usize = 6;
+
+/// Writes, if it is wanted, what goes on in the place of a record of `bytes` bytes that is withheld.
+#[cold]
+pub(super) fn withhold(bytes: usize, kind: Kind, is_wanted: bool, out: &mut Output) {
+    if !is_wanted {
+        return;
+    }
+    let text = say(&[
+        Text("maxconn: a record of "),
+        Number(bytes as u64),
+        Text(" bytes is withheld: it cannot be read, and names are redacted"),
+    ]);
+    let from = out.bytes.len();
+    write_text_record(text.as_bytes(), None, None, &mut out.bytes);
+    out.bytes.push(b'\n');
+    out.piece(kind, from);
 }
 
 /// Whether two lines of the same length are equal. They are compared by words, from the end, where lines of

@@ -25,7 +25,7 @@ use crate::alike::Alike;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
 use floods::{Floods, Limit};
-use lines::Place;
+use lines::{Place, withhold};
 use recognise::Recogniser;
 
 pub use clock::Times;
@@ -33,6 +33,15 @@ pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
 pub use snapshot::RestoreError;
 pub use statistics::{Levels, Statistics};
+
+/// A record that is longer than this is not read, in bytes: what is made of one is many times as large, and is to
+/// find its memory in every host. It passes as it is, counted as malformed.
+pub const RECORD_MAX_BYTES: usize = 256 * 1024;
+/// A text line that is longer than this is made no record of, in bytes: it passes as it is. Hosts cut lines here.
+pub const LINE_MAX_BYTES: usize = 1 << 20;
+
+/// The times of so many lines are told at once.
+pub const LINE_TIMES_MAX: usize = 256 * 1024;
 
 /// How the lines of a source are to be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +90,8 @@ pub struct Engine {
     next_statistics_ms: Option<i64>,
     /// A text line's record, before it is enriched.
     scratch: Vec<u8>,
+    /// The record that was just found to carry no event is not to go on as it is.
+    is_withheld: bool,
 }
 
 impl Engine {
@@ -99,6 +110,7 @@ impl Engine {
             adds_timestamp: true,
             next_statistics_ms: None,
             scratch: Vec::new(),
+            is_withheld: false,
         })
     }
 
@@ -190,6 +202,10 @@ impl Engine {
                 return start;
             };
             match verdict {
+                Verdict::Passed if core::mem::take(&mut self.is_withheld) => {
+                    self.count_passed();
+                    withhold(line.len(), Kind::Wrapped, out.want.records, out);
+                }
                 Verdict::Passed => self.pass_line(source, lines, (start, done), offset, out),
                 Verdict::Suppressed if !out.want.views && !out.want.held_back => {
                     done += self.repeat(lines, start, done);
@@ -251,18 +267,25 @@ impl Engine {
             position,
         };
         let verdict = self.line(source, record, place, out, limit)?;
-        self.floods.outbox.statistics.passed += u64::from(verdict == Verdict::Passed);
-        self.floods.outbox.statistics.records += u64::from(verdict == Verdict::Passed);
+        if verdict != Verdict::Passed {
+            return Some(verdict);
+        }
+        self.count_passed();
+        if core::mem::take(&mut self.is_withheld) {
+            withhold(record.len(), Kind::Enriched, out.want.enriched, out);
+            return Some(Verdict::Enriched);
+        }
         Some(verdict)
     }
 
     /// The times of lines, for merging several sources: the event time of each line that has one, else
-    /// `None`; appended to `times`.
+    /// `None`; appended to `times`, those of the first [`LINE_TIMES_MAX`] lines.
     pub fn line_times(&self, source: &Source, lines: &[u8], times: &mut Vec<Option<i64>>) {
         let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
         times.extend(
             lines
                 .split(|&byte| byte == b'\n')
+                .take(LINE_TIMES_MAX)
                 .map(|line| recognise::time(&self.config, source, line)),
         );
     }

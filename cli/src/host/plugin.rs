@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::thread;
 
+use maxconn_core::config::baked::defaults_of;
 use wasmtime::{Engine, ExternType, Module, ValType};
 
 use super::bounds::{self, Unfit};
@@ -23,6 +24,7 @@ pub struct Plugin {
     pub(super) limits: Limits,
     /// It is from a file, so that its calls and what it says are watched.
     pub(super) is_foreign: bool,
+    redacts: bool,
 }
 
 impl Plugin {
@@ -71,7 +73,9 @@ impl Plugin {
         })?;
         let engine = watched_engine(&name, limits)?;
         let module = Module::from_binary(&engine, &wasm);
-        Plugin::new(name, engine, module, limits, true)
+        let plugin = Plugin::new(name, engine, module, limits, true)?;
+        let redacts = defaults_of(&wasm).is_ok_and(|config| config.redact_key.is_some());
+        Ok(Plugin { redacts, ..plugin })
     }
 
     fn new(
@@ -89,6 +93,7 @@ impl Plugin {
             module,
             limits,
             is_foreign,
+            redacts: false,
         };
         // Asks for the version, so that a plugin of another one fails here and not in the midst of work.
         plugin.instantiate()?;
@@ -98,6 +103,11 @@ impl Plugin {
     /// The file it came from, or words that say that it is the built-in one.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether names are hidden by the configuration inside it.
+    pub fn redacts(&self) -> bool {
+        self.redacts
     }
 
     /// A new instance, with no configuration and no state.

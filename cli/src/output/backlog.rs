@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 use super::delivery::{Delivery, Segment};
 use crate::host::Kind;
 
-/// The engine makes no more output while this much waits, in bytes. One batch may go beyond it.
-pub const BACKLOG_MAX_BYTES: usize = 12 << 20;
-/// The same for their number: a batch of which everything was held back has no bytes.
+/// The engine makes no more output while this much waits, in bytes, with all that is kept for it. One batch may go
+/// beyond it.
+pub const BACKLOG_MAX_BYTES: usize = 8 << 20;
+/// The same for their number.
 pub(crate) const BACKLOG_MAX_DELIVERIES: usize = 10_000;
 
 /// The queue between the one that makes output and the one that delivers it.
@@ -24,8 +25,9 @@ pub struct Backlog {
 
 #[derive(Default)]
 struct Queue {
-    deliveries: VecDeque<Arc<Delivery>>,
-    bytes: usize,
+    /// Each with what it weighs.
+    deliveries: VecDeque<(Arc<Delivery>, usize)>,
+    weight: usize,
     closed: bool,
     abandoned: bool,
 }
@@ -33,7 +35,7 @@ struct Queue {
 impl Queue {
     fn has_room(&self) -> bool {
         self.abandoned
-            || (self.bytes < BACKLOG_MAX_BYTES && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
+            || (self.weight < BACKLOG_MAX_BYTES && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
     }
 }
 
@@ -41,8 +43,9 @@ impl Backlog {
     /// Adds what is to be delivered after everything that is there.
     pub fn push(&self, delivery: Delivery) {
         let mut queue = self.lock();
-        queue.bytes += delivery.bytes.len();
-        queue.deliveries.push_back(Arc::new(delivery));
+        let weight = delivery.weight();
+        queue.weight += weight;
+        queue.deliveries.push_back((Arc::new(delivery), weight));
         self.news.notify_one();
     }
 
@@ -54,7 +57,8 @@ impl Backlog {
                 let queue = self.lock();
                 if !queue.deliveries.is_empty() {
                     let mut bytes = 0;
-                    let group = queue.deliveries.iter().take_while(|delivery| {
+                    let deliveries = queue.deliveries.iter().map(|(delivery, _)| delivery);
+                    let group = deliveries.take_while(|delivery| {
                         let fits = bytes == 0 || bytes + delivery.bytes.len() <= max_bytes;
                         bytes += delivery.bytes.len();
                         fits
@@ -74,10 +78,10 @@ impl Backlog {
         let mut queue = self.lock();
         let count = count.min(queue.deliveries.len());
         let taken: Vec<_> = queue.deliveries.drain(..count).collect();
-        queue.bytes -= taken.iter().map(|it| it.bytes.len()).sum::<usize>();
+        queue.weight -= taken.iter().map(|(_, weight)| weight).sum::<usize>();
         drop(queue);
         self.room.notify_one();
-        for ticket in taken.iter().filter_map(|it| it.ticket.as_ref()) {
+        for ticket in taken.iter().filter_map(|(it, _)| it.ticket.as_ref()) {
             ticket.deliver();
         }
     }
@@ -92,7 +96,8 @@ impl Backlog {
     /// All alerts that were not delivered, one a line, for the state.
     pub fn alerts(&self) -> Vec<u8> {
         let queue = self.lock();
-        let pieces: Vec<&[u8]> = queue.deliveries.iter().flat_map(|it| it.alerts()).collect();
+        let deliveries = queue.deliveries.iter();
+        let pieces: Vec<&[u8]> = deliveries.flat_map(|(it, _)| it.alerts()).collect();
         pieces.concat()
     }
 
@@ -100,7 +105,7 @@ impl Backlog {
     #[cfg(test)]
     pub fn waiting(&self) -> (usize, usize) {
         let queue = self.lock();
-        let bytes = queue.deliveries.iter().map(|it| it.bytes.len()).sum();
+        let bytes = queue.deliveries.iter().map(|(it, _)| it.bytes.len()).sum();
         (bytes, queue.deliveries.len())
     }
 
@@ -125,7 +130,7 @@ impl Backlog {
         let lost = queue
             .deliveries
             .iter()
-            .filter(|it| !it.resent && it.segments.iter().any(is_loss));
+            .filter(|(it, _)| !it.resent && it.segments.iter().any(is_loss));
         lost.count()
     }
 

@@ -24,7 +24,15 @@ pub struct Segment {
 pub trait Receipt: Send + Sync {
     /// The next hop has taken it.
     fn deliver(&self);
+
+    /// What is kept for it while it waits, in bytes.
+    fn weight(&self) -> usize {
+        0
+    }
 }
+
+/// What a delivery costs beside its lines and segments, in bytes.
+const OWN_BYTES: usize = 256;
 
 /// Lines of JSON for the next hop.
 #[derive(Default)]
@@ -46,6 +54,13 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// What it takes of the memory while it waits, in bytes.
+    pub fn weight(&self) -> usize {
+        let segments = self.segments.capacity() * size_of::<Segment>();
+        let receipt = self.ticket.as_ref().map_or(0, |ticket| ticket.weight());
+        OWN_BYTES + self.bytes.len() + segments + receipt
+    }
+
     /// The alerts alone, for the state.
     pub fn alerts(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;

@@ -278,7 +278,7 @@ impl Sink {
             _ if !keep => {}
             // Pieces of lines that were too long, and whatever else looks like JSON and is none.
             Kind::Passed | Kind::Enriched | Kind::Identified => {
-                self.way.write(kind, &as_records(bytes).0)
+                self.way.write(kind, &as_records(bytes))
             }
             _ => self.way.write(kind, bytes),
         }

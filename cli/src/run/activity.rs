@@ -1,34 +1,74 @@
 //! What a connection does, so that those that do nothing can make room for others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// One that has said nothing so far is no sender after this time.
+const NEWCOMER: Duration = Duration::from_secs(5);
+
 /// What one connection does. Until it has something of a sender's that must not be lost it may be ended.
 pub struct Activity {
-    /// Since when it has had nothing; `None`: it has something.
-    idle: Mutex<Option<Instant>>,
+    idle: Mutex<Idle>,
     end: Notify,
+    peer: Box<dyn Peer>,
+    heard: Mutex<Vec<WhenHeard>>,
+}
+
+/// The other side of a connection.
+pub trait Peer: Send + Sync {
+    /// It has said that it sends no more, or it is not there any more, as far as is known here.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    /// It has refused what was sent to it.
+    fn is_broken(&self) -> bool {
+        false
+    }
+}
+
+/// One of which nothing is known.
+pub struct Silent;
+
+impl Peer for Silent {}
+
+/// What is done once the other side has heard an answer; dropped, it has not.
+type WhenHeard = Box<dyn FnOnce() + Send>;
+
+struct Idle {
+    /// Since when it has had nothing; `None`: it has something.
+    since: Option<Instant>,
+    /// It has had something once.
+    has_worked: bool,
 }
 
 impl Activity {
     /// One that was just opened.
-    pub fn new() -> Arc<Activity> {
+    pub fn new(peer: Box<dyn Peer>) -> Arc<Activity> {
+        let idle = Idle {
+            since: Some(Instant::now()),
+            has_worked: false,
+        };
         Arc::new(Activity {
-            idle: Mutex::new(Some(Instant::now())),
+            idle: Mutex::new(idle),
             end: Notify::new(),
+            peer,
+            heard: Mutex::default(),
         })
     }
 
     /// It has nothing, from now on.
     pub fn rest(&self) {
-        *self.lock() = Some(Instant::now());
+        self.lock().since = Some(Instant::now());
     }
 
     /// It has something: it is not to be ended.
     pub fn work(&self) {
-        *self.lock() = None;
+        let mut idle = self.lock();
+        (idle.since, idle.has_worked) = (None, true);
     }
 
     /// Waits until it is to end.
@@ -36,37 +76,64 @@ impl Activity {
         self.end.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+    /// The other side.
+    pub fn peer(&self) -> &dyn Peer {
+        &*self.peer
+    }
+
+    /// Does something once the other side, which says no more, has heard its answer.
+    pub fn when_heard(&self, what: impl FnOnce() + Send + 'static) {
+        self.heard().push(Box::new(what));
+    }
+
+    /// What was to be done then.
+    pub fn take_heard(&self) -> Vec<WhenHeard> {
+        std::mem::take(&mut *self.heard())
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Vec<WhenHeard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// All connections of an address.
+/// Connections that make room for each other.
 #[derive(Default)]
-pub struct Activities(Vec<Weak<Activity>>);
+pub struct Activities(Mutex<Vec<Weak<Activity>>>);
 
 impl Activities {
     /// One more.
-    pub fn add(&mut self, activity: &Arc<Activity>) {
-        self.0.push(Arc::downgrade(activity));
+    pub fn add(&self, activity: &Arc<Activity>) {
+        let mut all = self.lock();
+        all.retain(|it| it.strong_count() > 0);
+        all.push(Arc::downgrade(activity));
     }
 
-    /// Asks the one to end that has had nothing for the longest; answers whether there is one.
-    pub fn end_longest_idle(&mut self) -> bool {
-        self.0.retain(|it| it.strong_count() > 0);
-        let all = self.0.iter().enumerate();
-        let idle = all.filter_map(|(at, it)| {
+    /// Asks the one to end that has had nothing for the longest, first of those that never said anything; answers for
+    /// how long, if there is one.
+    pub fn end_longest_idle(&self) -> Option<Duration> {
+        let mut all = self.lock();
+        let idle = all.iter().enumerate().filter_map(|(at, it)| {
             let activity = it.upgrade()?;
-            let since = (*activity.lock())?;
-            Some((since, at, activity))
+            let idle = activity.lock();
+            let since = idle.since?;
+            let is_sender = idle.has_worked || since.elapsed() < NEWCOMER;
+            let key = (is_sender, since, at);
+            drop(idle);
+            Some((key, activity))
         });
-        let Some((_, at, activity)) = idle.min_by_key(|(since, at, _)| (*since, *at)) else {
-            return false;
-        };
+        let ((_, since, at), activity) = idle.min_by_key(|(key, _)| *key)?;
         activity.end.notify_one();
         // It is asked once.
-        self.0.remove(at);
-        true
+        all.remove(at);
+        Some(since.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Activity>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,21 +141,25 @@ impl Activities {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_one_that_was_idle_for_the_longest_ends_and_none_that_works() {
-        let all: Vec<_> = (0..4).map(|_| Activity::new()).collect();
-        let mut activities = Activities::default();
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_was_idle_for_the_longest_ends_and_none_that_works() {
+        let all: Vec<_> = (0..5).map(|_| Activity::new(Box::new(Silent))).collect();
+        let activities = Activities::default();
         all.iter().for_each(|it| activities.add(it));
+        all[3].work();
+        // It has been silent for longer than those that follow, but it is a sender.
+        all[4].work();
+        all[4].rest();
+        tokio::time::advance(NEWCOMER / 2).await;
         all[0].work();
         all[1].rest();
-        all[3].work();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        for expected in [2, 1] {
-            assert!(activities.end_longest_idle());
-            runtime.block_on(all[expected].ended());
+        tokio::time::advance(NEWCOMER * 2).await;
+        let new = Activity::new(Box::new(Silent));
+        activities.add(&new);
+        for expected in [&all[2], &all[1], &all[4], &new] {
+            assert!(activities.end_longest_idle().is_some());
+            expected.ended().await;
         }
-        assert!(!activities.end_longest_idle());
+        assert!(activities.end_longest_idle().is_none());
     }
 }

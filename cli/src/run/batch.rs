@@ -1,13 +1,13 @@
 //! What moves through the process: batches of lines on their way in, deliveries on their way out.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::held::Held;
 use crate::host::{Kind, Want};
-use crate::ndjson::as_records;
+use crate::ndjson::append_records;
 use crate::output::delivery::{Digest, Receipt, Segment};
 use crate::replay::Only;
 
@@ -33,6 +33,8 @@ pub struct Batch {
 /// Says when a batch was delivered.
 #[derive(Debug, Default)]
 pub struct Ticket {
+    /// How many of its lines are known by themselves.
+    lines: AtomicUsize,
     /// The guest has counted it, and held these back.
     counted: Mutex<Option<Held>>,
     delivered: AtomicBool,
@@ -45,6 +47,11 @@ impl Ticket {
         let ticket = Ticket::default();
         ticket.deliver();
         Arc::new(ticket)
+    }
+
+    /// So many of its lines are known by themselves, each by its own name.
+    pub fn name_lines(&self, lines: usize) {
+        self.lines.store(lines, Ordering::Relaxed);
     }
 
     /// The guest has counted it, and a flood has held these records back.
@@ -91,7 +98,15 @@ impl Ticket {
     }
 }
 
+/// What is kept of a line that is known by itself, in bytes: it has an entry in the ledger.
+const LINE_BYTES: usize = 192;
+
 impl Receipt for Ticket {
+    fn weight(&self) -> usize {
+        let held = self.lock().as_ref().map_or(0, Held::weight);
+        self.lines.load(Ordering::Relaxed) * LINE_BYTES + held
+    }
+
     fn deliver(&self) {
         let mut counted = self.lock();
         self.delivered.store(true, Ordering::Release);
@@ -224,9 +239,7 @@ impl Gathered {
         }
         self.is_apart |= kind != Kind::Alert;
         if is_enriched || kind == Kind::Passed {
-            let (records, malformed) = as_records(piece);
-            self.malformed += malformed;
-            self.bytes.extend_from_slice(&records);
+            self.malformed += append_records(piece, &mut self.bytes);
         } else {
             self.bytes.extend_from_slice(piece);
         }

@@ -253,10 +253,13 @@ impl Engine {
     }
 
     /// Hands output over, about which the rest of the delivery is known.
-    fn deliver(&mut self, out: Gathered, about: Delivery) {
+    fn deliver(&mut self, mut out: Gathered, about: Delivery) {
         if out.bytes.is_empty() && about.ticket.is_none() {
             return;
         }
+        // They may wait for long: what they do not use is not to wait with them.
+        out.bytes.shrink_to_fit();
+        out.segments.shrink_to_fit();
         self.alerted |= out.segments.iter().any(|it| it.kind == Kind::Alert);
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),

@@ -9,18 +9,18 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use maxconn_core::config::Config;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::activity::Activity;
+use super::activity::{Activity, Silent};
 use super::engine::Job;
+use super::input::Intake;
 use super::input::body::{Content, Encoding, Refusal, without_mark};
 use super::input::confirming::Confirming;
+use super::input::cut::Batches;
 use super::input::http::HttpInput;
-use super::input::{Intake, WAITING_MAX_BYTES};
 use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::names::Names;
 use super::{server, state};
 use crate::output::delivery::Receipt as _;
 
@@ -35,11 +35,12 @@ pub fn config(text: &str, is_json: bool) -> Result<(Config, String), String> {
 
 /// Lines as they go on, and how many were mended.
 pub fn records(lines: &[u8]) -> (Vec<u8>, u64) {
-    let (records, mended) = crate::ndjson::as_records(lines);
-    (records.into_owned(), mended)
+    let mut records = Vec::new();
+    let mended = crate::ndjson::append_records(lines, &mut records);
+    (records, mended)
 }
 
-/// A body as lines.
+/// The lines of all batches of a body.
 #[allow(clippy::missing_errors_doc)]
 pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     let mut headers = HeaderMap::new();
@@ -48,8 +49,11 @@ pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Ref
             headers.insert(name, value);
         }
     }
-    let body = without_mark(Encoding::of(&headers)?.decode(body)?);
-    Content::of(&headers, &body)?.lines(body)
+    let body = Encoding::of(&headers)?.decode(body)?;
+    let body = without_mark(&body);
+    let content = Content::of(&headers, body)?;
+    content.check(body)?;
+    Ok(Batches::new(content.records(body)).flatten().collect())
 }
 
 /// A state file, read and written again.
@@ -79,11 +83,7 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     };
     let (jobs, mut taken) = mpsc::unbounded_channel();
     let metrics = Metrics::new();
-    let intake = Intake {
-        jobs,
-        room: Arc::new(Semaphore::new(WAITING_MAX_BYTES)),
-        names: Arc::new(Names::new()),
-    };
+    let intake = Intake::new(jobs, metrics.clone());
     let input = Arc::new(HttpInput {
         confirming: Confirming {
             source: 0,
@@ -100,9 +100,12 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         let _ = far.write_all(bytes).await;
         let _ = far.shutdown().await;
         let (_running, stop) = watch::channel(false);
-        let serve = server::connection(Box::new(near), stop, Activity::new(), move |request| {
-            Arc::clone(&input).handle(request)
-        });
+        let serve = server::connection(
+            Box::new(near),
+            stop,
+            Activity::new(Box::new(Silent)),
+            move |request| Arc::clone(&input).handle(request),
+        );
         tokio::pin!(serve);
         let mut batches = Vec::new();
         loop {

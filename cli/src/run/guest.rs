@@ -1,4 +1,5 @@
-//! The guest, and what is done when it fails: a new one goes on from the last snapshot.
+//! The guest, and what is done when it fails: a new one goes on from where it was. It is given the last snapshot, and
+//! again what the other one had taken since; only the lines that no guest takes are lost to it.
 
 use super::batch::{Gathered, Wanted};
 use super::metrics::Metrics;
@@ -7,6 +8,39 @@ use crate::log;
 
 /// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
 const PIECE_BYTES: usize = 128 * 1024;
+
+/// So much is kept of what was pushed since the last snapshot, in bytes; then there is another snapshot.
+const JOURNAL_MAX_BYTES: usize = 1 << 20;
+/// The same in calls.
+const JOURNAL_MAX_CALLS: usize = 1024;
+/// A guest that fails so often in one batch is not asked about the rest of it.
+const FAILURES_MAX: usize = 16;
+
+/// What was done since the last snapshot.
+#[derive(Default)]
+struct Journal {
+    calls: Vec<Call>,
+    bytes: usize,
+}
+
+/// A call that moved the state on.
+enum Call {
+    Push(u16, Vec<u8>),
+    Tick(i64),
+}
+
+impl Journal {
+    fn add(&mut self, call: Call) {
+        if let Call::Push(_, lines) = &call {
+            self.bytes += lines.len();
+        }
+        self.calls.push(call);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= JOURNAL_MAX_BYTES || self.calls.len() >= JOURNAL_MAX_CALLS
+    }
+}
 
 /// A guest that is replaced when it fails.
 pub struct Guest {
@@ -18,6 +52,7 @@ pub struct Guest {
     current: usize,
     instance: Instance,
     snapshot: Option<Vec<u8>>,
+    journal: Journal,
     metrics: Metrics,
 }
 
@@ -61,6 +96,7 @@ impl Guest {
             current: 0,
             instance,
             snapshot: None,
+            journal: Journal::default(),
             metrics,
         })
     }
@@ -73,6 +109,7 @@ impl Guest {
         self.instance
             .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
         self.snapshot = Some(snapshot);
+        self.journal = Journal::default();
         Ok(())
     }
 
@@ -107,26 +144,45 @@ impl Guest {
         })
     }
 
-    /// Pushes whole lines of a source. Should the guest fail in them twice, they go on as they are.
+    /// Pushes whole lines of a source. Lines that the guest fails in twice do not go on as they should.
     ///
     /// # Errors
     /// The guest can't be replaced.
     pub fn push(&mut self, source: u16, lines: &[u8], out: &mut Gathered) -> Result<(), HostError> {
-        for piece in pieces(lines) {
+        let mut failures = 0;
+        // Its pieces, and of one that the guest fails in its halves, down to single lines.
+        let mut todo: Vec<&[u8]> = pieces(lines).collect();
+        todo.reverse();
+        while let Some(piece) = todo.pop() {
+            if failures >= FAILURES_MAX {
+                self.bypass(piece, out);
+                continue;
+            }
+            if self.journal.is_full() {
+                self.keep_snapshot()?;
+            }
             let attempt = |guest: &mut Guest, out: &mut Gathered| {
                 guest.select(source)?;
                 guest
                     .instance
                     .push(piece, None, |kind, bytes| out.add(kind, bytes))
             };
-            match self.try_once(out, attempt) {
-                Err(Attempt::Failed) => match self.try_once(out, attempt) {
-                    Ok(()) => {}
-                    Err(Attempt::Failed) => self.bypass(piece, out),
-                    Err(Attempt::Given(error)) => return Err(error),
-                },
-                Err(Attempt::Given(error)) => return Err(error),
-                Ok(()) => {}
+            let mut tried = self.try_once(out, attempt);
+            let halves = halves(piece);
+            if halves.is_none() && matches!(tried, Err(Attempt::Failed)) {
+                failures += 1;
+                tried = self.try_once(out, attempt);
+            }
+            match (tried, halves) {
+                (Ok(()), _) => self.journal.add(Call::Push(source, piece.to_vec())),
+                (Err(Attempt::Given(error)), _) => return Err(error),
+                (Err(Attempt::Failed), halves) => {
+                    failures += 1;
+                    match halves {
+                        Some((first, second)) => todo.extend([second, first]),
+                        None => self.bypass(piece, out),
+                    }
+                }
             }
         }
         Ok(())
@@ -171,11 +227,16 @@ impl Guest {
     /// # Errors
     /// The guest can't be replaced.
     pub fn tick(&mut self, now_ms: i64, out: &mut Gathered) -> Result<(), HostError> {
+        if self.journal.is_full() {
+            self.keep_snapshot()?;
+        }
         self.attempt(out, |guest, out| {
             guest
                 .instance
                 .tick(now_ms, |kind, bytes| out.add(kind, bytes))
-        })
+        })?;
+        self.journal.add(Call::Tick(now_ms));
+        Ok(())
     }
 
     /// Ends every flood.
@@ -218,6 +279,7 @@ impl Guest {
             Ok(())
         })?;
         self.snapshot = snapshot;
+        self.journal = Journal::default();
         Ok(())
     }
 
@@ -258,49 +320,82 @@ impl Guest {
             Ok(()) => Ok(()),
             Err(refused @ HostError::Refused { .. }) => Err(Attempt::Given(refused)),
             Err(error) => {
-                log::line(format_args!(
-                    "{error}; a new one goes on from the last snapshot, what was counted since is lost"
-                ));
+                log::line(format_args!("{error}; a new one goes on from where it was"));
                 self.metrics.guest_restarts.inc();
                 out.back_to(mark);
-                self.replace(out).map_err(Attempt::Given)?;
+                self.replace().map_err(Attempt::Given)?;
                 Err(Attempt::Failed)
             }
         }
     }
 
-    /// A new guest in the place of one that failed.
-    fn replace(&mut self, out: &mut Gathered) -> Result<(), HostError> {
-        self.instance = start(&self.plugin, &self.config, self.want, &self.sources)?;
-        self.current = 0;
-        if let Some(snapshot) = &self.snapshot {
-            let restored = self
-                .instance
-                .restore(snapshot, |kind, bytes| out.add(kind, bytes));
-            if let Err(error) = restored {
+    /// A new guest in the place of one that failed, brought to where that one was. What it says on the way was said.
+    fn replace(&mut self) -> Result<(), HostError> {
+        self.start_anew()?;
+        if let Some(snapshot) = &self.snapshot
+            && let Err(error) = self.instance.restore(snapshot, |_, _| {})
+        {
+            log::line(format_args!(
+                "the last snapshot is of no use: {error}; counting starts afresh"
+            ));
+            self.snapshot = None;
+            self.journal = Journal::default();
+            return self.start_anew();
+        }
+        let journal = std::mem::take(&mut self.journal);
+        for call in &journal.calls {
+            let again = match call {
+                Call::Push(source, lines) => self
+                    .select(*source)
+                    .and_then(|()| self.instance.push(lines, None, |_, _| {})),
+                Call::Tick(now_ms) => self.instance.tick(*now_ms, |_, _| {}),
+            };
+            if let Err(error) = again {
+                // It took the same before: it is none to rely on.
                 log::line(format_args!(
-                    "the last snapshot is of no use: {error}; counting starts afresh"
+                    "{error}; what was counted since the last snapshot is lost"
                 ));
-                self.snapshot = None;
-                self.instance = start(&self.plugin, &self.config, self.want, &self.sources)?;
+                return self.replace();
             }
         }
+        self.journal = journal;
         Ok(())
     }
 
-    /// Lines that no guest takes go on untouched; text lines as records.
+    fn start_anew(&mut self) -> Result<(), HostError> {
+        self.instance = start(&self.plugin, &self.config, self.want, &self.sources)?;
+        self.current = 0;
+        Ok(())
+    }
+
+    /// Lines that no guest takes go on untouched, text lines as records. Where names are redacted nobody knows which
+    /// are in them: there only their size goes on.
     fn bypass(&mut self, lines: &[u8], out: &mut Gathered) {
         self.metrics.bypassed_bytes.inc_by(lines.len() as u64);
+        let is_withheld = redacts(&self.config) || self.plugin.redacts();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            if line.starts_with(b"{") {
+            if line.starts_with(b"{") && !is_withheld {
                 out.add(Kind::Passed, line);
-            } else {
-                let text = String::from_utf8_lossy(line.trim_ascii_end());
-                let record = serde_json::json!({ "message": text });
-                out.add(Kind::Wrapped, format!("{record}\n").as_bytes());
+                continue;
             }
+            let text = line.trim_ascii_end();
+            let message = match is_withheld {
+                true => format!(
+                    "maxconn: a record of {} bytes is withheld: the plugin fails in it, and names are redacted",
+                    text.len()
+                ),
+                false => String::from_utf8_lossy(text).into_owned(),
+            };
+            let record = serde_json::json!({ "message": message });
+            out.add(Kind::Wrapped, format!("{record}\n").as_bytes());
         }
     }
+}
+
+/// Whether a configuration (JSON) hides names.
+fn redacts(config: &str) -> bool {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config.get("redact_key").is_some_and(|key| !key.is_null())
 }
 
 /// How a call failed.
@@ -351,9 +446,40 @@ fn pieces(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Two parts of whole lines, `None` for a single one.
+fn halves(lines: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, behind) = lines.split_at(lines.len() / 2);
+    let end = match memchr::memchr(b'\n', behind) {
+        Some(at) if before.len() + at + 1 < lines.len() => before.len() + at + 1,
+        _ => memchr::memrchr(b'\n', before)? + 1,
+    };
+    Some(lines.split_at(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_end_in_single_lines() {
+        for text in [
+            "a\n",
+            "a\nb\nc\n",
+            "aaaaaaaa\nb\n",
+            "a\nbbbbbbbbbb\n",
+            "a\nb",
+        ] {
+            let (mut todo, mut all) = (vec![text.as_bytes()], Vec::new());
+            while let Some(lines) = todo.pop() {
+                match halves(lines) {
+                    Some((first, second)) => todo.extend([second, first]),
+                    None => all.push(lines),
+                }
+            }
+            let lines: Vec<&[u8]> = text.as_bytes().split_inclusive(|it| *it == b'\n').collect();
+            assert_eq!(all, lines, "{text}");
+        }
+    }
 
     #[test]
     fn pieces_are_whole_lines_and_all_of_them() {

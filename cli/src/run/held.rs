@@ -20,6 +20,11 @@ impl Held {
         }
     }
 
+    /// What it takes of the memory, in bytes.
+    pub fn weight(&self) -> usize {
+        self.ranges.capacity() * size_of::<(u32, u32)>()
+    }
+
     /// Whether it is everything.
     pub fn is_everything(&self) -> bool {
         self.ranges == [(0, u32::MAX)]

@@ -3,7 +3,8 @@
 //!
 //! A batch is *claimed* while a request waits for it. When the request is answered with "try again", or
 //! its connection breaks, the batch is left behind; the next request with the same bytes claims it. Two
-//! requests with the same bytes that wait at once are two batches: equal lines are common.
+//! requests with the same bytes that wait at once are two batches: equal lines are common. Only where the first
+//! one's sender has closed its side, which may mean that it is not there any more, the second takes its place.
 //!
 //! Nothing that was delivered, and nothing that an earlier process left, is remembered for longer than
 //! [`REMEMBERED`]: a sender that has given up must not have a later batch with the same bytes taken for the
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::activity::Activity;
 use super::batch::Ticket;
 use super::held::Held;
 use crate::output::delivery::Digest;
@@ -36,8 +38,9 @@ pub struct Ledger {
 
 #[derive(Default)]
 struct Entries {
-    /// Requests that wait. In order, so that a state that has not changed is the same.
+    /// Requests that wait, and how many of each digest. In order, so that a state that has not changed is the same.
     claimed: BTreeMap<u64, Entry>,
+    claimed_digests: HashMap<Digest, usize>,
     next: u64,
     /// Left behind, the longest first; of one digest there can be several.
     left: VecDeque<(Entry, Instant)>,
@@ -54,6 +57,16 @@ struct Entry {
     ticket: Arc<Ticket>,
     /// The line's number within the batch of the ticket.
     line: Option<u32>,
+    /// The sender's connection, if it has one of its own.
+    sender: Option<Arc<Activity>>,
+}
+
+/// Who waits for a batch.
+pub enum Sender {
+    /// Whoever has this connection, if it is known.
+    Connection(Option<Arc<Activity>>),
+    /// One whose lines are known by themselves: the numbers that this one has within the batches of either ticket.
+    Line(u32, u32),
 }
 
 /// What is known of a batch that comes.
@@ -92,22 +105,27 @@ impl Ledger {
     }
 
     /// Claims the batch with these contents. Unless it was taken before it gets the ticket `fresh`, or
-    /// `counted` if an earlier process has counted it. For a line that is known by itself `lines` are the
-    /// numbers that it has within the batches of either ticket.
+    /// `counted` if an earlier process has counted it. `sender` says who waits.
     pub fn claim(
         self: &Arc<Ledger>,
         digest: Digest,
         (fresh, counted): (&Arc<Ticket>, &Arc<Ticket>),
-        lines: Option<(u32, u32)>,
+        sender: &Sender,
         now: Instant,
     ) -> Claim {
         let mut entries = self.lock();
+        let (lines, activity) = match sender {
+            Sender::Line(fresh, counted) => (Some((*fresh, *counted)), None),
+            Sender::Connection(activity) => (None, activity.clone()),
+        };
         let entry = |ticket: &Arc<Ticket>, line| Entry {
             digest,
             ticket: Arc::clone(ticket),
             line,
+            sender: activity.clone(),
         };
-        let (entry, known) = match entries.take_left(&digest, now) {
+        let left = entries.take_left(&digest, now);
+        let (mut entry, known) = match left.or_else(|| entries.take_of_gone(&digest)) {
             Some(left) => (left, Known::Taken),
             None => match entries.take_earlier(&digest, now) {
                 None => (entry(fresh, lines.map(|it| it.0)), Known::New),
@@ -119,9 +137,11 @@ impl Ledger {
                 }
             },
         };
+        entry.sender = activity;
         let number = entries.next;
         entries.next += 1;
         let ticket = Arc::clone(&entry.ticket);
+        *entries.claimed_digests.entry(digest).or_insert(0) += 1;
         entries.claimed.insert(number, entry);
         drop(entries);
         Claim {
@@ -174,6 +194,24 @@ impl Entries {
         None
     }
 
+    /// The batch of a sender that is gone, or has closed its side at least.
+    fn take_of_gone(&mut self, digest: &Digest) -> Option<Entry> {
+        if !self.claimed_digests.contains_key(digest) {
+            return None;
+        }
+        let is_gone = |entry: &Entry| entry.sender.as_ref().is_some_and(|it| it.peer().is_gone());
+        let mut claimed = self.claimed.iter();
+        let (number, _) = claimed.find(|(_, it)| it.digest == *digest && is_gone(it))?;
+        let number = *number;
+        self.remove_claimed(number)
+    }
+
+    fn remove_claimed(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.claimed.remove(&number)?;
+        count_down(&mut self.claimed_digests, &entry.digest);
+        Some(entry)
+    }
+
     fn take_earlier(&mut self, digest: &Digest, now: Instant) -> Option<Held> {
         self.forget_earlier(now);
         let all = self.earlier.get_mut(digest)?;
@@ -192,17 +230,13 @@ impl Entries {
 
     fn remove_left(&mut self, at: usize) -> Option<(Entry, Instant)> {
         let (entry, since) = self.left.remove(at)?;
-        if let Some(count) = self.left_digests.get_mut(&entry.digest) {
-            *count -= 1;
-            if *count == 0 {
-                self.left_digests.remove(&entry.digest);
-            }
-        }
+        count_down(&mut self.left_digests, &entry.digest);
         Some((entry, since))
     }
 
     /// Those that are not delivered are bounded by the backlog, so that one of the others can go.
-    fn leave(&mut self, entry: Entry, now: Instant) {
+    fn leave(&mut self, mut entry: Entry, now: Instant) {
+        entry.sender = None;
         *self.left_digests.entry(entry.digest).or_insert(0) += 1;
         self.left.push_back((entry, now));
         if self.left.len() > LEFT_MAX
@@ -216,6 +250,15 @@ impl Entries {
     }
 }
 
+fn count_down(digests: &mut HashMap<Digest, usize>, digest: &Digest) {
+    if let Some(count) = digests.get_mut(digest) {
+        *count -= 1;
+        if *count == 0 {
+            digests.remove(digest);
+        }
+    }
+}
+
 /// It was delivered, and nobody came for it.
 fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
     entry.ticket.is_delivered() && now.saturating_duration_since(since) >= REMEMBERED
@@ -224,19 +267,19 @@ fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
 impl Claim {
     /// The sender is told that it is delivered: nothing needs to be remembered.
     pub fn acknowledge(self) {
-        self.ledger.lock().claimed.remove(&self.number);
+        self.ledger.lock().remove_claimed(self.number);
     }
 
     /// The batch was never handed over.
     pub fn forget(self) {
-        self.ledger.lock().claimed.remove(&self.number);
+        self.ledger.lock().remove_claimed(self.number);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut entries = self.ledger.lock();
-        if let Some(entry) = entries.claimed.remove(&self.number) {
+        if let Some(entry) = entries.remove_claimed(self.number) {
             entries.leave(entry, Instant::now());
         }
     }
@@ -246,6 +289,8 @@ impl Drop for Claim {
 mod tests {
     use super::*;
     use crate::output::delivery::Receipt;
+    use crate::run::activity::Peer;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     const A: Digest = [1; 16];
     const B: Digest = [2; 16];
@@ -255,7 +300,8 @@ mod tests {
     }
 
     fn claim_at(ledger: &Arc<Ledger>, digest: Digest, now: Instant) -> Claim {
-        ledger.claim(digest, (&Arc::default(), &Arc::default()), None, now)
+        let tickets = (&Arc::default(), &Arc::default());
+        ledger.claim(digest, tickets, &Sender::Connection(None), now)
     }
 
     fn new(earlier: &[Digest]) -> Arc<Ledger> {
@@ -287,6 +333,34 @@ mod tests {
         let again = claim(&ledger, A);
         assert_eq!(again.known, Known::Taken);
         assert!(Arc::ptr_eq(&again.ticket, &ticket));
+        assert_eq!(claim(&ledger, A).known, Known::New);
+    }
+
+    #[test]
+    fn a_sender_that_has_closed_its_side_gives_its_batch_to_the_next_with_the_same_bytes() {
+        let ledger = new(&[]);
+        struct Gone(Arc<AtomicBool>);
+        impl Peer for Gone {
+            fn is_gone(&self) -> bool {
+                self.0.load(Ordering::Relaxed)
+            }
+        }
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let sender = Activity::new(Box::new(Gone(Arc::clone(&is_gone))));
+        let tickets = (&Arc::default(), &Arc::default());
+        let sender = Sender::Connection(Some(sender));
+        let first = ledger.claim(A, tickets, &sender, Instant::now());
+        let other = claim(&ledger, A);
+        assert_eq!(other.known, Known::New);
+        other.acknowledge();
+        is_gone.store(true, Ordering::Relaxed);
+        assert_eq!(claim(&ledger, B).known, Known::New);
+        let second = claim(&ledger, A);
+        assert_eq!(second.known, Known::Taken);
+        assert!(Arc::ptr_eq(&first.ticket, &second.ticket));
+        // It is one batch, whoever of both is told.
+        second.acknowledge();
+        drop(first);
         assert_eq!(claim(&ledger, A).known, Known::New);
     }
 
@@ -347,8 +421,9 @@ mod tests {
     fn lines_are_known_by_their_numbers() {
         let (fresh, counted, now) = (Arc::default(), Arc::default(), Instant::now());
         let ledger = Ledger::new([], now);
-        let line =
-            |digest, number| ledger.claim(digest, (&fresh, &counted), Some((number, 9)), now);
+        let line = |digest, number| {
+            ledger.claim(digest, (&fresh, &counted), &Sender::Line(number, 9), now)
+        };
         let _claims = [line(A, 0), line(B, 1)];
         let mut held = Held::default();
         held.add(1, false);

@@ -1,5 +1,6 @@
 //! What is counted while it runs, in the shape of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::{Error, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +19,16 @@ use crate::output::meter::Meter;
 pub struct Metrics {
     /// Bytes of lines that were handed to the guest.
     pub input_bytes: Counter,
-    /// Requests and connections that were refused.
+    /// Requests that were refused.
     pub refused: Counter,
+    /// Connections that said nothing and were ended, to make room or for good.
+    pub idle_connections: Counter,
+    /// Connections that the system did not give us.
+    pub accept_failures: Counter,
     /// Batches that came again and were not counted again.
     pub repeated: Counter,
+    /// Lines that were too long and came in as pieces.
+    pub cut_lines: Counter,
     /// Guests that failed and were replaced.
     pub guest_restarts: Counter,
     /// Bytes of lines that no guest took; they went on as they came.
@@ -46,8 +53,55 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Figures {
     statistics: Value,
+    /// What guests had counted that were replaced by ones that have counted less, by the member or both members.
+    before: BTreeMap<String, u64>,
     malformed: u64,
     memory_bytes: usize,
+}
+
+impl Figures {
+    /// Takes the guest's newest figures. Counters never go back, whatever a guest in the place of another says.
+    fn take(&mut self, new: Value) {
+        let names = counters(&self.statistics);
+        let is_afresh = |name: &String| count(&new, name) < count(&self.statistics, name);
+        if names.iter().any(is_afresh) {
+            for name in names {
+                let old = count(&self.statistics, &name);
+                *self.before.entry(name).or_insert(0) += old;
+            }
+        }
+        self.statistics = new;
+    }
+
+    /// A counter of all guests so far.
+    fn total(&self, name: &str) -> u64 {
+        count(&self.statistics, name) + self.before.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// A counter by its member, or `member/member` for one of a family.
+fn count(statistics: &Value, name: &str) -> u64 {
+    let (family, label) = name.split_once('/').unwrap_or((name, ""));
+    let member = statistics.get(family);
+    let member = match label {
+        "" => member,
+        label => member.and_then(|it| it.get(label)),
+    };
+    member.and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The names of all counters that are there.
+fn counters(statistics: &Value) -> Vec<String> {
+    let plain = COUNTERS.iter().map(|(member, ..)| (*member).to_string());
+    let families = FAMILIES.iter().flat_map(|(family, ..)| {
+        let members = statistics.get(family).and_then(Value::as_object);
+        let labels = members.into_iter().flat_map(|it| it.keys());
+        labels
+            // A level among counters.
+            .filter(|label| *label != "waiting")
+            .map(move |label| format!("{family}/{label}"))
+    });
+    plain.chain(families).collect()
 }
 
 impl Metrics {
@@ -59,9 +113,14 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
-        let refused = counter(
-            "refused_requests",
-            "Requests and connections that were refused",
+        let refused = counter("refused_requests", "Requests that were refused");
+        let idle_connections = counter(
+            "idle_connections",
+            "Connections that said nothing and were ended, to make room for others or after an hour",
+        );
+        let accept_failures = counter(
+            "accept_failures",
+            "Connections that the system did not give, as for want of file descriptors",
         );
         let repeated = counter(
             "repeated_batches",
@@ -70,6 +129,10 @@ impl Metrics {
         let malformed = counter(
             "malformed_records",
             "Records that look like JSON and are not; they go on as text",
+        );
+        let cut_lines = counter(
+            "cut_lines",
+            "Lines that were too long and came in as pieces",
         );
         let guest_restarts = counter("guest_restarts", "Guests that failed and were replaced");
         let reloads_failed = counter(
@@ -85,7 +148,7 @@ impl Metrics {
         let input_bytes = bytes("input", "Bytes of lines that were handed to the guest");
         let bypassed_bytes = bytes(
             "bypassed",
-            "Bytes of lines that no guest took and that went on as they came",
+            "Bytes of lines that no guest took: they went on as they came, or were withheld where names are redacted",
         );
         let connections = Gauge::default();
         registry.register(
@@ -107,7 +170,10 @@ impl Metrics {
         Metrics {
             input_bytes,
             refused,
+            idle_connections,
+            accept_failures,
             repeated,
+            cut_lines,
             guest_restarts,
             bypassed_bytes,
             malformed,
@@ -126,10 +192,8 @@ impl Metrics {
     pub fn guest(&self, document: &[u8], memory_bytes: usize, tells_malformed: bool) {
         let document: Value = serde_json::from_slice(document).unwrap_or_default();
         let mut figures = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
-        figures.statistics = document
-            .pointer("/maxconn/statistics")
-            .cloned()
-            .unwrap_or_default();
+        let new = document.pointer("/maxconn/statistics");
+        figures.take(new.cloned().unwrap_or_default());
         figures.memory_bytes = memory_bytes;
         let malformed = figures.statistics["malformed"].as_u64().unwrap_or(0);
         if tells_malformed {
@@ -240,7 +304,7 @@ impl Collector for GuestCollector {
         let figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = |name: &str| figures.statistics.get(name).and_then(Value::as_u64);
         for (member, name, help) in COUNTERS {
-            let metric = ConstCounter::new(number(member).unwrap_or(0));
+            let metric = ConstCounter::new(figures.total(member));
             let encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode(encoder)?;
         }
@@ -260,16 +324,15 @@ impl Collector for GuestCollector {
         }
         for (member, name, label, help) in FAMILIES {
             let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            let Some(Value::Object(counts)) = figures.statistics.get(member) else {
-                continue;
-            };
-            for (value, count) in counts {
-                // A level among counters.
-                if value == "waiting" {
-                    continue;
-                }
-                let labels = [(label, value.as_str())];
-                let metric = ConstCounter::new(count.as_u64().unwrap_or(0));
+            let prefix = format!("{member}/");
+            let mut names: Vec<String> = counters(&figures.statistics);
+            names.extend(figures.before.keys().cloned());
+            names.retain(|name| name.starts_with(&prefix));
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let labels = [(label, name.strip_prefix(&prefix).unwrap_or(""))];
+                let metric = ConstCounter::new(figures.total(&name));
                 metric.encode(encoder.encode_family(&labels)?)?;
             }
         }
@@ -280,6 +343,29 @@ impl Collector for GuestCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_do_not_go_back_with_a_guest_that_starts_afresh() {
+        let metrics = Metrics::new();
+        for (records, starts, expected) in [
+            (3, 1, (3, 1)),
+            (5, 2, (5, 2)),
+            (1, 0, (6, 2)),
+            (4, 1, (9, 3)),
+        ] {
+            let document = format!(
+                "{{\"maxconn\":{{\"statistics\":{{\"records\":{records},\"alerts\":{{\"start\":{starts}}}}}}}}}"
+            );
+            metrics.guest(document.as_bytes(), 0, false);
+            let (records, starts) = expected;
+            for line in [
+                format!("maxconn_records_total {records}"),
+                format!("maxconn_alerts_total{{state=\"start\"}} {starts}"),
+            ] {
+                assert!(metrics.text().lines().any(|it| it == line), "{line}");
+            }
+        }
+    }
 
     #[test]
     fn names_and_units_are_as_prometheus_wants_them() {

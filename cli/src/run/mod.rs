@@ -13,22 +13,25 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
-//! | `net`, `activity`, `server` | connections, and which of them make room for others |
+//! | `net`, `shared_tcp`, `activity`, `descriptors`, `server` | connections, and which of them make room for others |
 //! | `input` | what arrives, cut into batches |
 //! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest` | the thread of the guest; what is done when it fails |
 //! | `batch`, `names` | what moves; [`crate::output`] has where it waits and goes |
 //! | `state`, `keeper` | what a restart goes on from |
 //! | `admin`, `metrics` | what people and monitoring see |
+//! | `heap` | what is freed goes back to the system |
 
-mod activity;
+pub(crate) mod activity;
 mod admin;
 pub mod args;
 mod batch;
+mod descriptors;
 mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
+mod heap;
 mod held;
 mod input;
 mod keeper;
@@ -38,6 +41,7 @@ mod names;
 mod net;
 mod notify;
 mod server;
+mod shared_tcp;
 pub(crate) mod signals;
 pub(crate) mod state;
 pub(crate) mod supervise;
@@ -137,6 +141,7 @@ pub fn run(
     loaded: LoadedConfig,
     config: Option<PathBuf>,
 ) -> Result<(), RunError> {
+    heap::give_back();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()

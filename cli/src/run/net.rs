@@ -8,31 +8,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activities, Activity};
+use super::activity::{Activities, Activity, Peer, Silent};
+use super::descriptors::Senders;
 use super::metrics::Metrics;
+use super::shared_tcp::SharedTcp;
 use crate::log;
 pub use crate::system::AnyStream;
 
-/// How many connections an address has at once. One more makes the one end that has done nothing for the
-/// longest; if all do something it waits.
-const CONNECTIONS_MAX: usize = 256;
-/// How long it waits until it is seen whether one does nothing by now.
+/// How long a connection without a place waits until it is seen whether one does nothing by now.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it may take until TLS is spoken.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// A pause after the system refused a connection, as when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What goes on is spoken of this often.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+/// A sender that says nothing for this long is asked whether it is there, and asked again.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// What is listened at.
 pub enum Listener {
     /// A port.
-    Tcp(TcpListener),
+    Tcp(TcpListener, String),
     /// A socket in the file system; it is removed at the end.
     Unix(UnixListener, PathBuf),
     /// One that the simulation plays.
@@ -66,8 +71,9 @@ impl Listener {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
-        log::line(format_args!("{what} at {scheme}://{local}"));
-        Ok(Listener::Tcp(listener))
+        let name = format!("{scheme}://{local}");
+        log::line(format_args!("{what} at {name}"));
+        Ok(Listener::Tcp(listener, name))
     }
 
     /// Listens at a path. A socket that a process left behind there is removed; nothing else is.
@@ -103,15 +109,35 @@ impl Listener {
         Ok(Listener::Unix(listener, path.to_path_buf()))
     }
 
-    async fn accept(&self) -> io::Result<AnyStream> {
+    /// The address, in the words of the command line.
+    fn name(&self) -> String {
         match self {
-            Listener::Tcp(listener) => {
+            Listener::Tcp(_, name) => name.clone(),
+            Listener::Unix(_, path) => format!("unix:{}", path.display()),
+            #[cfg(test)]
+            Listener::Played(_) => "a played listener".to_string(),
+        }
+    }
+
+    /// The next connection, and its other side.
+    async fn accept(&self) -> io::Result<(AnyStream, Box<dyn Peer>)> {
+        match self {
+            Listener::Tcp(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 // Answers are small: they must not wait for more to come.
                 let _ = stream.set_nodelay(true);
-                Ok(Box::new(stream))
+                // Without it a sender whose machine is gone would be there for ever.
+                let keepalive = TcpKeepalive::new()
+                    .with_time(KEEPALIVE_AFTER)
+                    .with_interval(KEEPALIVE_EVERY);
+                let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+                let stream = SharedTcp::new(stream);
+                Ok((Box::new(stream.clone()), Box::new(stream)))
             }
-            Listener::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+            Listener::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), Box::new(Silent)))
+            }
             #[cfg(test)]
             Listener::Played(listener) => listener.accept().await,
         }
@@ -127,10 +153,76 @@ impl Drop for Listener {
     }
 }
 
+/// How many connections an address has at once. One more makes the one end that has done nothing for the longest; if
+/// all do something it waits.
+pub struct Places {
+    places: Arc<Semaphore>,
+    max: usize,
+    activities: Activities,
+    /// What all addresses of senders share.
+    senders: Option<Senders>,
+}
+
+/// Given back when a connection ends.
+type Place = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+impl Places {
+    /// `max` for an address, within what `senders` have together.
+    pub fn new(max: usize, senders: Option<Senders>) -> Places {
+        Places {
+            places: Arc::new(Semaphore::new(max)),
+            max,
+            activities: Activities::default(),
+            senders,
+        }
+    }
+
+    fn take(&self) -> Option<Place> {
+        let own = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let shared = match &self.senders {
+            Some(senders) => Some(Arc::clone(&senders.places).try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some((own, shared))
+    }
+
+    /// Makes room: at this address, or at any if that is not what is full. Answers for how long the connection that
+    /// ends had nothing to do.
+    fn end_longest_idle(&self) -> Option<Duration> {
+        match &self.senders {
+            Some(senders) if self.places.available_permits() > 0 => {
+                senders.activities.end_longest_idle()
+            }
+            _ => self.activities.end_longest_idle(),
+        }
+    }
+
+    fn add(&self, activity: &Arc<Activity>) {
+        self.activities.add(activity);
+        if let Some(senders) = &self.senders {
+            senders.activities.add(activity);
+        }
+    }
+}
+
+/// Says what goes on, but not all the time.
+#[derive(Default)]
+struct Reminder(Option<Instant>);
+
+impl Reminder {
+    fn say(&mut self, sentence: impl FnOnce() -> String) {
+        if self.0.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
+            self.0 = Some(Instant::now());
+            log::line(format_args!("{}", sentence()));
+        }
+    }
+}
+
 /// Hands every connection to `handler`, until `stop` becomes true and all handlers are done. With `tls` it
 /// is spoken first; whoever can't is not handed on.
 pub async fn serve<F>(
     listener: Listener,
+    places: Places,
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
     metrics: Metrics,
@@ -142,9 +234,8 @@ pub async fn serve<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
-    let mut activities = Activities::default();
+    let (mut full, mut refused) = (Reminder::default(), Reminder::default());
     'accepting: loop {
         let accepted = tokio::select! {
             biased;
@@ -152,16 +243,36 @@ pub async fn serve<F>(
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
-        let Ok(stream) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let slot = loop {
-            if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-                break slot;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                metrics.accept_failures.inc();
+                refused.say(|| {
+                    format!(
+                        "{} gets no connections: {error}; it is tried again",
+                        listener.name()
+                    )
+                });
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
+                }
             }
-            if activities.end_longest_idle() {
-                metrics.refused.inc();
+        };
+        let place = loop {
+            if let Some(place) = places.take() {
+                break place;
+            }
+            if let Some(idle) = places.end_longest_idle() {
+                metrics.idle_connections.inc();
+                full.say(|| {
+                    format!(
+                        "{} has no room for more than {} connections; one that said nothing for {:.0} s makes room",
+                        listener.name(),
+                        places.max - places.places.available_permits(),
+                        idle.as_secs_f64()
+                    )
+                });
             }
             tokio::select! {
                 biased;
@@ -170,8 +281,8 @@ pub async fn serve<F>(
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         };
-        let activity = Activity::new();
-        activities.add(&activity);
+        let activity = Activity::new(peer);
+        places.add(&activity);
         let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
         let in_use = metrics.connections.clone();
         connections.spawn(async move {
@@ -191,7 +302,7 @@ pub async fn serve<F>(
                 handler(stream, stop, activity).await;
             }
             in_use.dec();
-            drop(slot);
+            drop(place);
         });
     }
     drop(listener);

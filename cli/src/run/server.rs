@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::net::AnyStream;
@@ -17,6 +18,9 @@ use crate::http::Pieces;
 
 /// The head of a request must have come after this time; so long a connection may be idle, too.
 const HEAD_MAX: Duration = Duration::from_secs(30);
+/// An answer that is not refused within this time was heard.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+const REFUSED_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How large the head of a request may be; beyond that it is answered with 431.
 const HEAD_MAX_BYTES: usize = 32 * 1024;
 /// How many headers it may have; beyond that it is answered with 431.
@@ -47,17 +51,39 @@ pub async fn connection<F>(
         .header_read_timeout(HEAD_MAX)
         .max_buf_size(HEAD_MAX_BYTES)
         .max_headers(HEADERS_MAX)
+        // A sender that has said all may close its side and still wait for the answer.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     // What goes wrong with one connection is that sender's to notice.
-    let stopped = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        _ = connection.as_mut() => false,
-        () = activity.ended() => false,
-        _ = stop.wait_for(|stop| *stop) => true,
+        ended = connection.as_mut() => Some(ended),
+        () = activity.ended() => return,
+        _ = stop.wait_for(|stop| *stop) => None,
     };
-    if stopped {
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    let heard = activity.take_heard();
+    if ended.is_ok() && !heard.is_empty() && !is_refused(&*activity).await {
+        heard.into_iter().for_each(|heard| heard());
     }
+}
+
+/// Whether the other side refuses the last answer: one that has only said all takes it, one that is not there any more
+/// does not, and the system says so a moment later.
+async fn is_refused(activity: &Activity) -> bool {
+    let until = Instant::now() + REFUSED_WITHIN;
+    while Instant::now() < until {
+        if activity.peer().is_broken() {
+            return true;
+        }
+        tokio::time::sleep(REFUSED_LOOK_EVERY).await;
+    }
+    false
 }

@@ -6,24 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::batch::{Gathered, Ticket, Wanted};
+use super::descriptors::{ADMIN_CONNECTIONS_MAX, CONNECTIONS_MAX, Senders};
 use super::engine::{Clock, Engine, Job};
 use super::guest::Guest;
 use super::input::confirming::Confirming;
 use super::input::http::HttpInput;
 use super::input::lines::LinesInput;
-use super::input::{Intake, WAITING_MAX_BYTES, omprog, stdin};
+use super::input::{Intake, omprog, stdin};
 use super::keeper::Keeper;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::names::Names;
-use super::net::{self, AnyStream, Listener};
+use super::net::{self, AnyStream, Listener, Places};
 use super::signals::{Asked, Signals};
 use super::state::{Kept, StateFile};
 use super::{Options, RunError, admin, notify, server};
@@ -138,11 +138,7 @@ pub async fn start(
     let mut process = Process {
         signals,
         grace: options.grace,
-        intake: Intake {
-            jobs,
-            room: Arc::new(Semaphore::new(WAITING_MAX_BYTES)),
-            names: Arc::new(Names::new()),
-        },
+        intake: Intake::new(jobs, metrics.clone()),
         backlog,
         stop: watch::Sender::new(false),
         engine_end,
@@ -158,6 +154,7 @@ pub async fn start(
         let listener = Listener::tcp(address, "admin", "http").await;
         process.serve(
             listener.map_err(RunError::Failed)?,
+            Places::new(ADMIN_CONNECTIONS_MAX, None),
             None,
             &metrics.clone(),
             move |stream, stop, activity| {
@@ -190,6 +187,8 @@ impl Process {
             Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
             None => None,
         };
+        let senders = Senders::new();
+        let places = || Places::new(CONNECTIONS_MAX, Some(senders.clone()));
         for (number, input) in options.inputs.iter().enumerate() {
             let source = u16::try_from(number).unwrap_or(u16::MAX);
             let intake = self.intake.clone();
@@ -224,12 +223,18 @@ impl Process {
                         patience: options.request_timeout,
                     });
                     let listener = listener.map_err(RunError::Failed)?;
-                    self.serve(listener, tls, metrics, move |stream, stop, activity| {
-                        let input = Arc::clone(&input);
-                        server::connection(stream, stop, activity, move |request| {
-                            Arc::clone(&input).handle(request)
-                        })
-                    });
+                    self.serve(
+                        listener,
+                        places(),
+                        tls,
+                        metrics,
+                        move |stream, stop, activity| {
+                            let input = Arc::clone(&input);
+                            server::connection(stream, stop, activity, move |request| {
+                                Arc::clone(&input).handle(request)
+                            })
+                        },
+                    );
                 }
                 InputAddress::Tcp(_) | InputAddress::Unix(_) => {
                     let listener = match input {
@@ -239,9 +244,15 @@ impl Process {
                     };
                     let input = Arc::new(LinesInput { source, intake });
                     let listener = listener.map_err(RunError::Failed)?;
-                    self.serve(listener, None, metrics, move |stream, stop, activity| {
-                        Arc::clone(&input).take(stream, stop, activity)
-                    });
+                    self.serve(
+                        listener,
+                        places(),
+                        None,
+                        metrics,
+                        move |stream, stop, activity| {
+                            Arc::clone(&input).take(stream, stop, activity)
+                        },
+                    );
                 }
             }
         }
@@ -251,6 +262,7 @@ impl Process {
     fn serve<F>(
         &mut self,
         listener: Listener,
+        places: Places,
         tls: Option<TlsAcceptor>,
         metrics: &Metrics,
         handler: impl Fn(AnyStream, watch::Receiver<bool>, Arc<Activity>) -> F
@@ -262,8 +274,14 @@ impl Process {
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.subscribe();
-        self.servers
-            .spawn(net::serve(listener, tls, stop, metrics.clone(), handler));
+        self.servers.spawn(net::serve(
+            listener,
+            places,
+            tls,
+            stop,
+            metrics.clone(),
+            handler,
+        ));
     }
 
     /// Waits for the end, whatever brings it, and brings everything else to it.
@@ -328,7 +346,7 @@ impl Process {
         if answered.is_err() {
             self.servers.abort_all();
         }
-        self.intake.room.close();
+        self.intake.close();
         // Fails only if the engine has ended, which is seen next.
         let _: Result<(), _> = self.intake.jobs.send(Job::Stop);
         let keeper = match timeout_at(deadline, self.engine_end).await {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{with, world::World};
+use crate::run::activity::Peer;
 use crate::system::AnyStream;
 
 /// As much may be on its way in one direction, in bytes.
@@ -328,9 +329,33 @@ impl Listener {
         }
     }
 
-    /// For the process.
-    pub async fn accept(&self) -> io::Result<AnyStream> {
-        Ok(Box::new(self.next().await))
+    /// For the process: a connection, and its other side.
+    pub async fn accept(&self) -> io::Result<(AnyStream, Box<dyn Peer>)> {
+        let end = self.next().await;
+        let other = Other {
+            link: Arc::clone(&end.link),
+            side: 1 - end.side,
+        };
+        Ok((Box::new(end), Box::new(other)))
+    }
+}
+
+/// The other side of a connection.
+struct Other {
+    link: Arc<Mutex<Link>>,
+    side: usize,
+}
+
+impl Peer for Other {
+    fn is_gone(&self) -> bool {
+        let link = self.link.lock().unwrap();
+        let closed = link.halves[self.side].closed;
+        link.is_reset || closed.is_some_and(|closed| closed <= Instant::now())
+    }
+
+    fn is_broken(&self) -> bool {
+        let link = self.link.lock().unwrap();
+        link.is_reset || link.is_severed || link.halves[self.side].closed.is_some()
     }
 }
 

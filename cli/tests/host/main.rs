@@ -42,6 +42,69 @@ fn gathered(all: &mut Vec<(Kind, String)>) -> impl FnMut(Kind, &[u8]) + '_ {
 }
 
 #[test]
+fn whatever_the_length_of_a_record_it_is_answered() {
+    let text = |start: &str, fill: &str, bytes: usize| {
+        let mut line = format!("Jan  5 00:00:00 {start}");
+        line.extend(std::iter::repeat_n(fill, bytes / fill.len()));
+        line.into_bytes()
+    };
+    // A user's name goes into four places of a record, and into more where it is redacted.
+    let user = REFUSAL.replace(": user=<alice>", "").to_string() + ", user=<";
+    let dots = format!("{user}.> ");
+    let whole = 8 * 1024 * 1024 - 1024;
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for bytes in [200_000, 260_000, 1 << 20, whole] {
+        for fill in ["x", "\x01", ". ", "\n", "{}\n", "\\u0001", "1,"] {
+            all.push(text("nothing ", fill, bytes));
+            all.push(text(&user, fill, bytes));
+            all.push(text(&dots, fill, bytes));
+            let json = [&b"{\"message\":\""[..], &text(&user, fill, bytes), b">\"}"].concat();
+            all.push(json);
+        }
+        let mut invalid = text(&user, "x", bytes);
+        invalid.iter_mut().skip(300).for_each(|byte| *byte = 0xff);
+        all.push(invalid);
+        let array: Vec<String> = text(&user, "\x01", bytes / 4)
+            .iter()
+            .map(u8::to_string)
+            .collect();
+        all.push(format!("{{\"MESSAGE\":[{}]}}", array.join(",")).into_bytes());
+    }
+    for config in ["{}", "{\"redact_key\":\"0123456789abcdef\"}"] {
+        let mut instance = builtin();
+        instance.configure(config.as_bytes(), |_, _| {}).unwrap();
+        let want = Want {
+            records: true,
+            enriched: true,
+            alerts: true,
+            views: true,
+            held_back: true,
+        };
+        instance.want(want).unwrap();
+        for (number, record) in all.iter().enumerate() {
+            let record = &record[..record.len().min(whole)];
+            let told = |error: HostError| panic!("{number} of {config}: {error}");
+            instance.push(record, None, |_, _| {}).unwrap_or_else(told);
+            let one = record.split(|byte| *byte == b'\n').next().unwrap();
+            instance
+                .push_record(one, None, b"", |_, _| {})
+                .map_or_else(told, |_| ());
+            let mut times = Vec::new();
+            let asked = &record[..record.len().min(200_000)];
+            instance.line_times(asked, &mut times).unwrap_or_else(told);
+        }
+        let memory = instance.memory_bytes();
+        assert!(memory <= 48 << 20, "{memory} bytes with {config}");
+        // It goes on as if nothing had happened.
+        let mut out = Vec::new();
+        instance
+            .push(lines(0..50).as_bytes(), None, gathered(&mut out))
+            .unwrap();
+        assert!(out.iter().any(|(kind, _)| *kind == Kind::Alert));
+    }
+}
+
+#[test]
 fn batches_and_single_records_give_the_same() {
     let (mut batch, mut single) = (Vec::new(), Vec::new());
     let mut instance = builtin();

@@ -1,10 +1,11 @@
 //! What hostile or broken senders run into.
 
+use std::fs;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::process::{Process, answer, ask, get, metric, post, until};
+use crate::process::{Process, answer, ask, folder, get, metric, post, refusals, until};
 use crate::sink::{self, Sink};
 
 #[test]
@@ -56,6 +57,66 @@ fn pieces_of_a_line_that_is_too_long_are_records() {
 }
 
 #[test]
+fn lines_of_any_length_are_answered_undo_no_detection_and_show_no_name() {
+    let config = folder("lengths").join("redacting.toml");
+    fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
+    let sink = Sink::start();
+    let url = sink.url();
+    let mut process = Process::start(&[
+        "--input",
+        "http://127.0.0.1:0",
+        "--output",
+        &url,
+        "--admin",
+        ":0",
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    let refusal = refusals(0..1).replace("alice", "hidden");
+    let refusal = refusal.trim_end();
+    let mut long = Vec::new();
+    for bytes in [300_000, (1 << 20) + 1, 3 << 20] {
+        for fill in ["x", "\x01", "\\u0001"] {
+            let fill = fill.repeat(bytes / fill.len());
+            long.push(format!("{refusal}{fill}\n"));
+            if !fill.starts_with('\x01') {
+                long.push(format!(
+                    "{{\"message\":\"{refusal}\",\"fill\":\"{fill}\"}}\n"
+                ));
+                long.push(format!(
+                    "{{\"fill\":\"{fill}\",\"message\":\"{refusal}\"}}\n"
+                ));
+            }
+        }
+    }
+    // One after each ten refusals of an honest user.
+    for (number, body) in long.iter().enumerate() {
+        let number = u32::try_from(number).unwrap();
+        let refusals = refusals(10 * number..10 * number + 10);
+        assert_eq!(post(input, &[], refusals.as_bytes()).status, 204);
+        assert_eq!(post(input, &[], body.as_bytes()).status, 204);
+    }
+    let lines = sink.lines();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("connection-limit-flood-start"))
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with('{') && line.len() < 8 << 20)
+    );
+    assert!(!lines.iter().any(|line| line.contains("hidden")));
+    let withheld = lines.iter().filter(|line| line.contains("withheld"));
+    assert_eq!(withheld.count(), long.len());
+    assert_eq!(metric(admin, "maxconn_guest_restarts_total"), 0);
+    assert!(metric(admin, "maxconn_cut_lines_total") > 0);
+    process.stop();
+}
+
+#[test]
 fn connections_that_do_nothing_make_room_for_senders() {
     let sink = Sink::start();
     let url = sink.url();
@@ -90,7 +151,7 @@ fn connections_that_do_nothing_make_room_for_senders() {
         begun.elapsed()
     );
     assert!(metric(admin, "maxconn_connections") >= 250);
-    assert!(metric(admin, "maxconn_refused_requests_total") >= 44);
+    assert!(metric(admin, "maxconn_idle_connections_total") >= 44);
     sink.answers(|_, _| sink::ok());
     assert_eq!(answer(&mut BufReader::new(waiting)).status, 204);
     process.stop();

@@ -163,6 +163,26 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
     assert_eq!(metric(admin, "maxconn_bypassed_bytes_total"), 5);
     assert_eq!(get(admin, "/healthz").status, 200);
     process.stop();
+
+    // Where names are redacted nobody knows which are in such lines: only their size goes on.
+    let config = folder.join("redacting.toml");
+    fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
+    let arguments = [
+        "--plugin",
+        plugin.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ];
+    let mut process = Process::start(&arguments);
+    process.write("one\n");
+    assert_eq!(process.document()["message"], "one");
+    process.write("boom\n");
+    let withheld = process.line();
+    assert!(
+        withheld.contains("4 bytes is withheld") && !withheld.contains("boom"),
+        "{withheld}"
+    );
+    process.stop();
 }
 
 #[test]

@@ -26,6 +26,8 @@ const ABI_VERSION: i32 = 1;
 const INPUT_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The input buffer grows by so much at a time.
 const INPUT_STEP_BYTES: usize = 64 * 1024;
+/// The largest configuration or description of a source, in bytes: what is made of it is many times as large.
+const SETTINGS_MAX_BYTES: usize = 1024 * 1024;
 /// How many sources can be known at once, so that numbers of the host's cannot eat the memory.
 const SOURCES_MAX: usize = 1024;
 /// What a call answers when all went well and there is nothing to count.
@@ -88,7 +90,11 @@ impl Guest {
         if capacity > self.input.len() {
             // Freed first, so that the new one may take its place; and with room for batches that are a little larger.
             self.input = Vec::new();
-            self.input = vec![0; capacity.next_multiple_of(INPUT_STEP_BYTES)];
+            let roomy = capacity.next_multiple_of(INPUT_STEP_BYTES);
+            if self.input.try_reserve_exact(roomy).is_err() {
+                return std::ptr::null();
+            }
+            self.input.resize(roomy, 0);
         }
         self.input.as_ptr()
     }
@@ -98,6 +104,9 @@ impl Guest {
         let Some(json) = span(&self.input, 0, len) else {
             return BAD_CALL;
         };
+        if json.len() > SETTINGS_MAX_BYTES {
+            return refuse(&mut self.out, "", TOO_LARGE, "leave something out");
+        }
         let result = BAKED
             .config(&Config::default())
             .and_then(|defaults| Config::parse(json, &defaults))
@@ -123,6 +132,9 @@ impl Guest {
         };
         if number >= SOURCES_MAX {
             return BAD_CALL;
+        }
+        if json.len() > SETTINGS_MAX_BYTES {
+            return refuse(&mut self.out, "", TOO_LARGE, SOURCE_MEND);
         }
         if !json.is_empty() {
             match parse_source(json) {
@@ -309,6 +321,7 @@ fn refuse(out: &mut Output, path: &str, problem: &str, mend: &str) -> i32 {
     REFUSED
 }
 
+const TOO_LARGE: &str = "it is larger than 1 MiB";
 const SOURCE_MEND: &str = r#"write {"path":"/mail.log","reference_time_ms":1767225600000,"clock_time_ms":1767225600000,"format":"auto"}, each optional"#;
 
 fn parse_source(json: &[u8]) -> Result<Source, (&'static str, &'static str)> {

@@ -52,31 +52,52 @@ struct Document {
     dotted_id: Option<Value>,
 }
 
-/// Appends the documents of a delivery to `all`.
-pub fn items(delivery: &Delivery, streams: &Streams, all: &mut Vec<Item>) {
-    let mut start = 0;
-    for segment in &delivery.segments {
-        let lines = delivery.bytes.slice(start..segment.end);
-        start = segment.end;
+/// Where in a delivery the next document is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    segment: usize,
+    /// In the delivery's bytes.
+    at: usize,
+    /// How many documents of the segment come before it.
+    number: u32,
+}
+
+/// Appends the documents of a delivery from `place` on to `all`, and moves `place` on, until `all` has `max` of them or
+/// it is behind the last; answers whether it is.
+pub fn items(
+    delivery: &Delivery,
+    place: &mut Place,
+    streams: &Streams,
+    max: usize,
+    all: &mut Vec<Item>,
+) -> bool {
+    while let Some(segment) = delivery.segments.get(place.segment) {
         let stream = match segment.kind {
             Kind::Passed | Kind::Wrapped => streams.records.as_ref(),
             Kind::Enriched | Kind::Identified | Kind::Alert | Kind::Statistics | Kind::View => {
                 Some(&streams.events)
             }
         };
-        let Some(stream) = stream else { continue };
-        let mut number = segment.number;
-        let mut at = 0;
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let place = at..at + line.len();
-            at = place.end;
+        if stream.is_none() {
+            place.at = segment.end;
+        }
+        while let Some(stream) = stream
+            && place.at < segment.end
+        {
+            if all.len() >= max {
+                return false;
+            }
+            let rest = delivery.bytes.get(place.at..segment.end).unwrap_or(&[]);
+            let end = memchr::memchr(b'\n', rest).map_or(segment.end, |at| place.at + at + 1);
+            let line = delivery.bytes.slice(place.at..end);
+            place.at = end;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let document: Option<Document> = serde_json::from_slice(line).ok();
+            let number = segment.number + place.number;
+            let document: Option<Document> = serde_json::from_slice(&line).ok();
             let document = document.filter(|_| line.starts_with(b"{"));
             all.push(Item {
-                line: lines.slice(place),
                 stream: stream.clone(),
                 has_timestamp: document.as_ref().is_some_and(|it| it.timestamp.is_some()),
                 known: if delivery.repeated {
@@ -84,11 +105,14 @@ pub fn items(delivery: &Delivery, streams: &Streams, all: &mut Vec<Item>) {
                 } else {
                     Known::New
                 },
-                id: document.map(|it| id(&it, segment.kind, delivery, number, line)),
+                id: document.map(|it| id(&it, segment.kind, delivery, number, &line)),
+                line,
             });
-            number += 1;
+            place.number += 1;
         }
+        (place.segment, place.number) = (place.segment + 1, 0);
     }
+    true
 }
 
 /// The id that the document has whenever it comes. One that its sender gave it may be on others, too: it is not taken.
@@ -203,8 +227,23 @@ mod tests {
             events: "events".to_string(),
             records: records.map(str::to_string),
         };
-        let mut all = Vec::new();
-        items(&delivery, &streams(Some("others")), &mut all);
+        let (mut all, mut place) = (Vec::new(), Place::default());
+        // Taken in two parts they are the same.
+        assert!(!items(
+            &delivery,
+            &mut place,
+            &streams(Some("others")),
+            2,
+            &mut all
+        ));
+        assert_eq!(all.len(), 2);
+        assert!(items(
+            &delivery,
+            &mut place,
+            &streams(Some("others")),
+            99,
+            &mut all
+        ));
         let whole: Vec<bool> = all.iter().map(Item::is_whole).collect();
         assert_eq!(
             whole,
@@ -249,14 +288,21 @@ mod tests {
         assert_eq!(lines[1]["message"], "a");
 
         all.clear();
-        items(&delivery, &streams(None), &mut all);
+        items(
+            &delivery,
+            &mut Place::default(),
+            &streams(None),
+            9,
+            &mut all,
+        );
         assert_eq!(all.len(), 5);
 
         // Where lines return, one with an id of its own is known by what it is, wherever it comes.
         delivery.lines_return = true;
         let ids = |delivery: &Delivery| {
             let mut all = Vec::new();
-            items(delivery, &streams(Some("others")), &mut all);
+            let streams = streams(Some("others"));
+            items(delivery, &mut Place::default(), &streams, 99, &mut all);
             all.into_iter().filter_map(|it| it.id).collect::<Vec<_>>()
         };
         let before = ids(&delivery);

@@ -13,7 +13,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{Method, Request};
 
 use self::answer::{Fate, fates};
-use self::bulk::{Item, body, items};
+use self::bulk::{Item, Place, body, items};
 use super::dead::DeadLetters;
 use super::http::words;
 use super::meter::{Known, Meter};
@@ -24,8 +24,12 @@ use crate::output::delivery::Delivery;
 
 /// About as much is sent at once, in bytes.
 pub const GROUP_BYTES: usize = 2 << 20;
-/// As much of an answer is read, in bytes: it has a few for each document, and reasons for some.
-const ANSWER_MAX_BYTES: usize = 32 << 20;
+/// No request has more documents: what is made of each, and what is said of each, is larger than the smallest ones.
+const PART_MAX_DOCUMENTS: usize = 4096;
+/// As much of an answer is read, in bytes, and so much more for each document: usually it has a few, and reasons for
+/// some. Of a part whose answer is larger each half is asked for again.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
+const ANSWER_DOCUMENT_MAX_BYTES: usize = 1024;
 /// What we want to hear of each document.
 const BULK: &str =
     "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
@@ -57,8 +61,10 @@ pub struct Elasticsearch {
     streams: Streams,
     dead: Option<DeadLetters>,
     meter: Meter,
-    /// What is left of the group that is being sent.
+    /// What is left of the part of the group that is being sent.
     parts: Vec<Vec<Item>>,
+    /// Where the next part begins: which delivery of the group, and where in it.
+    next: (usize, Place),
     breaks: u32,
     busy: u32,
 }
@@ -79,6 +85,7 @@ impl Elasticsearch {
             dead,
             meter,
             parts: Vec::new(),
+            next: Default::default(),
             breaks: 0,
             busy: 0,
         }
@@ -95,21 +102,32 @@ impl Elasticsearch {
     /// # Errors
     /// Something of it does not go through now; what did is not sent again.
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
-        if self.parts.is_empty() {
-            (self.breaks, self.busy) = (0, 0);
-            let mut all = Vec::new();
-            for delivery in group {
-                items(delivery, &self.streams, &mut all);
+        loop {
+            let part = match self.parts.pop() {
+                Some(part) => part,
+                None => self.next_part(group),
+            };
+            if !part.is_empty() {
+                self.send_part(part).await?;
+            } else if self.parts.is_empty() {
+                self.next = Default::default();
+                return Ok(());
             }
-            self.parts.push(all);
         }
-        while let Some(part) = self.parts.pop() {
-            if part.is_empty() {
-                continue;
+    }
+
+    /// The next documents of a group; none at its end.
+    fn next_part(&mut self, group: &[Arc<Delivery>]) -> Vec<Item> {
+        (self.breaks, self.busy) = (0, 0);
+        let mut part = Vec::new();
+        let (delivery, place) = &mut self.next;
+        while let Some(next) = group.get(*delivery) {
+            if !items(next, place, &self.streams, PART_MAX_DOCUMENTS, &mut part) {
+                break;
             }
-            self.send_part(part).await?;
+            (*delivery, *place) = (*delivery + 1, Place::default());
         }
-        Ok(())
+        part
     }
 
     async fn send_part(&mut self, part: Vec<Item>) -> Result<(), SendError> {
@@ -182,12 +200,17 @@ impl Elasticsearch {
             .header(CONTENT_TYPE, "application/x-ndjson")
             .header(CONTENT_ENCODING, "gzip");
         let body = Pieces::new([body(part)]);
-        self.client.request(request, &body, ANSWER_MAX_BYTES).await
+        let answer_max_bytes = answer_max_bytes(part.len());
+        self.client.request(request, &body, answer_max_bytes).await
     }
 
     /// Looks at what became of each document.
     fn judge(&mut self, part: Vec<Item>, answer: &Answer) -> Result<(), SendError> {
         let Some(fates) = fates(&answer.body, part.len()) else {
+            if part.len() > 1 && answer.body.len() >= answer_max_bytes(part.len()) {
+                self.halve(part);
+                return Ok(());
+            }
             self.parts.push(part);
             let sentence = format!(
                 "{} answers {} and not as `_bulk` does ({}); name an Elasticsearch or OpenSearch",
@@ -281,6 +304,10 @@ impl Elasticsearch {
             words(&answer.body)
         )
     }
+}
+
+fn answer_max_bytes(documents: usize) -> usize {
+    ANSWER_MAX_BYTES + documents * ANSWER_DOCUMENT_MAX_BYTES
 }
 
 fn later(sentence: String, why: &'static str, after: Duration) -> SendError {

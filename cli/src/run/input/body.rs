@@ -1,5 +1,6 @@
-//! What a shipper posts: decompressed, and as lines.
+//! What a shipper posts: decompressed, and as records.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
@@ -7,6 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::de::IgnoredAny;
 
+use super::cut::lines;
 use crate::replay::input::ZstdFrames;
 
 /// A body may have this size, compressed and decompressed, in bytes; so a line fits into the guest's input.
@@ -117,27 +119,29 @@ impl Content {
         }
     }
 
-    /// The body as lines, the last with its newline.
+    /// Checks a body before any of it is taken.
     ///
     /// # Errors
-    /// JSON that is broken: nothing of the body is taken.
-    pub fn lines(self, mut body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-        if self == Content::Json {
-            body = records(&body)?;
+    /// JSON that is broken, and what is no object.
+    pub fn check(self, body: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Content::Lines => Ok(()),
+            Content::Json => Records::new(body).try_for_each(|record| record.map(drop)),
         }
-        if body.last().is_some_and(|byte| *byte != b'\n') {
-            body.push(b'\n');
+    }
+
+    /// The records of a body that was checked, each without a newline.
+    pub fn records(self, body: &[u8]) -> Box<dyn Iterator<Item = Cow<'_, [u8]>> + Send + '_> {
+        match self {
+            Content::Lines => Box::new(lines(body).map(Cow::Borrowed)),
+            Content::Json => Box::new(Records::new(body).map_while(Result::ok).map(on_one_line)),
         }
-        Ok(body)
     }
 }
 
 /// A text without the byte order mark that some programs begin it with.
-pub fn without_mark(mut text: Vec<u8>) -> Vec<u8> {
-    if text.starts_with("\u{feff}".as_bytes()) {
-        text.drain(..3);
-    }
-    text
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// What is said of a body that is too large.
@@ -151,20 +155,54 @@ pub fn too_large() -> Refusal {
     )
 }
 
-/// The objects of an array, or objects one after the other, as lines. Each is checked to be JSON, so that
-/// a shipper hears of broken ones at once; none is changed but for newlines between its tokens.
-fn records(body: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut lines = Vec::with_capacity(body.len() + 1);
-    let mut at = skip_space(body, 0);
-    let array = body.get(at) == Some(&b'[');
-    if array {
-        at = skip_space(body, at + 1);
-        if body.get(at) == Some(&b']') {
-            return end(body, at + 1, lines);
+/// The objects of an array, or objects one after the other. Each is checked to be JSON, so that a shipper
+/// hears of broken ones at once. After an error there is nothing more.
+struct Records<'a> {
+    body: &'a [u8],
+    at: usize,
+    place: Place,
+}
+
+/// Where in a body the next record is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    WithinArray,
+    InARow,
+    End,
+}
+
+impl<'a> Records<'a> {
+    fn new(body: &'a [u8]) -> Records<'a> {
+        Records {
+            body,
+            at: 0,
+            place: Place::Start,
         }
     }
-    while at < body.len() {
-        let rest = body.get(at..).unwrap_or(&[]);
+
+    fn record(&mut self) -> Result<Option<&'a [u8]>, Refusal> {
+        if self.place == Place::Start {
+            self.at = skip_space(self.body, 0);
+            self.place = Place::InARow;
+            if self.body.get(self.at) == Some(&b'[') {
+                self.place = Place::WithinArray;
+                self.at = skip_space(self.body, self.at + 1);
+                if self.body.get(self.at) == Some(&b']') {
+                    self.end()?;
+                }
+            }
+        }
+        match self.place {
+            Place::End => return Ok(None),
+            Place::InARow if self.at == self.body.len() => return Ok(None),
+            _ => {}
+        }
+        let at = self.at;
+        let rest = self.body.get(at..).unwrap_or(&[]);
+        if rest.is_empty() {
+            return Err(broken(at, "the array does not end"));
+        }
         if rest.first() != Some(&b'{') {
             return Err(broken(at, "an object is expected"));
         }
@@ -177,39 +215,54 @@ fn records(body: &[u8]) -> Result<Vec<u8>, Refusal> {
             None => return Err(broken(at, "an object is expected")),
         }
         let (record, _) = rest.split_at(values.byte_offset());
-        let from = lines.len();
-        lines.extend_from_slice(record);
-        // Within a string it would be escaped: those here lie between tokens.
-        if let Some(record) = lines.get_mut(from..)
-            && memchr::memchr2(b'\n', b'\r', record).is_some()
-        {
-            for byte in record {
-                if matches!(byte, b'\n' | b'\r') {
-                    *byte = b' ';
+        self.at = skip_space(self.body, at + record.len());
+        if self.place == Place::WithinArray {
+            match self.body.get(self.at) {
+                Some(b',') => self.at = skip_space(self.body, self.at + 1),
+                Some(b']') => self.end()?,
+                _ => {
+                    return Err(broken(
+                        self.at,
+                        "a comma or the end of the array is expected",
+                    ));
                 }
             }
         }
-        lines.push(b'\n');
-        at = skip_space(body, at + record.len());
-        if array {
-            match body.get(at) {
-                Some(b',') => at = skip_space(body, at + 1),
-                Some(b']') => return end(body, at + 1, lines),
-                _ => return Err(broken(at, "a comma or the end of the array is expected")),
-            }
+        Ok(Some(record))
+    }
+
+    /// The array ends here; nothing may follow it.
+    fn end(&mut self) -> Result<(), Refusal> {
+        self.place = Place::End;
+        match skip_space(self.body, self.at + 1) {
+            at if at < self.body.len() => Err(broken(at, "something follows the array")),
+            _ => Ok(()),
         }
     }
-    if array {
-        return Err(broken(at, "the array does not end"));
-    }
-    Ok(lines)
 }
 
-fn end(body: &[u8], at: usize, lines: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-    match skip_space(body, at) {
-        at if at < body.len() => Err(broken(at, "something follows the array")),
-        _ => Ok(lines),
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<&'a [u8], Refusal>;
+
+    fn next(&mut self) -> Option<Result<&'a [u8], Refusal>> {
+        let record = self.record();
+        if record.is_err() {
+            self.place = Place::End;
+        }
+        record.transpose()
     }
+}
+
+/// A record without newlines: within a string they would be escaped, so those here lie between tokens.
+fn on_one_line(record: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\n', b'\r', record).is_none() {
+        return Cow::Borrowed(record);
+    }
+    let byte = |byte: &u8| match byte {
+        b'\n' | b'\r' => b' ',
+        other => *other,
+    };
+    Cow::Owned(record.iter().map(byte).collect())
 }
 
 fn skip_space(body: &[u8], at: usize) -> usize {
@@ -251,8 +304,12 @@ mod tests {
     use std::io::Write;
 
     fn json(body: &str) -> Result<String, Refusal> {
-        let lines = Content::Json.lines(body.as_bytes().to_vec())?;
-        Ok(String::from_utf8(lines).unwrap())
+        let body = body.as_bytes();
+        Content::Json.check(body)?;
+        let records = Content::Json
+            .records(body)
+            .map(|it| String::from_utf8(it.into()).unwrap());
+        Ok(records.map(|record| record + "\n").collect())
     }
 
     #[test]
@@ -269,8 +326,8 @@ mod tests {
         for empty in ["", " \n", "[]", " [ ] "] {
             assert_eq!(json(empty).unwrap(), "", "{empty}");
         }
-        assert_eq!(Content::Lines.lines(b"x".to_vec()).unwrap(), b"x\n");
-        assert!(Content::Lines.lines(Vec::new()).unwrap().is_empty());
+        let lines: Vec<_> = Content::Lines.records(b"x\n\ny").collect();
+        assert_eq!(lines, [&b"x"[..], b"", b"y"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::output::delivery::Digest;
 use crate::run::batch::{Batch, Ticket};
 use crate::run::engine::Job;
 use crate::run::held::Held;
-use crate::run::ledger::{Claim, Known, Ledger};
+use crate::run::ledger::{Claim, Known, Ledger, Sender};
 use crate::run::metrics::Metrics;
 
 /// Hands batches to the engine, each of them once.
@@ -29,21 +29,26 @@ pub struct Confirming {
 }
 
 impl Confirming {
-    /// Hands lines over, unless they were before. The claim's ticket tells when they are delivered;
-    /// `None` if the process stops.
-    pub fn hand_over(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Option<Claim> {
-        let name = self.digest(&lines);
+    /// Hands lines over, unless they were before; `name` is what they are known by, and
+    /// `sender` who waits for them. The claim's ticket tells when they are delivered; `None` if the process stops.
+    pub fn hand_over(
+        &self,
+        lines: Vec<u8>,
+        name: Digest,
+        sender: &Sender,
+        room: OwnedSemaphorePermit,
+    ) -> Option<Claim> {
         let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
         let claim = self
             .ledger
-            .claim(name, (&fresh, &counted), None, Instant::now());
+            .claim(name, (&fresh, &counted), sender, Instant::now());
         let sent = match claim.known {
             Known::Taken => true,
             Known::Counted => {
                 let held = counted.held(None).unwrap_or_default();
-                self.send(lines, false, &counted, Some(held), room)
+                self.send(lines, name, false, &counted, Some(held), room)
             }
-            Known::New => self.send(lines, false, &fresh, None, room),
+            Known::New => self.send(lines, name, false, &fresh, None, room),
         };
         self.note(&[&claim]);
         if !sent {
@@ -64,8 +69,10 @@ impl Confirming {
         let (mut next_new, mut next_again) = (0, 0);
         let (tickets, now) = ((&fresh, &counted), Instant::now());
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let numbers = Some((next_new, next_again));
-            let claim = self.ledger.claim(self.digest(line), tickets, numbers, now);
+            let sender = Sender::Line(next_new, next_again);
+            let claim = self
+                .ledger
+                .claim(self.digest(&[line]), tickets, &sender, now);
             match claim.known {
                 Known::New => {
                     new.extend_from_slice(line);
@@ -79,14 +86,22 @@ impl Confirming {
             }
             claims.push(claim);
         }
+        fresh.name_lines(next_new as usize);
+        counted.name_lines(next_again as usize);
         self.note(&claims.iter().collect::<Vec<_>>());
         // All of the room can be given: it was asked for at least as many bytes.
         let rest = room.split(again.len().min(room.num_permits()));
         // A line that was held back is known as delivered: all of these go on.
         let held = Held::default();
         let sent = (again.is_empty()
-            || rest.is_some_and(|rest| self.send(again, true, &counted, Some(held), rest)))
-            && (new.is_empty() || self.send(new, true, &fresh, None, room));
+            || rest.is_some_and(|rest| {
+                let name = self.digest(&[&again]);
+                self.send(again, name, true, &counted, Some(held), rest)
+            }))
+            && (new.is_empty() || {
+                let name = self.digest(&[&new]);
+                self.send(new, name, true, &fresh, None, room)
+            });
         if !sent {
             claims.into_iter().for_each(give_up);
             return None;
@@ -104,6 +119,7 @@ impl Confirming {
     fn send(
         &self,
         lines: Vec<u8>,
+        name: Digest,
         lines_return: bool,
         ticket: &Arc<Ticket>,
         counted_before: Option<Held>,
@@ -111,7 +127,7 @@ impl Confirming {
     ) -> bool {
         let batch = Batch {
             source: self.source,
-            name: self.digest(&lines),
+            name,
             lines,
             lines_return,
             ticket: Some(Arc::clone(ticket)),
@@ -121,12 +137,14 @@ impl Confirming {
         self.intake.jobs.send(Job::Batch(batch)).is_ok()
     }
 
-    /// The name of these lines from this input.
-    fn digest(&self, lines: &[u8]) -> Digest {
+    /// The name of these bytes from this input.
+    pub fn digest(&self, parts: &[&[u8]]) -> Digest {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
         hash.update([0]);
-        hash.update(lines);
+        for part in parts {
+            hash.update(part);
+        }
         let mut digest = Digest::default();
         for (byte, hashed) in digest.iter_mut().zip(hash.finalize()) {
             *byte = hashed;

@@ -1,5 +1,6 @@
 //! `http://`: batches that a shipper posts. Each is answered once the next hop has taken what became of it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use hyper::{Method, Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::BATCH_MIN_BYTES;
 use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
 use super::confirming::Confirming;
+use super::cut::Batches;
+use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
 use crate::http::{Pieces, answer, next_data, try_again};
 use crate::run::activity::Activity;
+use crate::run::ledger::{Claim, Sender};
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
@@ -65,52 +68,96 @@ impl HttpInput {
         let encoding = Encoding::of(&head.headers)?;
         let deadline = Instant::now() + self.patience;
         let read = timeout_at(deadline, self.read(body)).await;
-        let (body, mut room) = read.unwrap_or_else(|_| {
+        let (mut whole, mut room) = read.unwrap_or_else(|_| {
             Err((
                 408,
                 "the body did not come in time; send smaller batches".to_string(),
             ))
         })?;
-        if let Some(activity) = head.extensions.get::<Arc<Activity>>() {
+        let activity = head.extensions.get::<Arc<Activity>>();
+        if let Some(activity) = activity {
             activity.work();
         }
-        let body = if encoding == Encoding::Plain {
-            body
-        } else {
-            // As much as it can become; what it does not is given back below.
-            drop(room);
-            room = self.room(BODY_MAX_BYTES).await?;
-            encoding.decode(body)?
-        };
-        let body = without_mark(body);
-        let lines = Content::of(&head.headers, &body)?.lines(body)?;
-        if lines.is_empty() {
-            return Ok(());
+        let sender = Sender::Connection(activity.cloned());
+        if encoding != Encoding::Plain {
+            (whole, room) = self.decompress(encoding, whole, room).await?;
         }
-        let surplus = room
-            .num_permits()
-            .saturating_sub(lines.len().max(BATCH_MIN_BYTES));
-        drop(room.split(surplus));
-        self.deliver(lines, room).await
+        let body = without_mark(&whole);
+        let content = Content::of(&head.headers, body)?;
+        content.check(body)?;
+        let deadline = Instant::now() + self.patience;
+        let claims = self.hand_over(content, body, &sender, deadline).await?;
+        drop((whole, room));
+        for claim in &claims {
+            let delivered = timeout_at(deadline, claim.ticket.delivered()).await;
+            delivered.map_err(|_| self.not_delivered())?;
+        }
+        let acknowledge = move || claims.into_iter().for_each(Claim::acknowledge);
+        match activity {
+            // It may not be there any more: then it has not heard, and comes again.
+            Some(activity) if activity.peer().is_gone() => activity.when_heard(acknowledge),
+            _ => acknowledge(),
+        }
+        Ok(())
     }
 
-    /// Hands the lines to the engine, unless they were before, and waits for their delivery.
-    async fn deliver(&self, lines: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), Refusal> {
-        let claim = self.confirming.hand_over(lines, room);
-        let claim = claim.ok_or((503, "this process stops; try again".to_string()))?;
-        match timeout(self.patience, claim.ticket.delivered()).await {
-            Ok(()) => {
-                claim.acknowledge();
-                Ok(())
-            }
-            Err(_) => Err((
-                503,
-                format!(
-                    "the next hop does not take records: {}; send the same bytes again, they are not counted twice",
-                    self.confirming.metrics.output.trouble()
-                ),
-            )),
+    /// Hands a body to the engine in batches, those that were not before. Each is known by the whole body and its
+    /// number: if there is no room for all of them, the same bytes sent again go on where these end.
+    async fn hand_over(
+        &self,
+        content: Content,
+        body: &[u8],
+        sender: &Sender,
+        deadline: Instant,
+    ) -> Result<Vec<Claim>, Refusal> {
+        let confirming = &self.confirming;
+        let mut batches = Batches::new(content.records(body));
+        let (mut batch, mut next) = (batches.next(), batches.next());
+        let whole = next.is_some().then(|| confirming.digest(&[body]));
+        let mut claims = Vec::new();
+        while let Some(lines) = batch {
+            let name = match &whole {
+                Some(whole) => confirming.digest(&[whole, &claims.len().to_le_bytes()]),
+                None => confirming.digest(&[&lines]),
+            };
+            let room = timeout_at(deadline, confirming.intake.room(lines.len())).await;
+            let room = room.map_err(|_| self.not_delivered())?;
+            let claim = room.and_then(|room| confirming.hand_over(lines, name, sender, room));
+            claims.push(claim.ok_or_else(stops)?);
+            batch = next.take().or_else(|| batches.next());
         }
+        confirming.metrics.cut_lines.inc_by(batches.cut);
+        Ok(claims)
+    }
+
+    fn not_delivered(&self) -> Refusal {
+        let trouble = self.confirming.metrics.output.trouble();
+        let sentence = format!(
+            "the next hop does not take records: {trouble}; send the same bytes again, they are not counted twice"
+        );
+        (503, sentence)
+    }
+
+    /// What a body becomes, and room for it. One at a time, for those that wait have room already.
+    async fn decompress(
+        &self,
+        encoding: Encoding,
+        body: Vec<u8>,
+        mut room: OwnedSemaphorePermit,
+    ) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+        let intake = &self.confirming.intake;
+        let _turn = soon(async { intake.decompressing.acquire().await.ok() }).await?;
+        // As much as it can become; of both together what is not needed is given back.
+        let more = Intake::room_beside(room.num_permits(), BODY_MAX_BYTES);
+        if more > 0 {
+            room.merge(self.room(more).await?);
+        }
+        let plain = encoding.decode(body)?;
+        let surplus = room
+            .num_permits()
+            .saturating_sub(plain.len().max(MIN_BYTES));
+        drop(room.split(surplus));
+        Ok((plain, room))
     }
 
     /// The whole body, and its room.
@@ -119,7 +166,7 @@ impl HttpInput {
         if announced > BODY_MAX_BYTES as u64 {
             return Err(too_large());
         }
-        let mut room = self.room(BATCH_MIN_BYTES).await?;
+        let mut room = self.room(MIN_BYTES).await?;
         let mut whole = Vec::new();
         while let Some(data) = next_data(&mut body).await {
             let data =
@@ -141,13 +188,22 @@ impl HttpInput {
     }
 
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        match timeout(ROOM_WAIT, self.confirming.intake.room(bytes)).await {
-            Ok(Some(room)) => Ok(room),
-            Ok(None) => Err((503, "this process stops; try again".to_string())),
-            Err(_) => Err((
-                503,
-                "too much is on the way already; send the same bytes again".to_string(),
-            )),
-        }
+        soon(self.confirming.intake.bodies.take(bytes)).await
     }
+}
+
+/// Room that comes soon, or what is said if it does not.
+async fn soon<T>(room: impl Future<Output = Option<T>>) -> Result<T, Refusal> {
+    match timeout(ROOM_WAIT, room).await {
+        Ok(room) => room.ok_or_else(stops),
+        Err(_) => Err((
+            503,
+            "too much is on the way already; send the same bytes again".to_string(),
+        )),
+    }
+}
+
+/// What is said when the process stops.
+fn stops() -> Refusal {
+    (503, "this process stops; try again".to_string())
 }

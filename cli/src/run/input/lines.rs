@@ -1,19 +1,22 @@
 //! `tcp://` and `unix:`: lines on a connection, as syslog daemons send them. They confirm nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::timeout;
 
 use super::Intake;
+use super::cut::line_piece;
 use crate::replay::LINE_MAX_BYTES;
 use crate::run::activity::Activity;
-use crate::run::batch::Batch;
-use crate::run::engine::Job;
 use crate::run::net::AnyStream;
 
-/// As much is read at once, in bytes.
-const READ_BYTES: usize = 64 * 1024;
+/// As much is read at once, in bytes. Each connection has so much for itself.
+const READ_BYTES: usize = 8 * 1024;
+/// A sender that says nothing for so long is gone.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
 
 /// An address that takes lines.
 pub struct LinesInput {
@@ -24,7 +27,8 @@ pub struct LinesInput {
 }
 
 impl LinesInput {
-    /// Takes the lines of a connection until it ends, or the process stops.
+    /// Takes the lines of a connection until it ends, or the process stops. Between two lines it may be ended to
+    /// make room for others.
     pub async fn take(
         self: Arc<LinesInput>,
         mut stream: AnyStream,
@@ -38,39 +42,28 @@ impl LinesInput {
                 // What was not read is the sender's still.
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = activity.ended() => break,
-                read = cutter.read(&mut stream) => read,
+                read = timeout(IDLE_MAX, cutter.read(&mut stream, &self.intake)) => match read {
+                    Ok(read) => read,
+                    Err(_) => {
+                        self.intake.metrics.idle_connections.inc();
+                        break;
+                    }
+                },
             };
             let lines = match read {
                 Some(lines) if lines.is_empty() => continue,
                 Some(lines) => lines,
                 None => break,
             };
-            // Whoever has sent a line may send more, and would not hear that nobody takes them.
             activity.work();
-            if !self.hand_over(lines).await {
+            if !self.intake.hand_over(self.source, lines).await {
                 return;
             }
+            activity.rest();
         }
-        let rest = cutter.rest();
-        if !rest.is_empty() {
-            self.hand_over(rest).await;
+        if !cutter.buffer.is_empty() {
+            self.intake.hand_over(self.source, cutter.buffer).await;
         }
-    }
-
-    async fn hand_over(&self, lines: Vec<u8>) -> bool {
-        let Some(room) = self.intake.room(lines.len()).await else {
-            return false;
-        };
-        let batch = Batch {
-            source: self.source,
-            lines,
-            name: self.intake.names.fresh(),
-            lines_return: false,
-            ticket: None,
-            counted_before: None,
-            room,
-        };
-        self.intake.jobs.send(Job::Batch(batch)).is_ok()
     }
 }
 
@@ -79,69 +72,78 @@ impl LinesInput {
 struct Cutter {
     /// The beginning of a line, or more while it is read into.
     buffer: Vec<u8>,
+    /// What a longer line needs, while it comes.
+    place: Option<OwnedSemaphorePermit>,
+    /// Pieces of this line were given already.
+    within_line: bool,
 }
 
 impl Cutter {
-    /// Reads once; gives the lines that are whole now, which may be none. `None` at the end. A line longer
-    /// than the limit is cut, unless its end came with the read that went beyond it.
-    async fn read(&mut self, stream: &mut (impl AsyncReadExt + Unpin)) -> Option<Vec<u8>> {
+    /// Reads once; gives the lines that are whole now, which may be none. `None` at the end. A line longer than the
+    /// limit is cut; so is one that is longer than what is read at once, if too many others are as well.
+    async fn read(
+        &mut self,
+        stream: &mut (impl AsyncReadExt + Unpin),
+        intake: &Intake,
+    ) -> Option<Vec<u8>> {
         let searched = self.buffer.len();
         self.buffer.reserve(READ_BYTES);
+        let mut stream = stream.take(READ_BYTES as u64);
         match stream.read_buf(&mut self.buffer).await {
             Ok(0) | Err(_) => return None,
             Ok(_) => {}
         }
         let new = self.buffer.get(searched..).unwrap_or(&[]);
         let end = match memchr::memrchr(b'\n', new) {
-            Some(at) => searched + at + 1,
-            None if self.buffer.len() > LINE_MAX_BYTES => {
-                return Some(self.cut());
+            Some(at) => {
+                self.within_line = false;
+                searched + at + 1
             }
-            None => return Some(Vec::new()),
+            None if self.has_place(intake) => return Some(Vec::new()),
+            None => {
+                if !std::mem::replace(&mut self.within_line, true) {
+                    intake.metrics.cut_lines.inc();
+                }
+                // Without a place nothing is kept but a character that may not be whole.
+                let max_bytes = match self.place {
+                    Some(_) => LINE_MAX_BYTES,
+                    None => self.buffer.len() - 1,
+                };
+                line_piece(&self.buffer, max_bytes).0.len()
+            }
         };
         let rest = self.buffer.split_off(end);
+        self.place = self.place.take().filter(|_| rest.len() > READ_BYTES);
         Some(std::mem::replace(&mut self.buffer, rest))
     }
 
-    /// A piece of a line that is too long; it ends between two characters.
-    fn cut(&mut self) -> Vec<u8> {
-        let within_character =
-            |at: &usize| self.buffer.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
-        let mut ends = (LINE_MAX_BYTES - 3..=LINE_MAX_BYTES).rev();
-        let end = ends
-            .find(|at| !within_character(at))
-            .unwrap_or(LINE_MAX_BYTES);
-        let rest = self.buffer.split_off(end);
-        let mut piece = std::mem::replace(&mut self.buffer, rest);
-        piece.push(b'\n');
-        piece
-    }
-
-    /// The last line, if it had no newline.
-    fn rest(self) -> Vec<u8> {
-        let mut rest = self.buffer;
-        if !rest.is_empty() {
-            rest.push(b'\n');
+    /// Whether the line that goes on may.
+    fn has_place(&mut self, intake: &Intake) -> bool {
+        if self.buffer.len() > READ_BYTES && self.place.is_none() {
+            self.place = Arc::clone(&intake.long_lines).try_acquire_owned().ok();
         }
-        rest
+        self.buffer.len() <= READ_BYTES
+            || (self.place.is_some() && self.buffer.len() <= LINE_MAX_BYTES)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::metrics::Metrics;
+    use tokio::sync::mpsc::unbounded_channel;
 
-    fn cut(text: &str) -> Vec<Vec<u8>> {
+    fn cut(text: &str, intake: &Intake) -> Vec<Vec<u8>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         runtime.block_on(async {
             let (mut cutter, mut stream, mut all) =
                 (Cutter::default(), text.as_bytes(), Vec::new());
-            while let Some(lines) = cutter.read(&mut stream).await {
+            while let Some(lines) = cutter.read(&mut stream, intake).await {
                 all.push(lines);
             }
-            all.push(cutter.rest());
+            all.push(cutter.buffer);
             all.retain(|lines| !lines.is_empty());
             all
         })
@@ -149,22 +151,25 @@ mod tests {
 
     #[test]
     fn lines_come_whole_and_too_long_ones_in_pieces() {
-        assert_eq!(cut("a\nb\nc"), [b"a\nb\n".to_vec(), b"c\n".to_vec()]);
-        assert!(cut("").is_empty());
+        let metrics = Metrics::new();
+        let intake = Intake::new(unbounded_channel().0, metrics.clone());
+        assert_eq!(cut("a\nb\nc", &intake), [b"a\nb\n".to_vec(), b"c".to_vec()]);
+        assert!(cut("", &intake).is_empty());
         let long = "x".to_string() + &"ä".repeat(LINE_MAX_BYTES) + "\nend\n";
-        let all = cut(&long);
-        assert!(all.iter().all(|lines| lines.ends_with(b"\n")));
-        let text: Vec<String> = all
-            .into_iter()
-            .map(|it| String::from_utf8(it).unwrap())
-            .collect();
-        assert_eq!(text.concat().replace('\n', ""), long.replace('\n', ""));
-        assert!(
-            text.len() >= 2
-                && text
-                    .concat()
-                    .lines()
-                    .all(|line| line.len() <= LINE_MAX_BYTES + READ_BYTES)
-        );
+        let whole = "y".repeat(20 * READ_BYTES) + "\n";
+        // The second time too many others have long lines.
+        for (max_bytes, cut_lines) in [(LINE_MAX_BYTES, 1), (READ_BYTES, 3)] {
+            let all = cut(&(long.clone() + &whole), &intake);
+            assert_eq!(metrics.cut_lines.get(), cut_lines);
+            assert_eq!(all.concat(), (long.clone() + &whole).into_bytes());
+            for piece in all {
+                let text = String::from_utf8(piece).unwrap();
+                assert!(
+                    text.lines()
+                        .all(|line| line.len() <= max_bytes + READ_BYTES)
+                );
+            }
+            intake.long_lines.close();
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod confirming;
+pub mod cut;
 pub mod http;
 pub mod lines;
 pub mod omprog;
@@ -13,33 +14,129 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::batch::Batch;
 use super::engine::Job;
+use super::metrics::Metrics;
 use super::names::Names;
+use cut::{Batches, lines};
 
-/// How many bytes may wait in front of the guest, over all inputs. Then inputs stop reading, and senders wait.
-pub const WAITING_MAX_BYTES: usize = 12 << 20;
-/// What the smallest batch counts for, in bytes: its own costs.
-pub const BATCH_MIN_BYTES: usize = 1024;
+/// How many bytes of bodies may arrive or wait at once, over all inputs. Then senders wait.
+const BODIES_MAX_BYTES: usize = 12 << 20;
+/// How many bytes of batches may wait in front of the guest, over all inputs. Then inputs stop reading.
+const WAITING_MAX_BYTES: usize = 2 << 20;
+/// As many lines of `tcp://` and `unix:` inputs may be long while they come, which needs memory for each.
+const LONG_LINES_MAX: usize = 4;
+/// What the smallest body or batch counts for, in bytes: its own costs.
+const MIN_BYTES: usize = 1024;
 
 /// What every input has.
 #[derive(Clone)]
 pub struct Intake {
-    /// To the engine. Bounded by `room`.
+    /// To the engine. Bounded by the room for what waits.
     pub jobs: UnboundedSender<Job>,
-    /// The bytes that may wait.
-    pub room: Arc<Semaphore>,
     /// Names for batches that nobody sends again.
-    pub names: Arc<Names>,
+    names: Arc<Names>,
+    waiting: Room,
+    bodies: Room,
+    /// Whoever decompresses a body has it.
+    decompressing: Arc<Semaphore>,
+    long_lines: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
-impl Intake {
-    /// Waits for room for `bytes` and takes it. A piece larger than all room counts as all of it.
-    pub async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = bytes.clamp(BATCH_MIN_BYTES, WAITING_MAX_BYTES);
+/// So many bytes, of which everything takes its share.
+#[derive(Clone)]
+struct Room {
+    bytes: Arc<Semaphore>,
+    max_bytes: usize,
+}
+
+impl Room {
+    fn new(max_bytes: usize) -> Room {
+        Room {
+            bytes: Arc::new(Semaphore::new(max_bytes)),
+            max_bytes,
+        }
+    }
+
+    /// Waits for room and takes it; `None` if the process stops. What is larger than all of it counts as all of it.
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = bytes.clamp(MIN_BYTES, self.max_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::clone(&self.room)
+        Arc::clone(&self.bytes)
             .acquire_many_owned(permits)
             .await
             .ok()
+    }
+}
+
+impl Intake {
+    /// One that hands jobs to an engine.
+    pub fn new(jobs: UnboundedSender<Job>, metrics: Metrics) -> Intake {
+        Intake {
+            jobs,
+            names: Arc::new(Names::new()),
+            waiting: Room::new(WAITING_MAX_BYTES),
+            bodies: Room::new(BODIES_MAX_BYTES),
+            decompressing: Arc::new(Semaphore::new(1)),
+            long_lines: Arc::new(Semaphore::new(LONG_LINES_MAX)),
+            metrics,
+        }
+    }
+
+    /// As much room as a body of `bytes` bytes may have beside one that is there.
+    fn room_beside(there: usize, bytes: usize) -> usize {
+        bytes.min(BODIES_MAX_BYTES.saturating_sub(there))
+    }
+
+    /// Waits for room for a batch in front of the guest; `None` if the process stops.
+    pub async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.waiting.take(bytes).await
+    }
+
+    /// Hands over lines that nobody sends again, as soon as there is room for them; `false` if the process stops.
+    pub async fn hand_over(&self, source: u16, text: Vec<u8>) -> bool {
+        let mut batches = Batches::new(lines(&text));
+        let (first, second) = (batches.next(), batches.next());
+        let Some(second) = second else {
+            self.metrics.cut_lines.inc_by(batches.cut);
+            // Nearly always there is but one: the text need not wait with it.
+            drop(batches);
+            drop(text);
+            return match first {
+                Some(lines) => self.send(source, lines).await,
+                None => true,
+            };
+        };
+        for lines in first.into_iter().chain([second]).chain(&mut batches) {
+            if !self.send(source, lines).await {
+                return false;
+            }
+        }
+        self.metrics.cut_lines.inc_by(batches.cut);
+        true
+    }
+
+    async fn send(&self, source: u16, lines: Vec<u8>) -> bool {
+        let Some(room) = self.room(lines.len()).await else {
+            return false;
+        };
+        let batch = Batch {
+            source,
+            lines,
+            name: self.names.fresh(),
+            lines_return: false,
+            ticket: None,
+            counted_before: None,
+            room,
+        };
+        self.jobs.send(Job::Batch(batch)).is_ok()
+    }
+
+    /// Whoever waits for room is told that there will be none.
+    pub fn close(&self) {
+        self.waiting.bytes.close();
+        self.bodies.bytes.close();
+        self.decompressing.close();
     }
 }

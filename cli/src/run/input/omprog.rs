@@ -14,12 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::confirming::Confirming;
+use super::cut::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS, line_piece};
 use crate::log;
 use crate::replay::LINE_MAX_BYTES;
 use crate::run::ledger::Claim;
 
-/// A part of a transaction is handed over when it is as large as this, in bytes.
-const PART_BYTES: usize = 1 << 20;
+/// As many lines of a transaction are remembered until it ends; rsyslog has 1,024 in one unless it is told otherwise.
+const TRANSACTION_MAX_LINES: usize = 16 * 1024;
 /// rsyslog takes a program for hung that does not answer within 10 s, and ends it.
 const ANSWER_MAX: Duration = Duration::from_secs(8);
 
@@ -51,8 +52,9 @@ pub fn start(
                 runtime,
                 patience: patience.min(ANSWER_MAX),
                 lines: Vec::new(),
+                records: 0,
                 claims: Vec::new(),
-                failed: false,
+                failed: None,
             };
             let input = BufReader::new(io::stdin());
             if let Err(error) = talk.go(confirm, input, &mut io::stdout()) {
@@ -68,12 +70,13 @@ struct Talk {
     confirming: Confirming,
     runtime: Handle,
     patience: Duration,
-    /// Lines that were not handed over yet.
+    /// Lines that were not handed over yet, and how many they are.
     lines: Vec<u8>,
+    records: usize,
     /// Lines that were, of the transaction that goes on.
     claims: Vec<Claim>,
-    /// There was no room for a part: all of it has to come again.
-    failed: bool,
+    /// Why a part could not be handed over: all of it has to come again.
+    failed: Option<&'static str>,
 }
 
 impl Talk {
@@ -88,28 +91,33 @@ impl Talk {
             output.flush()
         };
         say("OK")?;
-        let mut line = Vec::new();
+        let (mut line, mut within_line) = (Vec::new(), false);
         loop {
-            line.clear();
             // A longer line is taken in pieces, of which only the last is answered.
-            let most = LINE_MAX_BYTES as u64;
-            if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+            let most = (LINE_MAX_BYTES + 1).saturating_sub(line.len()) as u64;
+            let read = input.by_ref().take(most).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
                 return Ok(());
             }
             let whole = line.ends_with(b"\n");
+            let rest = match whole || read == 0 {
+                true => Vec::new(),
+                false => line.split_off(line_piece(&line, LINE_MAX_BYTES).0.len()),
+            };
+            if !rest.is_empty() && !within_line {
+                self.confirming.metrics.cut_lines.inc();
+            }
+            within_line = !rest.is_empty();
             match (confirm, line.trim_ascii_end()) {
                 (Confirm::Transactions, b"BEGIN TRANSACTION") => {
                     self.forget();
                     say("OK")?;
                 }
                 (Confirm::Transactions, b"COMMIT TRANSACTION") => say(self.deliver())?,
-                _ => {
-                    self.lines.extend_from_slice(&line);
-                    if !whole {
-                        self.lines.push(b'\n');
-                    }
-                    if self.lines.len() >= PART_BYTES {
-                        self.hand_over();
+                (_, text) => {
+                    // Blank lines are no records.
+                    if !text.is_empty() {
+                        self.add(line.strip_suffix(b"\n").unwrap_or(&line));
                     }
                     match (confirm, whole) {
                         (_, false) => {}
@@ -118,6 +126,21 @@ impl Talk {
                     }
                 }
             }
+            line = rest;
+        }
+    }
+
+    /// Adds a record.
+    fn add(&mut self, text: &[u8]) {
+        if self.claims.len() + self.records >= TRANSACTION_MAX_LINES {
+            self.failed = Some("a transaction is too large: lower queue.dequeueBatchSize");
+            return;
+        }
+        self.lines.extend_from_slice(text);
+        self.lines.push(b'\n');
+        self.records += 1;
+        if self.lines.len() >= BATCH_MAX_BYTES || self.records == BATCH_MAX_RECORDS {
+            self.hand_over();
         }
     }
 
@@ -127,9 +150,9 @@ impl Talk {
         if !self.lines.is_empty() {
             self.hand_over();
         }
-        if self.failed {
+        if let Some(why) = self.failed {
             self.forget();
-            return "too much is on the way already";
+            return why;
         }
         let all = async {
             for claim in &self.claims {
@@ -153,12 +176,13 @@ impl Talk {
     /// Hands over what has gathered. If there is no room it is forgotten, and everything is to come again.
     fn hand_over(&mut self) {
         let lines = std::mem::take(&mut self.lines);
+        self.records = 0;
         let claims = self
             .room(lines.len())
             .and_then(|room| self.confirming.hand_over_each(&lines, room));
         match claims {
             Some(claims) => self.claims.extend(claims),
-            None => self.failed = true,
+            None => self.failed = Some("too much is on the way already"),
         }
     }
 
@@ -171,7 +195,8 @@ impl Talk {
 
     fn forget(&mut self) {
         self.lines.clear();
+        self.records = 0;
         self.claims.clear();
-        self.failed = false;
+        self.failed = None;
     }
 }

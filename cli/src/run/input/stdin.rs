@@ -10,8 +10,6 @@ use super::Intake;
 use super::body::without_mark;
 use crate::log;
 use crate::replay::lines::{Chunk, LineReader};
-use crate::run::batch::Batch;
-use crate::run::engine::Job;
 
 /// About as much is read at once, in bytes.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -39,23 +37,11 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                         break;
                     }
                 }
-                let mut lines = chunk.lines().to_vec();
+                let mut lines = chunk.lines();
                 if std::mem::take(&mut at_start) {
                     lines = without_mark(lines);
                 }
-                let Some(room) = runtime.block_on(intake.room(lines.len())) else {
-                    break;
-                };
-                let batch = Batch {
-                    source,
-                    lines,
-                    name: intake.names.fresh(),
-                    lines_return: false,
-                    ticket: None,
-                    counted_before: None,
-                    room,
-                };
-                if intake.jobs.send(Job::Batch(batch)).is_err() {
+                if !runtime.block_on(intake.hand_over(source, lines.to_vec())) {
                     break;
                 }
             }

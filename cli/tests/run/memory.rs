@@ -1,0 +1,188 @@
+//! What senders may make of little is bounded, whatever it goes to: every attack on the memory, at once, against every
+//! output that takes nothing, or slowly.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::process::{Process, folder, get, post};
+use crate::sink::{self, Sink};
+
+/// What the process may have had at its peak, in bytes.
+const PEAK_MAX_BYTES: u64 = 64 << 20;
+/// As large as a body may be, in bytes.
+const BODY_BYTES: usize = 8 << 20;
+const REFUSAL: &str = "Jan  5 00:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+                       (mail_max_userip_connections=10): method=PLAIN, rip=192.0.2.7, lip=192.0.2.1, user=<";
+
+fn gzip(body: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn filled(text: &str, bytes: usize) -> Vec<u8> {
+    text.bytes().cycle().take(bytes).collect()
+}
+
+/// Headers and a body each.
+fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
+    let (gzipped, json) = ("Content-Encoding: gzip", "Content-Type: application/json");
+    let bomb = |text: &str| gzip(&filled(text, BODY_BYTES), Compression::fast());
+    let refusals = |user: &str| filled(&format!("{REFUSAL}{user}>\n"), BODY_BYTES);
+    vec![
+        // Nothing, and nearly nothing, as often as it fits.
+        (vec![gzipped], bomb("\n")),
+        (vec![gzipped], bomb("{}\n")),
+        (vec![gzipped], bomb("x\n")),
+        (vec![gzipped], bomb("{}\nx\n")),
+        (vec![gzipped, json], bomb("{}")),
+        (vec![json], filled("[0,0,0,0", BODY_BYTES)),
+        (
+            vec![json],
+            [&b"["[..], &filled("{},", BODY_BYTES - 6), b"{}]"].concat(),
+        ),
+        // What becomes six times as large, in lines of every length.
+        (vec![gzipped], bomb("\x01")),
+        (vec![gzipped], bomb(&("\x01".repeat(250_000) + "\n"))),
+        (vec![], refusals(&"\x01".repeat(200_000))),
+        (vec![], refusals(&"\x01".repeat(2 << 20))),
+        // A name that is everywhere in its text, and names of which there are many.
+        (vec![], refusals(&format!(".>{}", ".".repeat(200_000)))),
+        (
+            vec![],
+            (0..50_000)
+                .flat_map(|user| format!("{REFUSAL}user{user}>\n").into_bytes())
+                .take(BODY_BYTES)
+                .collect(),
+        ),
+        // Bodies that are no smaller compressed.
+        (
+            vec![gzipped],
+            gzip(
+                &filled("{\"a\":1}\n", BODY_BYTES - 4096),
+                Compression::none(),
+            ),
+        ),
+    ]
+}
+
+/// Starts it, lets everything come at once and twice, and looks at its peak.
+fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
+    let config = folder(test).join("redacting.toml");
+    fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
+    command.args([
+        "--input",
+        "http://127.0.0.1:0",
+        "--input",
+        "tcp://127.0.0.1:0",
+    ]);
+    command.args(["--admin", ":0", "--request-timeout", "1s"]);
+    command.arg("--config").arg(&config);
+    let mut process = Process::of(&mut command);
+    opened();
+    let address =
+        |line: String| -> SocketAddr { line.rsplit("://").next().unwrap().parse().unwrap() };
+    let http = address(process.said("input at http://"));
+    let tcp = address(process.said("input at tcp://"));
+    let admin = process.address("admin");
+    // Lines that do not end, on many connections.
+    let beginnings: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(tcp).unwrap();
+            // It does not read more than it has room for.
+            stream
+                .set_write_timeout(Some(Duration::from_millis(100)))
+                .unwrap();
+            let _ = stream.write_all(&[b'x'; 300_000]);
+            stream
+        })
+        .collect();
+    thread::scope(|scope| {
+        for (headers, body) in attacks().into_iter().cycle().take(2 * attacks().len()) {
+            scope.spawn(move || {
+                let status = post(http, &headers, &body).status;
+                // On a machine that is busy some bodies do not come in time.
+                assert!(matches!(status, 204 | 400 | 408 | 503), "{status}");
+            });
+        }
+    });
+    drop(beginnings);
+    assert_eq!(get(admin, "/healthz").status, 200);
+    let metrics = get(admin, "/metrics").body;
+    assert!(
+        metrics.contains("maxconn_guest_restarts_total 0\n"),
+        "{metrics}"
+    );
+    let peak = process.memory_bytes();
+    assert!(peak <= PEAK_MAX_BYTES, "{test}: {} KiB", peak >> 10);
+    process
+}
+
+fn command(output: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maxconn"));
+    command.args(["run", "--output", output]);
+    command
+}
+
+#[test]
+fn with_a_pipe_that_nobody_reads() {
+    let pipe = folder("memory-stdout-pipe").join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut command = Command::new("sh");
+    let script = format!(
+        "exec {} run \"$@\" > {}",
+        env!("CARGO_BIN_EXE_maxconn"),
+        pipe.display()
+    );
+    command.args(["-c", &script, "sh"]);
+    let mut reader = None;
+    let process = attack("memory-stdout", command, || {
+        reader = Some(File::open(&pipe).unwrap())
+    });
+    drop(process);
+}
+
+#[test]
+fn with_a_next_hop_that_is_away() {
+    let sink = Sink::start();
+    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+    attack("memory-http", command(&sink.url()), || {});
+}
+
+#[test]
+fn with_a_connection_that_nobody_reads() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = format!("tcp://{}", listener.local_addr().unwrap());
+    // The system accepts it; nobody takes it from there.
+    attack("memory-tcp", command(&output), || {});
+}
+
+#[test]
+fn with_a_store_that_is_slow_and_one_that_is_away() {
+    for is_slow in [true, false] {
+        let sink = Sink::start();
+        sink.answers(move |_, _| match is_slow {
+            true => {
+                thread::sleep(Duration::from_millis(20));
+                sink::answer("200 OK", "{\"errors\":false,\"items\":[]}")
+            }
+            false => sink::answer("503 Service Unavailable", ""),
+        });
+        let mut command = command(&format!("elasticsearch+http://{}", sink.address));
+        command.args(["--records-stream", "logs-mail-default"]);
+        attack("memory-store", command, || {});
+    }
+}
