@@ -27,8 +27,8 @@ const CONFIG: &str = r#"{"allowed_lateness": "5s", "rule": [{"name": "userip", "
     "quiet": "20s", "update_every": "5s", "update_max": "20s"}]}"#;
 /// When nothing fails any more all senders must be done after this time.
 const DONE_MAX: Duration = Duration::from_secs(600);
-/// And all floods have ended after this one.
-const QUIET: Duration = Duration::from_secs(60);
+/// And all floods have ended after this one: what still waits for an answer at first is said again twice.
+const QUIET: Duration = Duration::from_secs(200);
 /// A batch may go beyond the backlog's bound: the largest that is sent becomes no more output than this, in bytes.
 const BATCH_MAX_BYTES: usize = 1 << 20;
 
@@ -120,12 +120,12 @@ fn go_on_from(world: &mut World) {
     if !kept.snapshot.is_empty() {
         let mut instance = plugin().instantiate().unwrap();
         instance.configure(CONFIG.as_bytes(), |_, _| {}).unwrap();
-        instance.restore(&kept.snapshot, |_, _| {}).unwrap();
+        if let Err(error) = instance.restore(&kept.snapshot, |_, _| {}) {
+            return world.violate(format!("the state is of no use after a crash: {error}"));
+        }
         let ends = instance.shutdown(|kind, document| {
-            let alert: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
             if kind == Kind::Alert {
-                let id = alert["maxconn"]["flood"]["id"].as_str().unwrap_or("");
-                open.insert(id.to_string());
+                open.insert(oracle::flood_of(document).0);
             }
         });
         ends.unwrap();
@@ -254,15 +254,19 @@ async fn play(hands: &[Arc<Mutex<Hand>>]) -> End {
 }
 
 fn options(world: &World) -> Options {
+    let scheme = match world.plan.is_store {
+        true => "elasticsearch+http",
+        false => "http",
+    };
     Options {
         inputs: vec![InputAddress::Http(INPUT.to_string())],
         confirm: None,
         output: OutputOptions {
-            address: format!("http://{NEXT_HOP}/").parse().unwrap(),
+            address: format!("{scheme}://{NEXT_HOP}/").parse().unwrap(),
             key: None,
             ca: None,
-            events_stream: String::new(),
-            records_stream: None,
+            events_stream: "events".to_string(),
+            records_stream: Some("records".to_string()),
             dead_letter: Some(world.disk.file("dead")),
         },
         only: world.plan.only,

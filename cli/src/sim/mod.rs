@@ -13,6 +13,7 @@ mod life;
 mod oracle;
 mod plan;
 mod players;
+mod store;
 mod stream;
 mod tests;
 mod world;

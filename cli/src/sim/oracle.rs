@@ -45,8 +45,11 @@ struct Batch {
     doubts: u64,
 }
 
+/// What every alert has in it.
+const ALERT: &str = "\"connection-limit-flood-";
+
 /// A request that the next hop has taken.
-struct Request {
+pub struct Request {
     life: u32,
     /// When the process began to write it: its place among all that happened.
     asked: u64,
@@ -90,6 +93,8 @@ pub struct Oracle {
     uncounted: BTreeMap<u64, u64>,
     /// Alerts that a state has promised, by flood and number.
     promised: BTreeSet<(String, u64)>,
+    /// The documents of a store.
+    pub ids: BTreeSet<String>,
     /// When a process wrote its last state, by its number.
     written_ms: BTreeMap<u32, i64>,
 }
@@ -138,38 +143,49 @@ impl Oracle {
     }
 }
 
-/// The next hop takes a request; what it answers makes it known.
-pub fn take(world: &mut World, body: &str, asked: u64, known: &Known) -> usize {
-    let number = world.oracle.requests.len();
-    let (life, now_ms) = (world.life, world.elapsed_ms());
-    world.oracle.requests.push(Request {
-        life,
-        asked,
-        is_whole: world.plan.poison_percent == 0,
-        known: Arc::clone(known),
-    });
-    let mut count = 0;
-    for document in body.lines() {
-        count += 1;
-        if document.contains("\"connection-limit-flood-") {
-            take_alert(world, document, number, now_ms);
-            continue;
-        }
-        let Some(serial) = serial(document) else {
-            world.violate(format!("this was never sent: {document}"));
-            continue;
-        };
-        let line = &world.oracle.lines[serial];
-        let batch = &world.oracle.batches[line.batch];
-        let again = world.oracle.repeated(&line.taken, life, asked);
-        let is_late = batch.acked_at < asked && !line.taken.is_empty();
-        let why = again.or(is_late.then_some("after it was acknowledged to its sender"));
-        if let Some(why) = why.filter(|_| batch.doubts == 0) {
-            world.violate(format!("line {serial} comes again {why}"));
-        }
-        world.oracle.lines[serial].taken.push(number);
+impl Request {
+    /// A new one; answers its number.
+    pub fn add(world: &mut World, asked: u64, known: &Known) -> usize {
+        world.oracle.requests.push(Request {
+            life: world.life,
+            asked,
+            is_whole: world.plan.poison_percent == 0,
+            known: Arc::clone(known),
+        });
+        world.oracle.requests.len() - 1
     }
-    count
+}
+
+/// The next hop takes a document.
+pub fn take_document(world: &mut World, document: &str, request: usize) {
+    if document.contains(ALERT) {
+        return take_alert(world, document, Some(request));
+    }
+    let Some(serial) = serial(document) else {
+        return world.violate(format!("this was never sent: {document}"));
+    };
+    let oracle = &world.oracle;
+    let (line, asked) = (&oracle.lines[serial], oracle.requests[request].asked);
+    let batch = &oracle.batches[line.batch];
+    let is_late = batch.acked_at < asked && !line.taken.is_empty();
+    let again = oracle.repeated(&line.taken, world.life, asked);
+    let again = again.or(is_late.then_some("after it was acknowledged to its sender"));
+    let why = match world.plan.is_store {
+        // What came before has the same id, and is not taken.
+        true => (!line.taken.is_empty()).then_some("with another id"),
+        false => again.filter(|_| batch.doubts == 0),
+    };
+    if let Some(why) = why {
+        world.violate(format!("line {serial} comes again {why}"));
+    }
+    world.oracle.lines[serial].taken.push(request);
+}
+
+/// A store has a document with that id.
+pub fn is_there(world: &mut World, document: &str) {
+    if document.contains(ALERT) {
+        take_alert(world, document, None);
+    }
 }
 
 impl Oracle {
@@ -191,7 +207,8 @@ impl Oracle {
     }
 }
 
-fn take_alert(world: &mut World, document: &str, number: usize, now_ms: i64) {
+fn take_alert(world: &mut World, document: &str, request: Option<usize>) {
+    let now_ms = world.elapsed_ms();
     let alert: Value = match serde_json::from_str(document) {
         Ok(alert) => alert,
         Err(error) => return world.violate(format!("no JSON: {error}: {document}")),
@@ -205,7 +222,7 @@ fn take_alert(world: &mut World, document: &str, number: usize, now_ms: i64) {
         "alert {state} of {} {id} #{sequence}: {} events, {suppressed} held back",
         alert["rule"]["name"], flood["count"]
     ));
-    let (life, asked) = (world.life, world.oracle.requests[number].asked);
+    let life = world.life;
     let oracle = &mut world.oracle;
     let known = oracle.floods.entry(id.clone()).or_default();
     if alert["rule"]["name"] == "userip" {
@@ -223,15 +240,13 @@ fn take_alert(world: &mut World, document: &str, number: usize, now_ms: i64) {
         at_ms: now_ms,
         taken: Vec::new(),
     });
-    seen.taken.push(number);
     // A process that has forgotten the last alert makes another of the same number.
     (seen.state, seen.suppressed) = (state, suppressed);
-    let before = seen
-        .taken
-        .split_last()
-        .map_or(Vec::new(), |it| it.1.to_vec());
-    let again = oracle.repeated(&before, life, asked);
-    if let Some(why) = again {
+    let Some(request) = request else { return };
+    let before = seen.taken.clone();
+    seen.taken.push(request);
+    let asked = oracle.requests[request].asked;
+    if let Some(why) = oracle.repeated(&before, life, asked) {
         world.violate(format!("alert {id} #{sequence} comes again {why}"));
     }
 }
@@ -286,15 +301,19 @@ pub fn died(world: &mut World) {
     }
 }
 
+/// The flood that an alert is of, and its number there.
+pub fn flood_of(alert: &[u8]) -> (String, u64) {
+    let alert: Value = serde_json::from_slice(alert).unwrap_or_default();
+    let id = alert["maxconn"]["flood"]["id"].as_str().unwrap_or("");
+    let sequence = alert["event"]["sequence"].as_u64().unwrap_or(0);
+    (id.to_string(), sequence)
+}
+
 /// What the next process will go on from: these floods are open, and these alerts wait.
 pub fn goes_on_from(world: &mut World, open: &BTreeSet<String>, alerts: &str) {
     let died_ms = world.died_ms;
-    for document in alerts.lines() {
-        let alert: Value = serde_json::from_str(document).unwrap_or_default();
-        let id = alert["maxconn"]["flood"]["id"].as_str().unwrap_or("");
-        let sequence = alert["event"]["sequence"].as_u64().unwrap_or(0);
-        world.oracle.promised.insert((id.to_string(), sequence));
-    }
+    let promised = alerts.lines().map(|it| flood_of(it.as_bytes()));
+    world.oracle.promised.extend(promised);
     let (synced_ms, full_ms) = (world.disk.synced_at_ms, world.disk.full_at_ms);
     let slack_ms = 200 + 8 * world.plan.late_max_ms as i64;
     let mut lost = Vec::new();
@@ -338,6 +357,19 @@ pub fn finish(world: &mut World) {
         let (start, end) = (flood.alerts.get(&0), flood.alerts.get(&last));
         if start.is_none_or(|it| it.state != "start") || end.is_none_or(|it| it.state != "end") {
             wrong.push(format!("flood {id} lacks its start or its end"));
+        }
+    }
+    let dead = std::fs::read_to_string(world.disk.file("dead")).unwrap_or_default();
+    for line in dead.split_inclusive('\n') {
+        if !line.ends_with('\n') || serde_json::from_str::<Value>(line).is_err() {
+            wrong.push(format!("this is no dead letter: {line}"));
+        }
+    }
+    for (serial, line) in oracle.lines.iter().enumerate() {
+        let is_acked = oracle.batches[line.batch].acked_ms.is_some();
+        let is_due = line.record == Record::Poison && world.plan.only.is_none() && is_acked;
+        if is_due && !dead.contains(&name(serial)) {
+            wrong.push(format!("line {serial} was set aside, and is there no more"));
         }
     }
     for key in 0..world.plan.keys {

@@ -84,6 +84,8 @@ pub struct Plan {
     pub events_percent: u64,
     pub poison_percent: u64,
     pub only: Option<Only>,
+    /// The next hop is Elasticsearch.
+    pub is_store: bool,
     pub request_timeout: Duration,
     pub state_interval: Duration,
     pub grace: Duration,
@@ -122,12 +124,13 @@ impl Plan {
         });
         let deaths = deaths.collect();
         let ms = Duration::from_millis;
-        Plan {
+        let plan = Plan {
             senders,
             keys: between(random, 1, 5),
             events_percent: pick(random, [5, 50, 95]),
             poison_percent: pick(random, [0, 0, 2]),
             only: pick(random, [None, None, Some(Only::Changed)]),
+            is_store: between(random, 0, 2) == 0,
             request_timeout: ms(pick(random, [300, 4000, 30_000])),
             state_interval: ms(pick(random, [20, 1000, 1000])),
             grace: ms(between(random, 2000, 25_000)),
@@ -143,6 +146,40 @@ impl Plan {
             full,
             deaths,
             active_ms: active_ms as i64,
+        };
+        match is_heavy {
+            true => plan.heavy(),
+            false => plan,
+        }
+    }
+
+    /// Much comes while the next hop is away, more than may wait; and little else fails.
+    fn heavy(self) -> Plan {
+        let away = Weather {
+            refuses: true,
+            ..Weather::default()
+        };
+        let away_ms = 40_000;
+        Plan {
+            events_percent: 5,
+            only: None,
+            net: Net {
+                latency_max_ms: 3,
+                reset_percent: 0,
+                reset_bytes_max: 0,
+                stall_percent: 0,
+                pieces_percent: 0,
+            },
+            weather: vec![(500, away_ms, away)],
+            full: Vec::new(),
+            deaths: self
+                .deaths
+                .into_iter()
+                .take(1)
+                .filter(|it| it.1 == Death::Stop)
+                .collect(),
+            active_ms: away_ms,
+            ..self
         }
     }
 }
@@ -155,7 +192,7 @@ fn sender(random: &mut Random, is_heavy: bool) -> Sender {
             between(random, 5, 40) as usize
         },
         lines_max: if is_heavy {
-            40
+            20
         } else {
             pick(random, [4, 20, 60])
         },
@@ -164,10 +201,13 @@ fn sender(random: &mut Random, is_heavy: bool) -> Sender {
         } else {
             pick(random, [20, 1000, 8000])
         },
-        patience_ms: pick(random, [700, 5000, 120_000]),
+        patience_ms: match is_heavy {
+            true => 700,
+            false => pick(random, [700, 5000, 120_000]),
+        },
         is_text: between(random, 0, 1) == 0,
-        padding: if is_heavy { 8000 } else { 0 },
-        gives_up: is_heavy && between(random, 0, 2) > 0,
+        padding: if is_heavy { 12_000 } else { 0 },
+        gives_up: is_heavy && between(random, 0, 5) > 0,
     }
 }
 

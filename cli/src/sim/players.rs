@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::oracle::{self, Record};
+use super::oracle::{self, Record, Request};
 use super::plan::Sender;
+use super::store;
 use super::stream::{self, End, Known, Link};
 use super::with;
+use super::world::World;
 
 /// Where the process listens, and the next hop.
 pub const INPUT: &str = "127.0.0.1:1";
@@ -233,8 +235,17 @@ async fn serve(mut stream: End) -> io::Result<()> {
     while let Some(message) = read(&mut stream, &mut buffer).await? {
         let asked = stream.asked(bytes);
         bytes += message.head.len() + message.body.len();
-        let body = String::from_utf8(message.body).unwrap();
-        let (weather, roll) = with(|world| (world.weather(), world.random.below(100)));
+        let (weather, is_store, roll) = with(|world| {
+            (
+                world.weather(),
+                world.plan.is_store,
+                world.random.below(100),
+            )
+        });
+        let body = match is_store {
+            true => store::unpack(&message.body),
+            false => String::from_utf8(message.body).unwrap(),
+        };
         let busy = weather.busy_percent;
         let torn = busy + weather.torn_percent;
         let silent = torn + weather.silent_percent;
@@ -252,7 +263,7 @@ async fn serve(mut stream: End) -> io::Result<()> {
             answer(&mut stream, "503 Service Unavailable").await?;
             continue;
         }
-        if body.contains("poison") {
+        if body.contains("poison") && !is_store {
             note("400");
             answer(&mut stream, "400 Bad Request").await?;
             continue;
@@ -263,20 +274,36 @@ async fn serve(mut stream: End) -> io::Result<()> {
             return Ok(());
         }
         let known = Known::default();
-        let count = with(|world| oracle::take(world, &body, asked, &known));
+        let taken = with(|world| match is_store {
+            true => store::take(world, &body, asked, &known),
+            false => take(world, &body, asked, &known),
+        });
         if roll < torn {
-            note(&format!("takes {count} documents, and breaks"));
+            note("takes it, and breaks");
             stream.reset();
             return Ok(());
         }
-        note(&format!("takes {count} documents"));
-        answer(&mut stream, "200 OK").await?;
+        note("takes it");
+        answer_with(&mut stream, "200 OK", &taken).await?;
         stream.mark(known);
     }
     Ok(())
 }
 
+/// Takes all documents, as they come.
+fn take(world: &mut World, body: &str, asked: u64, known: &Known) -> String {
+    let request = Request::add(world, asked, known);
+    body.lines()
+        .for_each(|document| oracle::take_document(world, document, request));
+    "ok".to_string()
+}
+
 async fn answer(stream: &mut End, status: &str) -> io::Result<()> {
-    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
+    answer_with(stream, status, "ok").await
+}
+
+async fn answer_with(stream: &mut End, status: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).await
 }

@@ -16,6 +16,7 @@ use super::Streams;
 use crate::host::Kind;
 use crate::output::delivery::Delivery;
 use crate::output::meter::Known;
+use crate::system;
 
 /// The longest id that the servers take, in bytes.
 const ID_MAX_BYTES: usize = 512;
@@ -151,7 +152,7 @@ fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
 /// The body of a request, compressed.
 pub fn body(items: &[Item]) -> Bytes {
     let mut body = GzEncoder::new(Vec::new(), Compression::fast());
-    let now = Timestamp::now().to_string();
+    let now = Timestamp::from_millisecond(system::now_ms()).unwrap_or_default();
     let mut write = || {
         for item in items {
             let action = serde_json::json!({"create": {"_index": item.stream, "_id": item.id}});
