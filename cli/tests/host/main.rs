@@ -79,6 +79,7 @@ fn whatever_the_length_of_a_record_it_is_answered() {
             alerts: true,
             views: true,
             held_back: true,
+            ids: true,
         };
         instance.want(want).unwrap();
         for (number, record) in all.iter().enumerate() {
