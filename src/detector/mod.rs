@@ -248,7 +248,13 @@ impl KeyState {
     pub fn apply(&mut self, rule: &Rule, lateness_ms: i64, sighting: &Sighting<'_>) -> Applied {
         let time_ms = sighting.context.time_ms;
         let span = span_of(rule, lateness_ms);
-        let is_late = time_ms < self.windows.first.newest_ms.saturating_sub(lateness_ms);
+        let is_late = time_ms
+            < self
+                .windows
+                .first
+                .window
+                .newest_ms()
+                .saturating_sub(lateness_ms);
         let mut applied = Applied {
             is_held_back: false,
             is_crossing: false,
@@ -296,7 +302,7 @@ impl KeyState {
     pub fn repeatable(&self, rule: &Rule, lateness_ms: i64, time_ms: i64) -> u32 {
         let span = span_of(rule, lateness_ms);
         let first = &self.windows.first;
-        if time_ms != first.newest_ms || self.windows.is_second_near(span, time_ms) {
+        if time_ms != first.window.newest_ms() || self.windows.is_second_near(span, time_ms) {
             return 0;
         }
         match self.flood.as_deref() {
@@ -311,7 +317,7 @@ impl KeyState {
     pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
         let first = &mut self.windows.first;
         first.window.repeat(times);
-        first.traits.add(first.newest_ms, times);
+        first.traits.add(first.window.newest_ms(), times);
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.peak = flood.peak.max(first.traits.count);
             flood.repeat(u64::from(times));

@@ -12,8 +12,6 @@ use maxconn_records::stored;
 /// The window of the events that one clock dates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Timeline {
-    /// The newest event; 0, as old as any, before there is one.
-    pub newest_ms: i64,
     pub window: Window,
     /// Of rules with `distinct`: the values seen.
     pub recent: RecentValues,
@@ -34,14 +32,12 @@ impl Timeline {
     /// Whether an event belongs to it.
     pub fn is_near(&self, span: Span, time_ms: i64) -> bool {
         self.window.covers(time_ms)
-            || (!self.window.is_empty() && span.is_near(self.newest_ms, time_ms))
+            || (!self.window.is_empty() && span.is_near(self.window.newest_ms(), time_ms))
     }
 
     /// Whether it will say the same as the other from here on.
     pub fn is_like(&self, other: &Timeline) -> bool {
-        self.newest_ms == other.newest_ms
-            && self.window == other.window
-            && self.recent == other.recent
+        self.window == other.window && self.recent == other.recent
     }
 
     /// Takes an event; whether the rule's threshold is reached at its time.
@@ -63,7 +59,6 @@ impl Timeline {
     /// Counts an event of which nothing but the time matters any more; answers how many its window holds.
     #[inline]
     pub fn feed(&mut self, span: Span, time_ms: i64) -> u32 {
-        self.newest_ms = self.newest_ms.max(time_ms);
         self.traits.add(time_ms, 1);
         self.window.add(time_ms, span)
     }
@@ -79,8 +74,9 @@ impl Timeline {
 
     /// The latest event of those that a flood which opens at `time_ms` begins with.
     pub fn last_ms(&self, span: Span, time_ms: i64) -> i64 {
-        if self.window.number(self.newest_ms, span) <= span.last_number(time_ms) {
-            self.newest_ms.max(time_ms)
+        let newest_ms = self.window.newest_ms();
+        if self.window.number(newest_ms, span) <= span.last_number(time_ms) {
+            newest_ms.max(time_ms)
         } else {
             time_ms
         }
@@ -108,12 +104,11 @@ impl Timelines {
     /// event's, or by as many records as open a flood.
     pub fn is_over(&self, rule: &Rule, over_ms: i64, time_ms: i64) -> bool {
         self.second.as_deref().is_some_and(|second| {
-            let Timeline {
-                newest_ms, window, ..
-            } = &second.timeline;
+            let window = &second.timeline.window;
             !second.is_counted
-                && *newest_ms >= over_ms
-                && (*newest_ms != time_ms || window.total().saturating_add(1) >= rule.threshold)
+                && window.newest_ms() >= over_ms
+                && (window.newest_ms() != time_ms
+                    || window.total().saturating_add(1) >= rule.threshold)
         })
     }
 
@@ -191,5 +186,5 @@ impl Timelines {
     }
 }
 
-stored!(Timeline: newest_ms, window, recent, traits);
+stored!(Timeline: window, recent, traits);
 stored!(Second: timeline, is_fresher, is_counted);

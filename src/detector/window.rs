@@ -1,5 +1,6 @@
 //! The sliding window of one key: how many events lie within `within` of a time, in slots.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use maxconn_records::stored;
@@ -21,12 +22,15 @@ pub struct Window {
     /// The events in the 17 slots that end with the newest.
     total: u32,
     newest: Slot,
-    /// The newest slot's number, its start, and the start of the slot after it.
+    /// The newest event, in ms after its slot's start; and how long that slot is.
+    last_ms: u32,
+    len_ms: u32,
+    /// The newest slot's number and its start.
     number: i64,
     start_ms: i64,
-    end_ms: i64,
-    /// Slots before the newest that have events, the oldest first.
-    older: Vec<Older>,
+    /// Slots before the newest that have events, the oldest first. Boxed, for most keys have none.
+    #[allow(clippy::box_collection)]
+    older: Option<Box<Vec<Older>>>,
 }
 
 /// How long a window is, and how much older than the newest event others may be.
@@ -98,7 +102,9 @@ impl Window {
     #[inline]
     pub fn add(&mut self, time_ms: i64, span: Span) -> u32 {
         if self.covers(time_ms) {
-            self.newest.add((time_ms - self.start_ms) as u32);
+            let offset_ms = (time_ms - self.start_ms) as u32;
+            self.newest.add(offset_ms);
+            self.last_ms = self.last_ms.max(offset_ms);
             self.total = self.total.saturating_add(1);
             return self.total;
         }
@@ -120,25 +126,29 @@ impl Window {
         if self.newest.count == 0 || number > self.number {
             let left = core::mem::take(&mut self.newest);
             if left.count > 0 {
-                self.older.push(Older {
+                self.older.get_or_insert_default().push(Older {
                     number: self.number,
                     slot: left,
                 });
             }
             let oldest = number.saturating_sub(span.older_slots());
-            self.older.retain(|older| older.number >= oldest);
+            if let Some(older) = &mut self.older {
+                older.retain(|older| older.number >= oldest);
+            }
             self.number = number;
             self.start_ms = start_ms;
-            self.end_ms = start_of(number + 1, within_ms);
+            self.len_ms = u32::try_from(start_of(number + 1, within_ms) - start_ms).unwrap_or(0);
+            self.last_ms = offset_ms;
             self.newest.add(offset_ms);
         } else if number + span.older_slots() >= self.number {
-            let at = self.older.partition_point(|older| older.number < number);
-            match self.older.get_mut(at) {
+            let all = self.older.get_or_insert_default();
+            let at = all.partition_point(|older| older.number < number);
+            match all.get_mut(at) {
                 Some(older) if older.number == number => older.slot.add(offset_ms),
                 _ => {
                     let mut slot = Slot::default();
                     slot.add(offset_ms);
-                    self.older.insert(at, Older { number, slot });
+                    all.insert(at, Older { number, slot });
                 }
             }
         } else {
@@ -151,7 +161,15 @@ impl Window {
     /// Whether a time lies in the newest slot.
     #[inline]
     pub fn covers(&self, time_ms: i64) -> bool {
-        self.newest.count > 0 && self.start_ms <= time_ms && time_ms < self.end_ms
+        // A time before the slot wraps around to beyond it.
+        self.newest.count > 0
+            && (time_ms.wrapping_sub(self.start_ms) as u64) < u64::from(self.len_ms)
+    }
+
+    /// The newest event; 0, as old as any, before there is one.
+    #[inline]
+    pub fn newest_ms(&self) -> i64 {
+        self.start_ms + i64::from(self.last_ms)
     }
 
     /// Whether nothing was counted.
@@ -185,7 +203,8 @@ impl Window {
             slot: self.newest,
         };
         let (mut total, mut first) = (0_u32, None);
-        for Older { number, slot } in self.older.iter().chain([&newest]) {
+        let older = self.older.as_deref().into_iter().flatten();
+        for Older { number, slot } in older.chain([&newest]) {
             if (from..=to).contains(number) && slot.count > 0 {
                 total = total.saturating_add(slot.count);
                 first = first.or(Some((*number, slot.first_ms)));
@@ -231,26 +250,41 @@ impl<'a> Stored<'a> for Window {
     }
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
+        // The format before had the newest event here, and the end of its slot instead of the slot's length.
+        let (mut newest_ms, mut end_ms) = (0_i64, 0_i64);
+        if tape.is_earlier() {
+            newest_ms.pass(tape);
+        }
         self.total.pass(tape);
         self.newest.pass(tape);
         self.number.pass(tape);
         self.start_ms.pass(tape);
-        self.end_ms.pass(tape);
         if !tape.is_earlier() {
+            self.last_ms.pass(tape);
+            self.len_ms.pass(tape);
             return self.older.pass(tape);
         }
+        end_ms.pass(tape);
+        let offset_ms =
+            |time_ms: i64| u32::try_from(time_ms.saturating_sub(self.start_ms)).unwrap_or(0);
+        (self.last_ms, self.len_ms) = (offset_ms(newest_ms), offset_ms(end_ms));
         // Sixteen slots in a ring, by their number.
         let mut ring = None::<[Slot; SLOTS as usize]>;
         ring.pass(tape);
         let Some(ring) = ring else { return };
         for number in self.number.saturating_sub(SLOTS)..self.number {
             match ring.get(number.rem_euclid(SLOTS) as usize) {
-                Some(&slot) if slot.count > 0 => self.older.push(Older { number, slot }),
+                Some(&slot) if slot.count > 0 => {
+                    self.older
+                        .get_or_insert_default()
+                        .push(Older { number, slot });
+                }
                 _ => {}
             }
         }
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +318,8 @@ mod tests {
                 let (events, first_ms) = window.opening(time_ms, span(within_ms));
                 assert_eq!(events as usize, total);
                 assert_eq!(times.iter().rev().nth(total - 1), Some(&first_ms));
-                assert!(window.older.len() <= 32);
+                assert!(window.older.as_ref().is_none_or(|older| older.len() <= 32));
+                assert_eq!(window.newest_ms(), time_ms);
             }
         }
     }

@@ -403,7 +403,7 @@ fn keyed_alerts(config: &Config, lines: &[String]) -> Vec<Vec<u8>> {
         }
         let watermark_ms = confirmed_ms.saturating_sub(lateness_ms);
         for (key, (state, timer_ms)) in &mut states {
-            if let Some(due_ms) = timer_ms.filter(|due_ms| *due_ms <= watermark_ms) {
+            while let Some(due_ms) = timer_ms.filter(|due_ms| *due_ms <= watermark_ms) {
                 let step = engine
                     .step(key.0, state, KeyedInput::Timer(due_ms))
                     .unwrap();
