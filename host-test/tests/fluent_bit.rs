@@ -133,3 +133,46 @@ fn a_record_of_any_size_passes() -> Result<(), Error> {
     );
     Ok(())
 }
+
+/// A parser without a year dates a line of the old year, read in the new one, a year ahead. With ticks (whose time is the
+/// host's clock) and without: the flood that it falls into goes on, and is told once.
+#[test]
+fn a_line_dated_into_the_next_year_hides_no_flood() -> Result<(), Error> {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let wasm = module()?;
+    let event = br#"{"message":"imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2"}"#;
+    for (has_ticks, stray_at) in [(false, 0), (false, 60), (true, 0), (true, 10), (true, 60)] {
+        let mut filter = Filter::new(&wasm, Runtime::Wasmtime, None)?;
+        let (mut states, mut held_back) = (Vec::new(), 0);
+        for number in 0..1_500 {
+            let time_ms = TIME_MS + number * 1_000;
+            if has_ticks && number % 10 == 0 {
+                let alert = filter.filter(b"maxconn.tick", time_ms, b"{}")?;
+                states.extend(alert);
+            }
+            if number == stray_at {
+                filter.filter(b"mail", time_ms + YEAR_MS, event)?;
+            }
+            match filter.filter(b"mail", time_ms, event)? {
+                None => held_back += 1,
+                Some(answer) if answer.contains("connection-limit-flood") => {
+                    held_back += 1;
+                    states.push(answer);
+                }
+                Some(_) => {}
+            }
+        }
+        let told = |state: &str| {
+            let action = format!("connection-limit-flood-{state}");
+            states
+                .iter()
+                .filter(|alert| alert.contains(&action))
+                .count()
+        };
+        let what = format!("ticks {has_ticks}, stray at {stray_at}");
+        assert_eq!((told("start"), told("end")), (1, 0), "{what}");
+        assert!(told("ongoing") >= 4, "{what}: {}", told("ongoing"));
+        assert!(held_back >= 1_500 - 30, "{what}: {held_back}");
+    }
+    Ok(())
+}
