@@ -148,7 +148,7 @@ impl<T> Named<T> {
     /// Counts values that were seen before, of which no more than `limit` are known.
     fn recall(&mut self, hashes: impl Iterator<Item = u64>, limit: usize) {
         let mut known = 0;
-        hashes.for_each(|hash| {
+        hashes.take(limit).for_each(|hash| {
             self.sketch.add(hash);
             known += 1;
         });

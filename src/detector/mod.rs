@@ -336,7 +336,7 @@ impl KeyState {
         if self.windows.is_second_near(span, time_ms) {
             self.windows.second = None;
         }
-        let (events, start_ms) = self.windows.first.window.opening(time_ms, span);
+        let (events, start_ms, slots) = self.windows.first.opening(rule, span, time_ms);
         let key = key::text(rule, sighting);
         let traits = &self.windows.first.traits;
         // The busiest second before the opening counts only if it belongs to the flood.
@@ -388,10 +388,7 @@ impl KeyState {
                 .began_earlier(rule, sighting, self.windows.first.traits.is_one_host());
         }
         if let Some(distinct) = rule.distinct {
-            let first = &self.windows.first;
-            let oldest = first.window.number(time_ms, span) - window::SLOTS;
-            let newest = span.last_number(time_ms);
-            let hashes = first.recent.hashes(oldest, newest);
+            let hashes = self.windows.first.recent.hashes(slots[0], slots[1]);
             flood.seen.recall(distinct, hashes);
         }
         flood.note(sighting, true);

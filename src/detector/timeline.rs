@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::Sighting;
 use super::distinct::RecentValues;
 use super::traits::Traits;
-use super::window::{Span, Window};
+use super::window::{SLOTS, Span, Window};
 use crate::config::Rule;
 use maxconn_records::stored;
 
@@ -40,11 +40,11 @@ impl Timeline {
         self.window == other.window && self.recent == other.recent
     }
 
-    /// Takes an event; whether the rule's threshold is reached at its time.
+    /// Takes an event; whether the rule's threshold is reached with it.
     #[inline]
     pub fn add(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        let total = self.feed(span, time_ms);
+        self.feed(span, time_ms);
         self.traits.add_host(sighting.hashes.host);
         if let Some(distinct) = rule.distinct
             && let Some(hash) = sighting.hashes.get(distinct.field)
@@ -53,23 +53,49 @@ impl Timeline {
             let number = self.window.number(time_ms, span);
             self.recent.add(hash as u64, number, at_least);
         }
-        total >= rule.threshold && self.is_distinct_enough(rule, span, time_ms)
+        self.reached(rule, span, time_ms).is_some()
     }
 
-    /// Counts an event of which nothing but the time matters any more; answers how many its window holds.
+    /// Counts an event of which nothing but the time matters any more.
     #[inline]
-    pub fn feed(&mut self, span: Span, time_ms: i64) -> u32 {
+    pub fn feed(&mut self, span: Span, time_ms: i64) {
         self.traits.add(time_ms, 1);
-        self.window.add(time_ms, span)
+        self.window.add(time_ms, span);
+    }
+
+    /// The slot that the window ends with which reached the rule's threshold with an event: the event's own, or the newest
+    /// where the two are in order, for the last event of a burst may be one that was overtaken.
+    fn reached(&self, rule: &Rule, span: Span, time_ms: i64) -> Option<i64> {
+        let is_reached = |number: i64| {
+            self.window.total_to(number) >= rule.threshold && self.is_distinct(rule, number)
+        };
+        let number = self.window.number(time_ms, span);
+        if is_reached(number) {
+            return Some(number);
+        }
+        let newest = self.window.newest_in_order(time_ms, span);
+        newest.filter(|newest| number < *newest && is_reached(*newest))
+    }
+
+    fn is_distinct(&self, rule: &Rule, number: i64) -> bool {
+        rule.distinct.is_none_or(|distinct| {
+            self.recent.count(number - SLOTS, number) >= usize::from(distinct.at_least)
+        })
     }
 
     /// Whether the window that ends at a time has as many different values as the rule asks for.
     pub fn is_distinct_enough(&self, rule: &Rule, span: Span, time_ms: i64) -> bool {
-        rule.distinct.is_none_or(|distinct| {
-            let number = self.window.number(time_ms, span);
-            self.recent.count(number - super::window::SLOTS, number)
-                >= usize::from(distinct.at_least)
-        })
+        self.is_distinct(rule, self.window.number(time_ms, span))
+    }
+
+    /// What a flood begins with that opens at `time_ms`: how many events, the time of the first, and of the values seen
+    /// those of the slots from one number to another.
+    pub fn opening(&self, rule: &Rule, span: Span, time_ms: i64) -> (u32, i64, [i64; 2]) {
+        let number = self.window.number(time_ms, span);
+        let end = self.reached(rule, span, time_ms).unwrap_or(number);
+        let (events, first_ms) = self.window.opening(time_ms, end, span);
+        let slots = [end - SLOTS, end.max(span.last_number(time_ms))];
+        (events, first_ms, slots)
     }
 
     /// The latest event of those that a flood which opens at `time_ms` begins with.
@@ -155,7 +181,7 @@ impl Timelines {
         let opens_second = is_second && second.timeline.add(rule, span, sighting);
         if opens_second {
             // Where both would open, the one that knows more events of it.
-            let events = |timeline: &Timeline| timeline.window.opening(time_ms, span).0;
+            let events = |timeline: &Timeline| timeline.opening(rule, span, time_ms).0;
             if !opens_first || events(&second.timeline) > events(&self.first) {
                 core::mem::swap(&mut self.first, &mut second.timeline);
                 second.is_fresher = false;

@@ -97,18 +97,17 @@ fn start_of(number: i64, within_ms: i64) -> i64 {
 }
 
 impl Window {
-    /// Counts an event; answers the events in the 17 slots that end with its own. One that is older than all kept
-    /// slots counts nowhere.
+    /// Counts an event. One that is older than all kept slots counts nowhere.
     #[inline]
-    pub fn add(&mut self, time_ms: i64, span: Span) -> u32 {
+    pub fn add(&mut self, time_ms: i64, span: Span) {
         if self.covers(time_ms) {
             let offset_ms = (time_ms - self.start_ms) as u32;
             self.newest.add(offset_ms);
             self.last_ms = self.last_ms.max(offset_ms);
             self.total = self.total.saturating_add(1);
-            return self.total;
+        } else {
+            self.add_elsewhere(time_ms, span);
         }
-        self.add_elsewhere(time_ms, span)
     }
 
     /// Counts more events in the newest slot, at the time of one that it has.
@@ -118,7 +117,7 @@ impl Window {
     }
 
     #[inline(never)]
-    fn add_elsewhere(&mut self, time_ms: i64, span: Span) -> u32 {
+    fn add_elsewhere(&mut self, time_ms: i64, span: Span) {
         let within_ms = span.within_ms;
         let number = number_of(time_ms, within_ms);
         let start_ms = start_of(number, within_ms);
@@ -152,10 +151,9 @@ impl Window {
                 }
             }
         } else {
-            return 0;
+            return;
         }
-        self.total = self.total_to(self.number);
-        self.total_to(number)
+        self.total = self.sum(self.number - SLOTS, self.number).0;
     }
 
     /// Whether a time lies in the newest slot.
@@ -187,8 +185,19 @@ impl Window {
         self.total
     }
 
-    fn total_to(&self, number: i64) -> u32 {
-        self.sum(number - SLOTS, number).0
+    /// The events in the 17 slots that end with that of a number.
+    #[inline]
+    pub fn total_to(&self, number: i64) -> u32 {
+        if number == self.number {
+            self.total
+        } else {
+            self.sum(number - SLOTS, number).0
+        }
+    }
+
+    /// The number of the newest slot, if events that are in order with one of `time_ms` can be in it.
+    pub fn newest_in_order(&self, time_ms: i64, span: Span) -> Option<i64> {
+        (self.number <= span.last_number(time_ms)).then_some(self.number)
     }
 
     /// The events in the window that ends at `time_ms`.
@@ -222,11 +231,10 @@ impl Window {
         }
     }
 
-    /// What a flood that opens at `time_ms` begins with: the events in the 17 slots that end with that time's, and
-    /// those after it that are in order; and the time of the first.
-    pub fn opening(&self, time_ms: i64, span: Span) -> (u32, i64) {
-        let oldest = self.number(time_ms, span) - SLOTS;
-        let (total, first) = self.sum(oldest, span.last_number(time_ms));
+    /// What a flood begins with that opens at `time_ms` for the 17 slots that end with that of a number: the events in them
+    /// and in those after them that are in order, and the time of the first.
+    pub fn opening(&self, time_ms: i64, end: i64, span: Span) -> (u32, i64) {
+        let (total, first) = self.sum(end - SLOTS, end.max(span.last_number(time_ms)));
         let first_ms = first.map_or(time_ms, |(number, first_ms)| {
             start_of(number, span.within_ms) + i64::from(first_ms)
         });
@@ -304,7 +312,9 @@ mod tests {
             let mut time_ms = 1_700_000_000_000;
             for step in 0..5_000_i64 {
                 time_ms += (step * 7_919) % (within_ms / 9 + 1);
-                let total = window.add(time_ms, span(within_ms)) as usize;
+                window.add(time_ms, span(within_ms));
+                let number = window.number(time_ms, span(within_ms));
+                let total = window.total_to(number) as usize;
                 times.push(time_ms);
                 let in_window = times.iter().filter(|&&t| t > time_ms - within_ms).count();
                 let in_span = times
@@ -315,7 +325,7 @@ mod tests {
                     (in_window..=in_span).contains(&total),
                     "{within_ms}: {in_window} {total} {in_span}"
                 );
-                let (events, first_ms) = window.opening(time_ms, span(within_ms));
+                let (events, first_ms) = window.opening(time_ms, number, span(within_ms));
                 assert_eq!(events as usize, total);
                 assert_eq!(times.iter().rev().nth(total - 1), Some(&first_ms));
                 assert!(window.older.as_ref().is_none_or(|older| older.len() <= 32));
@@ -335,9 +345,12 @@ mod tests {
             (100_999, 4),
             (67_000, 0),
         ] {
-            assert_eq!(window.add(time_ms, span), total, "{time_ms}");
+            window.add(time_ms, span);
+            let number = window.number(time_ms, span);
+            assert_eq!(window.total_to(number), total, "{time_ms}");
         }
-        assert_eq!(window.opening(100_999, span), (4, 84_000));
+        let number = window.number(100_999, span);
+        assert_eq!(window.opening(100_999, number, span), (4, 84_000));
         assert_eq!(window.total_at(112_000, 16_000), 2);
     }
 }

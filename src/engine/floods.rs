@@ -153,6 +153,11 @@ impl Floods {
         self.clock.believed_ms(config.allowed_lateness_ms)
     }
 
+    /// The time for what is said of all that was seen: the newest, unless it does not belong to the one before.
+    pub fn newest_ms(&self) -> Option<i64> {
+        self.clock.believed_ms(self.far_ms)
+    }
+
     /// Fires what is due at the time that ticks of a clock say it is; `false` if the output was full before all was.
     pub fn tick(&mut self, config: &Config, elapsed_ms: i64, out: &mut Output) -> bool {
         let watermark_ms = match self.watermark_ms(config) {

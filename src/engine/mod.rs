@@ -336,7 +336,7 @@ impl Engine {
     /// Writes the statistics document of docs/contract.md §3.4 as one [`Kind::Statistics`].
     pub fn statistics(&mut self, out: &mut Output) {
         let start = out.bytes.len();
-        let (now_ms, levels) = (self.floods.believed_ms(&self.config), self.levels());
+        let (now_ms, levels) = (self.floods.newest_ms(), self.levels());
         let statistics = &self.floods.outbox.statistics;
         statistics.write(now_ms, levels, &mut out.bytes);
         out.piece(Kind::Statistics, start);

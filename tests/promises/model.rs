@@ -200,19 +200,28 @@ impl Model {
         (time * 16).div_euclid(self.within_ms)
     }
 
-    /// The events of a window in the 17 slots that end with the time's, and `more_ms` further.
-    fn held(&self, window: &Fed, time: i64, more_ms: i64) -> Vec<i64> {
-        let slots = self.slot(time) - 16..=self.slot(time + more_ms);
+    /// The events of a window in slots from one to another.
+    fn between(&self, window: &Fed, from: i64, to: i64) -> Vec<i64> {
         let times = window.times.iter().copied();
         times
-            .filter(|time| slots.contains(&self.slot(*time)))
+            .filter(|time| (from..=to).contains(&self.slot(*time)))
             .collect()
+    }
+
+    /// The slot that ends the 17 which hold the threshold: the time's own, or the newest event's if that is in order.
+    fn reached(&self, window: &Fed, time: i64) -> Option<i64> {
+        let late = self.lateness_ms.min(self.within_ms);
+        let newest = self.slot(*window.times.iter().max().unwrap());
+        let (own, last) = (self.slot(time), self.slot(time + late));
+        let ends = [own, if newest <= last { newest } else { own }];
+        ends.into_iter()
+            .find(|end| self.between(window, end - 16, *end).len() >= self.threshold)
     }
 
     fn feed(&self, window: &mut Fed, time: i64) -> bool {
         window.times.push(time);
         window.fed_at = self.records;
-        self.held(window, time, 0).len() >= self.threshold
+        self.reached(window, time).is_some()
     }
 
     fn own(&mut self, name: &str, time: i64) {
@@ -226,7 +235,12 @@ impl Model {
             let again = newest.is_some_and(|newest| {
                 !second.is_counted
                     && newest >= over
-                    && (newest != time || self.held(second, time, 0).len() + 1 >= self.threshold)
+                    && (newest != time
+                        || self
+                            .between(second, self.slot(time) - 16, self.slot(time))
+                            .len()
+                            + 1
+                            >= self.threshold)
             });
             if self.threshold <= 1 || again {
                 self.keys.insert(name.to_string(), key);
@@ -286,7 +300,14 @@ impl Model {
             fed[1] && self.feed(&mut key.second, time),
         ];
         let late = self.lateness_ms.min(self.within_ms);
-        let held = [&key.first, &key.second].map(|window| self.held(window, time, late));
+        let held = [(opens[0], &key.first), (opens[1], &key.second)].map(|(opens, window)| {
+            let end = if opens {
+                self.reached(window, time).unwrap()
+            } else {
+                self.slot(time)
+            };
+            self.between(window, end - 16, end.max(self.slot(time + late)))
+        });
         if opens == [false, false] {
             return;
         }
