@@ -15,7 +15,7 @@ use super::outbox::Outbox;
 use super::output::Output;
 use super::plan::{Plan, needs_net};
 use crate::alert::Alert;
-use crate::config::{Config, Policy, Rule};
+use crate::config::{Config, Policy};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
@@ -169,17 +169,8 @@ impl Floods {
         }
         // Whatever the time is: nothing came for as long as ends a flood.
         let silent_ms = elapsed_ms.saturating_sub(config.allowed_lateness_ms);
-        let is_over = |rule: &Rule| rule.quiet_ms <= silent_ms;
-        if !config.rules.iter().any(is_over) {
-            return true;
-        }
-        self.end_each(config, out, is_over, |floods, slot, rule, out| {
-            while let Some(entry) = floods.table.entry_mut(slot)
-                && let Some((transition, at_ms)) = entry.state.step(rule, i64::MAX)
-            {
-                floods.tell(config, slot, transition, at_ms, out);
-            }
-        })
+        let mut rules = config.rules.iter();
+        !rules.any(|rule| rule.quiet_ms <= silent_ms) || self.end(config, silent_ms, None, out)
     }
 
     /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
@@ -437,30 +428,16 @@ impl Floods {
         time_ms: i64,
         out: &mut Output,
     ) -> bool {
-        self.end_each(
-            config,
-            out,
-            |_| true,
-            |floods, slot, _, out| {
-                let last_ms = floods
-                    .table
-                    .entry(slot)
-                    .and_then(|entry| entry.state.flood())
-                    .map(|flood| flood.last_ms);
-                let at_ms = last_ms.map_or(time_ms, |last_ms| last_ms.max(time_ms));
-                floods.tell(config, slot, Transition::End(reason), at_ms, out);
-            },
-        )
+        self.end(config, i64::MAX, Some((reason, time_ms)), out)
     }
 
-    /// Does something with every open flood of some rules, in the order of deadline, rule and key; `false` if the output
-    /// was full before.
-    fn end_each(
+    /// Ends the floods of rules whose `quiet` is no longer than a silence, for a reason or because they are quiet.
+    fn end(
         &mut self,
         config: &Config,
+        silent_ms: i64,
+        reason: Option<(EndReason, i64)>,
         out: &mut Output,
-        is_of: impl Fn(&Rule) -> bool,
-        mut end: impl FnMut(&mut Floods, Slot, &Rule, &mut Output),
     ) -> bool {
         // A heap of the table's own kind: sorting would be several KiB of code for the end of the input.
         let mut open: BinaryHeap<Timer> = self
@@ -468,20 +445,28 @@ impl Floods {
             .open_slots()
             .filter_map(|slot| {
                 let entry = self.table.entry(slot)?;
-                let rule = config
-                    .rules
-                    .get(usize::from(entry.rule))
-                    .filter(|rule| is_of(rule))?;
+                let rule = config.rules.get(usize::from(entry.rule))?;
                 let deadline_ms = entry.state.deadline_ms(rule)?;
-                Some(Reverse((deadline_ms, entry.rule, entry.hash, slot)))
+                let timer = Reverse((deadline_ms, entry.rule, entry.hash, slot));
+                (rule.quiet_ms <= silent_ms).then_some(timer)
             })
             .collect();
         while let Some(Reverse((_, number, _, slot))) = open.pop() {
             if out.is_full() {
                 return false;
             }
-            if let Some(rule) = config.rules.get(usize::from(number)) {
-                end(self, slot, rule, out);
+            if let Some((reason, time_ms)) = reason {
+                let flood = self.table.entry(slot).and_then(|entry| entry.state.flood());
+                let at_ms = flood.map_or(time_ms, |flood| flood.last_ms.max(time_ms));
+                self.tell(config, slot, Transition::End(reason), at_ms, out);
+                continue;
+            }
+            while let (Some(rule), Some(entry)) = (
+                config.rules.get(usize::from(number)),
+                self.table.entry_mut(slot),
+            ) && let Some((transition, at_ms)) = entry.state.step(rule, i64::MAX)
+            {
+                self.tell(config, slot, transition, at_ms, out);
             }
         }
         true
