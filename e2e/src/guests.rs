@@ -152,6 +152,7 @@ fn case(log: &Path) -> Result<Case, Error> {
         source: Source {
             path: Some("/var/log/dovecot.log".to_string()),
             reference_ms: i64::try_from(reference).ok(),
+            clock_ms: None,
             format: Format::Auto,
         },
         has_offsets: true,

@@ -54,7 +54,7 @@ impl Seen {
         );
         assert!(is_object(document), "{kind:?} is no JSON object: {shown}");
         match kind {
-            Kind::Wrapped | Kind::Enriched => self.passed += 1,
+            Kind::Wrapped | Kind::Enriched | Kind::Identified => self.passed += 1,
             Kind::Alert => {
                 self.alerts += 1;
                 check_alert(document);

@@ -58,7 +58,10 @@ fn command(mut args: impl Iterator<Item = String>) -> Result<(), String> {
         (Some(file), [target]) => {
             let input = fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
             match driver::holds(target, &input) {
-                true => Ok(println!("{}: {file} holds", target.name)),
+                true => {
+                    println!("{}: {file} holds", target.name);
+                    Ok(())
+                }
                 false => Err(format!("{}: {file} does not hold", target.name)),
             }
         }
@@ -83,12 +86,15 @@ fn fuzz(target: &'static Target, seed: u64, time: Duration) -> Result<(), String
     let result = driver::run(target, &inputs, numbers);
     current.store(u64::MAX, Ordering::Relaxed);
     match result {
-        Ok(runs) => Ok(println!(
-            "{:<10} {runs:>9} inputs in {:.0} s: {}",
-            target.name,
-            started.elapsed().as_secs_f64(),
-            target.promise
-        )),
+        Ok(runs) => {
+            println!(
+                "{:<10} {runs:>9} inputs in {:.0} s: {}",
+                target.name,
+                started.elapsed().as_secs_f64(),
+                target.promise
+            );
+            Ok(())
+        }
         Err(failure) => Err(kept(target, &failure.input, "it does not hold")),
     }
 }

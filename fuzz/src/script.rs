@@ -99,6 +99,7 @@ fn want(u: &mut Unstructured<'_>) -> Want {
         alerts: flags & 4 == 0,
         views: flags & 8 != 0,
         held_back: flags & 16 != 0,
+        ids: flags & 32 != 0,
     }
 }
 

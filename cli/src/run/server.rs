@@ -70,7 +70,7 @@ pub async fn connection<F>(
         }
     };
     let heard = activity.take_heard();
-    if ended.is_ok() && !heard.is_empty() && !is_refused(&*activity).await {
+    if ended.is_ok() && !heard.is_empty() && !is_refused(&activity).await {
         heard.into_iter().for_each(|heard| heard());
     }
 }

@@ -98,7 +98,7 @@ fn name(text: &str, place: u8) -> String {
 
 /// A record that holds the name in other places as well.
 fn record(refusal: &str, name: &str, shape: u8) -> String {
-    match shape % 5 {
+    match shape % 7 {
         0 => refusal.to_string(),
         1 => json!({ "message": refusal }).to_string(),
         2 => {

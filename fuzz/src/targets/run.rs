@@ -48,7 +48,7 @@ pub fn body(data: &[u8]) {
         };
         let records = array.map_or_else(stream, |array| array.len());
         let found = lines.split_inclusive(|byte| *byte == b'\n');
-        let all = found.clone().all(|line| is_object(line));
+        let all = found.clone().all(is_object);
         assert!(
             all,
             "{} became {}",
