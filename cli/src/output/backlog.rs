@@ -30,11 +30,13 @@ struct Queue {
     weight: usize,
     closed: bool,
     abandoned: bool,
+    stopping: bool,
 }
 
 impl Queue {
     fn has_room(&self) -> bool {
         self.abandoned
+            || self.stopping
             || (self.weight < BACKLOG_MAX_BYTES && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
     }
 }
@@ -107,6 +109,12 @@ impl Backlog {
         let queue = self.lock();
         let bytes = queue.deliveries.iter().map(|(it, _)| it.bytes.len()).sum();
         (bytes, queue.deliveries.len())
+    }
+
+    /// Whoever waits for room goes on: there is a stop to come, and no more than waits in front comes before it.
+    pub fn make_room(&self) {
+        self.lock().stopping = true;
+        self.room.notify_one();
     }
 
     /// Nothing more comes.

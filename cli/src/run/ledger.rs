@@ -30,6 +30,12 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// that waited longest is forgotten; sent again, it would be counted again.
 pub(crate) const LEFT_MAX: usize = 10_000;
 
+/// A request may come so late that its sender has given it up, sent the same bytes again and been told that they are
+/// delivered: for this long they are known when they come from a sender that has closed its side.
+const LATE_MAX: Duration = Duration::from_secs(120);
+/// So many are known at the most.
+const ACKNOWLEDGED_MAX: usize = 10_000;
+
 /// All batches that were not acknowledged.
 #[derive(Default)]
 pub struct Ledger {
@@ -45,6 +51,8 @@ struct Entries {
     /// Left behind, the longest first; of one digest there can be several.
     left: VecDeque<(Entry, Instant)>,
     left_digests: HashMap<Digest, usize>,
+    /// What was acknowledged of late, the longest ago first.
+    acknowledged: VecDeque<(Digest, Instant)>,
     /// Counted by an earlier process, with what it held back; of one digest there can be several.
     earlier: BTreeMap<Digest, Vec<Held>>,
     /// When these are forgotten.
@@ -124,8 +132,23 @@ impl Ledger {
             line,
             sender: activity.clone(),
         };
+        let is_gone = activity.as_ref().is_some_and(|it| it.peer().is_gone());
         let left = entries.take_left(&digest, now);
-        let (mut entry, known) = match left.or_else(|| entries.take_of_gone(&digest)) {
+        let left = left.or_else(|| entries.take_of_gone(&digest));
+        if left.is_none()
+            && is_gone
+            && let Some(ticket) = entries.repeated(&digest, now)
+        {
+            entries.next += 1;
+            // Of no entry's: whoever has that is told, or comes again.
+            return Claim {
+                ledger: Arc::clone(self),
+                number: entries.next - 1,
+                ticket,
+                known: Known::Taken,
+            };
+        }
+        let (mut entry, known) = match left {
             Some(left) => (left, Known::Taken),
             None => match entries.take_earlier(&digest, now) {
                 None => (entry(fresh, lines.map(|it| it.0)), Known::New),
@@ -206,6 +229,18 @@ impl Entries {
         self.remove_claimed(number)
     }
 
+    /// What a request repeats that comes late: its sender has sent the same bytes again, and waits or was told.
+    fn repeated(&self, digest: &Digest, now: Instant) -> Option<Arc<Ticket>> {
+        if self.claimed_digests.contains_key(digest) {
+            let claimed = self.claimed.values().find(|it| it.digest == *digest)?;
+            return Some(Arc::clone(&claimed.ticket));
+        }
+        let is_late = |at: &Instant| now.saturating_duration_since(*at) < LATE_MAX;
+        let mut acknowledged = self.acknowledged.iter();
+        let known = acknowledged.any(|(it, at)| it == digest && is_late(at));
+        known.then(Ticket::done)
+    }
+
     fn remove_claimed(&mut self, number: u64) -> Option<Entry> {
         let entry = self.claimed.remove(&number)?;
         count_down(&mut self.claimed_digests, &entry.digest);
@@ -265,9 +300,19 @@ fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
 }
 
 impl Claim {
-    /// The sender is told that it is delivered: nothing needs to be remembered.
+    /// The sender is told that it is delivered: nothing needs to be remembered, but for requests that come late.
     pub fn acknowledge(self) {
-        self.ledger.lock().remove_claimed(self.number);
+        let mut entries = self.ledger.lock();
+        let entry = entries.remove_claimed(self.number);
+        if let Some(entry) = entry.filter(|it| it.sender.is_some()) {
+            entries
+                .acknowledged
+                .push_back((entry.digest, Instant::now()));
+            if entries.acknowledged.len() > ACKNOWLEDGED_MAX {
+                entries.acknowledged.pop_front();
+            }
+        }
+        drop(entries);
     }
 
     /// The batch was never handed over.
@@ -362,6 +407,14 @@ mod tests {
         second.acknowledge();
         drop(first);
         assert_eq!(claim(&ledger, A).known, Known::New);
+        // A request that its sender gave up and that comes when the same bytes were acknowledged.
+        ledger
+            .claim(B, tickets, &sender, Instant::now())
+            .acknowledge();
+        let late = ledger.claim(B, tickets, &sender, Instant::now());
+        assert_eq!(late.known, Known::Taken);
+        late.acknowledge();
+        assert_eq!(claim(&ledger, B).known, Known::New);
     }
 
     #[test]

@@ -347,6 +347,7 @@ impl Process {
             self.servers.abort_all();
         }
         self.intake.close();
+        self.backlog.make_room();
         // Fails only if the engine has ended, which is seen next.
         let _: Result<(), _> = self.intake.jobs.send(Job::Stop);
         let keeper = match timeout_at(deadline, self.engine_end).await {
