@@ -20,6 +20,7 @@ use maxconn_records::words::split_at;
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
 /// A time zone that is wrong puts a time at most so far ahead of the clock, in ms.
 const CLOCK_AHEAD_MAX_MS: i64 = 86_400_000;
+const HALF_A_YEAR_MS: i64 = 182 * 86_400_000;
 const HASH_EVENT: u8 = 30;
 const HASH_MEMBER: u8 = 31;
 
@@ -149,7 +150,13 @@ impl Recogniser {
             clock_ms.is_some_and(|clock_ms| time_ms.saturating_sub(clock_ms) > ahead_ms)
         };
         let found_ms = known_ms.or(head.time_ms);
-        let time_ms = found_ms.filter(|time_ms| !is_ahead(*time_ms));
+        let mut time_ms = found_ms.filter(|time_ms| !is_ahead(*time_ms));
+        if let (None, None, Some(_), Some(clock_ms)) = (time_ms, known_ms, head.time_ms, clock_ms) {
+            // A date without a year that the clock has not seen yet is one of the year before.
+            let reference_ms = Some(clock_ms - HALF_A_YEAR_MS);
+            time_ms = head::time(message, &config.timezone, reference_ms)
+                .filter(|time_ms| !is_ahead(*time_ms));
+        }
         let makeshift_ms = clock_ms.filter(|_| found_ms.is_some());
         let known_ms = time_ms
             .or(makeshift_ms)
