@@ -51,7 +51,7 @@ fn a_stop_ends_no_flood_and_the_next_process_goes_on() {
         post(
             process.address("input"),
             &[],
-            refusals(1800..1801).as_bytes()
+            refusals(1800..1802).as_bytes()
         )
         .status,
         204

@@ -87,11 +87,11 @@ pub fn check_flood(stored: &Documents, stream: &str, lines: u64, refusals: u64) 
         !of("connection-limit-flood-end").is_empty()
     });
     let events = of("connection-limit-exceeded");
-    assert_eq!(events.len(), 30);
+    assert_eq!(events.len(), 31);
     assert_eq!(of("connection-limit-flood-start").len(), 1);
     let end = &of("connection-limit-flood-end")[0];
     assert_eq!(end["maxconn"]["flood"]["count"], refusals);
-    assert_eq!(count(stored, stream) as u64, lines - refusals - 1);
+    assert_eq!(count(stored, stream) as u64, lines - refusals - 2);
     events
 }
 

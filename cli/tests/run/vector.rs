@@ -230,7 +230,7 @@ fn check(documents: &[Value], refusals: u64) {
             .filter(|it| it["event"]["action"] == action);
         all.collect::<Vec<_>>()
     };
-    assert_eq!(of("connection-limit-exceeded").len(), 30);
+    assert_eq!(of("connection-limit-exceeded").len(), 31);
     assert_eq!(of("connection-limit-flood-start").len(), 1);
     let ends = of("connection-limit-flood-end");
     assert_eq!(ends.len(), 1);
@@ -332,7 +332,7 @@ fn records_go_through_maxconn_into_the_store() {
         documents().iter().any(end)
     });
     // What has no event is in the stream that the command names for it.
-    let others = lines.len() as u64 - refusals - 1;
+    let others = lines.len() as u64 - refusals - 2;
     let stream = command.option("--records-stream");
     assert_eq!(store::count(&stored, stream) as u64, others);
     process.stop();

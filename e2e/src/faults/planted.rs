@@ -186,13 +186,11 @@ fn event(serial: u64, user: &str, address: &str) -> String {
     format!("{record}\n")
 }
 
-/// An event so much later than all others that their floods are over.
+/// Two events so much later than all others that their floods are over: time moves on the word of two.
 pub fn later() -> String {
-    event(
-        86_400_000 / EVERY_MS.unsigned_abs(),
-        "later@example.org",
-        "192.0.2.99",
-    )
+    let first = 86_400_000 / EVERY_MS.unsigned_abs();
+    let events = [first, first + 1].map(|serial| event(serial, "later@example.org", "192.0.2.99"));
+    events.concat()
 }
 
 fn instant(serial: u64) -> String {
