@@ -18,38 +18,56 @@ pub struct RecentValues {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct RecentValue {
-    /// Two halves, so that an entry takes 16 bytes.
+    /// Two halves, so that an entry takes 12 bytes.
     hash: [u32; 2],
-    /// The low bits of the number of the slot it was last seen in, and of the last one before it.
-    slot: u32,
-    /// The same as `slot` where there was none.
-    before: u32,
+    /// The low 24 bits of the number of the slot it was last seen in; below them how many slots before that it was seen,
+    /// too: 0 for never, or too long ago.
+    seen: u32,
+}
+
+const SLOT_BITS: u32 = 24;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+
+impl RecentValue {
+    fn slot(self) -> u32 {
+        self.seen >> 8
+    }
+
+    /// The slot it was seen in before the last one.
+    fn before(self) -> Option<u32> {
+        let slots = self.seen & 0xff;
+        (slots > 0).then(|| self.slot().wrapping_sub(slots) & SLOT_MASK)
+    }
+
+    fn see(&mut self, slot: u32) {
+        let ahead = slot.wrapping_sub(self.slot()) & SLOT_MASK;
+        if is_newer(slot, self.slot()) {
+            self.seen = slot << 8 | if ahead <= 0xff { ahead } else { 0 };
+        } else if let slots @ 1..=0xff = self.slot().wrapping_sub(slot) & SLOT_MASK
+            && self.before().is_none_or(|before| is_newer(slot, before))
+        {
+            self.seen = self.slot() << 8 | slots;
+        }
+    }
 }
 
 impl RecentValues {
     /// Notes that the value was seen in `slot`.
     pub fn add(&mut self, hash: u64, slot: i64, at_least: usize) {
-        let slot = slot as u32;
+        let slot = slot as u32 & SLOT_MASK;
         let seen = RecentValue {
             hash: [(hash >> 32) as u32, hash as u32],
-            slot,
-            before: slot,
+            seen: slot << 8,
         };
         if let Some(known) = self.iter_mut().find(|known| known.hash == seen.hash) {
-            if is_newer(slot, known.slot) {
-                (known.before, known.slot) = (known.slot, slot);
-            } else if known.slot != slot
-                && (known.before == known.slot || is_newer(slot, known.before))
-            {
-                known.before = slot;
-            }
+            known.see(slot);
         } else if self.first.is_none() {
             self.first = Some(seen);
         } else if self.more.len() < at_least {
             self.more.reserve_exact(1);
             self.more.push(seen);
         } else if let Some(oldest) = self.iter_mut().reduce(older)
-            && !is_newer(oldest.slot, slot)
+            && !is_newer(oldest.slot(), slot)
         {
             *oldest = seen;
         }
@@ -66,21 +84,23 @@ impl RecentValues {
 
     /// The hashes of the values seen in one of the slots from `oldest` to `newest`.
     pub fn hashes(&self, oldest: i64, newest: i64) -> impl Iterator<Item = u64> + '_ {
-        let (oldest, newest) = (oldest as u32, newest as u32);
+        let (oldest, newest) = (oldest as u32 & SLOT_MASK, newest as u32 & SLOT_MASK);
         let is_within = move |slot: u32| !is_newer(oldest, slot) && !is_newer(slot, newest);
-        let is_seen = move |value: &&RecentValue| is_within(value.slot) || is_within(value.before);
+        let is_seen = move |value: &&RecentValue| {
+            is_within(value.slot()) || value.before().is_some_and(is_within)
+        };
         let values = self.first.iter().chain(&self.more).filter(is_seen);
         values.map(|value| (u64::from(value.hash[0]) << 32) | u64::from(value.hash[1]))
     }
 }
 
 fn older<'a>(a: &'a mut RecentValue, b: &'a mut RecentValue) -> &'a mut RecentValue {
-    if is_newer(a.slot, b.slot) { b } else { a }
+    if is_newer(a.slot(), b.slot()) { b } else { a }
 }
 
 /// Whether slot `a` is later than slot `b`; slot numbers wrap.
 fn is_newer(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) > 0
+    ((a.wrapping_sub(b) << (u32::BITS - SLOT_BITS)) as i32) > 0
 }
 
 /// How many values are counted exactly.
@@ -162,11 +182,10 @@ impl<'a> Stored<'a> for RecentValue {
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
         self.hash.pass(tape);
-        self.slot.pass(tape);
+        self.seen.pass(tape);
         if tape.is_earlier() {
-            self.before = self.slot;
-        } else {
-            self.before.pass(tape);
+            // It was the slot alone.
+            self.seen <<= 8;
         }
     }
 }
