@@ -73,6 +73,9 @@ impl Timeline {
         if is_reached(number) {
             return Some(number);
         }
+        if self.window.covers(time_ms) {
+            return None;
+        }
         let newest = self.window.newest_in_order(time_ms, span);
         newest.filter(|newest| number < *newest && is_reached(*newest))
     }
