@@ -18,12 +18,10 @@ pub(super) struct Timeline {
     pub traits: Traits,
 }
 
-/// The window beside a key's first.
+/// The window beside a key's first: the one that was fed less recently, or not by the open flood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Second {
     pub timeline: Timeline,
-    /// Whether it was fed more recently than the first.
-    pub is_fresher: bool,
     /// Whether the open flood has counted events of it: they do not count again.
     pub is_counted: bool,
 }
@@ -151,7 +149,7 @@ impl Timelines {
     /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
     pub fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        if self.second.is_none()
+        if !self.is_second_near(span, time_ms)
             && (self.first.is_near(span, time_ms) || self.first.window.is_empty())
         {
             return self.first.add(rule, span, sighting);
@@ -165,33 +163,21 @@ impl Timelines {
         let second = self.second.get_or_insert_default();
         if self.first.window.has_just_moved() && self.first.is_like(&second.timeline) {
             // From here on the two would say the same.
-            **second = Second::default();
-        }
-        let mut is_first = self.first.is_near(span, time_ms);
-        let mut is_second = second.timeline.is_near(span, time_ms);
-        if !is_first && !is_second {
-            is_first = second.is_fresher || self.first.window.is_empty();
-            is_second = !is_first;
-            let begun = if is_first {
-                &mut self.first
-            } else {
-                &mut second.timeline
-            };
-            *begun = Timeline::default();
-        }
-        second.is_fresher = !is_first;
-        let opens_first = is_first && self.first.add(rule, span, sighting);
-        let opens_second = is_second && second.timeline.add(rule, span, sighting);
-        if opens_second {
-            // Where both would open, the one that knows more events of it.
-            let events = |timeline: &Timeline| timeline.opening(rule, span, time_ms).0;
-            if !opens_first || events(&second.timeline) > events(&self.first) {
-                core::mem::swap(&mut self.first, &mut second.timeline);
-                second.is_fresher = false;
-            }
-        }
-        if second.timeline.window.is_empty() {
             self.second = None;
+            return self.feed(rule, span, sighting);
+        }
+        let is_first = self.first.is_near(span, time_ms);
+        if !second.timeline.is_near(span, time_ms) {
+            second.timeline = Timeline::default();
+        }
+        let opens_first = is_first && self.first.add(rule, span, sighting);
+        let opens_second = second.timeline.add(rule, span, sighting);
+        // Where both would open, the one that knows more events of it.
+        let events = |timeline: &Timeline| timeline.opening(rule, span, time_ms).0;
+        if !is_first
+            || opens_second && (!opens_first || events(&second.timeline) > events(&self.first))
+        {
+            core::mem::swap(&mut self.first, &mut second.timeline);
         }
         opens_first || opens_second
     }
@@ -216,4 +202,4 @@ impl Timelines {
 }
 
 stored!(Timeline: window, recent, traits);
-stored!(Second: timeline, is_fresher, is_counted);
+stored!(Second: timeline, is_counted);
