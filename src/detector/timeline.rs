@@ -29,8 +29,7 @@ pub(super) struct Second {
 impl Timeline {
     /// Whether an event belongs to it.
     pub fn is_near(&self, span: Span, time_ms: i64) -> bool {
-        self.window.covers(time_ms)
-            || (!self.window.is_empty() && span.is_near(self.window.newest_ms(), time_ms))
+        !self.window.is_empty() && span.is_near(self.window.newest_ms(), time_ms)
     }
 
     /// Whether it will say the same as the other from here on.
@@ -149,6 +148,15 @@ impl Timelines {
     /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.
     pub fn feed(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
+        if self.second.is_none() && self.first.window.covers(time_ms) {
+            return self.first.add(rule, span, sighting);
+        }
+        self.feed_any(rule, span, sighting)
+    }
+
+    #[inline(never)]
+    fn feed_any(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
+        let time_ms = sighting.context.time_ms;
         if !self.is_second_near(span, time_ms)
             && (self.first.is_near(span, time_ms) || self.first.window.is_empty())
         {
@@ -164,7 +172,7 @@ impl Timelines {
         if self.first.window.has_just_moved() && self.first.is_like(&second.timeline) {
             // From here on the two would say the same.
             self.second = None;
-            return self.feed(rule, span, sighting);
+            return self.feed_any(rule, span, sighting);
         }
         let is_first = self.first.is_near(span, time_ms);
         if !second.timeline.is_near(span, time_ms) {
