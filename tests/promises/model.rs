@@ -35,11 +35,10 @@ struct Open {
     leaps: usize,
 }
 
-/// A window: its events, the number of the record that fed it last, and whether a flood has counted any of them.
+/// A window: its events, and whether a flood has counted any of them.
 #[derive(Clone, Debug, Default)]
 struct Fed {
     times: Vec<i64>,
-    fed_at: usize,
     is_counted: bool,
 }
 
@@ -65,7 +64,6 @@ pub struct Model {
     is_torn: bool,
     /// Where T leapt to, each time.
     leaps: Vec<i64>,
-    records: usize,
     told: Vec<Told>,
 }
 
@@ -82,7 +80,6 @@ impl Model {
             run: Vec::new(),
             is_torn: false,
             leaps: Vec::new(),
-            records: 0,
             told: Vec::new(),
         }
     }
@@ -112,7 +109,6 @@ impl Model {
     }
 
     fn event(&mut self, event: &Sighted) {
-        self.records += 1;
         let time = event.time_ms;
         let far = self.quiet_ms + self.lateness_ms;
         let before = self.confirmed();
@@ -220,7 +216,6 @@ impl Model {
 
     fn feed(&self, window: &mut Fed, time: i64) -> bool {
         window.times.push(time);
-        window.fed_at = self.records;
         self.reached(window, time).is_some()
     }
 
@@ -284,7 +279,7 @@ impl Model {
         let near = [&key.first, &key.second].map(|window| self.is_near(window, time));
         let fed = match near {
             [false, false] => {
-                let is_first = key.first.times.is_empty() || key.second.fed_at > key.first.fed_at;
+                let is_first = key.first.times.is_empty();
                 let begun = if is_first {
                     &mut key.first
                 } else {
@@ -295,10 +290,16 @@ impl Model {
             }
             near => near,
         };
-        let opens = [
+        let mut fed = fed;
+        let mut opens = [
             fed[0] && self.feed(&mut key.first, time),
             fed[1] && self.feed(&mut key.second, time),
         ];
+        // The second is the one that was fed less recently; where both were by one event, it stays the second.
+        if fed == [false, true] {
+            std::mem::swap(&mut key.first, &mut key.second);
+            (fed, opens) = ([true, false], [opens[1], false]);
+        }
         let late = self.lateness_ms.min(self.within_ms);
         let held = [(opens[0], &key.first), (opens[1], &key.second)].map(|(opens, window)| {
             let end = if opens {
