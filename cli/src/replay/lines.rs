@@ -1,4 +1,5 @@
-//! Cutting a stream into chunks of whole lines, with bounded memory whatever the length of a line.
+//! Cutting a stream into chunks of whole lines, with bounded memory whatever the length of a line; and which of them are
+//! records.
 
 use std::io::{self, Read};
 
@@ -14,12 +15,35 @@ pub struct Chunk {
     pub offset: u64,
     /// The line was too long and begins here; its other pieces are in the chunks that follow.
     pub cut: bool,
+    /// Some of the lines are blank.
+    has_blank: bool,
 }
 
 impl Chunk {
     /// The lines.
     pub fn lines(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Of `lines`, a part of these, those that are records, in runs, each with its place there: blank ones are none.
+    pub fn records<'a>(&self, lines: &'a [u8]) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let (has_blank, mut at) = (self.has_blank, 0);
+        std::iter::from_fn(move || {
+            let rest = &lines[at..];
+            let (start, end) = match has_blank {
+                true => record_run(rest),
+                false => (0, rest.len()),
+            };
+            let start_at = at + start;
+            at += end;
+            (start < end).then(|| (start_at, &rest[start..end]))
+        })
+    }
+
+    /// The first bytes of the buffer are its lines.
+    fn holds(&mut self, len: usize) {
+        self.len = len;
+        self.has_blank = record_run(self.lines()) != (0, len);
     }
 }
 
@@ -91,7 +115,7 @@ impl<R: Read> LineReader<R> {
         };
         self.carry.extend_from_slice(&buffer[end..len]);
         chunk.offset = self.offset;
-        chunk.len = end;
+        chunk.holds(end);
         chunk.cut = false;
         self.offset += end as u64;
         self.within_cut = false;
@@ -130,12 +154,27 @@ impl<R: Read> LineReader<R> {
         self.carry.extend_from_slice(&buffer[end..len]);
         buffer[end] = b'\n';
         chunk.offset = self.offset;
-        chunk.len = end + 1;
+        chunk.holds(end + 1);
         chunk.cut = !self.within_cut;
         self.offset += end as u64;
         self.within_cut = true;
         true
     }
+}
+
+/// Where the first run of lines that are not blank begins and ends.
+fn record_run(lines: &[u8]) -> (usize, usize) {
+    let start = blank_bytes(lines);
+    let rest = &lines[start..];
+    let mut ends = memchr::memchr_iter(b'\n', rest).map(|newline| newline + 1);
+    let end = ends.find(|end| blank_bytes(&rest[*end..]) > 0);
+    (start, start + end.unwrap_or(rest.len()))
+}
+
+/// How many bytes of blank lines there are at the start.
+fn blank_bytes(lines: &[u8]) -> usize {
+    let space = lines.iter().take_while(|byte| byte.is_ascii_whitespace());
+    memchr::memrchr(b'\n', &lines[..space.count()]).map_or(0, |at| at + 1)
 }
 
 /// Grows the buffer to `len` bytes; it is never shrunk, so that memory is cleared once only.
@@ -215,6 +254,28 @@ mod tests {
             joined.extend_from_slice(&lines[..len]);
         }
         assert_eq!(joined, stream);
+    }
+
+    #[test]
+    fn blank_lines_are_no_records() {
+        for (lines, expected) in [
+            ("", &[][..]),
+            ("\n \r\n\t\n", &[]),
+            ("a\n b\n", &[(0, "a\n b\n")]),
+            (
+                "\n\r\n  a\r\n b\n \n\nc\n\n",
+                &[(3, "  a\r\n b\n"), (14, "c\n")],
+            ),
+        ] {
+            let mut chunk = Chunk::default();
+            let mut reader = LineReader::new(lines.as_bytes(), 4096, true);
+            assert_eq!(reader.next(&mut chunk).unwrap(), !lines.is_empty());
+            let found: Vec<_> = chunk
+                .records(chunk.lines())
+                .map(|(at, run)| (at, std::str::from_utf8(run).unwrap()))
+                .collect();
+            assert_eq!(found, expected, "{lines:?}");
+        }
     }
 
     #[test]

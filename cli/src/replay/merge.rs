@@ -215,13 +215,16 @@ impl Lane {
             // Also where a guest gave fewer times than there are lines.
             end = lines.len();
         }
-        let (lines, offset) = (
-            lines.get(..end).unwrap_or(&[]),
-            self.chunk.offset + self.done as u64,
-        );
-        guest.push(self.index, lines, offset)?;
+        self.push(guest, lines.get(..end).unwrap_or(&[]))?;
         self.done += end;
         Ok(())
+    }
+
+    /// Pushes lines of the chunk, the next ones.
+    fn push(&self, guest: &mut impl Guest, lines: &[u8]) -> Result<(), HostError> {
+        let offset = self.chunk.offset + self.done as u64;
+        let mut records = self.chunk.records(lines);
+        records.try_for_each(|(at, lines)| guest.push(self.index, lines, offset + at as u64))
     }
 
     /// Pushes all that is left, without asking for times before the end.
@@ -233,9 +236,7 @@ impl Lane {
     ) -> Result<(), HostError> {
         loop {
             let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
-            if !lines.is_empty() {
-                guest.push(self.index, lines, self.chunk.offset + self.done as u64)?;
-            }
+            self.push(guest, lines)?;
             if !self.advance(guest, stop) {
                 break;
             }

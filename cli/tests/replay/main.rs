@@ -164,6 +164,33 @@ fn json_records_without_an_event_come_out_byte_for_byte() {
 }
 
 #[test]
+fn blank_lines_are_no_records_and_move_no_offset() {
+    let input = b"\n \r\nfirst\n\n\t\n second\n\r\n{\"message\":\"third\"}\n\n\n";
+    let expected = "{\"message\":\"first\",\"log\":{\"offset\":4}}\n\
+                    {\"message\":\" second\",\"log\":{\"offset\":13}}\n\
+                    {\"message\":\"third\"}\n";
+    let output = replay_stdin(&["--summary", "json", "-"], input);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert_eq!(summary(&output)["statistics"]["records"], 3);
+    // Of several files the times are asked for, line by line.
+    let folder = folder("blank");
+    let files = ["one", "two"].map(|name| {
+        let file = folder.join(name);
+        let line = format!("\n\nJan  5 00:00:01 a x: {name}\n\n");
+        fs::write(&file, line.repeat(1000)).unwrap();
+        file
+    });
+    let output = replay(&["--summary", "none", "--year", "2026"], &files);
+    let documents = documents(&output.stdout);
+    assert_eq!(documents.len(), 2000);
+    for (number, document) in documents.iter().take(1000).enumerate() {
+        assert_eq!(document["log"]["offset"], 2 + 28 * number);
+    }
+    let bomb = replay_stdin(&["--summary", "none"], "\n".repeat(8 << 20).as_bytes());
+    assert!(bomb.stdout.is_empty());
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_ends_it_quietly() {
     let files = (0..200).map(|_| testdata("13_background.log"));
     let mut child = maxconn(&["replay"]).args(files).spawn().unwrap();
