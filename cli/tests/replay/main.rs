@@ -1,6 +1,7 @@
 //! `maxconn replay` as people run it: the binary, files, pipes and exit codes.
 
 mod input;
+mod story;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
