@@ -10,6 +10,9 @@ use host_test::surface::surface;
 use host_test::wasi::{self, Wasi};
 use host_test::wasm::{Arg, Runtime};
 use host_test::{Error, embed};
+use maxconn_core::config::Config;
+use maxconn_core::engine::Engine;
+use serde_json::json;
 use wasmparser::{Validator, WasmFeatures};
 
 /// How far a figure may move before somebody must look, in percent.
@@ -190,6 +193,63 @@ fn redpanda_costs() -> Result<[u64; 3], Error> {
         let before = std::mem::replace(&mut spent, outcome.fuel);
         Ok(spent - before)
     })
+}
+
+/// As long as a record may be that is read for an event, in bytes.
+const RECORD_BYTES: usize = 256 * 1024;
+/// No record costs more, whatever the patterns: about a quarter of a second under wasmtime.
+const RECORD_FUEL_MAX: u64 = 1_000_000_000;
+/// What the patterns below look for.
+const CONTAINS: &str = "too many";
+
+/// Expressions that are as bad as they get, and what the longest records are filled with for each.
+fn worst_expressions() -> [(&'static str, String, &'static str); 7] {
+    [
+        ("optional", "(?:a?){100}b".to_string(), "a"),
+        ("classes", "(?:[a-z]?){400}[0-9]".to_string(), "a"),
+        ("anything", ".*".repeat(200), "a"),
+        ("stars", "a*".repeat(300) + "b", "a"),
+        ("groups", "()".repeat(30) + "(?:a?){100}b", "a"),
+        // Small ones, as many as there may be: each looks for its text in all of the record.
+        ("many", "a+b".to_string(), "a"),
+        ("characters", "[^b]*b".to_string(), "ä"),
+    ]
+}
+
+/// How many patterns of that expression are accepted, and the fuel of one record that all of them search.
+fn pattern_fuel(wasm: &[u8], regex: &str, fill: &str) -> Result<(usize, u64), Error> {
+    let config = |count: usize| {
+        let pattern = |number: usize| {
+            let name = format!("p{number}");
+            json!({"name": name, "contains": CONTAINS, "regex": regex, "limit": "x", "scope": "user"})
+        };
+        json!({"pattern": (0..count).map(pattern).collect::<Vec<_>>()}).to_string()
+    };
+    let is_accepted = |count: &usize| {
+        let config = Config::parse(config(*count).as_bytes(), &Config::default());
+        config.is_ok_and(|config| Engine::new(config).is_ok())
+    };
+    let count = (1..=64).rev().find(is_accepted);
+    let count = count.ok_or("not even one is accepted")?;
+    let mut guest = embed::Guest::new(wasm, Runtime::Wasmtime, Some(&config(count)))?;
+    let half = fill.repeat((RECORD_BYTES - CONTAINS.len()) / 2 / fill.len());
+    let line = format!("{half}{CONTAINS}{half}\n");
+    guest.input(line.as_bytes())?;
+    let before = guest.fuel();
+    guest.push(0, line.len(), -1)?;
+    Ok((count, guest.fuel() - before))
+}
+
+#[test]
+fn the_worst_patterns_and_the_longest_records_stay_within_their_budget() -> Result<(), Error> {
+    let wasm = module("embed", true)?;
+    let mut actual = String::new();
+    for (name, regex, fill) in worst_expressions() {
+        let (count, fuel) = pattern_fuel(&wasm, &regex, fill)?;
+        assert!(fuel <= RECORD_FUEL_MAX, "{name}: {fuel}");
+        actual += &format!("[{name}]\naccepted = {count}\nrecord = {fuel}\n\n");
+    }
+    hold("patterns.toml", &actual)
 }
 
 /// Holds figures against the golden ones: what grows fails, what shrinks is told.
