@@ -15,21 +15,10 @@ fn silent_senders_of_lines_make_room_for_others() {
     let folder = folder("silent");
     let unix = folder.join("socket");
     let sink = Sink::start();
-    let url = sink.url();
     let input = format!("unix:{}", unix.display());
-    let mut process = Process::start(&[
-        "--input",
-        "tcp://127.0.0.1:0",
-        "--input",
-        &input,
-        "--output",
-        &url,
-        "--admin",
-        ":0",
-    ]);
-    let admin = process.address("admin");
-    let tcp = process.said("input at tcp://");
-    let tcp: std::net::SocketAddr = tcp.rsplit("://").next().unwrap().parse().unwrap();
+    let inputs = ["--input", "tcp://127.0.0.1:0", "--input", &input];
+    let mut process = Process::http(&sink.url(), &inputs);
+    let (tcp, admin) = (process.input("tcp"), process.address("admin"));
     // A sender of lines, then 300 that have sent one and then say nothing: the first is the oldest.
     let mut first = TcpStream::connect(tcp).unwrap();
     let (mut silent, mut silent_unix) = (Vec::new(), Vec::new());
@@ -56,21 +45,13 @@ fn silent_senders_of_lines_make_room_for_others() {
 #[test]
 fn a_sender_that_has_said_all_gets_its_answer_and_one_that_is_gone_is_not_counted_twice() {
     let sink = Sink::start();
-    let url = sink.url();
     let is_up = Arc::new(AtomicBool::new(false));
     let up = Arc::clone(&is_up);
     sink.answers(move |_, _| match up.load(Ordering::Relaxed) {
         true => sink::ok(),
         false => sink::answer("503 Service Unavailable", ""),
     });
-    let mut process = Process::start(&[
-        "--input",
-        "http://127.0.0.1:0",
-        "--output",
-        &url,
-        "--admin",
-        ":0",
-    ]);
+    let mut process = Process::http(&sink.url(), &[]);
     let (input, admin) = (process.address("input"), process.address("admin"));
     let request = |body: &str| {
         let length = body.len();
@@ -111,10 +92,8 @@ fn with_few_file_descriptors_state_output_and_admin_come_first() {
     );
     let mut process = Process::of(Command::new("sh").args(["-c", &arguments]));
     process.said("there are 80 file descriptors");
-    let tcp = process.said("input at tcp://");
-    let tcp: std::net::SocketAddr = tcp.rsplit("://").next().unwrap().parse().unwrap();
-    let (http, admin) = (process.said("input at http://"), process.address("admin"));
-    let http: std::net::SocketAddr = http.rsplit("://").next().unwrap().parse().unwrap();
+    let (tcp, http) = (process.input("tcp"), process.input("http"));
+    let admin = process.address("admin");
     // Far more senders than descriptors, at both addresses, and then one that has something to say.
     let senders: Vec<TcpStream> = (0..200)
         .map(|number| TcpStream::connect([tcp, http][number % 2]).unwrap())

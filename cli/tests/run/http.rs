@@ -4,20 +4,11 @@ use std::fs;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
 
-use crate::process::{Process, answer, folder, get, metric, others, post, refusals, until};
+use crate::process::{Process, answer, folder, get, gzip, metric, others, post, refusals, until};
 use crate::sink::{self, Sink};
 
 fn start(sink: &Sink, more: &[&str]) -> Process {
-    let url = sink.url();
-    let arguments = [
-        "--input",
-        "http://127.0.0.1:0",
-        "--admin",
-        ":0",
-        "--output",
-        &url,
-    ];
-    Process::start(&[&arguments, more].concat())
+    Process::http(&sink.url(), more)
 }
 
 #[test]
@@ -25,11 +16,7 @@ fn every_way_that_shippers_post_arrives_as_lines() {
     let sink = Sink::start();
     let mut process = start(&sink, &[]);
     let input = process.address("input");
-    let gzip = |text: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
+    let gzip = |text: &str| gzip(text.as_bytes(), flate2::Compression::fast());
     let zstd = |text: &str| {
         ruzstd::encoding::compress_to_vec(
             text.as_bytes(),

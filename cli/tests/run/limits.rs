@@ -5,15 +5,15 @@ use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::process::{Process, answer, ask, folder, get, metric, post, refusals, until};
+use flate2::Compression;
+
+use crate::process::{Process, answer, ask, folder, get, gzip, metric, post, refusals, until};
 use crate::sink::{self, Sink};
 
 #[test]
 fn what_looks_like_json_and_is_none_goes_on_as_text_and_is_counted() {
     let sink = Sink::start();
-    let url = sink.url();
-    let http = ["--input", "http://127.0.0.1:0", "--admin", ":0"];
-    let mut process = Process::start(&[&http[..], &["--output", &url]].concat());
+    let mut process = Process::http(&sink.url(), &[]);
     let (input, admin) = (process.address("input"), process.address("admin"));
     let fine = "{ \"message\" : \"fine\" }\n";
     let needle = "{\"message\":\"Maximum number of connections from user+IP exceeded\n";
@@ -33,7 +33,7 @@ fn what_looks_like_json_and_is_none_goes_on_as_text_and_is_counted() {
     }
     assert_eq!(metric(admin, "maxconn_malformed_records_total"), 3);
     // Where such records are not wanted the guest still counts those that it reads.
-    let mut process = Process::start(&[&http[..], &["--only", "alerts"]].concat());
+    let mut process = Process::http("stdout", &["--only", "alerts"]);
     let (input, admin) = (process.address("input"), process.address("admin"));
     assert_eq!(post(input, &[], body.as_bytes()).status, 204);
     until("the guest's count", || {
@@ -61,17 +61,8 @@ fn lines_of_any_length_are_answered_undo_no_detection_and_show_no_name() {
     let config = folder("lengths").join("redacting.toml");
     fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
     let sink = Sink::start();
-    let url = sink.url();
-    let mut process = Process::start(&[
-        "--input",
-        "http://127.0.0.1:0",
-        "--output",
-        &url,
-        "--admin",
-        ":0",
-        "--config",
-        config.to_str().unwrap(),
-    ]);
+    let config = ["--config", config.to_str().unwrap()];
+    let mut process = Process::http(&sink.url(), &config);
     let (input, admin) = (process.address("input"), process.address("admin"));
     let refusal = refusals(0..1).replace("alice", "hidden");
     let refusal = refusal.trim_end();
@@ -119,16 +110,7 @@ fn lines_of_any_length_are_answered_undo_no_detection_and_show_no_name() {
 #[test]
 fn connections_that_do_nothing_make_room_for_senders() {
     let sink = Sink::start();
-    let url = sink.url();
-    let inputs = [
-        "--input",
-        "http://127.0.0.1:0",
-        "--output",
-        &url,
-        "--admin",
-        ":0",
-    ];
-    let mut process = Process::start(&inputs);
+    let mut process = Process::http(&sink.url(), &[]);
     let (input, admin) = (process.address("input"), process.address("admin"));
     // One that waits for its delivery is older than all of them, and is kept.
     sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
@@ -160,17 +142,7 @@ fn connections_that_do_nothing_make_room_for_senders() {
 #[test]
 fn everything_that_is_too_much_is_refused_and_the_rest_goes_on() {
     let sink = Sink::start();
-    let url = sink.url();
-    let mut process = Process::start(&[
-        "--input",
-        "http://127.0.0.1:0",
-        "--output",
-        &url,
-        "--request-timeout",
-        "500ms",
-        "--admin",
-        ":0",
-    ]);
+    let mut process = Process::http(&sink.url(), &["--request-timeout", "500ms"]);
     let input = process.address("input");
     let chunk = |size: usize| {
         [
@@ -188,17 +160,8 @@ fn everything_that_is_too_much_is_refused_and_the_rest_goes_on() {
     let huge = [chunked.clone(), chunk(1 << 20).repeat(9)].concat();
     assert_eq!(ask(input, &huge).status, 413);
     // A bomb: 64 MiB in some kilobytes.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&vec![b'x'; 64 << 20]).unwrap();
-    assert_eq!(
-        post(
-            input,
-            &["Content-Encoding: gzip"],
-            &encoder.finish().unwrap()
-        )
-        .status,
-        413
-    );
+    let bomb = gzip(&vec![b'x'; 64 << 20], Compression::best());
+    assert_eq!(post(input, &["Content-Encoding: gzip"], &bomb).status, 413);
     // Slow: a body that does not come.
     let mut slow = TcpStream::connect(input).unwrap();
     slow.write_all(&[chunked, chunk(10)].concat()).unwrap();

@@ -3,15 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
 
-use crate::process::{Process, folder, get, post};
+use crate::process::{Process, folder, get, gzip, post};
 use crate::sink::{self, Sink};
 
 /// What the process may have had at its peak, in bytes.
@@ -20,12 +19,6 @@ const PEAK_MAX_BYTES: u64 = 64 << 20;
 const BODY_BYTES: usize = 8 << 20;
 const REFUSAL: &str = "Jan  5 00:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
                        (mail_max_userip_connections=10): method=PLAIN, rip=192.0.2.7, lip=192.0.2.1, user=<";
-
-fn gzip(body: &[u8], level: Compression) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), level);
-    encoder.write_all(body).unwrap();
-    encoder.finish().unwrap()
-}
 
 fn filled(text: &str, bytes: usize) -> Vec<u8> {
     text.bytes().cycle().take(bytes).collect()
@@ -87,10 +80,7 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
     command.arg("--config").arg(&config);
     let mut process = Process::of(&mut command);
     opened();
-    let address =
-        |line: String| -> SocketAddr { line.rsplit("://").next().unwrap().parse().unwrap() };
-    let http = address(process.said("input at http://"));
-    let tcp = address(process.said("input at tcp://"));
+    let (http, tcp) = (process.input("http"), process.input("tcp"));
     let admin = process.address("admin");
     // Lines that do not end, on many connections.
     let beginnings: Vec<TcpStream> = (0..200)

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 /// Far more than anything takes: a test that waits so long has failed.
@@ -33,6 +35,13 @@ impl Process {
     pub fn start(arguments: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_maxconn"));
         Process::of(command.arg("run").args(arguments))
+    }
+
+    /// One that takes batches by HTTP, for a next hop, and shows its figures.
+    pub fn http(output: &str, more: &[&str]) -> Process {
+        let input = "http://127.0.0.1:0";
+        let usual = ["--input", input, "--output", output, "--admin", ":0"];
+        Process::start(&[&usual, more].concat())
     }
 
     pub fn of(command: &mut Command) -> Process {
@@ -96,8 +105,12 @@ impl Process {
 
     /// Where it listens: `input` or `admin`.
     pub fn address(&mut self, what: &str) -> SocketAddr {
-        let line = self.said(&format!("{what} at "));
-        line.rsplit("://").next().unwrap().parse().unwrap()
+        address(&self.said(&format!("{what} at ")))
+    }
+
+    /// Where its input listens that has this scheme, of several.
+    pub fn input(&mut self, scheme: &str) -> SocketAddr {
+        address(&self.said(&format!("input at {scheme}://")))
     }
 
     /// Nobody reads its standard output any more.
@@ -161,6 +174,11 @@ impl Drop for Process {
     }
 }
 
+/// The address at the end of a line.
+fn address(line: &str) -> SocketAddr {
+    line.rsplit("://").next().unwrap().parse().unwrap()
+}
+
 fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -180,6 +198,12 @@ pub struct Answer {
     pub status: u16,
     pub head: String,
     pub body: String,
+}
+
+pub fn gzip(body: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Posts a body; `headers` are whole lines.

@@ -7,20 +7,9 @@ use crate::process::{Process, folder, get, metric, mode, others, post, refusals,
 use crate::sink::{self, Sink};
 
 fn start(state: &Path, sink: &Sink, more: &[&str]) -> Process {
-    let url = sink.url();
-    let arguments = [
-        "--input",
-        "http://127.0.0.1:0",
-        "--admin",
-        ":0",
-        "--output",
-        &url,
-        "--state",
-        state.to_str().unwrap(),
-        "--state-interval",
-        "20ms",
-    ];
-    Process::start(&[&arguments, more].concat())
+    let state = state.to_str().unwrap();
+    let kept = ["--state", state, "--state-interval", "20ms"];
+    Process::http(&sink.url(), &[&kept, more].concat())
 }
 
 fn count(sink: &Sink, words: &str) -> usize {

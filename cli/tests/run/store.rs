@@ -42,16 +42,7 @@ pub fn store(judge: impl Fn(&Value) -> u16 + Send + Sync + 'static) -> (Sink, Do
 }
 
 fn start(sink: &Sink, more: &[&str]) -> Process {
-    let url = format!("elasticsearch+http://{}", sink.address);
-    let arguments = [
-        "--input",
-        "http://127.0.0.1:0",
-        "--admin",
-        ":0",
-        "--output",
-        &url,
-    ];
-    Process::start(&[&arguments, more].concat())
+    Process::http(&format!("elasticsearch+http://{}", sink.address), more)
 }
 
 pub fn count(documents: &Documents, stream: &str) -> usize {
