@@ -21,7 +21,7 @@ mod compiled {
 
     use crate::alert::append;
     use crate::config::{ConfigError, Pattern};
-    use crate::dovecot::parse_ip;
+    use crate::dovecot::{parse_ip, parse_port};
     use crate::event::{Endpoint, Event, Scope, Security};
     use crate::sentence::Part::{Number, Text};
     use crate::sentence::say;
@@ -175,7 +175,7 @@ mod compiled {
                 method,
             ] = values;
             let endpoint = |ip: Option<&str>, port: Option<&str>| {
-                let port = port.and_then(|port| port.parse().ok());
+                let port = port.and_then(parse_port);
                 Some(Endpoint {
                     ip: parse_ip(ip?)?,
                     port,

@@ -13,7 +13,7 @@ fn cases(text: &str) -> Vec<Value> {
 }
 
 fn parse(config: &Value) -> Result<Config, String> {
-    Config::parse(config.to_string().as_bytes(), &Config::default())
+    Config::parse(config.to_string().as_bytes(), Config::default())
         .map_err(|error| error.to_string())
 }
 
@@ -51,13 +51,13 @@ fn right_configurations_mean_what_they_say() {
 fn no_configuration_is_the_defaults() {
     for nothing in ["", " \n", "{}"] {
         assert_eq!(
-            Config::parse(nothing.as_bytes(), &Config::default()),
+            Config::parse(nothing.as_bytes(), Config::default()),
             Ok(Config::default())
         );
     }
     let printed = Config::default().to_json();
     assert_eq!(
-        Config::parse(printed.as_bytes(), &Config::default()),
+        Config::parse(printed.as_bytes(), Config::default()),
         Ok(Config::default())
     );
 }
@@ -65,7 +65,7 @@ fn no_configuration_is_the_defaults() {
 #[test]
 fn what_is_not_json_says_so() {
     let error = |json: &[u8]| {
-        Config::parse(json, &Config::default())
+        Config::parse(json, Config::default())
             .unwrap_err()
             .to_string()
     };
@@ -88,7 +88,7 @@ fn a_guests_own_defaults_stay_where_the_configuration_is_silent() {
         max_floods: 256,
         ..Config::default()
     };
-    let config = Config::parse(br#"{"max_keys": 2000}"#, &own).expect("valid");
+    let config = Config::parse(br#"{"max_keys": 2000}"#, own).expect("valid");
     assert_eq!((config.max_keys, config.max_floods), (2_000, 256));
 }
 
@@ -178,13 +178,13 @@ fn rules() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_bytes_make_parsing_panic(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
-        let _ = Config::parse(&bytes, &Config::default());
+        let _ = Config::parse(&bytes, Config::default());
     }
 
     #[test]
     fn no_json_makes_parsing_panic_and_what_is_valid_comes_back(value in json_values()) {
         if let Ok(config) = parse(&value) {
-            let again = Config::parse(config.to_json().as_bytes(), &Config::default());
+            let again = Config::parse(config.to_json().as_bytes(), Config::default());
             prop_assert_eq!(again, Ok(config));
         }
     }
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn what_is_printed_comes_back(rules in rules(), max_keys in 1_000..1_000_000u64) {
         let config = parse(&json!({ "rule": rules, "max_keys": max_keys })).expect("all is valid");
-        let again = Config::parse(config.to_json().as_bytes(), &Config::default());
+        let again = Config::parse(config.to_json().as_bytes(), Config::default());
         prop_assert_eq!(again, Ok(config));
     }
 }

@@ -10,7 +10,7 @@ const CONFIG: &str = r#"{"rule":[{"name":"userip","threshold":3},
     {"name":"one-user-many-ips","distinct":{"field":"ip","at_least":2},"threshold":3}]}"#;
 
 fn engine() -> Engine {
-    Engine::new(Config::parse(CONFIG.as_bytes(), &Config::default()).unwrap()).unwrap()
+    Engine::new(Config::parse(CONFIG.as_bytes(), Config::default()).unwrap()).unwrap()
 }
 
 /// A refusal so many seconds after 2026-01-01T12:00:00Z.

@@ -74,7 +74,7 @@ impl Script {
 
 /// The configuration that a JSON text of ours says.
 pub fn read(json: &str) -> Config {
-    Config::parse(json.as_bytes(), &Config::default())
+    Config::parse(json.as_bytes(), Config::default())
         .unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 

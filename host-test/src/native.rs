@@ -13,7 +13,7 @@ use crate::run::{Batches, Piece};
 /// It is wrong.
 pub fn config(case: &Case) -> Result<Config, Error> {
     let json = case.config.as_deref().unwrap_or("{}");
-    Config::parse(json.as_bytes(), &Config::default()).map_err(|error| error.to_string().into())
+    Config::parse(json.as_bytes(), Config::default()).map_err(|error| error.to_string().into())
 }
 
 /// Everything that comes out, in order.

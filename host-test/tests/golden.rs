@@ -226,7 +226,7 @@ fn pattern_fuel(wasm: &[u8], regex: &str, fill: &str) -> Result<(usize, u64), Er
         json!({"pattern": (0..count).map(pattern).collect::<Vec<_>>()}).to_string()
     };
     let is_accepted = |count: &usize| {
-        let config = Config::parse(config(*count).as_bytes(), &Config::default());
+        let config = Config::parse(config(*count).as_bytes(), Config::default());
         config.is_ok_and(|config| Engine::new(config).is_ok())
     };
     let count = (1..=64).rev().find(is_accepted);

@@ -86,7 +86,7 @@ fn the_guest_says_of_strays_what_the_core_says() -> Result<(), Error> {
     let wasm = fs::read(guest_build::try_build("embed", Features::default())?)?;
     let mut guest = Guest::new(&wasm, Runtime::Wasmtime, Some(CONFIG))?;
     let empty = guest.snapshot()?;
-    let config = || Config::parse(CONFIG.as_bytes(), &Config::default());
+    let config = || Config::parse(CONFIG.as_bytes(), Config::default());
     let keyed = Engine::new(config().map_err(|error| error.to_string())?)
         .map_err(|error| error.to_string())?;
     let mut told = 0;

@@ -8,7 +8,6 @@
 //! their length first, options and variants a byte that says which.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -310,23 +309,6 @@ impl<'a, T: Stored<'a>> Stored<'a> for Vec<T> {
             value.pass(tape);
             self.push(value);
             left -= 1;
-        }
-    }
-}
-
-impl<'a, T: Stored<'a>> Stored<'a> for VecDeque<T> {
-    fn blank() -> VecDeque<T> {
-        VecDeque::new()
-    }
-
-    fn pass(&mut self, tape: &mut Tape<'a>) {
-        let mut values = Vec::new();
-        if tape.is_reading {
-            values.pass(tape);
-            *self = VecDeque::from(values);
-        } else {
-            tape.number(self.len() as u64, u64::MAX);
-            self.iter_mut().for_each(|value| T::pass(value, tape));
         }
     }
 }

@@ -74,14 +74,14 @@ impl Region {
     ///
     /// # Errors
     /// What is wrong with it. Tools check it before they write it, so this is a module made by other means.
-    pub fn config(&'static self, defaults: &Config) -> Result<Config, ConfigError> {
+    pub fn config(&'static self, defaults: Config) -> Result<Config, ConfigError> {
         // The compiler knows the room only as it was built and would read it at build time otherwise.
         let room = black_box(self).room;
         let len = room.0.iter().take(LEN_BYTES).rev().fold(0, |len, cell| {
             len << 8 | usize::from(cell.load(Ordering::Relaxed))
         });
         if len == 0 {
-            return Ok(defaults.clone());
+            return Ok(defaults);
         }
         let Some(json) = room.bytes(LEN_BYTES, len) else {
             return Err(ConfigError::new(

@@ -30,13 +30,13 @@ pub const KEYS: [&str; 11] = [
 impl Config {
     /// Parses the JSON form. What is not in it stays as in `defaults` (each guest's own). Nothing but
     /// white space is no configuration: the defaults.
-    pub fn parse(json: &[u8], defaults: &Config) -> Result<Config, ConfigError> {
+    pub fn parse(json: &[u8], defaults: Config) -> Result<Config, ConfigError> {
         Config::read(json, defaults).map_err(|fault| *fault)
     }
 
-    fn read(json: &[u8], defaults: &Config) -> Result<Config, Fault> {
+    fn read(json: &[u8], mut config: Config) -> Result<Config, Fault> {
         if json.trim_ascii().is_empty() {
-            return Ok(defaults.clone());
+            return Ok(config);
         }
         if json.len() > limits::CONFIG_BYTES_MAX {
             let problem = [
@@ -65,7 +65,6 @@ impl Config {
             ConfigError::at(String::new(), &problem, &[Text("write one JSON object")])
         })?;
         let table = Table::new(&value, String::new(), &KEYS)?;
-        let mut config = defaults.clone();
         config.change(&table)?;
         Ok(config)
     }
@@ -138,7 +137,7 @@ impl Config {
             self.tick_tag = tag.to_string();
         }
         if let Some(list) = table.list("rule", limits::RULES_MAX)? {
-            self.rules = rules::read(list, &self.rules)?;
+            self.rules = rules::read(list, core::mem::take(&mut self.rules))?;
         }
         if let Some(list) = table.list("pattern", limits::PATTERNS_MAX)? {
             self.patterns = patterns::read(list)?;

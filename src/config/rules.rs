@@ -40,8 +40,8 @@ const DISTINCT_FIELDS: [KeyField; 4] = [
 const POLICIES: [Policy; 3] = [Policy::Suppress, Policy::Sample, Policy::Pass];
 
 /// The rules in force: the built-in ones in their order, as changed, then one's own in theirs.
-pub(super) fn read(list: &[Value<'_>], built_in: &[Rule]) -> Result<Vec<Rule>, Fault> {
-    let mut rules: Vec<(Rule, bool)> = built_in.iter().map(|rule| (rule.clone(), true)).collect();
+pub(super) fn read(list: &[Value<'_>], built_in: Vec<Rule>) -> Result<Vec<Rule>, Fault> {
+    let mut rules: Vec<(Rule, bool)> = built_in.into_iter().map(|rule| (rule, true)).collect();
     let mut names: Vec<&str> = Vec::new();
     for (index, value) in list.iter().enumerate() {
         let table = Table::new(

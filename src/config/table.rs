@@ -370,7 +370,12 @@ fn kind(value: &Value<'_>) -> &'static str {
 }
 
 fn listed(names: &[&str]) -> String {
-    names.join(", ")
+    let mut list = String::new();
+    for (index, name) in names.iter().enumerate() {
+        list.push_str(if index > 0 { ", " } else { "" });
+        list.push_str(name);
+    }
+    list
 }
 
 /// The known name that differs from `word` by the fewest letters, if it is near enough to be meant.

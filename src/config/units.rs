@@ -39,8 +39,9 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, &'static str> {
             return Err(FORM);
         }
         // All that is left to go wrong with digits alone is that they are too many.
-        let number: i64 = number.parse().map_err(|_| SIZE)?;
-        total = number
+        let number: u64 = number.parse().map_err(|_| SIZE)?;
+        total = i64::try_from(number)
+            .map_err(|_| SIZE)?
             .checked_mul(size)
             .and_then(|ms| total.checked_add(ms))
             .ok_or(SIZE)?;
@@ -83,24 +84,21 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
         Some(ip) if !address.contains('%') => ip,
         _ => return Err(no_network()),
     };
-    let bits = if address.is_ipv4() { 32 } else { 128 };
+    let bits: u64 = if address.is_ipv4() { 32 } else { 128 };
     let prefix = match prefix {
-        None => bits,
+        None => bits as u8,
         // A sign or blanks would be taken by `parse`, but nobody means them.
         Some(prefix) if prefix.bytes().all(|b| b.is_ascii_digit()) => {
-            let prefix: u8 = prefix.parse().map_err(|_| no_network())?;
+            let prefix: u64 = prefix.parse().map_err(|_| no_network())?;
             if prefix > bits {
                 let problem = say(&[
                     Text("/"),
-                    Number(u64::from(prefix)),
+                    Number(prefix),
                     Text(" is longer than the address"),
                 ]);
-                return Err((
-                    problem,
-                    say(&[Text("write /0 to /"), Number(u64::from(bits))]),
-                ));
+                return Err((problem, say(&[Text("write /0 to /"), Number(bits)])));
             }
-            prefix
+            prefix as u8
         }
         Some(_) => return Err(no_network()),
     };

@@ -77,9 +77,10 @@ impl RecentValues {
         self.first.iter_mut().chain(&mut self.more)
     }
 
-    /// How many of them were seen in one of the slots from `oldest` to `newest`.
-    pub fn count(&self, oldest: i64, newest: i64) -> usize {
-        self.hashes(oldest, newest).count()
+    /// Whether so many of them were seen in one of the slots from `oldest` to `newest`.
+    pub fn has(&self, at_least: usize, oldest: i64, newest: i64) -> bool {
+        // In most floods there are not even so many.
+        self.more.len() + 1 >= at_least && self.hashes(oldest, newest).count() >= at_least
     }
 
     /// The hashes of the values seen in one of the slots from `oldest` to `newest`.
@@ -222,7 +223,7 @@ mod tests {
                 .filter(|&s| s >= since)
                 .map(|s| s % 25)
                 .collect::<alloc::collections::BTreeSet<_>>();
-            let count = recent.count(since, slot);
+            let count = recent.hashes(since, slot).count();
             assert_eq!(count.min(10), exact.len().min(10), "{slot}");
         }
     }
@@ -234,7 +235,7 @@ mod tests {
             (0..3).for_each(|value| recent.add(value, value as i64, 4));
             recent.add(ahead, 12, 4);
             recent.add(3, 3, 4);
-            assert_eq!(recent.count(0, 3), 4, "{ahead}");
+            assert!(recent.has(4, 0, 3) && !recent.has(5, 0, 3), "{ahead}");
         }
     }
 

@@ -41,45 +41,43 @@ impl Timeline {
     #[inline]
     pub fn add(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        self.feed(span, time_ms);
+        let number = self.feed(span, time_ms);
         self.traits.add_host(sighting.hashes.host);
         if let Some(distinct) = rule.distinct
             && let Some(hash) = sighting.hashes.get(distinct.field)
         {
             let at_least = usize::from(distinct.at_least);
-            let number = self.window.number(time_ms, span);
             self.recent.add(hash as u64, number, at_least);
         }
-        self.reached(rule, span, time_ms).is_some()
+        self.reached(rule, span, time_ms, number).is_some()
     }
 
-    /// Counts an event of which nothing but the time matters any more.
+    /// Counts an event of which nothing but the time matters any more; the number of its slot.
     #[inline]
-    pub fn feed(&mut self, span: Span, time_ms: i64) {
+    pub fn feed(&mut self, span: Span, time_ms: i64) -> i64 {
         self.traits.add(time_ms, 1);
-        self.window.add(time_ms, span);
+        self.window.add(time_ms, span)
     }
 
-    /// The slot that the window ends with which reached the rule's threshold with an event: the event's own, or the newest
-    /// where the two are in order, for the last event of a burst may be one that was overtaken.
-    fn reached(&self, rule: &Rule, span: Span, time_ms: i64) -> Option<i64> {
-        let is_reached = |number: i64| {
-            self.window.total_to(number) >= rule.threshold && self.is_distinct(rule, number)
-        };
-        let number = self.window.number(time_ms, span);
-        if is_reached(number) {
+    /// The slot that the window ends with which reached the rule's threshold with an event in the slot of a number: that
+    /// one, or the newest where the two are in order, for the last event of a burst may be one that was overtaken.
+    fn reached(&self, rule: &Rule, span: Span, time_ms: i64, number: i64) -> Option<i64> {
+        if self.is_reached(rule, number) {
             return Some(number);
         }
-        if self.window.covers(time_ms) {
-            return None;
-        }
-        let newest = self.window.newest_in_order(time_ms, span);
-        newest.filter(|newest| number < *newest && is_reached(*newest))
+        let newest = self.window.newest_number();
+        let is_overtaken = number < newest && newest <= span.last_number(time_ms);
+        (is_overtaken && self.is_reached(rule, newest)).then_some(newest)
+    }
+
+    fn is_reached(&self, rule: &Rule, number: i64) -> bool {
+        self.window.total_to(number) >= rule.threshold && self.is_distinct(rule, number)
     }
 
     fn is_distinct(&self, rule: &Rule, number: i64) -> bool {
         rule.distinct.is_none_or(|distinct| {
-            self.recent.count(number - SLOTS, number) >= usize::from(distinct.at_least)
+            let at_least = usize::from(distinct.at_least);
+            self.recent.has(at_least, number - SLOTS, number)
         })
     }
 
@@ -92,7 +90,7 @@ impl Timeline {
     /// those of the slots from one number to another.
     pub fn opening(&self, rule: &Rule, span: Span, time_ms: i64) -> (u32, i64, [i64; 2]) {
         let number = self.window.number(time_ms, span);
-        let end = self.reached(rule, span, time_ms).unwrap_or(number);
+        let end = self.reached(rule, span, time_ms, number).unwrap_or(number);
         let (events, first_ms) = self.window.opening(time_ms, end, span);
         let slots = [end - SLOTS, end.max(span.last_number(time_ms))];
         (events, first_ms, slots)

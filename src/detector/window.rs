@@ -97,17 +97,17 @@ fn start_of(number: i64, within_ms: i64) -> i64 {
 }
 
 impl Window {
-    /// Counts an event. One that is older than all kept slots counts nowhere.
+    /// Counts an event; the number of its slot. One that is older than all kept slots counts nowhere.
     #[inline]
-    pub fn add(&mut self, time_ms: i64, span: Span) {
-        if self.covers(time_ms) {
-            let offset_ms = (time_ms - self.start_ms) as u32;
-            self.newest.add(offset_ms);
-            self.last_ms = self.last_ms.max(offset_ms);
-            self.total = self.total.saturating_add(1);
-        } else {
-            self.add_elsewhere(time_ms, span);
+    pub fn add(&mut self, time_ms: i64, span: Span) -> i64 {
+        if !self.covers(time_ms) {
+            return self.add_elsewhere(time_ms, span);
         }
+        let offset_ms = (time_ms - self.start_ms) as u32;
+        self.newest.add(offset_ms);
+        self.last_ms = self.last_ms.max(offset_ms);
+        self.total = self.total.saturating_add(1);
+        self.number
     }
 
     /// Counts more events in the newest slot, at the time of one that it has.
@@ -117,7 +117,7 @@ impl Window {
     }
 
     #[inline(never)]
-    fn add_elsewhere(&mut self, time_ms: i64, span: Span) {
+    fn add_elsewhere(&mut self, time_ms: i64, span: Span) -> i64 {
         let within_ms = span.within_ms;
         let number = number_of(time_ms, within_ms);
         let start_ms = start_of(number, within_ms);
@@ -151,9 +151,10 @@ impl Window {
                 }
             }
         } else {
-            return;
+            return number;
         }
         self.total = self.sum(self.number - SLOTS, self.number).0;
+        number
     }
 
     /// Whether a time lies in the newest slot.
@@ -195,9 +196,9 @@ impl Window {
         }
     }
 
-    /// The number of the newest slot, if events that are in order with one of `time_ms` can be in it.
-    pub fn newest_in_order(&self, time_ms: i64, span: Span) -> Option<i64> {
-        (self.number <= span.last_number(time_ms)).then_some(self.number)
+    /// The number of the newest slot.
+    pub fn newest_number(&self) -> i64 {
+        self.number
     }
 
     /// The events in the window that ends at `time_ms`.

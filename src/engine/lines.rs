@@ -30,9 +30,13 @@ impl Engine {
         if !line.ends_with(b"\n") {
             return 0;
         }
+        let next = rest.chunks_exact(line.len());
+        let mut same = next.take_while(|next| is_same(next, line)).peekable();
+        if same.peek().is_none() {
+            return 0;
+        }
         let most = self.floods.repeatable(&self.config) as usize;
-        let next = rest.chunks_exact(line.len()).take(most);
-        let times = next.take_while(|next| is_same(next, line)).count();
+        let times = same.take(most).count();
         if times > 0 {
             let record_bytes = line.len() as u64 - 1;
             self.floods.repeat(&self.config, times as u32, record_bytes);

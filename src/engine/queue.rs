@@ -1,9 +1,9 @@
 //! Alerts that wait for a slot, for hosts that answer one record with one record.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use maxconn_records::stored;
+use maxconn_records::stored::{Stored, Tape};
 
 /// Waiting alerts, the oldest first. Starts and ends always find a place; `ongoing` gives way.
 ///
@@ -11,7 +11,9 @@ use maxconn_records::stored;
 /// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
-    alerts: VecDeque<Waiting>,
+    alerts: Vec<Waiting>,
+    /// Those before this one are taken: moving up the others each time would cost as much as wait.
+    first: usize,
     ongoing: usize,
 }
 
@@ -29,23 +31,24 @@ impl Queue {
 
     /// Whether a flood may open beside so many that are open.
     pub fn has_room_for_a_flood(&self, open: usize, max_floods: usize) -> bool {
-        self.alerts.len().saturating_sub(self.ongoing) + open + 2 <= Queue::limit(max_floods)
+        self.len().saturating_sub(self.ongoing) + open + 2 <= Queue::limit(max_floods)
     }
 
     /// Adds an alert; whether it or another `ongoing` had to be dropped.
     pub fn push(&mut self, document: Vec<u8>, is_ongoing: bool, max_floods: usize) -> bool {
-        let is_full = self.alerts.len() >= Queue::limit(max_floods);
+        let is_full = self.len() >= Queue::limit(max_floods);
         if is_full {
             if is_ongoing {
                 return true;
             }
-            if let Some(at) = self.alerts.iter().position(|alert| alert.is_ongoing) {
-                self.alerts.remove(at);
+            let mut waiting = self.alerts.iter().skip(self.first);
+            if let Some(at) = waiting.position(|alert| alert.is_ongoing) {
+                self.alerts.remove(self.first + at);
                 self.ongoing = self.ongoing.saturating_sub(1);
             }
         }
         self.ongoing += usize::from(is_ongoing);
-        self.alerts.push_back(Waiting {
+        self.alerts.push(Waiting {
             is_ongoing,
             document,
         });
@@ -54,16 +57,36 @@ impl Queue {
 
     /// Takes the oldest alert.
     pub fn pop(&mut self) -> Option<Vec<u8>> {
-        let alert = self.alerts.pop_front()?;
+        let alert = core::mem::take(self.alerts.get_mut(self.first)?);
+        self.first += 1;
+        if 2 * self.first >= self.alerts.len() {
+            self.forget_taken();
+        }
         self.ongoing = self.ongoing.saturating_sub(usize::from(alert.is_ongoing));
         Some(alert.document)
     }
 
     /// How many alerts wait.
     pub fn len(&self) -> usize {
-        self.alerts.len()
+        self.alerts.len() - self.first
+    }
+
+    fn forget_taken(&mut self) {
+        self.alerts.drain(..self.first);
+        self.first = 0;
     }
 }
 
-stored!(Queue: alerts, ongoing);
+impl<'a> Stored<'a> for Queue {
+    fn blank() -> Queue {
+        Queue::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.forget_taken();
+        self.alerts.pass(tape);
+        self.ongoing.pass(tape);
+    }
+}
+
 stored!(Waiting: is_ongoing, document);

@@ -83,15 +83,12 @@ pub(super) struct Recogniser {
 impl Recogniser {
     pub fn new(config: &Config) -> Result<Recogniser, ConfigError> {
         let patterns = Patterns::new(&config.patterns)?;
-        let needles = dovecot::NEEDLES
-            .iter()
-            .copied()
-            .chain(patterns.needles())
-            .map(str::as_bytes);
-        // journald writes a message that is not plain text as an array of bytes.
-        let needles: Vec<Vec<u8>> = needles
-            .flat_map(|needle| core::iter::once(needle.to_vec()).chain(byte_array_forms(needle)))
-            .collect();
+        let mut needles = Vec::new();
+        for needle in dovecot::NEEDLES.iter().copied().chain(patterns.needles()) {
+            needles.push(needle.as_bytes().to_vec());
+            // journald writes a message that is not plain text as an array of bytes.
+            needles.extend(byte_array_forms(needle.as_bytes()));
+        }
         Ok(Recogniser {
             finder: Finder::new(needles.iter().map(Vec::as_slice)),
             patterns,

@@ -54,7 +54,7 @@ impl Peer for Native {
     }
 
     fn start(&mut self, workload: &Workload) -> Result<(), Error> {
-        let config = Config::parse(workload.config.as_bytes(), &Config::default())
+        let config = Config::parse(workload.config.as_bytes(), Config::default())
             .map_err(|error| error.to_string())?;
         self.engine = Some(Engine::new(config).map_err(|error| error.to_string())?);
         Ok(())

@@ -91,7 +91,7 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
             print::toml(&defaults)
         ));
     };
-    let config = Config::parse(json, &defaults).map_err(|error| {
+    let config = Config::parse(json, defaults).map_err(|error| {
         LoadError(format!(
             "{name}: the configuration in it is wrong: {error}\nhelp: bake a right one into it"
         ))

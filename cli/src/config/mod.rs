@@ -154,7 +154,7 @@ fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, 
     };
     let result = match value {
         Value::Object(_) => finish(value, defaults),
-        _ => Config::parse(text.as_bytes(), defaults).and_then(|effective| {
+        _ => Config::parse(text.as_bytes(), defaults.clone()).and_then(|effective| {
             Patterns::new(&effective.patterns)?;
             Ok(LoadedConfig {
                 json: text.to_string(),
@@ -181,7 +181,7 @@ fn finish(mut value: Value, defaults: &Config) -> Result<LoadedConfig, ConfigErr
         *name = zone::resolve(name)?;
     }
     let json = value.to_string();
-    let effective = Config::parse(json.as_bytes(), defaults)?;
+    let effective = Config::parse(json.as_bytes(), defaults.clone())?;
     Patterns::new(&effective.patterns)?;
     Ok(LoadedConfig { json, effective })
 }

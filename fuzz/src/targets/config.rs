@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub fn run(data: &[u8]) {
     let shown = String::from_utf8_lossy(data);
-    match Config::parse(data, &Config::default()) {
+    match Config::parse(data, Config::default()) {
         Ok(config) => means_what_it_prints(&config),
         Err(error) => assert!(
             !error.problem.is_empty() && !error.mend.is_empty(),
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
 
 fn means_what_it_prints(config: &Config) {
     let json = config.to_json();
-    let again = Config::parse(json.as_bytes(), &Config::default());
+    let again = Config::parse(json.as_bytes(), Config::default());
     assert_eq!(again.as_ref(), Ok(config), "{json}");
     if let Err(error) = Engine::new(config.clone()) {
         assert!(!error.mend.is_empty(), "{json}");

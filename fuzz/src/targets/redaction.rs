@@ -67,7 +67,7 @@ fn engine() -> Engine {
         "redact_key": "sixteen bytes at least",
         "rule": [{ "name": "userip", "threshold": 3 }],
     });
-    let config = Config::parse(config.to_string().as_bytes(), &Config::default());
+    let config = Config::parse(config.to_string().as_bytes(), Config::default());
     let engine = config.and_then(Engine::new);
     engine.unwrap_or_else(|error| panic!("{error}"))
 }

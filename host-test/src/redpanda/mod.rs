@@ -147,7 +147,7 @@ fn check_lines(
     offset: &mut u64,
 ) -> Result<(), Error> {
     let json = case.config.as_deref().unwrap_or("{}");
-    let config = Config::parse(json.as_bytes(), &defaults()).map_err(|error| error.to_string())?;
+    let config = Config::parse(json.as_bytes(), defaults()).map_err(|error| error.to_string())?;
     let mut engine = Engine::new(config).map_err(|error| error.to_string())?;
     let (mut records, mut expected, mut now_ms) = (Vec::new(), Vec::new(), 1);
     for (number, line) in lines.iter().enumerate() {

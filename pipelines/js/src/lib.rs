@@ -98,11 +98,11 @@ impl Plugin {
 }
 
 fn read(config: &str) -> Result<Config, ConfigError> {
-    let defaults = BAKED.config(&Config::default())?;
+    let defaults = BAKED.config(Config::default())?;
     if config.is_empty() {
         return Ok(defaults);
     }
-    Config::parse(config.as_bytes(), &defaults)
+    Config::parse(config.as_bytes(), defaults)
 }
 
 fn refusal(error: ConfigError) -> String {

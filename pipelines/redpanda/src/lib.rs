@@ -74,7 +74,7 @@ fn run() {
 impl Transform {
     #[cold]
     fn boot(environment: &[u8]) -> Result<Transform, String> {
-        let config = BAKED.config(&Config::small()).map_err(wrong)?;
+        let config = BAKED.config(Config::small()).map_err(wrong)?;
         let engine = Engine::new(config.clone()).map_err(wrong)?;
         let alert_options = alert_options(environment)?;
         let (keys, floods) = (config.max_keys, config.max_floods);

@@ -160,7 +160,7 @@ fn say(text: &[u8]) -> Result<(), Failure> {
 
 /// An engine with the configuration of a file, over the one inside the module.
 fn engine(path: Option<&str>) -> Result<Engine, Failure> {
-    let baked = BAKED.config(&Config::default());
+    let baked = BAKED.config(Config::default());
     let baked = baked.map_err(|error| {
         Failure::Usage(format!(
             "the configuration in this module is wrong: {error}"
@@ -176,7 +176,7 @@ fn engine(path: Option<&str>) -> Result<Engine, Failure> {
              it: maxconn config bake --config {path} --guest wasi -o maxconn.wasm"
         )));
     }
-    Config::parse(&json, &baked)
+    Config::parse(&json, baked)
         .and_then(Engine::new)
         .map_err(|error| Failure::Usage(format!("{path}: {error}")))
 }

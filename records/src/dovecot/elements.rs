@@ -12,7 +12,7 @@
 
 use core::net::IpAddr;
 
-use super::ip::{self, parse_ip};
+use super::ip::{self, parse_ip, parse_port};
 use crate::event::{Endpoint, Event, Scope, Security};
 use crate::words::{find, find_last, split_at, strip, strip_end};
 
@@ -211,7 +211,7 @@ impl<'a> Elements<'a> {
                 if let Some(value) = strip(element, b"rip=") {
                     self.remote.name(|| parse_ip(value))
                 } else if let Some(value) = strip(element, b"rport=") {
-                    set(&mut self.remote.port, value.parse().ok())
+                    set(&mut self.remote.port, parse_port(value))
                 } else {
                     return Taken::Unknown;
                 }
@@ -220,7 +220,7 @@ impl<'a> Elements<'a> {
                 if let Some(value) = strip(element, b"lip=") {
                     self.local.name(|| parse_ip(value))
                 } else if let Some(value) = strip(element, b"lport=") {
-                    set(&mut self.local.port, value.parse().ok())
+                    set(&mut self.local.port, parse_port(value))
                 } else {
                     return Taken::Unknown;
                 }

@@ -4,6 +4,12 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::words::find;
 
+/// The port that `text` is.
+pub fn parse_port(text: &str) -> Option<u16> {
+    // A parser for each width would be some hundred bytes of a guest each.
+    text.parse::<u64>().ok()?.try_into().ok()
+}
+
 /// The address that `text` is, without brackets; a scope (`fe80::1%eth0`) is left out.
 pub fn parse_ip(text: &str) -> Option<IpAddr> {
     let bare = |text| match strip_ipv4(text) {

@@ -24,7 +24,7 @@ use elements::Elements;
 use crate::head::level_len;
 use crate::words::{strip, strip_end};
 
-pub use ip::parse_ip;
+pub use ip::{parse_ip, parse_port};
 
 /// What every refusal of a user at an address says, in all versions.
 pub const REFUSAL: &str = "Maximum number of connections";

@@ -63,7 +63,10 @@ impl<'a> Value<'a> {
     /// A number without fraction and exponent.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
-            Value::Number(digits) => digits.parse().ok(),
+            Value::Number(digits) => match digits.strip_prefix('-') {
+                Some(digits) => 0_i64.checked_sub_unsigned(digits.parse().ok()?),
+                None => i64::try_from(digits.parse::<u64>().ok()?).ok(),
+            },
             _ => None,
         }
     }

@@ -193,24 +193,25 @@ pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
 }
 
 fn push_ipv4(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    // Put together in one place, from the end: an event that goes on has four of these.
-    let mut text = [b'.'; 15];
-    let mut start = text.len();
-    for (index, octet) in ip.octets().into_iter().rev().enumerate() {
-        start -= usize::from(index > 0);
-        let mut left = octet;
-        loop {
-            start -= 1;
-            if let Some(digit) = text.get_mut(start) {
-                *digit = b'0' + left % 10;
-            }
-            left /= 10;
-            if left == 0 {
-                break;
-            }
+    // Put together in one place, for an event that goes on has four of these.
+    let mut text = [b'.'; 16];
+    let mut len = 0;
+    for octet in ip.octets() {
+        let mut put = |digit: u8| {
+            text[len % 16] = b'0' + digit;
+            len += 1;
+        };
+        if octet >= 100 {
+            put(octet / 100);
         }
+        if octet >= 10 {
+            put(octet / 10 % 10);
+        }
+        put(octet % 10);
+        // The dot is there.
+        len += 1;
     }
-    out.extend_from_slice(text.get(start..).unwrap_or_default());
+    out.extend_from_slice(text.get(..len - 1).unwrap_or_default());
 }
 
 /// The canonical form of RFC 5952.

@@ -256,9 +256,9 @@ pub fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64>
     let text = decode(raw);
     match source {
         TimeSource::Journal => text
-            .parse::<i64>()
+            .parse::<u64>()
             .ok()
-            .map(|time_us| time_us.div_euclid(1_000)),
+            .map(|time_us| (time_us / 1_000) as i64),
         _ => read_stamp(text.as_bytes(), zone),
     }
 }
