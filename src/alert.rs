@@ -122,10 +122,14 @@ impl Alert<'_> {
         json.key("duration");
         json.int(flood.duration_ms().saturating_mul(1_000_000));
         json.key("id");
+        // Of what it says, too: a process that crashed after its last alert makes another one of that number.
         let id = crate::hash::Hash::new(HASH_ALERT)
             .number((flood.id >> 64) as u64)
-            .number(flood.id as u64);
-        json.hex(id.number(u64::from(self.sequence)).finish());
+            .number(flood.id as u64)
+            .number(u64::from(self.sequence))
+            .number(self.at_ms as u64)
+            .number(flood.count);
+        json.hex(id.finish());
         number(json, "sequence", u64::from(self.sequence));
         number(json, "severity", severity);
         close(json);

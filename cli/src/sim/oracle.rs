@@ -93,6 +93,8 @@ pub struct Oracle {
     uncounted: BTreeMap<u64, u64>,
     /// Alerts that a state has promised, by flood and number.
     promised: BTreeSet<(String, u64)>,
+    /// Alerts by their `event.id`: a store keeps the first of each.
+    documents: BTreeMap<String, String>,
     /// The documents of a store.
     pub ids: BTreeSet<String>,
     /// When a process wrote its last state, by its number.
@@ -223,6 +225,13 @@ fn take_alert(world: &mut World, document: &str, request: Option<usize>) {
         alert["rule"]["name"], flood["count"]
     ));
     let life = world.life;
+    let event_id = alert["event"]["id"].as_str().unwrap_or("").to_string();
+    let known = world.oracle.documents.entry(event_id);
+    let known = known.or_insert_with(|| document.to_string());
+    if known != document {
+        let why = format!("two alerts have one id: {known} {document}");
+        return world.violate(why);
+    }
     let oracle = &mut world.oracle;
     let known = oracle.floods.entry(id.clone()).or_default();
     if alert["rule"]["name"] == "userip" {
