@@ -176,12 +176,16 @@ impl KeyState {
         })
     }
 
-    /// Says what the watermark was at an event that the flood counted, and how often it had leapt.
-    pub fn seen_at(&mut self, watermark_ms: i64, leaps: u32) {
-        if let Some(flood) = self.flood.as_deref_mut() {
-            flood.behind_ms = watermark_ms.saturating_sub(flood.last_ms).max(0);
-            flood.leaps = leaps;
-        }
+    /// Says what the watermark was at an event that the flood counted, and how often it had leapt. Whether the flood was
+    /// behind: it may have caught up, and is due earlier then.
+    pub fn seen_at(&mut self, watermark_ms: i64, leaps: u32) -> bool {
+        let Some(flood) = self.flood.as_deref_mut() else {
+            return false;
+        };
+        let was_behind = flood.behind_ms > 0;
+        flood.behind_ms = watermark_ms.saturating_sub(flood.last_ms).max(0);
+        flood.leaps = leaps;
+        was_behind
     }
 
     /// The watermark went back: the flood is quiet once `quiet` has gone by from there, too. Otherwise floods that were

@@ -50,31 +50,37 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Moves time to an event. `far_ms` is how far from the time an event lies that does not belong to it.
+    /// Moves time to an event. `far_ms` is how far from the time an event lies that does not belong to it. Whether time
+    /// leapt, which lowers the floor of those that were seen before the leap before.
     #[inline]
-    pub fn see(&mut self, time_ms: i64, far_ms: i64) {
+    pub fn see(&mut self, time_ms: i64, far_ms: i64) -> bool {
         let (newest_ms, before_ms) = (self.times.newest_ms, self.times.confirmed_ms);
         if newest_ms == Some(time_ms) {
-            return;
+            return false;
         }
         self.times.see(time_ms);
         if newest_ms.is_some_and(|newest_ms| newest_ms.saturating_sub(time_ms) > far_ms) {
             self.is_torn = true;
         }
-        if self.is_torn {
-            self.leap(before_ms, far_ms);
-        }
+        self.is_torn && self.leap(before_ms, far_ms)
     }
 
     #[inline(never)]
-    fn leap(&mut self, before_ms: Option<i64>, far_ms: i64) {
+    fn leap(&mut self, before_ms: Option<i64>, far_ms: i64) -> bool {
         if let (Some(before_ms), Some(confirmed_ms)) = (before_ms, self.times.confirmed_ms)
             && confirmed_ms.saturating_sub(before_ms) > far_ms
         {
             self.is_torn = false;
             self.leaps = self.leaps.wrapping_add(1);
             self.leapt_ms = Some(confirmed_ms);
+            return true;
         }
+        false
+    }
+
+    /// Whether time leapt at all.
+    pub fn has_leapt(&self) -> bool {
+        self.leapt_ms.is_some()
     }
 
     /// How often time leapt so far.

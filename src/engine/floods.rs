@@ -111,8 +111,8 @@ impl Floods {
         }
         self.tick_base_ms = None;
         // One without a time says nothing about it, but where nothing else did.
-        if is_timed || self.clock.is_unset() {
-            self.clock.see(time_ms, self.far_ms);
+        if (is_timed || self.clock.is_unset()) && self.clock.see(time_ms, self.far_ms) {
+            self.set_back(config, i64::MAX);
         }
         if !self.advance(config, self.watermark_ms(config), out, limit) {
             return false;
@@ -123,7 +123,8 @@ impl Floods {
         true
     }
 
-    /// The time is an earlier one than was thought: no flood waits longer than from there on.
+    /// The time is an earlier one than was thought: no flood waits longer than from there on. Every flood's timer is set
+    /// anew, for one that is due earlier than its timer would be told of out of order, and elsewhere than after a restart.
     fn set_back(&mut self, config: &Config, watermark_ms: i64) {
         let open: Vec<Slot> = self.table.open_slots().collect();
         for slot in open {
@@ -267,13 +268,15 @@ impl Floods {
                 self.outbox.statistics.floods_refused += 1;
             } else if applied.is_crossing || applied.is_counted {
                 observed.is_held_back |= applied.is_crossing && rule.policy != Policy::Pass;
+                let mut is_rearmed = applied.is_crossing || applied.is_rearmed;
                 if let Some(entry) = self.table.entry_mut(slot) {
-                    entry.state.seen_at(watermark_ms, self.clock.leaps());
+                    let was_behind = entry.state.seen_at(watermark_ms, self.clock.leaps());
+                    is_rearmed |= was_behind || self.clock.has_leapt();
                     if observed.flood.is_none() {
                         observed.flood = entry.state.flood().map(|flood| (number, flood.id));
                     }
                 }
-                if applied.is_crossing || applied.is_rearmed {
+                if is_rearmed {
                     self.arm(config, slot);
                 }
             }
