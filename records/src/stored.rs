@@ -100,6 +100,11 @@ impl<'a> Tape<'a> {
         self.is_good && self.rest.is_empty()
     }
 
+    /// Says whether what was read makes sense to its reader.
+    pub fn judge(&mut self, makes_sense: bool) {
+        self.is_good &= makes_sense;
+    }
+
     #[inline(never)]
     fn take(&mut self, len: u64) -> &'a [u8] {
         let split = usize::try_from(len)

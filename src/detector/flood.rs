@@ -17,6 +17,8 @@ use maxconn_records::words::equal;
 pub const MAX_NAMED: usize = 10;
 /// How many bytes of the first message are kept as the sample.
 pub const MAX_SAMPLE_BYTES: usize = 1_024;
+/// How far before its last event a flood's next update may lie, in ms: no allowed lateness is as long.
+const UPDATE_BEFORE_MAX_MS: i64 = 24 * 3_600 * 1_000;
 /// How many bytes of a name (user, host, service …) are kept.
 pub const MAX_NAME_BYTES: usize = 255;
 
@@ -430,6 +432,9 @@ impl<'a> Stored<'a> for Flood {
             self.end_ms.pass(tape);
             self.leaps.pass(tape);
         }
+        // Pauses that never end, or updates since ages ago, would be walked through one by one.
+        let last_ms = self.last_ms.saturating_sub(UPDATE_BEFORE_MAX_MS);
+        tape.judge(self.pause_ms > 0 && self.next_update_ms >= last_ms);
     }
 }
 
@@ -469,5 +474,36 @@ impl<'a, T: Stored<'a>> Stored<'a> for Same<T> {
             }
             _ => *self = Same::Many,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_read(mut flood: Flood) -> bool {
+        let mut tape = Tape::after(Vec::new());
+        flood.pass(&mut tape);
+        let written = tape.into_written();
+        let mut tape = Tape::of(&written);
+        Flood::blank().pass(&mut tape);
+        tape.is_read_well()
+    }
+
+    #[test]
+    fn one_whose_updates_would_never_end_is_refused() {
+        let last_ms = 1_700_000_000_000;
+        let flood = |pause_ms, next_update_ms| Flood {
+            last_ms,
+            pause_ms,
+            next_update_ms,
+            ..Flood::default()
+        };
+        assert!(is_read(flood(1_000, last_ms + 1)));
+        assert!(is_read(flood(1_000, last_ms - 3_600_000)));
+        assert!(!is_read(flood(0, last_ms + 1)));
+        assert!(!is_read(flood(-1_000, last_ms + 1)));
+        assert!(!is_read(flood(1_000, 0)));
+        assert!(!is_read(flood(1_000, i64::MIN)));
     }
 }
