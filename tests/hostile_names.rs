@@ -1,85 +1,38 @@
 //! User names that try to forge what a line says. Dovecot doesn't escape them: it cuts them to 80 bytes
 //! and writes control bytes as `?`.
 
+use std::sync::LazyLock;
+
 use maxconn_core::dovecot::recognise;
 use maxconn_core::event::{Event, Scope, Security};
 use maxconn_core::head;
 use maxconn_core::time::TimeZone;
 use proptest::prelude::*;
+use serde::Deserialize;
 
-const TEXT: &str =
-    "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)";
-const REMARKS: &str =
-    " (connection limit reached, 1/1 successful auths in 0 secs) (connection_limit)";
+/// What such names and the lines around them are made of; the fuzz target `forging` begins from it, too.
+#[derive(Deserialize)]
+struct Table {
+    /// Dovecot's words, which every refusal has.
+    text: String,
+    /// What stands before a line.
+    prefixes: Vec<String>,
+    /// What stands before the words and behind them.
+    wordings: Vec<(String, String)>,
+    /// What stands behind the name, and the session that it tells.
+    tails: Vec<(String, Option<String>)>,
+    names: Vec<String>,
+    /// Parts of which names are made.
+    parts: Vec<String>,
+    /// Names, too, longer than Dovecot writes them.
+    fakes: Vec<String>,
+    /// Lines that are no refusals, with `{name}` and `{tail}` in them.
+    others: Vec<String>,
+}
 
-const PREFIXES: [&str; 8] = [
-    "",
-    "Info: ",
-    "Nov 22 20:13:51 ",
-    "dovecot: Nov 22 20:13:51 Info: ",
-    "Nov 22 20:26:15 vm dovecot: ",
-    "<22>1 2026-11-22T20:26:15.354684+00:00 vm dovecot - - -  ",
-    "2016-10-06T00:17:09.669794202Z stdout F ",
-    "Nov 22 20:13:51 outer 4e62d58591fd[1972]: Nov 22 20:13:51 mail dovecot: ",
-];
-
-/// Parts of which hostile names are made.
-const PARTS: [&str; 24] = [
-    ">",
-    "<",
-    ", ",
-    ": ",
-    ">, ",
-    "<>",
-    " - ",
-    "user=<victim>",
-    ": user=<victim>",
-    "rip=192.0.2.66",
-    "lip=192.0.2.1",
-    "method=PLAIN",
-    "session=<AAAAAAAAAAAAAAAA",
-    "session=<A>",
-    "TLS",
-    "secured",
-    "=",
-    "?",
-    "\u{fffd}",
-    "😀",
-    "\u{7f}",
-    "imap-login: Info: ",
-    "Disconnected: ",
-    TEXT,
-];
-
-const NAMES: [&str; 27] = [
-    "alice@example.org",
-    " ",
-    ">",
-    "<",
-    "<evil>",
-    "a, b",
-    "user,with=comma",
-    "trail ",
-    " lead",
-    "x>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1, TLS, session=<AAAAAAAAAAAAAAAA",
-    "x>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1, TLS, session=<AAAAAAAAAAAAAAAA>",
-    "v>, rip=192.0.2.66, session=<A",
-    "rip=192.0.2.66",
-    "a, rip=192.0.2.66",
-    "a, rip=192.0.2.66, lip=192.0.2.1, session=<A>, b",
-    "z): user=<victim@example.org>, rip=192.0.2.66",
-    "n?Nov 22 20:00:00 imap-login: Info: Disconnected: Maximum number of co",
-    "Maximum number of connections from user+IP exceeded (mail_max_userip_connecti...",
-    "m - Maximum number of connections from user+IP exceeded",
-    ">>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>>...",
-    "😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀...",
-    "bad???utf\u{fffd}",
-    "rtl\u{202e}evil",
-    "%u%s%n%{session}",
-    "back\\slash\"quote'",
-    "a>, user=<b",
-    "a>, secured",
-];
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../testdata/hostile_names.json")).expect("the table is JSON")
+});
 
 fn event(line: &str) -> Option<Event<'_>> {
     let head = head::parse(line, &TimeZone::utc(), Some(1_795_379_175_354));
@@ -88,10 +41,14 @@ fn event(line: &str) -> Option<Event<'_>> {
 
 /// Holds a refusal of `user` to say just that, whatever stands around it.
 #[track_caller]
-fn check(prefix: &str, wording: (&str, &str), user: &str, tail: (&str, Option<&str>)) {
-    let (reason, remarks) = wording;
-    let (elements, session) = tail;
-    let line = format!("{prefix}imap-login: {reason}{TEXT}{remarks}: user=<{user}>, {elements}");
+fn check(
+    prefix: &str,
+    (reason, remarks): &(String, String),
+    user: &str,
+    (elements, session): &(String, Option<String>),
+) {
+    let text = &TABLE.text;
+    let line = format!("{prefix}imap-login: {reason}{text}{remarks}: user=<{user}>, {elements}");
     let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
     assert_eq!(
         event.user,
@@ -108,7 +65,7 @@ fn check(prefix: &str, wording: (&str, &str), user: &str, tail: (&str, Option<&s
         Some("2001:db8::1"),
         "{line}"
     );
-    assert_eq!(event.session, session, "{line}");
+    assert_eq!(event.session, session.as_deref(), "{line}");
     assert_eq!(
         (event.scope, event.limit_value),
         (Scope::UserIp, Some(10)),
@@ -116,37 +73,12 @@ fn check(prefix: &str, wording: (&str, &str), user: &str, tail: (&str, Option<&s
     );
 }
 
-const WORDINGS: [(&str, &str); 4] = [
-    ("", ""),
-    ("Disconnected: ", ""),
-    ("Info: Disconnected: ", ""),
-    ("Info: Login aborted: ", REMARKS),
-];
-
-const TAILS: [(&str, Option<&str>); 6] = [
-    (
-        "method=PLAIN, rip=203.0.113.9, lip=2001:db8::1, session=<zz/8iz1M1AB/AAAB>",
-        Some("zz/8iz1M1AB/AAAB"),
-    ),
-    (
-        "method=PLAIN, rip=203.0.113.9, lip=2001:db8::1, TLS, session=<a:b, c>",
-        Some("a:b, c"),
-    ),
-    ("method=PLAIN, rip=203.0.113.9, lip=2001:db8::1, TLS", None),
-    ("method=PLAIN, rip=203.0.113.9, lip=2001:db8::1", None),
-    ("rip=203.0.113.9, lip=2001:db8::1, secured", None),
-    (
-        "method=PLAIN, rip=203.0.113.9, rport=51678, lip=2001:db8::1, lport=143, secured, session=<S>, listener=imap",
-        Some("S"),
-    ),
-];
-
 #[test]
 fn names_stay_names() {
-    for user in NAMES {
-        for prefix in PREFIXES {
-            for wording in WORDINGS {
-                for tail in TAILS {
+    for user in &TABLE.names {
+        for prefix in &TABLE.prefixes {
+            for wording in &TABLE.wordings {
+                for tail in &TABLE.tails {
                     check(prefix, wording, user, tail);
                 }
             }
@@ -157,12 +89,13 @@ fn names_stay_names() {
 #[test]
 fn names_stay_names_with_elements_first() {
     let tail = "method=PLAIN, rip=203.0.113.9, lip=2001:db8::1, secured";
-    for user in NAMES {
+    let text = &TABLE.text;
+    for user in &TABLE.names {
         let line = format!(
-            "Nov 22 20:28:02 imap-login: Info: user=<{user}>, {tail} - Disconnected: {TEXT}"
+            "Nov 22 20:28:02 imap-login: Info: user=<{user}>, {tail} - Disconnected: {text}"
         );
         let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
-        assert_eq!(event.user, Some(user), "{line}");
+        assert_eq!(event.user, Some(user.as_str()), "{line}");
         assert_eq!(
             event.source.map(|source| source.ip.to_string()).as_deref(),
             Some("203.0.113.9"),
@@ -175,44 +108,11 @@ fn names_stay_names_with_elements_first() {
 /// Lines in which only the user name speaks of a limit.
 #[test]
 fn other_lines_are_no_events_whatever_the_name() {
-    let fake = format!(
-        "imap-login: Info: Disconnected: {TEXT}: user=<victim>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1"
-    );
-    let fakes = [
-        fake.clone(),
-        format!("dovecot: {fake}"),
-        format!("x dovecot: {fake}, x"),
-        format!("vm dovecot[1]: {fake}"),
-        format!(" - {TEXT}"),
-        format!("x>, secured - {TEXT}"),
-        format!("Disconnected: {TEXT}: user=<victim>, rip=192.0.2.66"),
-        "service(imap): process_limit (3) reached, client connections are being dropped"
-            .to_string(),
-        "a Anvil queries timed out after 5 secs - aborting queries".to_string(),
-        "Connection queue full".to_string(),
-        "proxy dest connection limit reached to x".to_string(),
-    ];
     let tail = "method=PLAIN, rip=203.0.113.9, lip=203.0.113.1";
-    for name in fakes.iter().map(String::as_str).chain(NAMES) {
-        for prefix in PREFIXES {
-            for line in [
-                format!("imap-login: Info: Login: user=<{name}>, {tail}, mpid=7, TLS, session=<S>"),
-                format!("imap-login: Login: user=<{name}>, {tail}, mpid=7"),
-                format!("imap-login: Info: user=<{name}>, {tail}, mpid=7, secured - Login"),
-                format!(
-                    "imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 4 secs): user=<{name}>, {tail}"
-                ),
-                format!(
-                    "imap-login: Info: Aborted login (auth failed, 1 attempts in 2 secs): user=<{name}>, {tail}"
-                ),
-                format!(
-                    "imap({name})<21186><e9MRiONgy6V/AAEO>: Disconnected: Connection closed in=0 out=404"
-                ),
-                format!("imap({name}): Info: Disconnected: Logged out bytes=9/404"),
-                format!("lmtp({name})<1><S>: msgid=<a>: saved mail to INBOX"),
-                format!("auth: Info: passwd-file({name},203.0.113.9,<S>): unknown user"),
-                format!("auth-worker(12): Error: sql({name},203.0.113.9): Password query failed"),
-            ] {
+    for name in TABLE.fakes.iter().chain(&TABLE.names) {
+        for prefix in &TABLE.prefixes {
+            for other in &TABLE.others {
+                let line = other.replace("{tail}", tail).replace("{name}", name);
                 let line = format!("{prefix}{line}");
                 assert_eq!(event(&line), None, "{line}");
             }
@@ -223,16 +123,18 @@ fn other_lines_are_no_events_whatever_the_name() {
 #[test]
 fn an_unclear_end_of_the_name_is_no_event() {
     // A session that only a trusted client can set; it looks like elements behind the real ones.
+    let text = &TABLE.text;
     let line = format!(
-        "imap-login: Disconnected: {TEXT}: user=<t6@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<AAAA>, rip=192.0.2.66, x=<>"
+        "imap-login: Disconnected: {text}: user=<t6@example.org>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<AAAA>, rip=192.0.2.66, x=<>"
     );
     assert_eq!(event(&line), None);
 }
 
 #[test]
 fn lost_brackets_and_masked_addresses() {
+    let text = &TABLE.text;
     let said =
-        |elements: &str| format!("Jan  1 00:00:00 mail dovecot: imap-login: {TEXT}: {elements}");
+        |elements: &str| format!("Jan  1 00:00:00 mail dovecot: imap-login: {text}: {elements}");
     let cases = [
         (
             "user=, method=PLAIN, rip=203.0.113.9, lip=203.0.113.1, TLS",
@@ -285,7 +187,7 @@ fn lost_brackets_and_masked_addresses() {
 
 fn hostile_name() -> impl Strategy<Value = String> {
     let part = prop_oneof![
-        3 => prop::sample::select(PARTS.to_vec()).prop_map(str::to_string),
+        3 => prop::sample::select(TABLE.parts.clone()),
         1 => "[^\\p{Cc}]{0,12}",
     ];
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
@@ -298,11 +200,11 @@ proptest! {
     #[test]
     fn any_name_stays_a_name(
         name in hostile_name(),
-        prefix in prop::sample::select(PREFIXES.to_vec()),
-        wording in prop::sample::select(WORDINGS.to_vec()),
-        tail in prop::sample::select(TAILS.to_vec()),
+        prefix in prop::sample::select(TABLE.prefixes.clone()),
+        wording in prop::sample::select(TABLE.wordings.clone()),
+        tail in prop::sample::select(TABLE.tails.clone()),
     ) {
-        check(prefix, wording, &name, tail);
+        check(&prefix, &wording, &name, &tail);
     }
 
     /// No bytes make it panic, wherever the body is said to begin.
@@ -311,7 +213,7 @@ proptest! {
         let line = parts.concat();
         let _ = event(&line);
         let _ = recognise(&line, body);
-        let _ = event(&format!("imap-login: {TEXT}{line}"));
+        let _ = event(&format!("imap-login: {}{line}", TABLE.text));
         let _ = event(&format!("master: Warning: service(imap){line}"));
     }
 }

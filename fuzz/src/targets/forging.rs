@@ -1,47 +1,31 @@
 //! User names that try to say what a line says. Dovecot does not escape them: it cuts them to 80 bytes and
 //! writes control bytes as `?`.
 
+use std::sync::LazyLock;
+
 use arbitrary::Unstructured;
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const NAME_MAX_BYTES: usize = 80;
-const TEXT: &str =
-    "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)";
-const REMARKS: &str =
-    " (connection limit reached, 1/1 successful auths in 0 secs) (connection_limit)";
+/// What names and the lines around them are made of: see `tests/hostile_names.rs`, which holds the core to them.
+#[derive(Deserialize)]
+struct Table {
+    text: String,
+    prefixes: Vec<String>,
+    wordings: Vec<(String, String)>,
+    tails: Vec<(String, Option<String>)>,
+    names: Vec<String>,
+    fakes: Vec<String>,
+    others: Vec<String>,
+}
 
-const PREFIXES: [&str; 8] = [
-    "",
-    "Info: ",
-    "Nov 22 20:13:51 ",
-    "dovecot: Nov 22 20:13:51 Info: ",
-    "Nov 22 20:26:15 vm dovecot: ",
-    "<22>1 2026-11-22T20:26:15.354684+00:00 vm dovecot - - -  ",
-    "2016-10-06T00:17:09.669794202Z stdout F ",
-    "Nov 22 20:13:51 outer 4e62d58591fd[1972]: Nov 22 20:13:51 mail dovecot: ",
-];
-
-const WORDINGS: [(&str, &str); 4] = [
-    ("", ""),
-    ("Disconnected: ", ""),
-    ("Info: Disconnected: ", ""),
-    ("Info: Login aborted: ", REMARKS),
-];
-
-const TAILS: [(&str, Option<&str>); 4] = [
-    (
-        "method=PLAIN, rip=203.0.113.9, lip=2001:db8::1, TLS, session=<zz/8iz1M1AB/AAAB>",
-        Some("zz/8iz1M1AB/AAAB"),
-    ),
-    ("method=PLAIN, rip=203.0.113.9, lip=2001:db8::1", None),
-    ("rip=203.0.113.9, lip=2001:db8::1, secured", None),
-    (
-        "method=PLAIN, rip=203.0.113.9, rport=51678, lip=2001:db8::1, lport=143, secured, session=<S>",
-        Some("S"),
-    ),
-];
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let table = include_str!("../../../testdata/hostile_names.json");
+    serde_json::from_str(table).unwrap_or_else(|error| panic!("{error}"))
+});
 
 /// How many bytes choose the shape of the line.
 const CHOICE_BYTES: usize = 8;
@@ -50,23 +34,26 @@ pub fn run(data: &[u8]) {
     let (choice, name) = data.split_at(data.len().min(CHOICE_BYTES));
     let u = &mut Unstructured::new(choice);
     let name = written(&String::from_utf8_lossy(name));
-    let prefix = of(u, &PREFIXES);
-    let (reason, remarks) = of(u, &WORDINGS);
-    let (elements, session) = of(u, &TAILS);
+    let text = &TABLE.text;
+    let prefix = of(u, &TABLE.prefixes);
+    let (reason, remarks) = of(u, &TABLE.wordings);
+    let (elements, session) = of(u, &TABLE.tails);
     let shape: u8 = u.arbitrary().unwrap_or_default();
     let first = u.arbitrary().unwrap_or(0_u8) % 4 == 1;
     let refusal = match first {
         // The name before the text, as administrators have it in `login_log_format`.
         true => {
-            format!("{prefix}imap-login: Info: user=<{name}>, {elements} - Disconnected: {TEXT}")
+            format!("{prefix}imap-login: Info: user=<{name}>, {elements} - Disconnected: {text}")
         }
-        false => format!("{prefix}imap-login: {reason}{TEXT}{remarks}: user=<{name}>, {elements}"),
+        false => format!("{prefix}imap-login: {reason}{text}{remarks}: user=<{name}>, {elements}"),
     };
     // A session behind the elements may look like anything; only servers set it.
     if !(first && session.is_some()) {
-        refused(&record(&refusal, shape), &name, session);
+        refused(&record(&refusal, shape), &name, session.as_deref());
     }
-    for line in others(&name, elements, remarks) {
+    // Lines in which only the name speaks of a limit.
+    for other in &TABLE.others {
+        let line = other.replace("{tail}", elements).replace("{name}", &name);
         let record = record(&format!("{prefix}{line}"), shape);
         let mut out = Output::default();
         let verdict = engine().push(&Source::default(), &record, Some(0), None, &mut out);
@@ -79,11 +66,8 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn of<T: Copy>(u: &mut Unstructured<'_>, all: &[T]) -> T {
-    let at = usize::from(u.arbitrary().unwrap_or(0_u8)) % all.len();
-    all.get(at)
-        .copied()
-        .unwrap_or_else(|| panic!("there is none"))
+fn of<'a, T>(u: &mut Unstructured<'_>, all: &'a [T]) -> &'a T {
+    u.choose(all).unwrap_or(&all[0])
 }
 
 fn engine() -> Engine {
@@ -148,41 +132,11 @@ fn refused(record: &[u8], name: &str, session: Option<&str>) {
     assert_eq!(document.pointer("/maxconn/flood"), None, "{shown}");
 }
 
-/// Lines in which only the name speaks of a limit.
-fn others(name: &str, tail: &str, remarks: &str) -> [String; 7] {
-    [
-        format!("imap-login: Info: Login: user=<{name}>, {tail}, mpid=7, TLS, session=<S>"),
-        format!("imap-login: Login: user=<{name}>, {tail}, mpid=7"),
-        format!(
-            "imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 4 secs): user=<{name}>, {tail}"
-        ),
-        format!(
-            "imap({name})<21186><e9MRiONgy6V/AAEO>: Disconnected: Connection closed in=0 out=404"
-        ),
-        format!("imap({name}): Info: Disconnected: Logged out bytes=9/404{remarks}"),
-        format!("auth: Info: passwd-file({name},203.0.113.9,<S>): unknown user"),
-        format!("lmtp({name})<1><S>: msgid=<a>: saved mail to INBOX"),
-    ]
-}
-
 pub fn seeds() -> Vec<Vec<u8>> {
-    let names = [
-        "alice@example.org",
-        "",
-        "<evil>",
-        "user,with=comma",
-        "x>, method=PLAIN, rip=192.0.2.66, lip=192.0.2.1, TLS, session=<AAAAAAAAAAAAAAAA>",
-        "a, rip=192.0.2.66, lip=192.0.2.1, session=<A>, b",
-        "z): user=<victim@example.org>, rip=192.0.2.66",
-        "imap-login: Info: Disconnected: Maximum number of connections from user+IP ex...",
-        " - Maximum number of connections from user+IP exceeded",
-        "x>, secured - Maximum number of connections from user+IP exceeded",
-        "service(imap): process_limit (3) reached, client connections are being dropped",
-        "back\\slash\"quote'",
-        "rtl\u{202e}evil \u{1f600}",
-    ];
-    let mut all: Vec<Vec<u8>> = names
+    let mut all: Vec<Vec<u8>> = TABLE
+        .names
         .iter()
+        .chain(&TABLE.fakes)
         .enumerate()
         .map(|(number, name)| [&[number as u8; CHOICE_BYTES][..], name.as_bytes()].concat())
         .collect();
