@@ -178,6 +178,25 @@ fn json_files_are_taken_too() {
     );
 }
 
+/// Half a surrogate pair is JSON for the core, as other programs write it, and for another reader it is none.
+#[test]
+fn patterns_of_json_that_only_the_core_reads_are_judged_too() {
+    let json = |regex: &str| {
+        format!(
+            r#"{{"pattern": [{{"name": "p", "contains": "too many", "limit": "l", "scope": "user", "regex": "{regex}\ud800"}}]}}"#
+        )
+    };
+    assert!(serde_json::from_str::<Value>(&json("a")).is_err());
+    assert!(read_json("maxconn.json", &json("a")).is_ok());
+    let error = read_json("maxconn.json", &json("("))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("maxconn.json: pattern[0].regex: this is no expression"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let error = load(Some(Path::new("no/such.toml")))
