@@ -1,8 +1,11 @@
 //! With `redact_key` a user's name leaves in no document about an event, wherever the record had it.
 
+use std::borrow::Cow;
+
 use arbitrary::Unstructured;
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source, Want};
+use maxconn_core::json::string::decode;
 use serde_json::{Value, json};
 
 use crate::document::texts;
@@ -12,6 +15,8 @@ const MARK: &str = "q7zSecret";
 /// How many bytes choose.
 const CHOICE_BYTES: usize = 8;
 const NAME_MAX_BYTES: usize = 60;
+/// Records nest JSON in JSON this deep.
+const LEVELS: usize = 4;
 
 pub fn run(data: &[u8]) {
     let (choice, text) = data.split_at(data.len().min(CHOICE_BYTES));
@@ -20,10 +25,11 @@ pub fn run(data: &[u8]) {
         &String::from_utf8_lossy(text),
         u.arbitrary().unwrap_or_default(),
     );
-    let mut engine = engine();
+    let mut engine = engine(u.arbitrary().unwrap_or_default());
     let mut out = Output {
         want: Want {
             views: true,
+            ids: true,
             ..Want::default()
         },
         ..Output::default()
@@ -37,9 +43,9 @@ pub fn run(data: &[u8]) {
         let record = record(&refusal, &name, u.arbitrary().unwrap_or_default());
         engine.push(
             &Source::default(),
-            record.as_bytes(),
+            &record,
             Some(number * 1_000),
-            None,
+            Some(b"at"),
             &mut out,
         );
     }
@@ -55,17 +61,39 @@ pub fn run(data: &[u8]) {
             serde_json::from_slice(piece).unwrap_or_else(|error| panic!("{error}: {shown}"));
         let mut found = vec![shown.to_string()];
         texts(&document, &mut found);
-        let told = found.iter().find(|text| text.contains(MARK));
+        let told = found.iter().find(|text| tells(text));
         assert_eq!(told, None, "{:?} tells of {name:?}: {shown}", segment.kind);
         events += u32::from(segment.kind == Kind::View);
     }
     assert_eq!(events, 5, "not recognised: {name:?}");
 }
 
-fn engine() -> Engine {
+/// Whether the mark is in a text, or in what JSON within it says, and within that.
+fn tells(text: &str) -> bool {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..=LEVELS {
+        if text.contains(MARK) {
+            return true;
+        }
+        text = Cow::Owned(decode(text.as_bytes()).into_owned());
+    }
+    false
+}
+
+/// Events pass, are held back or are sampled; the user is in the key or not.
+fn engine(choice: u8) -> Engine {
+    let policy = ["suppress", "pass", "sample"][usize::from(choice) % 3];
+    let key = [
+        json!(["service", "user", "ip"]),
+        json!(["ip"]),
+        json!(["user"]),
+    ];
     let config = json!({
         "redact_key": "sixteen bytes at least",
-        "rule": [{ "name": "userip", "threshold": 3 }],
+        "rule": [
+            { "name": "userip", "threshold": 3, "policy": policy, "key": key[usize::from(choice / 3) % 3] },
+            { "name": "many-users-one-ip", "threshold": 2 },
+        ],
     });
     let config = Config::parse(config.to_string().as_bytes(), Config::default());
     let engine = config.and_then(Engine::new);
@@ -97,8 +125,9 @@ fn name(text: &str, place: u8) -> String {
 }
 
 /// A record that holds the name in other places as well.
-fn record(refusal: &str, name: &str, shape: u8) -> String {
-    match shape % 7 {
+fn record(refusal: &str, name: &str, shape: u8) -> Vec<u8> {
+    let plain = |careful: &[bool]| wrapped(name, careful);
+    match shape % 12 {
         0 => refusal.to_string(),
         1 => json!({ "message": refusal }).to_string(),
         2 => {
@@ -111,13 +140,57 @@ fn record(refusal: &str, name: &str, shape: u8) -> String {
                 .to_string()
         }
         5 => json!({ "message": refusal, name: 1, "deep": { name: [name] } }).to_string(),
-        _ => escaped(&json!({ "message": refusal, "copy": name }).to_string()),
+        6 => escaped(&json!({ "message": refusal, "copy": name }).to_string()),
+        // Keys, too.
+        7 => escaped(&json!({ "message": refusal, name: { name: name } }).to_string()),
+        // JSON within JSON, as shippers pass other shippers' records on.
+        8 => json!({ "message": refusal, "raw": plain(&[false]), "again": plain(&[true, false]) })
+            .to_string(),
+        9 => {
+            let deep = plain(&[true, true, false]);
+            json!({ "message": refusal, (plain(&[true])): deep, "bytes": deep.as_bytes() })
+                .to_string()
+        }
+        10 => format!(
+            "{{\"message\":{},\"copy\":{},{}:[]}}",
+            careful(refusal),
+            careful(name),
+            careful(name)
+        ),
+        _ => format!("<22>1 2026-11-22T20:26:15.354684+00:00 vm dovecot - - -  {refusal}"),
     }
+    .into_bytes()
 }
 
 /// The same JSON with every letter of the mark's first byte as an escape.
 fn escaped(json: &str) -> String {
     json.replace('q', "\\u0071").replace('<', "\\u003c")
+}
+
+/// A JSON string in which all but letters, digits and spaces is escaped, and the mark's first letter.
+fn careful(text: &str) -> String {
+    let mut json = String::from("\"");
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte @ (b' ' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'p' | b'r'..=b'z')) => {
+                json.push(char::from(byte));
+            }
+            _ => json += &format!("\\u{unit:04X}"),
+        }
+    }
+    json + "\""
+}
+
+/// The name in JSON in JSON …
+fn wrapped(name: &str, levels: &[bool]) -> String {
+    levels.iter().fold(name.to_string(), |text, is_careful| {
+        let text = if *is_careful {
+            careful(&text)
+        } else {
+            json!(text).to_string()
+        };
+        format!("{{\"user\": {text}}}")
+    })
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
