@@ -37,6 +37,6 @@ macro_rules! tests {
 }
 
 tests!(
-    json, head, forging, redaction, engine, restore, guest, linear, config, body, http, records,
-    state, bake, plugin
+    json, head, forging, redaction, engine, restore, keyed, guest, linear, config, body, http,
+    records, state, bake, plugin
 );

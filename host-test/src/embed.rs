@@ -1,6 +1,6 @@
 //! A host of the embed ABI, written from its README alone.
 
-use maxconn_core::engine::Format;
+use maxconn_core::engine::{self, Format, KeyedInput};
 
 use crate::Error;
 use crate::case::{Case, Step};
@@ -160,15 +160,24 @@ impl Guest {
         Ok(event.ok_or("the record carries no event")?.to_vec())
     }
 
-    /// Steps a key's state with an event; the whole answer.
+    /// Steps a key's state; the whole answer.
     ///
     /// # Errors
     /// The guest refused.
-    pub fn step(&mut self, rule: u8, state: &[u8], event: &[u8]) -> Result<Vec<u8>, Error> {
+    pub fn step(
+        &mut self,
+        rule: u8,
+        state: &[u8],
+        input: KeyedInput<'_>,
+    ) -> Result<Vec<u8>, Error> {
+        let (event, len, now_ms) = match input {
+            KeyedInput::Event(event) => (event, event.len() as u32, 0),
+            KeyedInput::Timer(now_ms) => (&[][..], 0, now_ms),
+            KeyedInput::End(now_ms) => (&[][..], u32::MAX, now_ms),
+        };
         self.input(&[state, event].concat())?;
-        let lengths = [u32::from(rule), state.len() as u32, event.len() as u32];
-        let [rule, state, event] = lengths.map(Arg::I32);
-        self.done("maxconn_step", &[rule, state, event, Arg::I64(0)])?;
+        let [rule, state, len] = [u32::from(rule), state.len() as u32, len].map(Arg::I32);
+        self.done("maxconn_step", &[rule, state, len, Arg::I64(now_ms)])?;
         self.bytes()
     }
 
@@ -181,6 +190,16 @@ impl Guest {
     pub fn fuel(&self) -> u64 {
         self.module.fuel()
     }
+}
+
+/// What the guest answers where the core says this of a step.
+pub fn answer(step: &engine::Step) -> Vec<u8> {
+    let mut answer = u32::from(step.is_held_back).to_le_bytes().to_vec();
+    answer.extend(step.timer_ms.unwrap_or(NO_TIME).to_le_bytes());
+    answer.extend((step.state.len() as u32).to_le_bytes());
+    answer.extend(&step.state);
+    answer.extend(&step.alerts);
+    answer
 }
 
 /// Whether the guest says what the core says, in whole and in random batches.

@@ -5,7 +5,7 @@ use std::fs;
 
 use guest_build::Features;
 use host_test::Error;
-use host_test::embed::Guest;
+use host_test::embed::{self, Guest};
 use host_test::run::{Batches, Piece};
 use host_test::wasm::Runtime;
 use maxconn_core::config::Config;
@@ -136,15 +136,11 @@ fn keyed_calls(engine: &Engine, guest: &mut Guest, lines: &str) -> Result<(), Er
         assert_eq!(event.event, guest.classify(line.as_bytes())?);
         for (rule, key) in &event.keys {
             let state = states.entry(key.clone()).or_default();
+            let input = KeyedInput::Event(&event.event);
             let step = engine
-                .step(*rule, state, KeyedInput::Event(&event.event))
+                .step(*rule, state, input)
                 .map_err(|error| error.to_string())?;
-            let mut answer = u32::from(step.is_held_back).to_le_bytes().to_vec();
-            answer.extend(step.timer_ms.unwrap_or(i64::MIN).to_le_bytes());
-            answer.extend((step.state.len() as u32).to_le_bytes());
-            answer.extend(&step.state);
-            answer.extend(&step.alerts);
-            assert_eq!(answer, guest.step(*rule, state, &event.event)?);
+            assert_eq!(embed::answer(&step), guest.step(*rule, state, input)?);
             *state = step.state;
         }
     }

@@ -15,7 +15,8 @@ const ONCE_FUEL: u64 = 1_000_000;
 /// Memory grows by pages, and by doubling.
 const ONCE_BYTES: usize = 1 << 20;
 
-static EMBED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// The guest for programs that embed one.
+pub static EMBED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let built = guest_build::try_build("embed", Features::default());
     let path = built.unwrap_or_else(|error| panic!("{error}"));
     fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))

@@ -7,6 +7,7 @@ mod forging;
 mod guest;
 mod head;
 mod json;
+mod keyed;
 mod linear;
 mod plugin;
 mod redaction;
@@ -16,7 +17,7 @@ mod seeds;
 use crate::Target;
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target {
         name: "json",
         promise: "what Fluent Bit's encoder wrote is judged and repaired as another JSON reader judges it",
@@ -58,6 +59,13 @@ pub const TARGETS: [Target; 15] = [
         run: engine::restore,
         seeds: seeds::scripts,
         runs: 1_500,
+    },
+    Target {
+        name: "keyed",
+        promise: "keyed calls account for every event, natively and in the guest, and no bytes for state or event do harm",
+        run: keyed::run,
+        seeds: seeds::scripts,
+        runs: 1_000,
     },
     Target {
         name: "guest",
