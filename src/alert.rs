@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::config::Network;
-use crate::decimal::{hundredths_text, push_number, push_tenths, rounded};
 use crate::detector::Transition;
 use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::{Flood, Same};
 use crate::event::{Scope, protocol_of};
-use crate::json::write::{Writer, push_ip};
+use crate::json::write::Writer;
+use crate::text::{append, hundredths_text, ip_text, push_number, push_tenths, rounded};
 use crate::time::write_rfc3339_ms;
 
 /// What an alert says beside what the flood knows.
@@ -387,25 +387,10 @@ fn address(json: &mut Writer<'_>, group: &str, ip: IpAddr) {
     close(json);
 }
 
-#[inline(never)]
-pub(crate) fn append(out: &mut String, parts: &[&str]) {
-    for part in parts {
-        out.push_str(part);
-    }
-}
-
 fn append_count(out: &mut String, (count, is_exact): (u64, bool), what: &str) {
     if !is_exact {
         out.push_str("about ");
     }
     push_number(out, count);
     out.push_str(what);
-}
-
-/// An address as text.
-#[inline(never)]
-pub(crate) fn ip_text(ip: IpAddr) -> String {
-    let mut text = Vec::with_capacity(48);
-    push_ip(&mut text, ip);
-    String::from_utf8(text).unwrap_or_default()
 }

@@ -36,12 +36,12 @@ extern crate std;
 
 pub mod alert;
 pub mod config;
-mod decimal;
 pub mod detector;
 pub mod engine;
 pub mod patterns;
 mod sentence;
 pub mod table;
+mod text;
 
 pub use maxconn_records::{
     alike, dovecot, enrich, event, hash, head, json, record, redact, search, time,

@@ -19,12 +19,12 @@ mod compiled {
     use maxconn_records::words;
     use regex_lite::{Regex, RegexBuilder};
 
-    use crate::alert::append;
     use crate::config::{ConfigError, Pattern};
     use crate::dovecot::{parse_ip, parse_port};
     use crate::event::{Endpoint, Event, Scope, Security};
     use crate::sentence::Part::{Number, Text};
     use crate::sentence::say;
+    use crate::text::append;
 
     /// What all expressions together may cost, as bytes of compiled expressions. A match takes time in proportion to
     /// it and to the bytes that are searched, and a message may be likely every pattern's own.

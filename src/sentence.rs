@@ -4,8 +4,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::decimal::{push_number, push_tenths, rounded};
 use crate::json::write::push_string;
+use crate::text::{push_number, push_tenths, rounded};
 
 /// How many characters of a value a sentence quotes: enough to find it, too few to flood a terminal.
 const QUOTED_CHARS_MAX: usize = 48;

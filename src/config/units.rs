@@ -4,11 +4,10 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 use super::Network;
-use crate::alert::ip_text;
-use crate::decimal::push_number;
 use crate::dovecot::parse_ip;
 use crate::sentence::Part::{Number, Quoted, Text};
 use crate::sentence::say;
+use crate::text::{ip_text, push_number};
 
 /// The units of durations, the largest first.
 const UNITS: [(&str, i64); 5] = [

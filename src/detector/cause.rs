@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::flood::Flood;
-use crate::alert::ip_text;
 use crate::config::Network;
-use crate::decimal::rounded;
 use crate::event::Scope;
 use crate::sentence::Part::{Number, Tenths, Text};
 use crate::sentence::say;
+use crate::text::ip_text;
+use crate::text::rounded;
 
 /// A retry is automatic when events in spans of 10 s vary by no more than this share of their mean …
 const EVEN: f64 = 0.35;

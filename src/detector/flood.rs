@@ -4,11 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::Sighting;
 use super::distinct::Sketch;
-use super::{Sighting, clipped};
 use crate::config::{Distinct, KeyField, Rule};
 use crate::event::Scope;
 use crate::hash::quick64;
+use crate::text::{clip, clipped};
 use maxconn_records::stored;
 use maxconn_records::stored::{Stored, Tape, variant};
 use maxconn_records::words::equal;
@@ -406,7 +407,7 @@ impl Seen {
 }
 
 fn clip(name: &str) -> &str {
-    super::clip(name, MAX_NAME_BYTES)
+    clip(name, MAX_NAME_BYTES)
 }
 
 stored!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);

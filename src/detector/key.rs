@@ -4,9 +4,9 @@ use alloc::string::String;
 
 use super::fields::network_of;
 use super::flood::MAX_NAME_BYTES;
-use super::{Sighting, clip};
-use crate::alert::ip_text;
+use super::Sighting;
 use crate::config::{KeyField, Rule};
+use crate::text::{clip, ip_text};
 
 /// The key's values joined by `|`, for grouping; what would be ambiguous in a value is written as in a URL.
 pub(super) fn text(rule: &Rule, sighting: &Sighting<'_>) -> String {

@@ -45,6 +45,7 @@ use crate::config::{Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
+use crate::text::clipped;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
 use maxconn_records::stored::{Stored, Tape};
 use timeline::Timelines;
@@ -434,17 +435,4 @@ impl Flood {
             self.passed += times;
         }
     }
-}
-
-/// The first `max_bytes` bytes of a text, cut at a character's edge.
-pub(crate) fn clip(text: &str, max_bytes: usize) -> &str {
-    let mut end = text.len().min(max_bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or("")
-}
-
-pub(crate) fn clipped(text: &str, max_bytes: usize) -> String {
-    String::from(clip(text, max_bytes))
 }

@@ -4,8 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::alert::write_time;
-use crate::detector::{Transition, clipped};
+use crate::detector::Transition;
 use crate::json::write::Writer;
+use crate::text::clipped;
 use maxconn_records::stored;
 use maxconn_records::words::equal;
 

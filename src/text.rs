@@ -1,8 +1,11 @@
-//! Fractions in integer arithmetic: `core::fmt` would bring 15 KB of code and tables for floats into every guest.
+//! Numbers, addresses and names as text, in documents and sentences. Fractions are written in integer arithmetic:
+//! `core::fmt` would bring 15 KB of code and tables for floats into every guest.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
-use crate::json::write::push_uint;
+use crate::json::write::{push_ip, push_uint};
 
 /// `value` times `scale`, rounded to a whole number as `format!` rounds: exactly, and ties to even.
 /// Negative values and what is not a number count as nought; `scale` is at most 1000.
@@ -45,7 +48,7 @@ pub(crate) fn push_tenths(out: &mut String, tenths: u64) {
 /// Appends a whole number.
 #[inline(never)]
 pub(crate) fn push_number(out: &mut String, number: u64) {
-    let mut digits = alloc::vec::Vec::with_capacity(20);
+    let mut digits = Vec::with_capacity(20);
     push_uint(&mut digits, number);
     out.push_str(core::str::from_utf8(&digits).unwrap_or_default());
 }
@@ -64,6 +67,34 @@ pub(crate) fn hundredths_text(hundredths: u64) -> String {
         }
     }
     text
+}
+
+/// An address as text.
+#[inline(never)]
+pub(crate) fn ip_text(ip: IpAddr) -> String {
+    let mut text = Vec::with_capacity(48);
+    push_ip(&mut text, ip);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+#[inline(never)]
+pub(crate) fn append(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
+    }
+}
+
+/// The first `max_bytes` bytes of a text, cut at a character's edge.
+pub(crate) fn clip(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or("")
+}
+
+pub(crate) fn clipped(text: &str, max_bytes: usize) -> String {
+    String::from(clip(text, max_bytes))
 }
 
 #[cfg(test)]
