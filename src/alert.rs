@@ -7,10 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::config::Network;
-use crate::detector::Transition;
+use crate::config::{Config, Network};
 use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::{Flood, Same};
+use crate::detector::{KeyState, Transition};
 use crate::event::{Scope, protocol_of};
 use crate::json::write::Writer;
 use crate::text::{append, hundredths_text, ip_text, push_number, push_tenths, rounded};
@@ -19,24 +19,46 @@ use crate::time::write_rfc3339_ms;
 /// What an alert says beside what the flood knows.
 pub struct Alert<'a> {
     /// The flood it is about.
-    pub flood: &'a Flood,
+    flood: &'a Flood,
     /// What happened to it …
     pub transition: Transition,
     /// … and when, in event time.
-    pub at_ms: i64,
+    at_ms: i64,
     /// The alert's number within the flood.
-    pub sequence: u32,
+    sequence: u32,
     /// The rule's name.
-    pub rule: &'a str,
+    rule: &'a str,
     /// Events per second in the last window.
-    pub current_rate: f64,
+    current_rate: f64,
     /// Networks that are our own.
-    pub trusted: &'a [Network],
+    trusted: &'a [Network],
     /// Whether the names of users are hashes.
-    pub is_redacted: bool,
+    is_redacted: bool,
 }
 
-impl Alert<'_> {
+impl<'a> Alert<'a> {
+    /// The alert of a transition, with the flood's next number; `None` without an open flood. At an end the caller closes the
+    /// flood, once the alert is written.
+    pub fn of(
+        key: &'a mut KeyState,
+        config: &'a Config,
+        rule: &'a str,
+        (transition, at_ms): (Transition, i64),
+        current_rate: f64,
+    ) -> Option<Alert<'a>> {
+        let (sequence, flood) = key.tell()?;
+        Some(Alert {
+            flood,
+            transition,
+            at_ms: at_ms.max(flood.start_ms),
+            sequence,
+            rule,
+            current_rate,
+            trusted: &config.trusted_networks,
+            is_redacted: config.redact_key.is_some(),
+        })
+    }
+
     /// Writes the document as one line of JSON, newline included.
     pub fn write(&self, out: &mut Vec<u8>) {
         let cause = judge(self.flood, self.trusted);

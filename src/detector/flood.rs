@@ -9,7 +9,7 @@ use super::distinct::Sketch;
 use crate::config::{Distinct, KeyField, Rule};
 use crate::event::Scope;
 use crate::hash::quick64;
-use crate::text::{clip, clipped};
+use crate::text::clipped;
 use maxconn_records::stored;
 use maxconn_records::stored::{Stored, Tape, variant};
 use maxconn_records::words::equal;
@@ -407,7 +407,7 @@ impl Seen {
 }
 
 fn clip(name: &str) -> &str {
-    clip(name, MAX_NAME_BYTES)
+    crate::text::clip(name, MAX_NAME_BYTES)
 }
 
 stored!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);

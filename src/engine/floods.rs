@@ -1,26 +1,20 @@
-//! All keys of all rules: time, the order of deadlines, who is told.
-//!
-//! Time is moved by events, ticks and the end of input only, on the word of two records (see [`Clock`]). The watermark is
-//! that time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,
-//! rule and key; an event's own keys' deadlines fire up to the event's own time. A flood whose events are behind the
-//! watermark is given as much longer.
+//! The keys of all rules: which of them an event counts under, and what each rule says of it. Deadlines are fired in
+//! [`super::deadlines`].
 
 use alloc::boxed::Box;
-use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use super::clock::Clock;
 use super::outbox::Outbox;
 use super::output::Output;
 use super::plan::{Plan, needs_net};
-use crate::alert::Alert;
+use super::statistics::Statistics;
 use crate::config::{Config, Policy};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
 use crate::redact::Redactor;
-use crate::table::{Slot, Table, Timer};
+use crate::table::{Slot, Table};
 
 const HASH_SEED: u8 = 11;
 
@@ -39,6 +33,31 @@ pub(super) struct Observed {
     pub flood: Option<(usize, u128)>,
 }
 
+/// What a call works with beside the keys.
+pub(super) struct Call<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    pub statistics: &'a mut Statistics,
+    pub out: &'a mut Output,
+    pub limit: Limit,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(
+        config: &'a Config,
+        statistics: &'a mut Statistics,
+        out: &'a mut Output,
+        limit: Limit,
+    ) -> Call<'a> {
+        Call {
+            config,
+            statistics,
+            out,
+            limit,
+        }
+    }
+}
+
 pub(super) struct Floods {
     pub table: Table,
     pub outbox: Outbox,
@@ -52,16 +71,16 @@ pub(super) struct Floods {
     /// What time it is.
     pub clock: Clock,
     /// An event that lies so far before the time does not belong to it: the largest `quiet` and the lateness.
-    far_ms: i64,
+    pub far_ms: i64,
     /// The time of the last event.
     last_ms: i64,
     /// The clock of the first tick after the last event.
     pub tick_base_ms: Option<i64>,
     /// The rules that apply to the event at hand, and their slots.
-    own: Vec<(usize, Slot)>,
+    pub own: Vec<(usize, Slot)>,
     /// What `own` was found by beside the fields of the event at hand: its scope, and that no slot was
     /// forgotten since.
-    same: Option<(Scope, u64)>,
+    pub same: Option<(Scope, u64)>,
     /// Floods that the event at hand opened; their alerts follow the event.
     crossed: Vec<Slot>,
 }
@@ -96,14 +115,8 @@ impl Floods {
 
     /// Moves time to an event and fires what is due by then. `false` if the output is full: the rest fires
     /// when this is called again.
-    pub fn move_to(
-        &mut self,
-        config: &Config,
-        context: &Context<'_>,
-        is_timed: bool,
-        out: &mut Output,
-        limit: Limit,
-    ) -> bool {
+    pub fn move_to(&mut self, call: &mut Call<'_>, context: &Context<'_>, is_timed: bool) -> bool {
+        let config = call.config;
         let time_ms = context.time_ms;
         if self.table.is_empty() {
             let seed = Hash::new(HASH_SEED).part(context.message.as_bytes());
@@ -114,7 +127,7 @@ impl Floods {
         if (is_timed || self.clock.is_unset()) && self.clock.see(time_ms, self.far_ms) {
             self.set_back(config, i64::MAX);
         }
-        if !self.advance(config, self.watermark_ms(config), out, limit) {
+        if !self.advance(call, self.watermark_ms(config)) {
             return false;
         }
         if is_timed && self.clock.count(time_ms, self.far_ms) {
@@ -123,29 +136,8 @@ impl Floods {
         true
     }
 
-    /// The time is an earlier one than was thought: no flood waits longer than from there on. Every flood's timer is set
-    /// anew, for one that is due earlier than its timer would be told of out of order, and elsewhere than after a restart.
-    fn set_back(&mut self, config: &Config, watermark_ms: i64) {
-        let open: Vec<Slot> = self.table.open_slots().collect();
-        for slot in open {
-            if let Some(entry) = self.table.entry_mut(slot) {
-                entry.state.set_back(watermark_ms);
-            }
-            self.arm(config, slot);
-        }
-    }
-
-    /// The end of the input: fires what is due by then, then ends every open flood; `false` if the output was full before.
-    pub fn finish(&mut self, config: &Config, end_ms: i64, out: &mut Output) -> bool {
-        if self.clock.forget_leap() {
-            self.set_back(config, i64::MAX);
-        }
-        self.advance(config, end_ms, out, Limit::Soft)
-            && self.end_all(config, EndReason::EndOfInput, end_ms, out)
-    }
-
     /// The time less the allowed lateness.
-    fn watermark_ms(&self, config: &Config) -> i64 {
+    pub fn watermark_ms(&self, config: &Config) -> i64 {
         self.clock.watermark_ms(config.allowed_lateness_ms)
     }
 
@@ -159,30 +151,15 @@ impl Floods {
         self.clock.believed_ms(self.far_ms)
     }
 
-    /// Fires what is due at the time that ticks of a clock say it is; `false` if the output was full before all was.
-    pub fn tick(&mut self, config: &Config, elapsed_ms: i64, out: &mut Output) -> bool {
-        let watermark_ms = match self.watermark_ms(config) {
-            i64::MIN => i64::MIN,
-            watermark_ms => watermark_ms.saturating_add(elapsed_ms),
-        };
-        if !self.advance(config, watermark_ms, out, Limit::Soft) {
-            return false;
-        }
-        // Whatever the time is: nothing came for as long as ends a flood.
-        let silent_ms = elapsed_ms.saturating_sub(config.allowed_lateness_ms);
-        let mut rules = config.rules.iter();
-        !rules.any(|rule| rule.quiet_ms <= silent_ms) || self.end(config, silent_ms, None, out)
-    }
-
     /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
     /// on and then calls [`Floods::tell_starts`].
     pub fn observe(
         &mut self,
-        config: &Config,
+        call: &mut Call<'_>,
         event: &Event<'_>,
         context: &Context<'_>,
-        out: &mut Output,
     ) -> Observed {
+        let config = call.config;
         let time_ms = context.time_ms;
         self.last_ms = time_ms;
         let mut hasher = self.hasher.take().unwrap_or_default();
@@ -190,7 +167,7 @@ impl Floods {
             self.same = None;
         }
         self.find_own(config, event, hasher.hashes());
-        self.advance_own(config, time_ms, out);
+        self.advance_own(call, time_ms);
         let redactor = self.redactor.take();
         let sighting = Sighting {
             event,
@@ -198,7 +175,7 @@ impl Floods {
             hashes: hasher.hashes(),
             redactor: redactor.as_deref(),
         };
-        let observed = self.apply(config, &sighting, out);
+        let observed = self.apply(call, &sighting);
         self.redactor = redactor;
         self.hasher = Some(hasher);
         observed
@@ -242,7 +219,8 @@ impl Floods {
         self.same = Some((event.scope, self.table.forgotten()));
     }
 
-    fn apply(&mut self, config: &Config, sighting: &Sighting<'_>, out: &mut Output) -> Observed {
+    fn apply(&mut self, call: &mut Call<'_>, sighting: &Sighting<'_>) -> Observed {
+        let config = call.config;
         let mut observed = Observed {
             is_held_back: false,
             flood: None,
@@ -264,8 +242,8 @@ impl Floods {
                 .apply(rule, config.allowed_lateness_ms, sighting);
             observed.is_held_back |= applied.is_held_back;
             is_late |= applied.is_late;
-            if applied.is_crossing && !self.open(config, slot, sighting, out) {
-                self.outbox.statistics.floods_refused += 1;
+            if applied.is_crossing && !self.open(call, slot, sighting) {
+                call.statistics.floods_refused += 1;
             } else if applied.is_crossing || applied.is_counted {
                 observed.is_held_back |= applied.is_crossing && rule.policy != Policy::Pass;
                 let mut is_rearmed = applied.is_crossing || applied.is_rearmed;
@@ -281,20 +259,15 @@ impl Floods {
                 }
             }
         }
-        self.outbox.statistics.late += u64::from(is_late);
+        call.statistics.late += u64::from(is_late);
         observed
     }
 
     /// Opens a flood that the event at hand makes, if there is room for it and its alerts. The quietest gives way, but none
     /// of this very event: two would end each other at every event.
     #[inline(never)]
-    fn open(
-        &mut self,
-        config: &Config,
-        slot: Slot,
-        sighting: &Sighting<'_>,
-        out: &mut Output,
-    ) -> bool {
+    fn open(&mut self, call: &mut Call<'_>, slot: Slot, sighting: &Sighting<'_>) -> bool {
+        let config = call.config;
         let open = self.table.floods();
         let queue = self.outbox.queue.as_ref();
         if queue.is_some_and(|queue| !queue.has_room_for_a_flood(open, config.max_floods)) {
@@ -307,7 +280,7 @@ impl Floods {
                 return false;
             }
             let evicted = Transition::End(EndReason::Evicted);
-            self.tell(config, quietest, evicted, sighting.context.time_ms, out);
+            self.tell(call, quietest, evicted, sighting.context.time_ms);
         }
         let Some(entry) = self.table.entry_mut(slot) else {
             return false;
@@ -347,185 +320,15 @@ impl Floods {
                 entry.state.repeat(rule, times, record_bytes);
             }
         }
-        self.outbox.statistics.repeat(times);
     }
 
     /// Tells of the floods that the last event opened.
-    pub fn tell_starts(&mut self, config: &Config, time_ms: i64, out: &mut Output) {
+    pub fn tell_starts(&mut self, call: &mut Call<'_>, time_ms: i64) {
         for at in 0..self.crossed.len() {
             if let Some(&slot) = self.crossed.get(at) {
-                self.tell(config, slot, Transition::Start, time_ms, out);
+                self.tell(call, slot, Transition::Start, time_ms);
             }
         }
         self.crossed.clear();
     }
-
-    /// Fires every deadline up to a time; `false` if the output was full before all were.
-    pub fn advance(
-        &mut self,
-        config: &Config,
-        up_to_ms: i64,
-        out: &mut Output,
-        limit: Limit,
-    ) -> bool {
-        loop {
-            if limit == Limit::Soft && out.is_full() {
-                return false;
-            }
-            let Some((slot, due_ms)) = self.table.due(up_to_ms) else {
-                return true;
-            };
-            let Some(entry) = self.table.entry_mut(slot) else {
-                continue;
-            };
-            let Some(rule) = config.rules.get(usize::from(entry.rule)) else {
-                continue;
-            };
-            // The timer may be from before later events. Only one that still holds is the first of all
-            // deadlines; any other waits again. One step at a time keeps all keys' deadlines in their order.
-            let floor_ms = floor_ms(&self.clock, config, &entry.state);
-            let own_ms = due_ms.saturating_sub(entry.state.behind_ms(floor_ms));
-            if entry
-                .state
-                .deadline_ms(rule)
-                .is_some_and(|deadline_ms| deadline_ms <= own_ms)
-                && let Some((transition, at_ms)) = entry.state.step(rule, own_ms)
-            {
-                self.tell(config, slot, transition, at_ms, out);
-            }
-            self.arm(config, slot);
-        }
-    }
-
-    /// Fires the deadlines of the event's own keys up to its time.
-    fn advance_own(&mut self, config: &Config, up_to_ms: i64, out: &mut Output) {
-        loop {
-            let due = self.own.iter().filter_map(|&(number, slot)| {
-                let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
-                let deadline_ms = entry.state.deadline_ms(rule)?;
-                (deadline_ms <= entry.state.reach_ms(rule, up_to_ms)).then_some((
-                    deadline_ms,
-                    number,
-                    entry.hash,
-                    slot,
-                ))
-            });
-            let Some((deadline_ms, number, _, slot)) = due.min() else {
-                return;
-            };
-            let step = match (config.rules.get(number), self.table.entry_mut(slot)) {
-                (Some(rule), Some(entry)) => entry.state.step(rule, deadline_ms),
-                _ => return,
-            };
-            if let Some((transition, at_ms)) = step {
-                self.tell(config, slot, transition, at_ms, out);
-            }
-        }
-    }
-
-    /// Ends every open flood, in the order of deadline, rule and key; `false` if the output was full before.
-    pub fn end_all(
-        &mut self,
-        config: &Config,
-        reason: EndReason,
-        time_ms: i64,
-        out: &mut Output,
-    ) -> bool {
-        self.end(config, i64::MAX, Some((reason, time_ms)), out)
-    }
-
-    /// Ends the floods of rules whose `quiet` is no longer than a silence, for a reason or because they are quiet.
-    fn end(
-        &mut self,
-        config: &Config,
-        silent_ms: i64,
-        reason: Option<(EndReason, i64)>,
-        out: &mut Output,
-    ) -> bool {
-        // A heap of the table's own kind: sorting would be several KiB of code for the end of the input.
-        let mut open: BinaryHeap<Timer> = self
-            .table
-            .open_slots()
-            .filter_map(|slot| {
-                let entry = self.table.entry(slot)?;
-                let rule = config.rules.get(usize::from(entry.rule))?;
-                let deadline_ms = entry.state.deadline_ms(rule)?;
-                let timer = Reverse((deadline_ms, entry.rule, entry.hash, slot));
-                (rule.quiet_ms <= silent_ms).then_some(timer)
-            })
-            .collect();
-        while let Some(Reverse((_, number, _, slot))) = open.pop() {
-            if out.is_full() {
-                return false;
-            }
-            if let Some((reason, time_ms)) = reason {
-                let flood = self.table.entry(slot).and_then(|entry| entry.state.flood());
-                let at_ms = flood.map_or(time_ms, |flood| flood.last_ms.max(time_ms));
-                self.tell(config, slot, Transition::End(reason), at_ms, out);
-                continue;
-            }
-            while let (Some(rule), Some(entry)) = (
-                config.rules.get(usize::from(number)),
-                self.table.entry_mut(slot),
-            ) && let Some((transition, at_ms)) = entry.state.step(rule, i64::MAX)
-            {
-                self.tell(config, slot, transition, at_ms, out);
-            }
-        }
-        true
-    }
-
-    pub fn arm(&mut self, config: &Config, slot: Slot) {
-        let due_ms = self.table.entry(slot).and_then(|entry| {
-            let rule = config.rules.get(usize::from(entry.rule))?;
-            let floor_ms = floor_ms(&self.clock, config, &entry.state);
-            entry.state.due_ms(rule, floor_ms)
-        });
-        if let Some(due_ms) = due_ms {
-            self.table.arm(slot, due_ms);
-        }
-    }
-
-    /// Makes the alert of a transition and, at an end, closes the flood.
-    pub fn tell(
-        &mut self,
-        config: &Config,
-        slot: Slot,
-        transition: Transition,
-        at_ms: i64,
-        out: &mut Output,
-    ) {
-        let Some(entry) = self.table.entry_mut(slot) else {
-            return;
-        };
-        let Some(rule) = config.rules.get(usize::from(entry.rule)) else {
-            return;
-        };
-        let current_rate = entry.state.current_rate(rule, at_ms);
-        let Some((sequence, flood)) = entry.state.tell() else {
-            return;
-        };
-        let alert = Alert {
-            flood,
-            transition,
-            at_ms: at_ms.max(flood.start_ms),
-            sequence,
-            rule: &rule.name,
-            current_rate,
-            trusted: &config.trusted_networks,
-            is_redacted: config.redact_key.is_some(),
-        };
-        self.outbox.send(config, &alert, out);
-        if let Transition::End(_) = transition {
-            entry.state.close();
-            self.table.settle(slot);
-            self.same = None;
-        }
-    }
-}
-
-/// What others' time was at least, for a key.
-fn floor_ms(clock: &Clock, config: &Config, state: &KeyState) -> i64 {
-    let leaps = state.flood().map_or(0, |flood| flood.leaps);
-    clock.floor_ms(leaps, config.allowed_lateness_ms)
 }

@@ -214,18 +214,9 @@ impl Engine {
         at_ms: i64,
         step: &mut Step,
     ) {
-        let current_rate = key.current_rate(rule, at_ms);
-        if let Some((sequence, flood)) = key.tell() {
-            let alert = Alert {
-                flood,
-                transition,
-                at_ms: at_ms.max(flood.start_ms),
-                sequence,
-                rule: &rule.name,
-                current_rate,
-                trusted: &self.config.trusted_networks,
-                is_redacted: self.config.redact_key.is_some(),
-            };
+        let rate = key.current_rate(rule, at_ms);
+        let alert = Alert::of(key, &self.config, &rule.name, (transition, at_ms), rate);
+        if let Some(alert) = alert {
             alert.write(&mut step.alerts);
         }
         if let Transition::End(_) = transition {

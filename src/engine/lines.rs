@@ -1,6 +1,6 @@
 //! What becomes of a line: it passes, is enriched, or is held back.
 
-use super::floods::Limit;
+use super::floods::{Call, Limit};
 use super::recognise::{Input, Sight, event_id, holds_refusal, is_json};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
@@ -40,6 +40,7 @@ impl Engine {
         if times > 0 {
             let record_bytes = line.len() as u64 - 1;
             self.floods.repeat(&self.config, times as u32, record_bytes);
+            self.statistics.repeat(times as u32);
         }
         line.len() * times
     }
@@ -86,43 +87,40 @@ impl Engine {
             .read(&self.config, &input, found, model, &mut sight);
         let Some(event) = &event else {
             let is_refusal = holds_refusal(found, line);
-            self.floods.outbox.statistics.unrecognised += u64::from(is_refusal);
+            self.statistics.unrecognised += u64::from(is_refusal);
             self.is_withheld = is_refusal && self.floods.redactor.is_some();
             return Some(Verdict::Passed);
         };
         let context = &sight.context;
         let is_timed = !sight.is_timeless;
-        if !self
-            .floods
-            .move_to(&self.config, context, is_timed, out, limit)
-        {
+        let mut call = Call::new(&self.config, &mut self.statistics, &mut *out, limit);
+        if !self.floods.move_to(&mut call, context, is_timed) {
             return None;
         }
-        let statistics = &mut self.floods.outbox.statistics;
+        let statistics = &mut *call.statistics;
         statistics.records += 1;
         statistics.timeless += u64::from(sight.is_timeless);
         statistics.last_is_timeless = sight.is_timeless;
         statistics.count_event(event.limit);
-        let observed = self.floods.observe(&self.config, event, context, out);
-        let statistics = &mut self.floods.outbox.statistics;
+        let observed = self.floods.observe(&mut call, event, context);
         let verdict = if observed.is_held_back {
-            statistics.suppressed += 1;
+            call.statistics.suppressed += 1;
             Verdict::Suppressed
         } else {
-            statistics.passed += 1;
+            call.statistics.passed += 1;
             Verdict::Enriched
         };
-        if out.want.views {
+        if call.out.want.views {
             view::write(
                 &self.config,
                 self.floods.redactor.as_deref(),
                 event,
                 &sight,
                 &observed,
-                out,
+                call.out,
             );
         }
-        if out.want.enriched && (verdict == Verdict::Enriched || out.want.held_back) {
+        if call.out.want.enriched && (verdict == Verdict::Enriched || call.out.want.held_back) {
             let id = observed.flood.map(|(_, id)| hex32(id));
             let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
             let (record, plain) = if sight.is_json {
@@ -148,24 +146,24 @@ impl Engine {
                 redactor,
                 plain,
             };
-            let start = out.bytes.len();
-            let is_id_ours = enrich(record, event, context, &extras, &mut out.bytes);
+            let start = call.out.bytes.len();
+            let is_id_ours = enrich(record, event, context, &extras, &mut call.out.bytes);
             if is_id_ours.is_none() {
                 // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
-                out.bytes.extend_from_slice(record);
+                call.out.bytes.extend_from_slice(record);
             }
-            out.bytes.push(b'\n');
+            call.out.bytes.push(b'\n');
             let kind = match is_id_ours {
-                Some(true) if out.want.ids => Kind::Identified,
+                Some(true) if call.out.want.ids => Kind::Identified,
                 _ => Kind::Enriched,
             };
-            out.piece(kind, start);
+            call.out.piece(kind, start);
         }
         if observed.flood.is_some() && model.is_none() {
             self.alike.remember(line, is_json, found, event, sight.body);
         }
         let time_ms = context.time_ms;
-        self.floods.tell_starts(&self.config, time_ms, out);
+        self.floods.tell_starts(&mut call, time_ms);
         self.statistics_if_due(time_ms, out);
         Some(verdict)
     }
@@ -174,15 +172,15 @@ impl Engine {
     /// it nobody knows.
     #[cold]
     fn unread(&mut self) -> Verdict {
-        self.floods.outbox.statistics.malformed += 1;
+        self.statistics.malformed += 1;
         self.is_withheld = self.floods.redactor.is_some();
         Verdict::Passed
     }
 
     /// One record that passes.
     pub(super) fn count_passed(&mut self) {
-        self.floods.outbox.statistics.records += 1;
-        self.floods.outbox.statistics.passed += 1;
+        self.statistics.records += 1;
+        self.statistics.passed += 1;
     }
 
     /// Passes lines without an event; returns where it stopped because the output is full.
@@ -198,8 +196,8 @@ impl Engine {
         if source.format == Format::Json || !out.want.records {
             let passed = lines.get(start..end).unwrap_or_default();
             let records = search::count_lines(passed) + u64::from(!passed.ends_with(b"\n"));
-            self.floods.outbox.statistics.records += records;
-            self.floods.outbox.statistics.passed += records;
+            self.statistics.records += records;
+            self.statistics.passed += records;
             out.pass(start, end);
             return end;
         }

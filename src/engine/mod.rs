@@ -6,6 +6,7 @@
 //! each call read the [`Output`] and [`Output::clear`] it. Time moves with events, ticks and the end only.
 
 mod clock;
+mod deadlines;
 mod floods;
 mod keyed;
 mod lines;
@@ -24,7 +25,7 @@ use alloc::vec::Vec;
 use crate::alike::Alike;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
-use floods::{Floods, Limit};
+use floods::{Call, Floods, Limit};
 use lines::{Place, withhold};
 use recognise::Recogniser;
 
@@ -86,6 +87,7 @@ pub struct Engine {
     /// The last lines of floods.
     alike: Alike,
     floods: Floods,
+    statistics: Statistics,
     adds_timestamp: bool,
     next_statistics_ms: Option<i64>,
     /// A text line's record, before it is enriched.
@@ -107,6 +109,7 @@ impl Engine {
             recogniser,
             alike: Alike::default(),
             floods,
+            statistics: Statistics::default(),
             adds_timestamp: true,
             next_statistics_ms: None,
             scratch: Vec::new(),
@@ -153,8 +156,8 @@ impl Engine {
 
     /// Counts a record that the host could not have taken back, and that does not go on.
     pub fn reject(&mut self) {
-        self.floods.outbox.statistics.records += 1;
-        self.floods.outbox.statistics.rejected += 1;
+        self.statistics.records += 1;
+        self.statistics.rejected += 1;
     }
 
     /// A batch of records, one a line, the last one's newline optional. `offset` is the position of
@@ -257,8 +260,8 @@ impl Engine {
         limit: Limit,
     ) -> Option<Verdict> {
         if self.recogniser.find(record, 0).is_none() {
-            self.floods.outbox.statistics.records += 1;
-            self.floods.outbox.statistics.passed += 1;
+            self.statistics.records += 1;
+            self.statistics.passed += 1;
             return Some(Verdict::Passed);
         }
         let place = Place {
@@ -303,7 +306,10 @@ impl Engine {
             _ => *self.floods.tick_base_ms.insert(now_ms),
         };
         let elapsed_ms = now_ms.saturating_sub(base_ms);
-        if !self.floods.tick(&self.config, elapsed_ms, out) {
+        if !self.floods.tick(
+            &mut Call::new(&self.config, &mut self.statistics, out, Limit::Soft),
+            elapsed_ms,
+        ) {
             return false;
         }
         self.statistics_if_due(latest_ms.saturating_add(elapsed_ms), out);
@@ -319,7 +325,10 @@ impl Engine {
         let Some(end_ms) = time_ms.max(self.floods.believed_ms(&self.config)) else {
             return true;
         };
-        self.floods.finish(&self.config, end_ms, out)
+        self.floods.finish(
+            &mut Call::new(&self.config, &mut self.statistics, out, Limit::Soft),
+            end_ms,
+        )
     }
 
     /// Ends every open flood (`shutdown`): for a stop without kept state.
@@ -329,22 +338,25 @@ impl Engine {
         let Some(latest_ms) = self.floods.believed_ms(&self.config) else {
             return true;
         };
-        self.floods
-            .end_all(&self.config, EndReason::Shutdown, latest_ms, out)
+        self.floods.end_all(
+            &mut Call::new(&self.config, &mut self.statistics, out, Limit::Soft),
+            EndReason::Shutdown,
+            latest_ms,
+        )
     }
 
     /// Writes the statistics document of docs/contract.md §3.4 as one [`Kind::Statistics`].
     pub fn statistics(&mut self, out: &mut Output) {
         let start = out.bytes.len();
         let (now_ms, levels) = (self.floods.newest_ms(), self.levels());
-        let statistics = &self.floods.outbox.statistics;
+        let statistics = &self.statistics;
         statistics.write(now_ms, levels, &mut out.bytes);
         out.piece(Kind::Statistics, start);
     }
 
     /// The counters.
     pub fn counters(&self) -> &Statistics {
-        &self.floods.outbox.statistics
+        &self.statistics
     }
 
     /// How full the table is.

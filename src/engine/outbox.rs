@@ -2,24 +2,28 @@
 
 use alloc::vec::Vec;
 
-use super::output::{Kind, Output};
+use super::floods::Call;
+use super::output::Kind;
 use super::queue::Queue;
-use super::statistics::Statistics;
 use crate::alert::Alert;
-use crate::config::Config;
 use crate::detector::Transition;
 
 /// Where alerts go: at once into the output, or into the queue of a host that answers record by record.
 #[derive(Default)]
 pub(super) struct Outbox {
     pub queue: Option<Queue>,
-    pub statistics: Statistics,
 }
 
 impl Outbox {
     /// Writes or queues an alert.
-    pub fn send(&mut self, config: &Config, alert: &Alert<'_>, out: &mut Output) {
-        self.statistics.count_alert(alert.transition);
+    pub fn send(&mut self, call: &mut Call<'_>, alert: &Alert<'_>) {
+        let Call {
+            config,
+            statistics,
+            out,
+            ..
+        } = call;
+        statistics.count_alert(alert.transition);
         if !out.want.alerts {
             return;
         }
@@ -33,7 +37,7 @@ impl Outbox {
                 alert.transition == Transition::Ongoing,
                 config.max_floods,
             );
-            self.statistics.alerts.dropped += u64::from(is_dropped);
+            statistics.alerts.dropped += u64::from(is_dropped);
         } else {
             let start = out.bytes.len();
             alert.write(&mut out.bytes);

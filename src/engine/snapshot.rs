@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::clock::Clock;
-use super::floods::Floods;
+use super::floods::{Call, Floods, Limit};
 use super::output::Output;
 use super::plan::rule_identity;
 use super::queue::Queue;
@@ -167,8 +167,7 @@ impl Engine {
         let mut tape = Tape::after(bytes);
         let mut head = self.take_head();
         head.pass(&mut tape);
-        let outbox = &mut self.floods.outbox;
-        (outbox.statistics, outbox.queue) = (head.statistics, head.queue);
+        (self.statistics, self.floods.outbox.queue) = (head.statistics, head.queue);
         let table = &mut self.floods.table;
         let slots: Vec<_> = table.slots().collect();
         for slot in slots {
@@ -203,7 +202,7 @@ impl Engine {
             clock: floods.clock.clone(),
             tick_base_ms: floods.tick_base_ms,
             next_statistics_ms: self.next_statistics_ms,
-            statistics: core::mem::take(&mut floods.outbox.statistics),
+            statistics: core::mem::take(&mut self.statistics),
             evictions: floods.table.evictions(),
             seed: floods.table.current_seed(),
             queue: floods.outbox.queue.take(),
@@ -241,7 +240,7 @@ impl Engine {
         let keeps_users = head.redaction == floods.redaction();
         floods.clock = head.clock;
         floods.tick_base_ms = head.tick_base_ms;
-        floods.outbox.statistics = head.statistics;
+        self.statistics = head.statistics;
         floods.outbox.queue = if queues {
             Some(head.queue.filter(|_| keeps_users).unwrap_or_default())
         } else {
@@ -264,6 +263,7 @@ impl Engine {
                 ))
             })
             .collect();
+        let mut call = Call::new(&self.config, &mut self.statistics, out, Limit::None);
         for (hash, rule, mut key) in keys {
             let successor = successors.get(usize::from(rule)).copied().flatten();
             if !keeps_users {
@@ -282,7 +282,10 @@ impl Engine {
                         .rules
                         .get(usize::from(rule))
                         .map_or("", |known| &known.name);
-                    floods.end_orphan(&self.config, name, &mut key, at_ms, out);
+                    let end = (Transition::End(EndReason::Reconfigured), at_ms);
+                    if let Some(alert) = Alert::of(&mut key, &self.config, name, end, 0.0) {
+                        floods.outbox.send(&mut call, &alert);
+                    }
                 }
             }
         }
@@ -290,11 +293,10 @@ impl Engine {
             && let Some(quietest) = floods.table.quietest_flood()
         {
             floods.tell(
-                &self.config,
+                &mut call,
                 quietest,
                 Transition::End(EndReason::Evicted),
                 at_ms,
-                out,
             );
         }
     }
@@ -306,32 +308,6 @@ impl Floods {
         self.redactor
             .as_deref()
             .map_or_else(String::new, |redactor| redactor.hash("maxconn"))
-    }
-
-    /// Ends a flood that can't go on under the configuration in force.
-    fn end_orphan(
-        &mut self,
-        config: &crate::config::Config,
-        rule: &str,
-        key: &mut KeyState,
-        at_ms: i64,
-        out: &mut Output,
-    ) {
-        let transition = Transition::End(EndReason::Reconfigured);
-        let Some((sequence, flood)) = key.tell() else {
-            return;
-        };
-        let alert = Alert {
-            flood,
-            transition,
-            at_ms: at_ms.max(flood.start_ms),
-            sequence,
-            rule,
-            current_rate: 0.0,
-            trusted: &config.trusted_networks,
-            is_redacted: config.redact_key.is_some(),
-        };
-        self.outbox.send(config, &alert, out);
     }
 }
 
