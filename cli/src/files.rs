@@ -373,6 +373,23 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_has_put_into_a_shared_folder_is_refused() {
+        let folder = Folder::new("foreign");
+        let file = folder.file("file");
+        fs::write(&file, "theirs").unwrap();
+        // Only root can give it to somebody, and everybody's folder is root's.
+        let is_theirs = std::os::unix::fs::chown(&file, Some(65_534), None).is_ok();
+        for (mode, is_shared) in [(0o1777, true), (0o755, false)] {
+            chmod(&folder.0, mode);
+            let place = Place::of(&file).unwrap();
+            for opened in [place.read().map(drop), place.lock().map(drop)] {
+                let is_refused = matches!(opened, Err(FileError::Foreign));
+                assert_eq!(is_refused, is_theirs && is_shared);
+            }
+        }
+    }
+
+    #[test]
     fn one_file_has_one_place_whatever_link_leads_to_its_folder() {
         let folder = Folder::new("places");
         let (real, link) = (folder.file("real"), folder.file("link"));

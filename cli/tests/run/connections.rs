@@ -1,7 +1,8 @@
 //! Senders that say nothing, that have said all, and that are more than there are file descriptors.
 
+use std::fs;
 use std::io::{BufReader, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::Arc;
@@ -9,6 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::process::{Process, answer, folder, get, metric, others, post, until};
 use crate::sink::{self, Sink};
+
+/// Whether the system is going to ask a sender that says nothing whether it is there, in Linux's table of connections.
+fn is_asked(server: SocketAddr, sender: &TcpStream) -> bool {
+    let ports = [server, sender.local_addr().unwrap()].map(|it| format!(":{:04X}", it.port()));
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().any(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        matches!(&columns[..], [_, local, remote, _, _, timer, ..]
+            if local.ends_with(&ports[0]) && remote.ends_with(&ports[1]) && timer.starts_with("02:"))
+    })
+}
 
 #[test]
 fn silent_senders_of_lines_make_room_for_others() {
@@ -19,6 +31,8 @@ fn silent_senders_of_lines_make_room_for_others() {
     let inputs = ["--input", "tcp://127.0.0.1:0", "--input", &input];
     let mut process = Process::http(&sink.url(), &inputs);
     let (tcp, admin) = (process.input("tcp"), process.address("admin"));
+    let asked = TcpStream::connect(tcp).unwrap();
+    until("a look whether it is there", || is_asked(tcp, &asked));
     // A sender of lines, then 300 that have sent one and then say nothing: the first is the oldest.
     let mut first = TcpStream::connect(tcp).unwrap();
     let (mut silent, mut silent_unix) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -24,26 +24,28 @@ fn filled(text: &str, bytes: usize) -> Vec<u8> {
     text.bytes().cycle().take(bytes).collect()
 }
 
+/// What becomes much more than it is: nothing and nearly nothing as often as it fits, and what becomes six times as
+/// large, in lines of every length.
+fn texts() -> [Vec<u8>; 6] {
+    let line = "\x01".repeat(250_000) + "\n";
+    ["\n", "{}\n", "x\n", "{}\nx\n", "\x01", &line].map(|text| filled(text, BODY_BYTES))
+}
+
 /// Headers and a body each.
 fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
     let (gzipped, json) = ("Content-Encoding: gzip", "Content-Type: application/json");
-    let bomb = |text: &str| gzip(&filled(text, BODY_BYTES), Compression::fast());
+    let bomb = |text: &[u8]| (vec![gzipped], gzip(text, Compression::fast()));
     let refusals = |user: &str| filled(&format!("{REFUSAL}{user}>\n"), BODY_BYTES);
-    vec![
-        // Nothing, and nearly nothing, as often as it fits.
-        (vec![gzipped], bomb("\n")),
-        (vec![gzipped], bomb("{}\n")),
-        (vec![gzipped], bomb("x\n")),
-        (vec![gzipped], bomb("{}\nx\n")),
-        (vec![gzipped, json], bomb("{}")),
+    let others = vec![
+        (
+            vec![gzipped, json],
+            gzip(&filled("{}", BODY_BYTES), Compression::fast()),
+        ),
         (vec![json], filled("[0,0,0,0", BODY_BYTES)),
         (
             vec![json],
             [&b"["[..], &filled("{},", BODY_BYTES - 6), b"{}]"].concat(),
         ),
-        // What becomes six times as large, in lines of every length.
-        (vec![gzipped], bomb("\x01")),
-        (vec![gzipped], bomb(&("\x01".repeat(250_000) + "\n"))),
         (vec![], refusals(&"\x01".repeat(200_000))),
         (vec![], refusals(&"\x01".repeat(2 << 20))),
         // A name that is everywhere in its text, and names of which there are many.
@@ -63,7 +65,17 @@ fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
                 Compression::none(),
             ),
         ),
-    ]
+    ];
+    let bombs = texts();
+    bombs.iter().map(|it| bomb(it)).chain(others).collect()
+}
+
+/// A connection whose other side need not read more than it has room for.
+fn sender(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    let patience = Some(Duration::from_millis(100));
+    stream.set_write_timeout(patience).unwrap();
+    stream
 }
 
 /// Starts it, lets everything come at once and twice, and looks at its peak.
@@ -85,16 +97,15 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
     // Lines that do not end, on many connections.
     let beginnings: Vec<TcpStream> = (0..200)
         .map(|_| {
-            let mut stream = TcpStream::connect(tcp).unwrap();
-            // It does not read more than it has room for.
-            stream
-                .set_write_timeout(Some(Duration::from_millis(100)))
-                .unwrap();
+            let mut stream = sender(tcp);
             let _ = stream.write_all(&[b'x'; 300_000]);
             stream
         })
         .collect();
     thread::scope(|scope| {
+        for text in texts().into_iter().cycle().take(12) {
+            scope.spawn(move || sender(tcp).write_all(&text));
+        }
         for (headers, body) in attacks().into_iter().cycle().take(2 * attacks().len()) {
             scope.spawn(move || {
                 let status = post(http, &headers, &body).status;
@@ -111,6 +122,7 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
         "{metrics}"
     );
     let peak = process.memory_bytes();
+    println!("{test}: at most {} KiB", peak >> 10);
     assert!(peak <= PEAK_MAX_BYTES, "{test}: {} KiB", peak >> 10);
     process
 }

@@ -116,9 +116,11 @@ fn a_pipe_that_nobody_reads_ends_it_quietly() {
     assert_eq!(process.wait().code(), Some(0));
 }
 
-/// Passes lines; traps when one has `boom` in it, and counts lines to show that state survives.
+/// Passes lines and says after each call how many there were, a digit that is all its state; traps where there is a `b`.
 const TRAPS: &str = r#"(module
   (memory (export "memory") 40)
+  (data (i32.const 76) "\03\00\00\00\00\00\00\00\0e\00\00\00")
+  (data (i32.const 128) "{\"count\":\"0\"}\n")
   (func (export "maxconn_abi_version") (result i32) i32.const 1)
   (func (export "maxconn_input") (param i32) (result i32) i32.const 65536)
   (func (export "maxconn_output") (result i32) i32.const 16)
@@ -126,14 +128,17 @@ const TRAPS: &str = r#"(module
   (func (export "maxconn_source") (param i32 i32) (result i32) (call $none) i32.const 0)
   (func (export "maxconn_want") (param i32) (result i32) i32.const 0)
   (func (export "maxconn_push") (param $start i32) (param $len i32) (param i64) (result i32)
-    (if (i32.eq (i32.load8_u (i32.add (i32.const 65536) (local.get $start))) (i32.const 98))
-      (then unreachable))
+    (local $at i32)
+    (loop $next
+      (if (i32.eq (i32.load8_u offset=65536 (i32.add (local.get $start) (local.get $at))) (i32.const 98))
+        (then unreachable))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $at) (local.get $len))))
+    (i32.store8 (i32.const 138) (i32.add (i32.load8_u (i32.const 138)) (i32.const 1)))
     (i32.store (i32.const 16) (i32.const 64))
-    (i32.store (i32.const 20) (i32.const 1))
-    (i32.store (i32.const 24) (i32.const 0))
-    (i32.store (i32.const 28) (i32.const 0))
-    (i32.store (i32.const 64) (i32.const 0))
-    (i32.store (i32.const 68) (i32.const 0))
+    (i32.store (i32.const 20) (i32.const 2))
+    (i32.store (i32.const 24) (i32.const 128))
+    (i32.store (i32.const 28) (i32.const 14))
     (i32.store (i32.const 72) (local.get $len))
     local.get $len)
   (func (export "maxconn_push_record") (param i32 i64 i32) (result i32) i32.const 0)
@@ -142,8 +147,15 @@ const TRAPS: &str = r#"(module
   (func (export "maxconn_finish") (param i64) (result i32) (call $none) i32.const 0)
   (func (export "maxconn_shutdown") (result i32) (call $none) i32.const 0)
   (func (export "maxconn_statistics") (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_snapshot") (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_restore") (param i32) (result i32) (call $none) i32.const 0)
+  (func (export "maxconn_snapshot") (result i32)
+    (call $none)
+    (i32.store (i32.const 24) (i32.const 138))
+    (i32.store (i32.const 28) (i32.const 1))
+    i32.const 0)
+  (func (export "maxconn_restore") (param i32) (result i32)
+    (call $none)
+    (i32.store8 (i32.const 138) (i32.load8_u (i32.const 65536)))
+    i32.const 0)
   (func $none (i32.store (i32.const 20) (i32.const 0)) (i32.store (i32.const 28) (i32.const 0))))"#;
 
 #[test]
@@ -151,16 +163,45 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
     let folder = folder("traps");
     let plugin = folder.join("traps.wasm");
     fs::write(&plugin, wat::parse_str(TRAPS).unwrap()).unwrap();
-    let mut process = Process::start(&["--admin", ":0", "--plugin", plugin.to_str().unwrap()]);
-    for line in ["one\n", "boom\n", "two\n"] {
+    let config = folder.join("none.toml");
+    fs::write(&config, "").unwrap();
+    let guest = ["--plugin", plugin.to_str().unwrap()];
+    let config = ["--config", config.to_str().unwrap()];
+    let mut process = Process::start(&[&["--admin", ":0"], &guest[..], &config[..]].concat());
+    for (line, count) in [
+        ("one\n", Some("1")),
+        ("boom\n", None),
+        ("two\n", Some("2")),
+        // From here on the next guest goes on from a snapshot, and what was pushed since.
+        ("", None),
+        ("three\n", Some("3")),
+        ("boom\n", None),
+        ("four\n", Some("4")),
+    ] {
+        if line.is_empty() {
+            process.signal("HUP");
+            process.said("was read again");
+            continue;
+        }
         process.write(line);
         // What no guest takes, or passes as no guest should, still becomes a record.
         assert_eq!(process.document()["message"], line.trim());
+        if let Some(count) = count {
+            assert_eq!(process.document()["count"], count);
+        }
     }
     process.said("failed in maxconn_push");
+    // Of lines that come together only the one is lost that no guest takes.
+    process.write("five\nsix\nboom\nseven\n");
+    for expected in ["five", "six", "5", "boom", "seven", "6"] {
+        let document = process.document();
+        let said = document.get("message").or(document.get("count"));
+        assert_eq!(said, Some(&expected.into()));
+    }
     let admin = process.address("admin");
-    assert_eq!(metric(admin, "maxconn_guest_restarts_total"), 2);
-    assert_eq!(metric(admin, "maxconn_bypassed_bytes_total"), 5);
+    // Twice each `boom` alone; before that what the third was in, and the half.
+    assert_eq!(metric(admin, "maxconn_guest_restarts_total"), 8);
+    assert_eq!(metric(admin, "maxconn_bypassed_bytes_total"), 15);
     assert_eq!(get(admin, "/healthz").status, 200);
     process.stop();
 
@@ -176,6 +217,7 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
     let mut process = Process::start(&arguments);
     process.write("one\n");
     assert_eq!(process.document()["message"], "one");
+    assert_eq!(process.document()["count"], "1");
     process.write("boom\n");
     let withheld = process.line();
     assert!(

@@ -130,8 +130,12 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::activity::Silent;
+    use crate::run::engine::Job;
     use crate::run::metrics::Metrics;
+    use tokio::io::AsyncWriteExt;
     use tokio::sync::mpsc::unbounded_channel;
+    use tokio::time::Instant;
 
     fn cut(text: &str, intake: &Intake) -> Vec<Vec<u8>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -147,6 +151,27 @@ mod tests {
             all.retain(|lines| !lines.is_empty());
             all
         })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_says_nothing_for_an_hour_is_gone_and_what_it_said_is_not() {
+        let (jobs, mut taken) = unbounded_channel();
+        let metrics = Metrics::new();
+        let intake = Intake::new(jobs, metrics.clone());
+        let input = Arc::new(LinesInput { source: 0, intake });
+        let (mut sender, stream) = tokio::io::duplex(1024);
+        sender.write_all(b"whole\nhalf").await.unwrap();
+        let (_stop, stop) = watch::channel(false);
+        let begun = Instant::now();
+        let activity = Activity::new(Box::new(Silent));
+        input.take(Box::new(stream), stop, activity).await;
+        assert_eq!(begun.elapsed().as_secs(), 3600);
+        assert_eq!(metrics.idle_connections.get(), 1);
+        let mut lines = Vec::new();
+        while let Ok(Job::Batch(batch)) = taken.try_recv() {
+            lines.extend(batch.lines);
+        }
+        assert_eq!(lines, b"whole\nhalf\n");
     }
 
     #[test]
