@@ -163,3 +163,36 @@ fn answers_do_not_mix_with_records() {
         process.said(words);
     }
 }
+
+#[test]
+fn blank_and_long_lines_and_large_transactions_are_answered_and_bounded() {
+    let sink = Sink::start();
+    let mut process = start(&sink, "messages");
+    process.write("\n \t\r\n");
+    assert_eq!([process.line(), process.line()], ["OK", "OK"]);
+    // In pieces, and answered once.
+    let long = "x".repeat((2 << 20) + 5);
+    process.write(&format!("{long}\nend\n"));
+    assert_eq!([process.line(), process.line()], ["OK", "OK"]);
+    let texts = |sink: &Sink| -> Vec<String> {
+        let lines = sink.lines();
+        let text = |line: &String| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["message"].as_str().unwrap().to_string()
+        };
+        lines.iter().map(text).collect()
+    };
+    let pieces = texts(&sink);
+    assert_eq!(pieces.concat(), long + "end");
+    let lengths: Vec<usize> = pieces.iter().map(String::len).collect();
+    assert_eq!(lengths, [1 << 20, 1 << 20, 5, 3]);
+    let admin = process.address("admin");
+    assert_eq!(metric(admin, "maxconn_cut_lines_total"), 1);
+
+    // More than are remembered; the next one is another matter.
+    let mut process = start(&sink, "transactions");
+    let answer = transaction(&mut process, &"x\n".repeat(16 * 1024 + 1));
+    assert!(answer.contains("queue.dequeueBatchSize"), "{answer}");
+    assert_eq!(transaction(&mut process, "y\n"), "OK");
+    assert!(texts(&sink).contains(&"y".to_string()));
+}

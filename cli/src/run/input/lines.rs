@@ -130,7 +130,7 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::activity::Silent;
+    use crate::run::activity::{Activities, Silent};
     use crate::run::engine::Job;
     use crate::run::metrics::Metrics;
     use tokio::io::AsyncWriteExt;
@@ -172,6 +172,30 @@ mod tests {
             lines.extend(batch.lines);
         }
         assert_eq!(lines, b"whole\nhalf\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_whose_lines_wait_for_room_does_not_make_room_for_others() {
+        let (jobs, _taken) = unbounded_channel();
+        let intake = Intake::new(jobs, Metrics::new());
+        let all = intake.room(usize::MAX).await;
+        let input = Arc::new(LinesInput {
+            source: 0,
+            intake: intake.clone(),
+        });
+        let (mut sender, stream) = tokio::io::duplex(1024);
+        sender.write_all(b"a line\n").await.unwrap();
+        let (_stop, stop) = watch::channel(false);
+        let (activity, activities) = (Activity::new(Box::new(Silent)), Activities::default());
+        activities.add(&activity);
+        let taking = tokio::spawn(input.take(Box::new(stream), stop, activity));
+        // Until there is nothing to be done any more but to wait.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(activities.end_longest_idle().is_none());
+        drop(all);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(activities.end_longest_idle().is_some());
+        taking.await.unwrap();
     }
 
     #[test]
