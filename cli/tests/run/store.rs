@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -159,12 +160,7 @@ fn records_that_share_an_id_are_all_stored_and_what_was_there_is_counted() {
     let batch = shared_ids();
     assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
     check_shared_ids(&documents);
-    let conflicts = |known: &str| {
-        let name = format!("maxconn_document_conflicts_total{{known=\"{known}\"}}");
-        let text = get(admin, "/metrics").body;
-        let line = text.lines().find_map(|line| line.strip_prefix(&name));
-        line.map_or(0, |count| count.trim().parse::<u32>().unwrap())
-    };
+    let conflicts = |known: &str| conflicts(admin, known);
     assert_eq!((conflicts("nothing"), conflicts("retry")), (0, 0));
     // The same bytes again, of which nobody knows that they were there.
     assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
@@ -182,6 +178,72 @@ fn records_that_share_an_id_are_all_stored_and_what_was_there_is_counted() {
     });
     assert_eq!(post(input, &[], others(0..5).as_bytes()).status, 204);
     assert_eq!((conflicts("nothing"), conflicts("retry")), (9, 5));
+    // And others of which it says that it fails, though they are there.
+    let inner = sink.judge();
+    let tries = AtomicU32::new(0);
+    sink.answers(move |head, body| {
+        let answer = inner(head, body);
+        match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let items = vec![json!({"create": {"status": 503}}); 3];
+                sink::answer(
+                    "200 OK",
+                    &json!({"errors": true, "items": items}).to_string(),
+                )
+            }
+            _ => answer,
+        }
+    });
+    assert_eq!(post(input, &[], others(5..8).as_bytes()).status, 204);
+    assert_eq!((conflicts("nothing"), conflicts("retry")), (9, 8));
+    process.stop();
+}
+
+/// How many documents were there already, of which that much was known.
+fn conflicts(admin: SocketAddr, known: &str) -> u32 {
+    let name = format!("maxconn_document_conflicts_total{{known=\"{known}\"}}");
+    let text = get(admin, "/metrics").body;
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+#[test]
+fn what_an_earlier_process_may_have_delivered_is_counted_as_a_repetition() {
+    let state = folder("repeated").join("state");
+    let (sink, documents) = store(|_| 201);
+    let inner = sink.judge();
+    // It takes everything, and nobody hears of it.
+    let silent = Arc::clone(&inner);
+    sink.answers(move |head, body| {
+        silent(head, body);
+        String::new()
+    });
+    let kept = [
+        "--state",
+        state.to_str().unwrap(),
+        "--state-interval",
+        "20ms",
+    ];
+    let more = [&kept[..], &["--records-stream", "logs-mail-default"]].concat();
+    let batch = refusals(0..40) + &others(0..10);
+    let mut process = start(&sink, &[&more[..], &["--request-timeout", "50ms"]].concat());
+    let answer = post(process.address("input"), &[], batch.as_bytes());
+    assert_eq!(answer.status, 503);
+    until("a state with the alert in it, and all documents", || {
+        let kept = fs::read(&state).unwrap_or_default();
+        String::from_utf8_lossy(&kept).contains("flood-start")
+            && documents.lock().unwrap().len() == 40
+    });
+    process.kill();
+    sink.answers(move |head, body| inner(head, body));
+    let mut process = start(&sink, &more);
+    let (input, admin) = (process.address("input"), process.address("admin"));
+    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
+    assert_eq!(documents.lock().unwrap().len(), 40);
+    assert_eq!(
+        ["nothing", "retry", "repeat"].map(|it| conflicts(admin, it)),
+        [0, 0, 40]
+    );
     process.stop();
 }
 
