@@ -13,6 +13,7 @@ use crate::detector::flood::{Flood, Same};
 use crate::detector::{KeyState, Transition};
 use crate::event::{Scope, protocol_of};
 use crate::json::write::Writer;
+use crate::recognisers::dataset;
 use crate::text::{append, hundredths_text, ip_text, push_number, push_tenths, rounded};
 use crate::time::write_rfc3339_ms;
 
@@ -138,7 +139,7 @@ impl<'a> Alert<'a> {
         text(json, "code", &flood.seen.limit);
         text(json, "outcome", "failure");
         text(json, "module", &flood.seen.module);
-        text(json, "dataset", &dataset(&flood.seen.module));
+        text(json, "dataset", dataset(&flood.seen.module));
         write_time(json, "start", flood.start_ms);
         write_time(json, "end", flood.end_ms);
         json.key("duration");
@@ -340,15 +341,6 @@ impl<'a> Alert<'a> {
 }
 
 const HASH_ALERT: u8 = 20;
-
-/// `event.dataset` of a module: `dovecot.maxconn`, or the pattern's own name.
-pub fn dataset(module: &str) -> String {
-    if module == "dovecot" {
-        String::from("dovecot.maxconn")
-    } else {
-        String::from(module)
-    }
-}
 
 pub(crate) fn write_time(json: &mut Writer<'_>, key: &str, time_ms: i64) {
     let mut time = Vec::with_capacity(24);

@@ -4,8 +4,8 @@
 //! A record's way through the layers, each of which knows only the ones named before it:
 //!
 //! ```text
-//! bytes ─► search ─► record ─► head ─► dovecot, patterns ─► event
-//!                                                             │
+//! bytes ─► search ─► record ─► head ─► recognisers ─► event
+//!                                                          │
 //!          bytes ◄─ enrich, alert ◄─ engine ◄─ table ◄─ detector
 //! ```
 //!
@@ -15,8 +15,8 @@
 //! | [`json`] | JSON as bytes: walking it, decoding strings, writing it |
 //! | [`record`] | what is where in a record: its message, time, host and position |
 //! | [`time`], [`head`] | calendar arithmetic; time, host and program at the head of a text line |
-//! | [`dovecot`], [`patterns`] | the meaning of a message: an [`event::Event`] |
-//! | [`alike`] | lines that differ from one before in time and session only, which are read for half the cost |
+//! | [`recognisers`], [`patterns`] | the meaning of a message, an [`event::Event`]: one entry a server, and those of one's own |
+//! | [`line_cache`] | the layout of recent lines: one that differs in time and session only is read for half the cost |
 //! | [`config`] | the one schema of the configuration |
 //! | [`detector`] | one key under one rule: all transitions of a flood, no I/O, no clock |
 //! | [`table`] | many keys: bounds, recency, deadlines |
@@ -44,5 +44,5 @@ pub mod table;
 mod text;
 
 pub use maxconn_records::{
-    alike, dovecot, enrich, event, hash, head, json, record, redact, search, time,
+    enrich, event, hash, head, ip, json, line_cache, recognisers, record, redact, search, time,
 };

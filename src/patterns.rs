@@ -5,9 +5,9 @@
 //! that has patterns is refused rather than obeyed in part.
 
 #[cfg(feature = "patterns")]
-pub use compiled::Patterns;
+pub use compiled::compile;
 #[cfg(not(feature = "patterns"))]
-pub use refused::Patterns;
+pub use refused::compile;
 
 #[cfg(feature = "patterns")]
 mod compiled {
@@ -16,12 +16,13 @@ mod compiled {
     use alloc::vec::Vec;
     use core::fmt::{Display, Write};
 
-    use maxconn_records::words;
+    use maxconn_records::bytes;
     use regex_lite::{Regex, RegexBuilder};
 
     use crate::config::{ConfigError, Pattern};
-    use crate::dovecot::{parse_ip, parse_port};
     use crate::event::{Endpoint, Event, Scope, Security};
+    use crate::ip::{parse_ip, parse_port};
+    use crate::recognisers::Entry;
     use crate::sentence::Part::{Number, Text};
     use crate::sentence::say;
     use crate::text::append;
@@ -42,11 +43,6 @@ mod compiled {
         "user", "ip", "rip", "port", "lip", "lport", "service", "session", "value", "method",
     ];
 
-    /// Patterns, compiled.
-    pub struct Patterns {
-        patterns: Vec<Compiled>,
-    }
-
     struct Compiled {
         name: String,
         limit: String,
@@ -57,30 +53,14 @@ mod compiled {
         groups: [Option<usize>; GROUPS.len()],
     }
 
-    impl Patterns {
-        /// Compiles `patterns`; an error names the one that can't be compiled, or that is more than they may cost
-        /// together.
-        pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
-            let mut compiled = Vec::new();
-            let mut left = COST_MAX;
-            for (index, pattern) in patterns.iter().enumerate() {
-                compiled.push(Compiled::new(index, pattern, &mut left)?);
-            }
-            Ok(Patterns { patterns: compiled })
+    /// Compiles `patterns`; an error names the one that can't be compiled, or that is more than they may cost together.
+    pub fn compile(patterns: &[Pattern]) -> Result<Vec<Box<dyn Entry>>, ConfigError> {
+        let mut entries: Vec<Box<dyn Entry>> = Vec::new();
+        let mut left = COST_MAX;
+        for (index, pattern) in patterns.iter().enumerate() {
+            entries.push(Box::new(Compiled::new(index, pattern, &mut left)?));
         }
-
-        /// The texts of which every message that a pattern can recognise contains one.
-        pub fn needles(&self) -> impl Iterator<Item = &str> {
-            self.patterns.iter().map(|pattern| &*pattern.contains)
-        }
-
-        /// The event that `message` is by the first pattern that matches. A KiB before and behind the first place of
-        /// its `contains` is searched.
-        pub fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
-            self.patterns
-                .iter()
-                .find_map(|pattern| pattern.recognise(message))
-        }
+        Ok(entries)
     }
 
     impl Compiled {
@@ -150,10 +130,16 @@ mod compiled {
                 groups,
             })
         }
+    }
 
-        #[inline(never)]
-        fn recognise<'a>(&'a self, message: &'a str) -> Option<Event<'a>> {
-            let (before, behind) = words::split_at(message, &self.contains)?;
+    impl Entry for Compiled {
+        fn needles(&self) -> Vec<&str> {
+            Vec::from([&*self.contains])
+        }
+
+        /// A KiB before and behind the first place of `contains` is searched, head or no head.
+        fn recognise<'a>(&'a self, message: &'a str, _body: usize) -> Option<Event<'a>> {
+            let (before, behind) = bytes::split_at(message, &self.contains)?;
             let start = message.ceil_char_boundary(before.len().saturating_sub(REACH_BYTES));
             let end = message.len() - behind.len() + behind.floor_char_boundary(REACH_BYTES);
             // The head stays, so that `^` matches there and nowhere else.
@@ -202,27 +188,25 @@ mod compiled {
         use super::*;
         use alloc::string::ToString;
 
-        fn patterns(regex: &str) -> Result<Patterns, ConfigError> {
-            Patterns::new(&[Pattern {
+        fn pattern(regex: &str) -> Result<Box<dyn Entry>, ConfigError> {
+            let mut entries = compile(&[Pattern {
                 name: "postgresql".to_string(),
                 contains: "too many connections for role".to_string(),
                 regex: regex.to_string(),
                 limit: "role_connection_limit".to_string(),
                 scope: Scope::User,
-            }])
+            }])?;
+            Ok(entries.remove(0))
         }
 
         #[test]
         fn groups_are_fields() {
             let regex = r#"host=(?<ip>[0-9a-f.:]+) port=(?<port>\d+).*role "(?<user>[^"]+)"(?: \((?<value>\d+)\))?"#;
-            let patterns = patterns(regex).expect("compiles");
-            assert_eq!(
-                patterns.needles().collect::<Vec<_>>(),
-                ["too many connections for role"]
-            );
+            let pattern = pattern(regex).expect("compiles");
+            assert_eq!(pattern.needles(), ["too many connections for role"]);
             let message =
                 "host=192.0.2.7 port=99999 FATAL: too many connections for role \"web\" (10)";
-            let event = patterns.recognise(message).expect("matches");
+            let event = pattern.recognise(message, 0).expect("matches");
             assert_eq!(
                 (event.module, event.limit, event.scope),
                 ("postgresql", "role_connection_limit", Scope::User)
@@ -236,7 +220,7 @@ mod compiled {
                 (source.ip.to_string(), source.port),
                 ("192.0.2.7".to_string(), None)
             );
-            assert_eq!(patterns.recognise("too many connections for role"), None);
+            assert_eq!(pattern.recognise("too many connections for role", 0), None);
         }
 
         #[test]
@@ -250,17 +234,17 @@ mod compiled {
                 ];
                 message.concat()
             };
-            let reaching = patterns("port=(?<port>1).*role").expect("compiles");
-            assert!(reaching.recognise(&far(100_000, 1_000)).is_some());
-            assert!(reaching.recognise(&far(0, 1_018)).is_none());
+            let reaching = pattern("port=(?<port>1).*role").expect("compiles");
+            assert!(reaching.recognise(&far(100_000, 1_000), 0).is_some());
+            assert!(reaching.recognise(&far(0, 1_018), 0).is_none());
             // An anchor is where the message begins, not where the search does.
-            let anchored = patterns("^[^x]*role").expect("compiles");
-            assert!(anchored.recognise(&far(100, 0)).is_some());
-            assert!(anchored.recognise(&far(2_000, 0)).is_none());
-            let ending = patterns("role(?<user>[^!]*)!").expect("compiles");
+            let anchored = pattern("^[^x]*role").expect("compiles");
+            assert!(anchored.recognise(&far(100, 0), 0).is_some());
+            assert!(anchored.recognise(&far(2_000, 0), 0).is_none());
+            let ending = pattern("role(?<user>[^!]*)!").expect("compiles");
             let behind = |bytes: usize| far(0, 0) + &" ".repeat(bytes) + "!";
-            assert!(ending.recognise(&behind(1_023)).is_some());
-            assert!(ending.recognise(&behind(1_024)).is_none());
+            assert!(ending.recognise(&behind(1_023), 0).is_some());
+            assert!(ending.recognise(&behind(1_024), 0).is_none());
         }
 
         /// Compiled bytes times searched bytes are what a match takes: at most so many for a record, whatever is
@@ -277,7 +261,7 @@ mod compiled {
             let usual =
                 r"^\S+ \S+: limit exceeded: (?<value>\d+) from \S+\[(?<ip>[0-9a-f.:]+)\] for";
             let many: Vec<Pattern> = (0..20).map(|number| pattern(number, usual)).collect();
-            assert!(Patterns::new(&many).is_ok());
+            assert!(compile(&many).is_ok());
             let groups = "()".repeat(500);
             for (regex, accepted) in [
                 ("(?:a?){100}b", 5),
@@ -286,7 +270,7 @@ mod compiled {
                 (&*".*".repeat(200), 3),
             ] {
                 let many: Vec<Pattern> = (0..64).map(|number| pattern(number, regex)).collect();
-                let error = Patterns::new(&many).map(|_| ()).expect_err(regex);
+                let error = compile(&many).map(|_| ()).expect_err(regex);
                 assert_eq!(
                     error.path,
                     ["pattern[", &accepted.to_string(), "].regex"].concat()
@@ -302,7 +286,7 @@ mod compiled {
         #[test]
         fn what_does_not_compile_says_where() {
             for regex in ["(", r"(?<name>a)", r"(a)\1", "((a{100}){100}){100}"] {
-                let error = patterns(regex).map(|_| ()).expect_err(regex);
+                let error = pattern(regex).map(|_| ()).expect_err(regex);
                 assert_eq!(error.path, "pattern[0].regex");
             }
         }
@@ -311,33 +295,21 @@ mod compiled {
 
 #[cfg(not(feature = "patterns"))]
 mod refused {
+    use alloc::boxed::Box;
+    use alloc::vec::Vec;
+
     use crate::config::{ConfigError, Pattern};
-    use crate::event::Event;
+    use crate::recognisers::Entry;
 
-    /// No patterns: this module was built without them.
-    pub struct Patterns(());
-
-    impl Patterns {
-        /// Accepts an empty list.
-        pub fn new(patterns: &[Pattern]) -> Result<Patterns, ConfigError> {
-            if patterns.is_empty() {
-                return Ok(Patterns(()));
-            }
-            Err(ConfigError::new(
-                "pattern",
-                "this module was built without patterns",
-                "leave them out, or take a module built with the feature `patterns`",
-            ))
+    /// Accepts an empty list.
+    pub fn compile(patterns: &[Pattern]) -> Result<Vec<Box<dyn Entry>>, ConfigError> {
+        if patterns.is_empty() {
+            return Ok(Vec::new());
         }
-
-        /// None.
-        pub fn needles(&self) -> impl Iterator<Item = &str> {
-            core::iter::empty()
-        }
-
-        /// Nothing.
-        pub fn recognise<'a>(&'a self, _message: &'a str) -> Option<Event<'a>> {
-            None
-        }
+        Err(ConfigError::new(
+            "pattern",
+            "this module was built without patterns",
+            "leave them out, or take a module built with the feature `patterns`",
+        ))
     }
 }

@@ -6,9 +6,9 @@ use std::fs::{File, read_dir, read_to_string};
 use std::io::Read;
 use std::path::PathBuf;
 
-use maxconn_core::dovecot::{NEEDLES, recognise};
 use maxconn_core::event::{Event, Scope, Security};
 use maxconn_core::head;
+use maxconn_core::recognisers::{SERVERS, recognise};
 use maxconn_core::time::TimeZone;
 use serde_json::Value;
 
@@ -312,11 +312,12 @@ fn every_event_contains_a_needle() {
                 .bytes()
                 .all(|byte| byte == b' ' || byte.is_ascii_alphanumeric())
     };
-    assert!(NEEDLES.iter().all(long_enough));
+    let needles = SERVERS.iter().flat_map(|server| server.needles);
+    assert!(needles.clone().all(long_enough));
     for file in files() {
         for message in messages(&file) {
             let is_event = event(&message).is_some();
-            let has_needle = NEEDLES.iter().any(|needle| message.contains(needle));
+            let has_needle = needles.clone().any(|needle| message.contains(needle));
             assert!(!is_event || has_needle, "{message}");
         }
     }

@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
-use maxconn_core::dovecot::recognise;
 use maxconn_core::event::{Event, Scope, Security};
 use maxconn_core::head;
+use maxconn_core::recognisers::recognise;
 use maxconn_core::time::TimeZone;
 use proptest::prelude::*;
 use serde::Deserialize;

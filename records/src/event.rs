@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use crate::stored::{Stored, Tape, variant};
+use crate::codec::{Codec, Tape, variant};
 
 /// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,11 +47,6 @@ impl Scope {
             Scope::Global => "global",
         }
     }
-
-    /// The scope of that name.
-    pub fn from_name(name: &str) -> Option<Scope> {
-        Scope::ALL.into_iter().find(|scope| scope.name() == name)
-    }
 }
 
 /// What the line says about TLS on the refused connection.
@@ -62,7 +57,7 @@ pub enum Security<'a> {
     None,
     /// `secured`: local, or behind a proxy that is trusted. Not TLS of our own.
     Secured,
-    /// `TLS`, or `TLS: ` and free text (such as `TLSv1.3 with cipher NAME (…)`), which is in `detail`.
+    /// `TLS`, perhaps with free text such as `TLSv1.3 with cipher NAME (…)`.
     Tls {
         /// The protocol version where the text names one, as ECS wants it: `1.2`, `1.3`.
         version: Option<&'a str>,
@@ -148,7 +143,7 @@ pub struct Context<'a> {
     pub record_bytes: u64,
 }
 
-impl<'a> Stored<'a> for Event<'a> {
+impl<'a> Codec<'a> for Event<'a> {
     fn blank() -> Event<'a> {
         Event {
             module: "",
@@ -183,7 +178,7 @@ impl<'a> Stored<'a> for Event<'a> {
     }
 }
 
-impl<'a> Stored<'a> for Endpoint {
+impl<'a> Codec<'a> for Endpoint {
     fn blank() -> Endpoint {
         Endpoint {
             ip: IpAddr::blank(),
@@ -197,7 +192,7 @@ impl<'a> Stored<'a> for Endpoint {
     }
 }
 
-impl<'a> Stored<'a> for Security<'a> {
+impl<'a> Codec<'a> for Security<'a> {
     fn blank() -> Security<'a> {
         Security::None
     }
@@ -220,7 +215,7 @@ impl<'a> Stored<'a> for Security<'a> {
     }
 }
 
-impl<'a> Stored<'a> for Context<'a> {
+impl<'a> Codec<'a> for Context<'a> {
     fn blank() -> Context<'a> {
         Context {
             time_ms: 0,

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::hash::Hasher;
 
-use crate::words::equal;
+use crate::bytes::equal;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// "maxconn" and a version; another version of the hash would need another one.

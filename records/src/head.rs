@@ -4,8 +4,9 @@
 //! a prefix may look like is narrow on purpose, because what follows it is believed to be a program's own
 //! words: a user name inside a log line must never pass for a host, a tag or a time.
 
+use crate::bytes::starts;
+use crate::recognisers::{begins_with_name, usual_tag_len};
 use crate::time::{Reference, TimeZone, parse_epoch, read_rfc3339, read_without_year};
-use crate::words::starts;
 
 /// How many parts (priorities, stamped headers, tags, levels) a head may have: a syslog line in three
 /// others. What comes after them is taken for the program's text.
@@ -69,8 +70,8 @@ pub fn time(text: &str, zone: &TimeZone, reference_ms: Option<i64>) -> Option<i6
     reader.head.time_ms
 }
 
-/// The length of the level that `text` starts with, as Dovecot writes it before or after the service; 0
-/// if there is none.
+/// The length of the level that `text` starts with, as some write it before or after the service; 0 if
+/// there is none.
 #[inline]
 pub(crate) fn level_len(text: &str) -> usize {
     fn len<const N: usize>(text: &[u8], level: &[u8; N]) -> usize {
@@ -103,8 +104,7 @@ impl<'a> Reader<'a> {
     fn part(&mut self, zone: &TimeZone, reference: Reference) -> Option<()> {
         let rest = self.rest();
         match rest.first()? {
-            b'a'..=b'c' | b'e'..=b'z' => None,
-            b'd' => self.dovecot_tag(),
+            b'a'..=b'z' => self.server_tag(),
             b'0'..=b'9' | b'[' => match read_rfc3339(rest, zone) {
                 Some((time_ms, len)) => self.stamp(Some(time_ms), len),
                 None => self.unknown_stamp(),
@@ -215,10 +215,10 @@ impl<'a> Reader<'a> {
         self.head.host = self.head.host.or(host);
     }
 
-    /// `dovecot: `, `dovecot[20515]: `, `dovecot-2[7]: `.
-    fn dovecot_tag(&mut self) -> Option<()> {
+    /// A tag that begins with the name of a server, without a time before it: `NAME: `, `NAME[20515]: `, `NAME-2[7]: `.
+    fn server_tag(&mut self) -> Option<()> {
         let rest = self.rest();
-        if !rest.starts_with(b"dovecot") {
+        if !begins_with_name(rest) {
             return None;
         }
         self.at += tag_len(rest)?;
@@ -316,8 +316,9 @@ fn host_len(text: &[u8]) -> Option<usize> {
 
 /// The length of `name: ` or `name[pid]: `.
 fn tag_len(text: &[u8]) -> Option<usize> {
-    if starts(text, b"dovecot: ") {
-        return Some(9);
+    let usual = usual_tag_len(text);
+    if usual > 0 {
+        return Some(usual);
     }
     let bytes = text.get(..NAME_MAX).unwrap_or(text);
     let end = bytes

@@ -10,16 +10,17 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod alike;
-pub mod dovecot;
+pub mod bytes;
+pub mod codec;
 pub mod enrich;
 pub mod event;
 pub mod hash;
 pub mod head;
+pub mod ip;
 pub mod json;
+pub mod line_cache;
+pub mod recognisers;
 pub mod record;
 pub mod redact;
 pub mod search;
-pub mod stored;
 pub mod time;
-pub mod words;

@@ -7,10 +7,10 @@ use core::ops::Range;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::bytes::split_at;
 use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array, decode_escape, decode_plain};
 use crate::json::write::{hex_digit, push_string};
-use crate::words::split_at;
 
 /// Texts hold JSON that holds JSON; a name is looked for behind so many levels of escapes.
 const LEVELS_MAX: u32 = 8;

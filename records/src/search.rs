@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::words::equal;
+use crate::bytes::equal;
 
 /// The longest window in bytes: longer needles gain little more, but would crowd the table.
 const WINDOW_MAX: usize = 32;

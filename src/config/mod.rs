@@ -63,17 +63,17 @@ pub struct Rule {
     pub scope: Vec<Scope>,
     /// The fields that make a key.
     pub key: Vec<KeyField>,
-    /// So many events …
+    /// How many events of a key open a flood.
     pub threshold: u32,
-    /// … in this time open a flood …
+    /// The time in which that many events must come, in ms.
     pub within_ms: i64,
-    /// … if they have so many different values of a field.
+    /// How many different values of a field they must have besides, if any.
     pub distinct: Option<Distinct>,
-    /// A flood ends when no event came for so long.
+    /// How long no event must come for a flood to end, in ms.
     pub quiet_ms: i64,
-    /// The first pause between alerts of an open flood; it doubles …
+    /// The pause before the first `ongoing` alert of an open flood, in ms; each later pause is twice as long.
     pub update_every_ms: i64,
-    /// … up to this.
+    /// The longest of these pauses, in ms.
     pub update_max_ms: i64,
     /// What happens to the events of an open flood.
     pub policy: Policy,

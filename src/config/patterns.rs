@@ -10,6 +10,7 @@ use super::table::Table;
 use super::units::escapable;
 use crate::event::Scope;
 use crate::json::value::Value;
+use crate::recognisers;
 use crate::sentence::Part::{Number, Quoted, Text};
 use crate::sentence::say;
 
@@ -46,8 +47,11 @@ pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, Fault> {
 
 fn one(table: &Table<'_>) -> Result<Pattern, Fault> {
     let name = table.name("name", "postgresql")?;
-    if name == "dovecot" {
-        let problem = [Text("\"dovecot\" is the name of the built-in recogniser")];
+    if recognisers::named(name).is_some() {
+        let problem = [
+            Quoted(name),
+            Text(" is the name of the built-in recogniser"),
+        ];
         let mend = [Text(
             "choose another name: documents say by it where an event comes from",
         )];

@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::net::IpAddr;
 
 use super::Network;
-use crate::dovecot::parse_ip;
+use crate::ip::parse_ip;
 use crate::sentence::Part::{Number, Quoted, Text};
 use crate::sentence::say;
 use crate::text::{ip_text, push_number};

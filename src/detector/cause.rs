@@ -11,6 +11,7 @@ use core::net::IpAddr;
 use super::flood::Flood;
 use crate::config::Network;
 use crate::event::Scope;
+use crate::recognisers::{Hint, advice};
 use crate::sentence::Part::{Number, Tenths, Text};
 use crate::sentence::say;
 use crate::text::ip_text;
@@ -30,72 +31,6 @@ const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 const MANY: u64 = 5;
 /// Addresses from so many networks are unrelated.
 const UNRELATED: usize = 3;
-
-/// What the evidence points to: the values of `maxconn.flood.cause.hint`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// One client that retries without a pause.
-    RetryStorm,
-    /// One client that opens all its folders at once, again and again.
-    ManyFolders,
-    /// Many users behind one public address.
-    SharedAddress,
-    /// Many users behind an address of our own.
-    WebmailOrProxy,
-    /// One user from many unrelated addresses.
-    ManyAddresses,
-    /// Nothing of that.
-    Unknown,
-}
-
-impl Hint {
-    /// The value in documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hint::RetryStorm => "retry-storm",
-            Hint::ManyFolders => "many-folders",
-            Hint::SharedAddress => "shared-address",
-            Hint::WebmailOrProxy => "webmail-or-proxy",
-            Hint::ManyAddresses => "many-addresses",
-            Hint::Unknown => "unknown",
-        }
-    }
-
-    /// Whether it may be an attack.
-    pub fn is_hostile(self) -> bool {
-        self == Hint::ManyAddresses
-    }
-
-    /// What to do. Only of Dovecot's messages it is known that the password was right, and which settings there are.
-    fn advice(self, scope: Scope, is_dovecot: bool) -> &'static str {
-        if !is_dovecot {
-            return "See which connections are open and what their clients do; raise the limit only if they really need so many.";
-        }
-        match (self, scope) {
-            (Hint::RetryStorm, _) => {
-                "The password is right: find the device behind the address and close or reconfigure its mail client. Raising the limit ends the refusals only if the client really needs that many connections."
-            }
-            (Hint::ManyFolders, _) => {
-                "The client opens one connection per folder: lower its number of cached connections, or raise mail_max_userip_connections above its number of folders."
-            }
-            (Hint::SharedAddress, _) => {
-                "Many users share the address (NAT, office, mobile network): raise mail_max_userip_connections only if single users are over it; do not ban the address."
-            }
-            (Hint::WebmailOrProxy, _) => {
-                "The address is one of our own: raise mail_max_userip_connections for it, or let the webmail or proxy pass on the client's address (login_trusted_networks)."
-            }
-            (Hint::ManyAddresses, _) => {
-                "Logins with the right password from many unrelated networks: ask the user, and if it was not them, change the password and end the sessions."
-            }
-            (Hint::Unknown, Scope::Process | Scope::Service) => {
-                "The service is full and drops connections: raise the limit if memory allows, and see which clients hold its connections (doveadm who)."
-            }
-            (Hint::Unknown, _) => {
-                "See which connections are open (doveadm who) and what the client does. The password is right: this is not guessing."
-            }
-        }
-    }
-}
 
 /// A hint with its reasons.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +53,7 @@ pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
     Cause {
         hint,
         evidence,
-        advice: hint.advice(flood.scope(), flood.seen.module == "dovecot"),
+        advice: advice(&flood.seen.module, &flood.seen.limit, hint),
     }
 }
 

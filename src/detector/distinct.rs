@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use maxconn_records::stored;
-use maxconn_records::stored::{Stored, Tape, variant};
+use maxconn_records::codec;
+use maxconn_records::codec::{Codec, Tape, variant};
 /// The most recently seen different values of one field, as many as a rule wants to see.
 ///
 /// Keeping the `at_least` most recent ones is enough to know exactly whether as many lie within the
@@ -175,8 +175,8 @@ fn estimate(registers: &[u8]) -> u64 {
     (libm::round(estimate) as u64).max(EXACT as u64 + 1)
 }
 
-stored!(RecentValues: first, more);
-impl<'a> Stored<'a> for RecentValue {
+codec!(RecentValues: first, more);
+impl<'a> Codec<'a> for RecentValue {
     fn blank() -> RecentValue {
         RecentValue::default()
     }
@@ -191,7 +191,7 @@ impl<'a> Stored<'a> for RecentValue {
     }
 }
 
-impl<'a> Stored<'a> for Sketch {
+impl<'a> Codec<'a> for Sketch {
     fn blank() -> Sketch {
         Sketch::default()
     }

@@ -10,9 +10,9 @@ use crate::config::{Distinct, KeyField, Rule};
 use crate::event::Scope;
 use crate::hash::quick64;
 use crate::text::clipped;
-use maxconn_records::stored;
-use maxconn_records::stored::{Stored, Tape, variant};
-use maxconn_records::words::equal;
+use maxconn_records::bytes::equal;
+use maxconn_records::codec;
+use maxconn_records::codec::{Codec, Tape, variant};
 
 /// How many different users, addresses and hosts of a flood are named.
 pub const MAX_NAMED: usize = 10;
@@ -410,8 +410,8 @@ fn clip(name: &str) -> &str {
     crate::text::clip(name, MAX_NAME_BYTES)
 }
 
-stored!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
-stored!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
+codec!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
+codec!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
 
 macro_rules! pass_all {
     ($value:ident, $tape:ident: $($field:ident),+) => {
@@ -419,7 +419,7 @@ macro_rules! pass_all {
     };
 }
 
-impl<'a> Stored<'a> for Flood {
+impl<'a> Codec<'a> for Flood {
     fn blank() -> Flood {
         Flood::default()
     }
@@ -439,7 +439,7 @@ impl<'a> Stored<'a> for Flood {
     }
 }
 
-impl<'a, T: Stored<'a>> Stored<'a> for Named<T> {
+impl<'a, T: Codec<'a>> Codec<'a> for Named<T> {
     fn blank() -> Named<T> {
         Named::default()
     }
@@ -452,7 +452,7 @@ impl<'a, T: Stored<'a>> Stored<'a> for Named<T> {
     }
 }
 
-impl<'a, T: Stored<'a>> Stored<'a> for Same<T> {
+impl<'a, T: Codec<'a>> Codec<'a> for Same<T> {
     fn blank() -> Same<T> {
         Same::None
     }

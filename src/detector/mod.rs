@@ -32,8 +32,8 @@ pub mod distinct;
 mod fields;
 pub mod flood;
 mod key;
+mod key_stats;
 mod timeline;
-mod traits;
 pub mod window;
 
 pub use fields::{FieldHasher, FieldHashes};
@@ -47,7 +47,7 @@ use crate::hash::Hash;
 use crate::redact::Redactor;
 use crate::text::clipped;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
-use maxconn_records::stored::{Stored, Tape};
+use maxconn_records::codec::{Codec, Tape};
 use timeline::Timelines;
 use window::Span;
 
@@ -212,7 +212,7 @@ impl KeyState {
     }
 
     /// Fires the first thing that is due at `up_to_ms` or before: the transition and its time. `None` when
-    /// nothing more is due. On [`Transition::End`] the flood is returned by [`KeyState::take_ended`].
+    /// nothing more is due. After [`Transition::End`] call [`KeyState::close`].
     pub fn step(&mut self, rule: &Rule, up_to_ms: i64) -> Option<(Transition, i64)> {
         loop {
             let flood = self.flood.as_deref_mut()?;
@@ -279,7 +279,7 @@ impl KeyState {
         flood.note(sighting, is_own);
         if is_own {
             self.windows.first.feed(span, time_ms);
-            flood.peak = flood.peak.max(self.windows.first.traits.count);
+            flood.peak = flood.peak.max(self.windows.first.stats.count);
             self.windows.second = None;
         }
         applied.is_counted = true;
@@ -322,9 +322,9 @@ impl KeyState {
     pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
         let first = &mut self.windows.first;
         first.window.repeat(times);
-        first.traits.add(first.window.newest_ms(), times);
+        first.stats.add(first.window.newest_ms(), times);
         if let Some(flood) = self.flood.as_deref_mut() {
-            flood.peak = flood.peak.max(first.traits.count);
+            flood.peak = flood.peak.max(first.stats.count);
             flood.repeat(u64::from(times));
             flood.judge(
                 rule.policy == Policy::Suppress,
@@ -343,12 +343,12 @@ impl KeyState {
         }
         let (events, start_ms, slots) = self.windows.first.opening(rule, span, time_ms);
         let key = key::text(rule, sighting);
-        let traits = &self.windows.first.traits;
+        let stats = &self.windows.first.stats;
         // The busiest second before the opening counts only if it belongs to the flood.
-        let peak = if traits.peak_start_ms().saturating_add(1_000) > start_ms {
-            traits.peak
+        let peak = if stats.peak_start_ms().saturating_add(1_000) > start_ms {
+            stats.peak
         } else {
-            traits.count
+            stats.count
         };
         let before = u64::from(events.saturating_sub(1));
         let message = sighting.context.message;
@@ -390,7 +390,7 @@ impl KeyState {
         if before > 0 {
             flood
                 .seen
-                .began_earlier(rule, sighting, self.windows.first.traits.is_one_host());
+                .began_earlier(rule, sighting, self.windows.first.stats.is_one_host());
         }
         if let Some(distinct) = rule.distinct {
             let hashes = self.windows.first.recent.hashes(slots[0], slots[1]);
@@ -411,7 +411,7 @@ impl KeyState {
     }
 }
 
-impl<'a> Stored<'a> for KeyState {
+impl<'a> Codec<'a> for KeyState {
     fn blank() -> KeyState {
         KeyState::default()
     }

@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 
 use super::Sighting;
 use super::distinct::RecentValues;
-use super::traits::Traits;
+use super::key_stats::KeyStats;
 use super::window::{SLOTS, Span, Window};
 use crate::config::Rule;
-use maxconn_records::stored;
+use maxconn_records::codec;
 
 /// The window of the events that one clock dates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Timeline {
     pub window: Window,
     /// Of rules with `distinct`: the values seen.
     pub recent: RecentValues,
-    pub traits: Traits,
+    pub stats: KeyStats,
 }
 
 /// The window beside a key's first: the one that was fed less recently, or not by the open flood.
@@ -42,7 +42,7 @@ impl Timeline {
     pub fn add(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
         let number = self.feed(span, time_ms);
-        self.traits.add_host(sighting.hashes.host);
+        self.stats.add_host(sighting.hashes.host);
         if let Some(distinct) = rule.distinct
             && let Some(hash) = sighting.hashes.get(distinct.field)
         {
@@ -55,7 +55,7 @@ impl Timeline {
     /// Counts an event of which nothing but the time matters any more; the number of its slot.
     #[inline]
     pub fn feed(&mut self, span: Span, time_ms: i64) -> i64 {
-        self.traits.add(time_ms, 1);
+        self.stats.add(time_ms, 1);
         self.window.add(time_ms, span)
     }
 
@@ -207,5 +207,5 @@ impl Timelines {
     }
 }
 
-stored!(Timeline: window, recent, traits);
-stored!(Second: timeline, is_counted);
+codec!(Timeline: window, recent, stats);
+codec!(Second: timeline, is_counted);

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use maxconn_records::stored;
-use maxconn_records::stored::{Stored, Tape};
+use maxconn_records::codec;
+use maxconn_records::codec::{Codec, Tape};
 
 /// Slots per window. One more is judged, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;
@@ -250,10 +250,10 @@ struct Older {
     slot: Slot,
 }
 
-stored!(Slot: count, first_ms);
-stored!(Older: number, slot);
+codec!(Slot: count, first_ms);
+codec!(Older: number, slot);
 
-impl<'a> Stored<'a> for Window {
+impl<'a> Codec<'a> for Window {
     fn blank() -> Window {
         Window::default()
     }

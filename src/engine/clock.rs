@@ -1,6 +1,6 @@
 //! What time it is, on the word of two records (docs/contract.md §4.1).
 
-use maxconn_records::stored;
+use maxconn_records::codec;
 
 /// So many events in succession that lie far before the time say that the time was wrong.
 const RUN: u32 = 64;
@@ -172,5 +172,5 @@ fn before(time_ms: Option<i64>, lateness_ms: i64) -> i64 {
     time_ms.map_or(i64::MIN, |time_ms| time_ms.saturating_sub(lateness_ms))
 }
 
-stored!(Times: newest_ms, confirmed_ms);
-stored!(Clock: times, earlier, earlier_times, is_torn, leaps, leapt_ms);
+codec!(Times: newest_ms, confirmed_ms);
+codec!(Clock: times, earlier, earlier_times, is_torn, leaps, leapt_ms);

@@ -20,7 +20,7 @@ use crate::event::{Context, Event};
 use crate::hash::hex32;
 use crate::sentence::Part::{Number, Text};
 use crate::sentence::say;
-use maxconn_records::stored::{Stored, Tape};
+use maxconn_records::codec::{Codec, Tape};
 
 /// A recognised event, and the keys under which it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +235,7 @@ fn read_state(state: &[u8]) -> Result<KeyState, StepError> {
 }
 
 /// A value that a tape holds to its end.
-fn read_all<'a, T: Stored<'a>>(mut tape: Tape<'a>) -> Option<T> {
+fn read_all<'a, T: Codec<'a>>(mut tape: Tape<'a>) -> Option<T> {
     let mut value = T::blank();
     value.pass(&mut tape);
     tape.is_read_well().then_some(value)

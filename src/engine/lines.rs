@@ -73,9 +73,9 @@ impl Engine {
             return Some(self.unread());
         }
         let is_json = input.is_json();
-        let recalled = self.alike.recall(line, is_json, &self.config.timezone);
-        let (found, model) = match recalled {
-            Some((found, model)) => (Some(found), Some(model)),
+        let hit = self.line_cache.get(line, is_json, &self.config.timezone);
+        let (found, cached) = match hit {
+            Some((found, cached)) => (Some(found), Some(cached)),
             None => (self.recogniser.record(&self.config, &input), None),
         };
         let Some(found) = &found else {
@@ -84,7 +84,7 @@ impl Engine {
         let mut sight = Sight::NOTHING;
         let event = self
             .recogniser
-            .read(&self.config, &input, found, model, &mut sight);
+            .read(&self.config, &input, found, cached, &mut sight);
         let Some(event) = &event else {
             let is_refusal = holds_refusal(found, line);
             self.statistics.unrecognised += u64::from(is_refusal);
@@ -159,8 +159,9 @@ impl Engine {
             };
             call.out.piece(kind, start);
         }
-        if observed.flood.is_some() && model.is_none() {
-            self.alike.remember(line, is_json, found, event, sight.body);
+        if observed.flood.is_some() && cached.is_none() {
+            self.line_cache
+                .insert(line, is_json, found, event, sight.body);
         }
         let time_ms = context.time_ms;
         self.floods.tell_starts(&mut call, time_ms);

@@ -22,9 +22,9 @@ mod view;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::alike::Alike;
 use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
+use crate::line_cache::LineCache;
 use floods::{Call, Floods, Limit};
 use lines::{Place, withhold};
 use recognise::Recogniser;
@@ -85,7 +85,7 @@ pub struct Engine {
     config: Config,
     recogniser: Recogniser,
     /// The last lines of floods.
-    alike: Alike,
+    line_cache: LineCache,
     floods: Floods,
     statistics: Statistics,
     adds_timestamp: bool,
@@ -107,7 +107,7 @@ impl Engine {
         Ok(Engine {
             config,
             recogniser,
-            alike: Alike::default(),
+            line_cache: LineCache::default(),
             floods,
             statistics: Statistics::default(),
             adds_timestamp: true,
@@ -126,7 +126,7 @@ impl Engine {
         let recogniser = Recogniser::new(&config)?;
         let state = self.take_state();
         self.recogniser = recogniser;
-        self.alike = Alike::default();
+        self.line_cache = LineCache::default();
         self.config = config;
         self.put_state(state, out);
         Ok(())

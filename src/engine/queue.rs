@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use maxconn_records::stored;
-use maxconn_records::stored::{Stored, Tape};
+use maxconn_records::codec;
+use maxconn_records::codec::{Codec, Tape};
 
 /// Waiting alerts, the oldest first. Starts and ends always find a place; `ongoing` gives way.
 ///
@@ -77,7 +77,7 @@ impl Queue {
     }
 }
 
-impl<'a> Stored<'a> for Queue {
+impl<'a> Codec<'a> for Queue {
     fn blank() -> Queue {
         Queue::default()
     }
@@ -89,4 +89,4 @@ impl<'a> Stored<'a> for Queue {
     }
 }
 
-stored!(Waiting: is_ongoing, document);
+codec!(Waiting: is_ongoing, document);

@@ -1,20 +1,20 @@
 //! From a record's bytes to an event with its time, host and position.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Format, Source};
-use crate::alike::Model;
 use crate::config::{Config, ConfigError};
-use crate::dovecot;
 use crate::event::{Context, Event};
 use crate::hash::{Hash, hash128};
 use crate::head;
-use crate::patterns::Patterns;
+use crate::line_cache::CachedLine;
+use crate::patterns;
+use crate::recognisers::{self, Entry, SERVERS};
 use crate::record::{Record, read_json};
 use crate::search::{Finder, byte_array_forms};
-use maxconn_records::words::split_at;
 
 /// Event times are kept within the years 1970 to 9999, which RFC 3339 can write.
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
@@ -77,21 +77,25 @@ impl Sight<'_> {
 /// Finds and reads events.
 pub(super) struct Recogniser {
     finder: Finder,
-    patterns: Patterns,
+    entries: Vec<Box<dyn Entry>>,
 }
 
 impl Recogniser {
     pub fn new(config: &Config) -> Result<Recogniser, ConfigError> {
-        let patterns = Patterns::new(&config.patterns)?;
+        let mut entries: Vec<Box<dyn Entry>> = Vec::new();
+        for server in SERVERS {
+            entries.push(Box::new(*server));
+        }
+        entries.append(&mut patterns::compile(&config.patterns)?);
         let mut needles = Vec::new();
-        for needle in dovecot::NEEDLES.iter().copied().chain(patterns.needles()) {
+        for needle in entries.iter().flat_map(|entry| entry.needles()) {
             needles.push(needle.as_bytes().to_vec());
             // journald writes a message that is not plain text as an array of bytes.
             needles.extend(byte_array_forms(needle.as_bytes()));
         }
         Ok(Recogniser {
             finder: Finder::new(needles.iter().map(Vec::as_slice)),
-            patterns,
+            entries,
         })
     }
 
@@ -116,13 +120,13 @@ impl Recogniser {
     }
 
     /// The event that the record's message is, if it has one and is no document of ours; fills `sight` for it.
-    /// `model` is what the record is like.
+    /// `cached` is the line that the record is like.
     pub fn read<'a>(
         &'a self,
         config: &Config,
         input: &Input<'a>,
         record: &'a Record<'_>,
-        model: Option<&Model>,
+        cached: Option<&CachedLine>,
         sight: &mut Sight<'a>,
     ) -> Option<Event<'a>> {
         if record.is_ours {
@@ -169,14 +173,16 @@ impl Recogniser {
         sight.is_timeless = time_ms.is_none();
         sight.has_time = known_ms.is_some();
         sight.body = head.body;
-        if let Some(event) = model.and_then(|model| model.event(message, head.body)) {
+        if let Some(event) = cached.and_then(|cached| cached.event(message, head.body)) {
             return Some(event);
         }
-        let mut event = dovecot::recognise(message, head.body);
-        if event.is_none() {
-            event = self.patterns.recognise(message);
+        // Not `find_map`, which would copy the event.
+        for entry in &self.entries {
+            if let event @ Some(_) = entry.recognise(message, head.body) {
+                return event;
+            }
         }
-        event
+        None
     }
 }
 
@@ -184,11 +190,10 @@ impl Recogniser {
 /// may be unknown to us, or somebody chose a user name like that: people are told how many there are.
 #[inline(never)]
 pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8]) -> bool {
-    let holds = |text: &str| split_at(text, dovecot::REFUSAL).is_some();
     !record.is_ours
         && match record.message.as_deref() {
-            Some(message) => holds(message),
-            None => core::str::from_utf8(line).is_ok_and(holds),
+            Some(message) => recognisers::holds_refusal(message),
+            None => core::str::from_utf8(line).is_ok_and(recognisers::holds_refusal),
         }
 }
 

@@ -1,7 +1,7 @@
 //! Snapshot and restore: the whole table as bytes, and the same way taken when the configuration changes.
 //!
 //! The format: `MXCN`, the format's number (u32, little endian), a 64-bit checksum of the rest, then the head
-//! and one key after the other (see `stored`), the longest silent first, so that recency survives.
+//! and one key after the other (see `codec`), the longest silent first, so that recency survives.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,8 +19,8 @@ use crate::detector::{EndReason, KeyState, Transition};
 use crate::hash::hash128;
 use crate::sentence::Part::{Number, Text};
 use crate::sentence::say;
-use maxconn_records::stored;
-use maxconn_records::stored::{Stored, Tape};
+use maxconn_records::codec;
+use maxconn_records::codec::{Codec, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
@@ -110,9 +110,9 @@ struct KnownRule {
     distinct: Option<(String, u16)>,
 }
 
-stored!(KnownRule: name, identity, within_ms, distinct);
+codec!(KnownRule: name, identity, within_ms, distinct);
 
-impl<'a> Stored<'a> for Head {
+impl<'a> Codec<'a> for Head {
     fn blank() -> Head {
         Head::default()
     }

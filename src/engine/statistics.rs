@@ -7,8 +7,8 @@ use crate::alert::write_time;
 use crate::detector::Transition;
 use crate::json::write::Writer;
 use crate::text::clipped;
-use maxconn_records::stored;
-use maxconn_records::words::equal;
+use maxconn_records::bytes::equal;
+use maxconn_records::codec;
 
 /// How many limits are counted by name; those of further patterns are counted as `other`.
 const MAX_LIMITS: usize = 64;
@@ -185,5 +185,5 @@ fn is_same(left: &str, right: &str) -> bool {
     equal(left.as_bytes(), right.as_bytes())
 }
 
-stored!(Statistics: records, passed, suppressed, rejected, malformed, unrecognised, events, last_limit, late, timeless, alerts, floods_refused);
-stored!(Alerts: start, ongoing, end, dropped);
+codec!(Statistics: records, passed, suppressed, rejected, malformed, unrecognised, events, last_limit, late, timeless, alerts, floods_refused);
+codec!(Alerts: start, ongoing, end, dropped);

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::event::Scope;
-use maxconn_core::patterns::Patterns;
+use maxconn_core::patterns;
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
@@ -155,7 +155,7 @@ fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, 
     let result = match value {
         Value::Object(_) => finish(value, defaults),
         _ => Config::parse(text.as_bytes(), defaults.clone()).and_then(|effective| {
-            Patterns::new(&effective.patterns)?;
+            patterns::compile(&effective.patterns)?;
             Ok(LoadedConfig {
                 json: text.to_string(),
                 effective,
@@ -182,7 +182,7 @@ fn finish(mut value: Value, defaults: &Config) -> Result<LoadedConfig, ConfigErr
     }
     let json = value.to_string();
     let effective = Config::parse(json.as_bytes(), defaults.clone())?;
-    Patterns::new(&effective.patterns)?;
+    patterns::compile(&effective.patterns)?;
     Ok(LoadedConfig { json, effective })
 }
 

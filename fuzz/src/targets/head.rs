@@ -1,8 +1,8 @@
 //! What stands before a program's own words, and times of every kind.
 
 use arbitrary::Unstructured;
-use maxconn_core::dovecot::recognise;
 use maxconn_core::head;
+use maxconn_core::recognisers::recognise;
 use maxconn_core::time::{self, TimeZone};
 
 /// No zone is further from UTC, in seconds.

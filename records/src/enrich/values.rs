@@ -4,6 +4,7 @@ use super::Extras;
 use super::layout::{Group, LEAVES, Layout, Leaf, Node, SKIPPABLE, contents};
 use crate::event::{Context, Endpoint, Event, Security};
 use crate::json::write::{Writer, push_escaped, push_uint};
+use crate::recognisers::dataset;
 use crate::time::write_rfc3339_ms;
 use alloc::vec::Vec;
 
@@ -82,14 +83,9 @@ impl Values<'_> {
         }
         out.extend_from_slice(b"\"event\":{\"kind\":\"event\",\"category\":[\"network\"],\"type\":[\"connection\",\"denied\"],\"action\":\"connection-limit-exceeded\",\"code\":\"");
         push_escaped(out, event.limit.as_bytes());
-        if event.module == "dovecot" {
-            out.extend_from_slice(b"\",\"outcome\":\"failure\",\"module\":\"dovecot\",\"dataset\":\"dovecot.maxconn\"");
-        } else {
-            let outcome = b"\",\"outcome\":\"failure\",\"module\":\"";
-            for before in [&outcome[..], b",\"dataset\":\""] {
-                text(out, before, event.module, b"\"");
-            }
-        }
+        let outcome = b"\",\"outcome\":\"failure\",\"module\":\"";
+        text(out, outcome, event.module, b"\",\"dataset\":\"");
+        text(out, b"", dataset(event.module), b"\"");
         if let Some(id) = extras.id {
             out.extend_from_slice(b",\"id\":");
             Writer::new(out).hex(id);
@@ -225,10 +221,7 @@ impl Values<'_> {
             Leaf::EventCode | Leaf::LimitName => json.string(event.limit),
             Leaf::EventOutcome => json.raw(b"\"failure\""),
             Leaf::EventModule | Leaf::ServiceType => json.string(event.module),
-            Leaf::EventDataset => match event.module {
-                "dovecot" => json.raw(b"\"dovecot.maxconn\""),
-                pattern => json.string(pattern),
-            },
+            Leaf::EventDataset => json.string(dataset(event.module)),
             Leaf::EventId => json.hex(self.extras.id.unwrap_or_default()),
             Leaf::ServiceName => json.string(event.service.unwrap_or_default()),
             Leaf::NetworkProtocol => json.string(event.protocol().unwrap_or_default()),

@@ -1,8 +1,8 @@
-//! Addresses as Dovecot writes them, read by hand because every event has two of them.
+//! Addresses and ports as logs have them, read by hand because every event has two of them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::words::find;
+use crate::bytes::find;
 
 /// The port that `text` is.
 pub fn parse_port(text: &str) -> Option<u16> {
@@ -22,7 +22,7 @@ pub fn parse_ip(text: &str) -> Option<IpAddr> {
 
 /// The address `1.2.3.4`, without leading zeros, at the end of `text`, and what comes before it.
 #[inline]
-pub(super) fn strip_ipv4(text: &[u8]) -> Option<(&[u8], Ipv4Addr)> {
+pub(crate) fn strip_ipv4(text: &[u8]) -> Option<(&[u8], Ipv4Addr)> {
     let (rest, fourth) = strip_octet(text)?;
     let (rest, third) = strip_octet(strip_dot(rest)?)?;
     let (rest, second) = strip_octet(strip_dot(rest)?)?;

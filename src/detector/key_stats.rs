@@ -1,11 +1,11 @@
 //! What is kept of every key beside its window.
 
-use maxconn_records::stored;
+use maxconn_records::codec;
 
 /// What is kept of a key's events beside how many there were: the busiest second, and whether all came from one host.
 /// In one structure, and small, for there are ten thousand of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Traits {
+pub(super) struct KeyStats {
     /// The start of the current second, and its events.
     second_ms: i64,
     pub count: u32,
@@ -16,7 +16,7 @@ pub(super) struct Traits {
     host: u32,
 }
 
-impl Traits {
+impl KeyStats {
     const NO_HOST_NAMED: u32 = 1;
     const SEVERAL_HOSTS: u32 = u32::MAX;
 
@@ -50,21 +50,21 @@ impl Traits {
     /// Notes the host of an event by its hash.
     pub fn add_host(&mut self, hash: Option<u128>) {
         // No name stands for a host as well: this one.
-        let named = Traits::NO_HOST_NAMED + 1..=Traits::SEVERAL_HOSTS - 1;
-        let host = hash.map_or(Traits::NO_HOST_NAMED, |hash| {
+        let named = KeyStats::NO_HOST_NAMED + 1..=KeyStats::SEVERAL_HOSTS - 1;
+        let host = hash.map_or(KeyStats::NO_HOST_NAMED, |hash| {
             (hash as u32).clamp(*named.start(), *named.end())
         });
         match self.host {
             0 => self.host = host,
             same if same == host => {}
-            _ => self.host = Traits::SEVERAL_HOSTS,
+            _ => self.host = KeyStats::SEVERAL_HOSTS,
         }
     }
 
     /// Whether all events came from one host.
     pub fn is_one_host(&self) -> bool {
-        self.host != Traits::SEVERAL_HOSTS
+        self.host != KeyStats::SEVERAL_HOSTS
     }
 }
 
-stored!(Traits: second_ms, count, peak, peak_age_s, host);
+codec!(KeyStats: second_ms, count, peak, peak_age_s, host);

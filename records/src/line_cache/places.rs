@@ -1,7 +1,7 @@
 //! Where in a line what an event is made of stands.
 
-use super::LIMIT;
-use crate::event::{Endpoint, Event, Scope, Security};
+use crate::event::{Endpoint, Event, Security};
+use crate::recognisers::Limit;
 
 /// A place in a line or message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Span {
 /// Where in the message what was, and what needs no place.
 #[derive(Debug)]
 pub struct Places {
+    module: &'static str,
+    limit: &'static Limit,
     limit_value: Option<u64>,
     service: Option<Span>,
     user: Option<Span>,
@@ -63,8 +65,15 @@ fn place(message: &str, text: Option<&str>) -> Result<Option<Span>, ()> {
 
 impl Places {
     #[cold]
-    pub fn of(message: &str, event: &Event<'_>) -> Result<Places, ()> {
+    pub fn of(
+        message: &str,
+        event: &Event<'_>,
+        module: &'static str,
+        limit: &'static Limit,
+    ) -> Result<Places, ()> {
         Ok(Places {
+            module,
+            limit,
             limit_value: event.limit_value,
             service: place(message, event.service)?,
             user: place(message, event.user)?,
@@ -86,10 +95,10 @@ impl Places {
     pub fn event<'a>(&self, message: &'a str) -> Event<'a> {
         let text = |span: Option<Span>| span.and_then(|span| span.text(message));
         Event {
-            module: "dovecot",
-            limit: LIMIT,
+            module: self.module,
+            limit: self.limit.name,
             limit_value: self.limit_value,
-            scope: Scope::UserIp,
+            scope: self.limit.scope,
             service: text(self.service),
             user: text(self.user),
             auth_method: text(self.auth_method),

@@ -1,16 +1,15 @@
 //! What login processes say about a connection that they refuse.
 
 use super::elements::Elements;
-use super::number;
-use crate::event::{Event, Scope};
-use crate::words::{find, split_at, split_at_last, strip};
+use super::{CONNECTION_QUEUE, Limit, PROXY_DEST, USER_IP, number};
+use crate::bytes::{find, split_at, split_at_last, strip};
+use crate::event::Event;
 
 const PROXY: &str = "proxy dest connection limit reached";
 
 /// Why a connection was refused.
 struct Cause<'a> {
-    limit: &'static str,
-    scope: Scope,
+    limit: &'static Limit,
     limit_value: Option<u64>,
     /// What follows the cause, which is nothing or `: ` and the elements.
     rest: &'a str,
@@ -33,7 +32,7 @@ pub(super) fn recognise<'a>(service: &'a str, text: &'a str) -> Option<Event<'a>
         }
         cause
     };
-    Some(elements.into_event(cause.limit, cause.scope, cause.limit_value, Some(service)))
+    Some(elements.into_event(cause.limit, cause.limit_value, Some(service)))
 }
 
 fn cause(text: &str) -> Option<Cause<'_>> {
@@ -44,8 +43,7 @@ fn cause(text: &str) -> Option<Cause<'_>> {
     } else if let Some(rest) = strip(said, b"Connection queue full") {
         let (rest, _) = skip_remarks(rest)?;
         Some(Cause {
-            limit: "connection_queue",
-            scope: Scope::Service,
+            limit: &CONNECTION_QUEUE,
             limit_value: None,
             rest,
         })
@@ -81,8 +79,7 @@ fn user_ip(text: &str) -> Option<Cause<'_>> {
             ..proxy(rest)
         },
         false => Cause {
-            limit: "mail_max_userip_connections",
-            scope: Scope::UserIp,
+            limit: &USER_IP,
             limit_value,
             rest,
         },
@@ -91,8 +88,7 @@ fn user_ip(text: &str) -> Option<Cause<'_>> {
 
 fn proxy(rest: &str) -> Cause<'_> {
     Cause {
-        limit: "proxy_dest_connection_limit",
-        scope: Scope::UserIp,
+        limit: &PROXY_DEST,
         limit_value: None,
         rest,
     }

@@ -1,4 +1,4 @@
-//! Events that are like one before them.
+//! A cache of recent lines and their layout.
 //!
 //! In a flood one line is the other over again but for its time and its session, fifty times a second. So where
 //! everything was in the last few lines is remembered, and a line that differs from one of them in nothing but such
@@ -11,30 +11,29 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::bytes::equal;
 use crate::event::Event;
 use crate::json::write::clean_prefix;
+use crate::recognisers::named;
 use crate::record::{Plain, Record, read_stamp};
 use crate::time::TimeZone;
-use crate::words::equal;
 use places::{Places, Span};
 
 /// How many lines are remembered: floods that go on at once, between whose lines the log changes.
-const MODELS_MAX: usize = 4;
+const LINES_MAX: usize = 4;
 /// The longest line that is remembered, in bytes.
 const LINE_MAX: usize = 2_048;
-/// The only limit whose messages come in floods of equals.
-const LIMIT: &str = "mail_max_userip_connections";
 
 /// The lines that are remembered.
 #[derive(Debug, Default)]
-pub struct Alike {
-    models: Vec<Model>,
+pub struct LineCache {
+    lines: Vec<CachedLine>,
     next: usize,
 }
 
 /// A line that was read, and where in it everything was.
 #[derive(Debug)]
-pub struct Model {
+pub struct CachedLine {
     line: Box<[u8]>,
     is_json: bool,
     /// What may differ, in the order of the line; none overlaps another.
@@ -51,23 +50,23 @@ pub struct Model {
     places: Places,
 }
 
-impl Alike {
+impl LineCache {
     /// A record that is like one that is remembered, and which.
     #[inline]
-    pub fn recall<'a>(
+    pub fn get<'a>(
         &self,
         line: &'a [u8],
         is_json: bool,
         zone: &TimeZone,
-    ) -> Option<(Record<'a>, &Model)> {
-        let mut models = self.models.iter();
-        let model = models.find(|model| model.is_json == is_json && model.is_like(line))?;
-        Some((model.record(line, zone)?, model))
+    ) -> Option<(Record<'a>, &CachedLine)> {
+        let mut lines = self.lines.iter();
+        let cached = lines.find(|cached| cached.is_json == is_json && cached.is_like(line))?;
+        Some((cached.record(line, zone)?, cached))
     }
 
     /// Remembers a record that was read, if records like it can be told by their bytes.
     #[cold]
-    pub fn remember(
+    pub fn insert(
         &mut self,
         line: &[u8],
         is_json: bool,
@@ -75,14 +74,14 @@ impl Alike {
         event: &Event<'_>,
         body: usize,
     ) {
-        let Some(model) = Model::new(line, is_json, record, event, body) else {
+        let Some(cached) = CachedLine::new(line, is_json, record, event, body) else {
             return;
         };
-        if self.models.len() < MODELS_MAX {
-            self.models.push(model);
-        } else if let Some(oldest) = self.models.get_mut(self.next) {
-            *oldest = model;
-            self.next = (self.next + 1) % MODELS_MAX;
+        if self.lines.len() < LINES_MAX {
+            self.lines.push(cached);
+        } else if let Some(oldest) = self.lines.get_mut(self.next) {
+            *oldest = cached;
+            self.next = (self.next + 1) % LINES_MAX;
         }
     }
 }
@@ -95,7 +94,7 @@ fn borrowed<'a>(text: &Cow<'a, str>) -> Option<&'a [u8]> {
     }
 }
 
-/// Whether a session is what Dovecot makes, in base64: nothing that could end it.
+/// Whether a session is base64, so that nothing in it could end it.
 #[inline]
 fn is_session(session: &[u8]) -> bool {
     session
@@ -109,7 +108,7 @@ fn is_in_form(line: &[u8], time: Span) -> bool {
     before == Some(&b'"') || line.get(time.start).is_some_and(|first| *first != b'0')
 }
 
-impl Model {
+impl CachedLine {
     #[cold]
     fn new(
         line: &[u8],
@@ -117,10 +116,11 @@ impl Model {
         record: &Record<'_>,
         event: &Event<'_>,
         body: usize,
-    ) -> Option<Model> {
+    ) -> Option<CachedLine> {
+        let server = named(event.module)?;
+        let repeating = server.repeating?;
         let is_usual = line.len() <= LINE_MAX
-            && event.module == "dovecot"
-            && event.limit == LIMIT
+            && event.limit == repeating.limit.name
             && record.offset.is_none()
             && record.cursor.is_none();
         if !is_usual {
@@ -151,8 +151,8 @@ impl Model {
         let session = match event.session {
             Some(session) if is_session(session.as_bytes()) => {
                 let at = Span::of_text(said, session)?;
-                let is_last = said.get(..at.start)?.ends_with(", session=<")
-                    && said.get(at.end..) == Some(">");
+                let is_last = said.get(..at.start)?.ends_with(repeating.before_session)
+                    && said.get(at.end..) == Some(repeating.after_session);
                 match is_last {
                     true => Span {
                         start: message.start + at.start,
@@ -177,7 +177,7 @@ impl Model {
             && !fixed.into_iter().any(|span| overlap(&span, &time))
             && !overlap(&message, &time)
         {
-            Some(Model {
+            Some(CachedLine {
                 line: line.into(),
                 is_json,
                 free,
@@ -188,7 +188,7 @@ impl Model {
                 host,
                 path,
                 plain: record.plain,
-                places: Places::of(said, event).ok()?,
+                places: Places::of(said, event, server.name, repeating.limit).ok()?,
             })
         } else {
             None
@@ -271,8 +271,9 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head;
+    use crate::recognisers::recognise;
     use crate::record::read_json;
-    use crate::{dovecot, head};
     use alloc::format;
     use alloc::string::String;
     use proptest::prelude::*;
@@ -304,28 +305,28 @@ mod tests {
     }
 
     /// Reads a line with the memory of another, and checks that it changes nothing. Whether it was used.
-    fn check(model: &[u8], line: &[u8]) -> bool {
+    fn check(earlier: &[u8], line: &[u8]) -> bool {
         let is_json = line.starts_with(b"{");
-        let mut alike = Alike::default();
-        if let Some(record) = record(model, model.starts_with(b"{"))
+        let mut cache = LineCache::default();
+        if let Some(record) = record(earlier, earlier.starts_with(b"{"))
             && let Some(message) = record.message.as_deref()
         {
             let body = body(message);
-            if let Some(event) = dovecot::recognise(message, body) {
-                alike.remember(model, model.starts_with(b"{"), &record, &event, body);
+            if let Some(event) = recognise(message, body) {
+                cache.insert(earlier, earlier.starts_with(b"{"), &record, &event, body);
             }
         }
-        let Some((recalled, model)) = alike.recall(line, is_json, &TimeZone::utc()) else {
+        let Some((recalled, cached)) = cache.get(line, is_json, &TimeZone::utc()) else {
             return false;
         };
         let expected = record(line, is_json).expect("what is recalled can be read");
         assert_eq!(recalled, expected);
         let message = expected.message.as_deref().expect("it has a message");
         let body = body(message);
-        let Some(event) = model.event(message, body) else {
+        let Some(event) = cached.event(message, body) else {
             return false;
         };
-        assert_eq!(Some(event), dovecot::recognise(message, body));
+        assert_eq!(Some(event), recognise(message, body));
         true
     }
 

@@ -1,7 +1,7 @@
 //! State as bytes, for snapshots and keyed engines.
 //!
 //! One walk over a value both writes it and reads it back, so that the two cannot disagree: a [`Tape`] has
-//! a direction, and [`Stored::pass`] hands every field to it. By hand rather than derived with serde: each
+//! a direction, and [`Codec::pass`] hands every field to it. By hand rather than derived with serde: each
 //! type that serde knows brings two functions of several KiB into every guest.
 //!
 //! Numbers take seven bits a byte, the lowest first (signed ones zigzag), hashes 16 bytes, texts and lists
@@ -22,7 +22,7 @@ pub struct Tape<'a> {
 }
 
 /// A value that can go onto a tape and come back.
-pub trait Stored<'a> {
+pub trait Codec<'a> {
     /// Something to read over.
     fn blank() -> Self;
 
@@ -33,15 +33,15 @@ pub trait Stored<'a> {
 
 /// Lets the named fields of a struct pass, in their order.
 #[macro_export]
-macro_rules! stored {
+macro_rules! codec {
     ($type:ty: $($field:ident),+) => {
-        impl<'a> $crate::stored::Stored<'a> for $type {
+        impl<'a> $crate::codec::Codec<'a> for $type {
             fn blank() -> Self {
                 Self::default()
             }
 
-            fn pass(&mut self, tape: &mut $crate::stored::Tape<'a>) {
-                $($crate::stored::Stored::pass(&mut self.$field, tape);)+
+            fn pass(&mut self, tape: &mut $crate::codec::Tape<'a>) {
+                $($crate::codec::Codec::pass(&mut self.$field, tape);)+
             }
         }
     };
@@ -179,9 +179,9 @@ impl<'a> Tape<'a> {
     }
 }
 
-macro_rules! stored_numbers {
+macro_rules! codec_numbers {
     ($($type:ty),+) => {
-        $(impl<'a> Stored<'a> for $type {
+        $(impl<'a> Codec<'a> for $type {
             fn blank() -> $type {
                 0
             }
@@ -192,9 +192,9 @@ macro_rules! stored_numbers {
         })+
     };
 }
-stored_numbers!(u8, u16, u32, u64, usize);
+codec_numbers!(u8, u16, u32, u64, usize);
 
-impl<'a> Stored<'a> for i64 {
+impl<'a> Codec<'a> for i64 {
     fn blank() -> i64 {
         0
     }
@@ -206,7 +206,7 @@ impl<'a> Stored<'a> for i64 {
     }
 }
 
-impl<'a> Stored<'a> for u128 {
+impl<'a> Codec<'a> for u128 {
     fn blank() -> u128 {
         0
     }
@@ -218,7 +218,7 @@ impl<'a> Stored<'a> for u128 {
     }
 }
 
-impl<'a> Stored<'a> for bool {
+impl<'a> Codec<'a> for bool {
     fn blank() -> bool {
         false
     }
@@ -228,7 +228,7 @@ impl<'a> Stored<'a> for bool {
     }
 }
 
-impl<'a> Stored<'a> for &'a str {
+impl<'a> Codec<'a> for &'a str {
     fn blank() -> &'a str {
         ""
     }
@@ -238,7 +238,7 @@ impl<'a> Stored<'a> for &'a str {
     }
 }
 
-impl<'a> Stored<'a> for String {
+impl<'a> Codec<'a> for String {
     fn blank() -> String {
         String::new()
     }
@@ -254,7 +254,7 @@ impl<'a> Stored<'a> for String {
     }
 }
 
-impl<'a> Stored<'a> for IpAddr {
+impl<'a> Codec<'a> for IpAddr {
     fn blank() -> IpAddr {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     }
@@ -275,7 +275,7 @@ impl<'a> Stored<'a> for IpAddr {
     }
 }
 
-impl<'a, T: Stored<'a>> Stored<'a> for Box<T> {
+impl<'a, T: Codec<'a>> Codec<'a> for Box<T> {
     fn blank() -> Box<T> {
         Box::new(T::blank())
     }
@@ -285,7 +285,7 @@ impl<'a, T: Stored<'a>> Stored<'a> for Box<T> {
     }
 }
 
-impl<'a, T: Stored<'a>> Stored<'a> for Option<T> {
+impl<'a, T: Codec<'a>> Codec<'a> for Option<T> {
     fn blank() -> Option<T> {
         None
     }
@@ -297,7 +297,7 @@ impl<'a, T: Stored<'a>> Stored<'a> for Option<T> {
     }
 }
 
-impl<'a, T: Stored<'a>> Stored<'a> for Vec<T> {
+impl<'a, T: Codec<'a>> Codec<'a> for Vec<T> {
     fn blank() -> Vec<T> {
         Vec::new()
     }
@@ -318,7 +318,7 @@ impl<'a, T: Stored<'a>> Stored<'a> for Vec<T> {
     }
 }
 
-impl<'a, T: Stored<'a>, const N: usize> Stored<'a> for [T; N] {
+impl<'a, T: Codec<'a>, const N: usize> Codec<'a> for [T; N] {
     fn blank() -> [T; N] {
         core::array::from_fn(|_| T::blank())
     }
@@ -328,7 +328,7 @@ impl<'a, T: Stored<'a>, const N: usize> Stored<'a> for [T; N] {
     }
 }
 
-impl<'a, A: Stored<'a>, B: Stored<'a>> Stored<'a> for (A, B) {
+impl<'a, A: Codec<'a>, B: Codec<'a>> Codec<'a> for (A, B) {
     fn blank() -> (A, B) {
         (A::blank(), B::blank())
     }
@@ -349,13 +349,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn written<'a>(mut value: impl Stored<'a>) -> Vec<u8> {
+    fn written<'a>(mut value: impl Codec<'a>) -> Vec<u8> {
         let mut tape = Tape::after(Vec::new());
         value.pass(&mut tape);
         tape.into_written()
     }
 
-    fn read<'a, T: Stored<'a>>(bytes: &'a [u8]) -> Option<T> {
+    fn read<'a, T: Codec<'a>>(bytes: &'a [u8]) -> Option<T> {
         let mut tape = Tape::of(bytes);
         let mut value = T::blank();
         value.pass(&mut tape);

@@ -12,9 +12,10 @@
 
 use core::net::IpAddr;
 
-use super::ip::{self, parse_ip, parse_port};
-use crate::event::{Endpoint, Event, Scope, Security};
-use crate::words::{find, find_last, split_at, strip, strip_end};
+use super::{Limit, NAME};
+use crate::bytes::{find, find_last, split_at, strip, strip_end};
+use crate::event::{Endpoint, Event, Security};
+use crate::ip::{self, parse_ip, parse_port};
 
 /// How many elements before `user=` are read.
 const LEADING_MAX: usize = 16;
@@ -76,17 +77,13 @@ impl<'a> Elements<'a> {
     #[inline(always)]
     pub(super) fn into_event(
         self,
-        limit: &'a str,
-        scope: Scope,
+        limit: &'static Limit,
         limit_value: Option<u64>,
         service: Option<&'a str>,
     ) -> Event<'a> {
         let given = |text: &&str| !text.is_empty();
         Event {
-            module: "dovecot",
-            limit,
             limit_value,
-            scope,
             service,
             user: self.user.filter(given),
             auth_method: self.method.filter(given),
@@ -94,6 +91,7 @@ impl<'a> Elements<'a> {
             destination: self.local.endpoint(),
             security: self.security,
             session: self.session.filter(given),
+            ..limit.event(NAME)
         }
     }
 

@@ -1,0 +1,160 @@
+//! Dovecot's connection-limit messages, of every version from 1.1 on.
+//!
+//! User names are not escaped in these lines, so nothing is searched for "anywhere": a message counts only
+//! if its fixed text stands directly behind the service that says it (`imap-login: `, `master: Warning: `),
+//! and a user name ends only where the elements at the *end of the line* begin (see [`elements`]).
+//!
+//! | limit | is |
+//! |---|---|
+//! | `mail_max_userip_connections` | the setting: connections of one user from one address |
+//! | `proxy_dest_connection_limit` | the same, said by the server behind a proxy |
+//! | `client_limit`, `process_limit` | settings of the service named |
+//! | `connection_queue` | a login killed to make room: both limits of its service were reached |
+//! | `max_mail_processes` | 1.x: the setting |
+//! | `anvil_query_timeout` | connections are not counted, because the service that counts is too slow |
+
+mod elements;
+mod login;
+mod service;
+
+use super::{Hint, Limit, Repeating, Server, number};
+use crate::bytes::{starts, strip, strip_end};
+use crate::event::{Event, Scope};
+use crate::head::level_len;
+
+const NAME: &str = "dovecot";
+/// What every refusal of a user at an address says, in all versions.
+const REFUSAL: &str = "Maximum number of connections";
+
+pub(super) static SERVER: Server = Server {
+    name: NAME,
+    dataset: "dovecot.maxconn",
+    needles: &[
+        REFUSAL,
+        "client connections are being dropped",
+        "Connection queue full",
+        "Remote closed connection",
+        "proxy dest connection limit reached",
+        "Maximum number of mail processes exceeded",
+        "Anvil queries timed out after",
+        "lower than required under max",
+    ],
+    refusal: REFUSAL,
+    read: recognise,
+    limits: &[
+        USER_IP,
+        PROXY_DEST,
+        CLIENT_LIMIT,
+        PROCESS_LIMIT,
+        CONNECTION_QUEUE,
+        MAIL_PROCESSES,
+        ANVIL_TIMEOUT,
+    ],
+    advice: &[
+        (
+            Hint::RetryStorm,
+            "The password is right: find the device behind the address and close or reconfigure its mail client. Raising the limit ends the refusals only if the client really needs that many connections.",
+        ),
+        (
+            Hint::ManyFolders,
+            "The client opens one connection per folder: lower its number of cached connections, or raise mail_max_userip_connections above its number of folders.",
+        ),
+        (
+            Hint::SharedAddress,
+            "Many users share the address (NAT, office, mobile network): raise mail_max_userip_connections only if single users are over it; do not ban the address.",
+        ),
+        (
+            Hint::WebmailOrProxy,
+            "The address is one of our own: raise mail_max_userip_connections for it, or let the webmail or proxy pass on the client's address (login_trusted_networks).",
+        ),
+        (
+            Hint::ManyAddresses,
+            "Logins with the right password from many unrelated networks: ask the user, and if it was not them, change the password and end the sessions.",
+        ),
+    ],
+    repeating: Some(Repeating {
+        limit: &USER_IP,
+        before_session: ", session=<",
+        after_session: ">",
+    }),
+};
+
+const fn of_client(name: &'static str) -> Limit {
+    let advice = "See which connections are open (doveadm who) and what the client does. The password is right: this is not guessing.";
+    Limit {
+        name,
+        scope: Scope::UserIp,
+        advice,
+    }
+}
+
+const fn of_service(name: &'static str, scope: Scope) -> Limit {
+    let advice = "The service is full and drops connections: raise the limit if memory allows, and see which clients hold its connections (doveadm who).";
+    Limit {
+        name,
+        scope,
+        advice,
+    }
+}
+
+const USER_IP: Limit = of_client("mail_max_userip_connections");
+const PROXY_DEST: Limit = of_client("proxy_dest_connection_limit");
+const CLIENT_LIMIT: Limit = of_service("client_limit", Scope::Service);
+const PROCESS_LIMIT: Limit = of_service("process_limit", Scope::Process);
+const CONNECTION_QUEUE: Limit = of_service("connection_queue", Scope::Service);
+const MAIL_PROCESSES: Limit = of_service("max_mail_processes", Scope::Process);
+const ANVIL_TIMEOUT: Limit = of_service("anvil_query_timeout", Scope::Service);
+
+/// The longest name of a service, in bytes.
+const SERVICE_MAX: usize = 64;
+
+/// As [`super::Entry::recognise`].
+fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
+    let text = without_newline(message.get(body..)?);
+    let Some((service, rest)) = service_of(text) else {
+        return service::of_nobody(text);
+    };
+    if strip_end(service.as_bytes(), b"-login").is_some() {
+        // Not `or_else`, which would copy the event.
+        if let event @ Some(_) = login::recognise(service, rest) {
+            return event;
+        }
+        service::of_login(rest)
+    } else {
+        service::recognise(service, rest)
+    }
+}
+
+/// As [`super::usual_tag_len`].
+#[inline(always)]
+pub(super) fn tag_len(text: &[u8]) -> usize {
+    if starts(text, b"dovecot: ") { 9 } else { 0 }
+}
+
+#[inline]
+fn without_newline(text: &str) -> &str {
+    let mut line = text.as_bytes();
+    while let [before @ .., b'\n' | b'\r'] = line {
+        line = before;
+    }
+    text.get(..line.len()).unwrap_or(text)
+}
+
+/// The service and what it says: `imap-login: Info: text`, the level being optional.
+fn service_of(text: &str) -> Option<(&str, &str)> {
+    // Nearly always it is one of these two, for these are where clients come in.
+    let login = strip(text, b"imap-login: ").or_else(|| strip(text, b"pop3-login: "));
+    let (len, rest) = match login {
+        Some(rest) => ("imap-login".len(), rest),
+        None => {
+            let bytes = text.as_bytes().iter().take(SERVICE_MAX);
+            let len = bytes.take_while(|byte| is_service(byte)).count();
+            (len, strip(text.get(len..)?, b": ")?)
+        }
+    };
+    (len > 0).then_some((text.get(..len)?, rest.get(level_len(rest)..)?))
+}
+
+fn is_service(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
+}

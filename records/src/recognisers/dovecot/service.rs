@@ -1,0 +1,163 @@
+//! Limits of services: what the master process, `auth` and login processes say about them.
+
+use super::elements::Elements;
+use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is_service, number};
+use crate::bytes::split_at;
+use crate::event::{Endpoint, Event};
+use crate::ip::parse_ip;
+use crate::recognisers::Limit;
+use crate::recognisers::table::Field::{Nothing, Service};
+use crate::recognisers::table::Part::{Any, Name, Text, Value};
+use crate::recognisers::table::{Message, Part, read};
+
+/// The most text between a service and what it says about its counting service, in bytes.
+const CONTEXT_MAX: usize = 80;
+
+const DROPPED: Part = Text("reached, client connections are being dropped");
+const MORE: Part = Any(Nothing);
+
+const fn row(limit: &'static Limit, parts: &'static [Part]) -> Message {
+    Message { limit, parts }
+}
+
+/// What the processes that run services say of them.
+const OF_MASTER: [Message; 6] = [
+    row(
+        &PROCESS_LIMIT,
+        &[
+            Text("service("),
+            Name(Service),
+            Text("): process_limit ("),
+            Value,
+            Text(") "),
+            DROPPED,
+            MORE,
+        ],
+    ),
+    row(
+        &PROCESS_LIMIT,
+        &[
+            Text("service("),
+            Name(Service),
+            Text("): process_limit "),
+            DROPPED,
+            MORE,
+        ],
+    ),
+    row(
+        &CLIENT_LIMIT,
+        &[
+            Text("service("),
+            Name(Service),
+            Text("): client_limit ("),
+            Value,
+            Text(") "),
+            DROPPED,
+            MORE,
+        ],
+    ),
+    row(
+        &CLIENT_LIMIT,
+        &[
+            Text("service("),
+            Name(Service),
+            Text("): client_limit "),
+            DROPPED,
+            MORE,
+        ],
+    ),
+    // `client_limit/service_count` and the like: the limit follows from the other setting.
+    row(
+        &CLIENT_LIMIT,
+        &[
+            Text("service("),
+            Name(Service),
+            Text("): client_limit/"),
+            Name(Nothing),
+            Text(" ("),
+            Value,
+            Text(") "),
+            DROPPED,
+            MORE,
+        ],
+    ),
+    row(
+        &CLIENT_LIMIT,
+        &[
+            Text("service "),
+            Name(Service),
+            Text(" { client_limit="),
+            Value,
+            Text(" } is lower than required under max"),
+            MORE,
+        ],
+    ),
+];
+
+/// What is said by no service.
+const OF_NOBODY: [Message; 1] = [row(
+    &MAIL_PROCESSES,
+    &[Text("Maximum number of mail processes exceeded"), MORE],
+)];
+
+/// Recognises `text`, said by `service`, which is no login process.
+pub(super) fn recognise<'a>(service: &str, text: &'a str) -> Option<Event<'a>> {
+    match service {
+        "master" | "config" | "doveconf" => read(NAME, &OF_MASTER, text),
+        _ => anvil(text),
+    }
+}
+
+/// What login processes say about limits of other services.
+pub(super) fn of_login(text: &str) -> Option<Event<'_>> {
+    remote_closed(text).or_else(|| anvil(text))
+}
+
+/// Recognises `text`, said by no service.
+pub(super) fn of_nobody(text: &str) -> Option<Event<'_>> {
+    read(NAME, &OF_NOBODY, text)
+}
+
+/// `master(imap): read() failed: Remote closed connection (destination service { process_limit }
+/// reached?) (client-pid=1, client-id=1, rip=192.0.2.1, …)`, and older ones that begin with `read(imap)`.
+fn remote_closed(text: &str) -> Option<Event<'_>> {
+    let rest = text
+        .strip_prefix("master(")
+        .or_else(|| text.strip_prefix("read("))?;
+    let (service, rest) = name_before(rest, ")")?;
+    let (_, rest) = split_at(rest, "failed: Remote closed connection (")?;
+    let (question, details) = rest.split_once(')')?;
+    split_at(question, "process_limit")?;
+    let mut event = PROCESS_LIMIT.event(NAME);
+    event.service = Some(service);
+    event.source = details
+        .split(['(', ',', ')'])
+        .find_map(|detail| parse_ip(detail.trim_start().strip_prefix("rip=")?))
+        .map(|ip| Endpoint { ip, port: None });
+    Some(event)
+}
+
+/// `anvil-auth-penalty: Anvil queries timed out after 5 secs - aborting queries`, perhaps with elements.
+fn anvil(text: &str) -> Option<Event<'_>> {
+    let (context, rest) = split_at(text, "Anvil queries timed out after ")?;
+    // A user name would come in brackets of some kind.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-:./".contains(&byte);
+    if context.len() > CONTEXT_MAX || !context.bytes().all(is_plain) {
+        return None;
+    }
+    let (_, rest) = number(rest)?;
+    let rest = rest.strip_prefix(" secs - aborting queries")?;
+    let mut elements = Elements::default();
+    if let Some(text) = rest.strip_prefix(": ")
+        && elements.read(text).is_none()
+    {
+        elements = Elements::default();
+    }
+    Some(elements.into_event(&ANVIL_TIMEOUT, None, Some("anvil")))
+}
+
+/// The name of a service at the start of `text`, before `end`, and what follows that.
+fn name_before<'a>(text: &'a str, end: &str) -> Option<(&'a str, &'a str)> {
+    let (name, rest) = split_at(text, end)?;
+    (!name.is_empty() && name.bytes().all(|byte| is_service(&byte))).then_some((name, rest))
+}
