@@ -13,7 +13,7 @@ pub const SLOTS: i64 = 16;
 ///
 /// The sum over the 17 slots that end with the one of a time t is at least the number of events in (t − within, t],
 /// and at most that of a span of within·17/16: the two bounds of docs/contract.md §4.4. As many slots before the newest
-/// are kept as an event may be older than it ([`Span::older_slots`]), for it is judged by its own time.
+/// are kept as an event may be older than it (`Span::older_slots`), for it is judged by its own time.
 ///
 /// Most keys never see a second slot, least of all those that an attacker makes up by the million. So the
 /// newest slot is in place, and each other one is allocated with the event that needs it.

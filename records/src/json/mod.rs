@@ -6,7 +6,7 @@
 //! | [`scan`] | walks a document strictly, in one pass, and says where things are |
 //! | [`string`] | what a string or a byte array says |
 //! | [`value`] | a document as a tree, for what is read once |
-//! | [`write`] | documents of our own, with commas and escapes |
+//! | [`mod@write`] | documents of our own, with commas and escapes |
 
 pub mod check;
 mod repair;
