@@ -10,7 +10,7 @@ use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
 use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::printable::printable_lines;
-use maxconn::replay::{self, ReplayArgs, ReplayError};
+use maxconn::replay::{self, Interrupt, ReplayArgs, ReplayError};
 use maxconn::run::{RunArgs, RunError};
 use maxconn::setup::{self, SetupArgs, SetupError};
 
@@ -95,6 +95,8 @@ enum Failure {
     Run(String),
     /// The command line or the configuration is wrong: 2.
     Usage(String),
+    /// A signal ended it before its end: 128 and the signal's number, as shells have it.
+    Interrupted(i32, String),
 }
 
 fn main() -> ExitCode {
@@ -126,6 +128,9 @@ fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Run(sentence)) => (1, sentence),
         Err(Failure::Usage(sentence)) => (2, sentence),
+        Err(Failure::Interrupted(signal, sentence)) => {
+            (u8::try_from(128 + signal).unwrap_or(1), sentence)
+        }
     };
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "maxconn: {}", printable_lines(&sentence));
@@ -177,8 +182,8 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let options = args.options().map_err(Failure::Usage)?;
     // Asked first: a wrong configuration must not wait for a plugin.
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
-    let signals = replay::stop_on_signals();
-    let stop = signals.map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
+    let interrupt = Interrupt::catch()
+        .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
     let mut instance = plugin.instantiate().map_err(run)?;
     instance
@@ -190,8 +195,9 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             }
             other => run(other),
         })?;
-    replay::replay(instance, &options, replay::now_ms(), &stop).map_err(|error| match error {
+    replay::replay(instance, &options, replay::now_ms(), &interrupt).map_err(|error| match error {
         ReplayError::NoNextHop(sentence) => Failure::Usage(sentence),
+        ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         other => run(other),
     })
 }

@@ -52,7 +52,8 @@ Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:POR
 NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where a replay of the
 same files again makes no document twice. A next hop that takes nothing is tried again for a minute.
 
-Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
+Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C)
+or 143 (SIGTERM) interrupted: what was read until then has been replayed. A second signal ends at once.")]
 pub struct ReplayArgs {
     /// Logs to replay, - for standard input (the default if it is not a terminal).
     #[arg(value_name = "FILE")]

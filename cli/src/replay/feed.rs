@@ -21,17 +21,23 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts to read.
+    /// Starts to open and to read: opening a pipe waits, too, for somebody who writes.
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn start<R: Read + Send + 'static>(mut reader: LineReader<R>) -> io::Result<Feed> {
+    pub fn start<R: Read>(
+        open: impl FnOnce() -> io::Result<LineReader<R>> + Send + 'static,
+    ) -> io::Result<Feed> {
         let (sender, chunks) = sync_channel(QUEUE_CHUNKS);
         let (used, again) = sync_channel::<Chunk>(QUEUE_CHUNKS + 1);
         // Not joined: it ends when the channel is closed, or with the process if it waits for input.
         thread::Builder::new()
             .name("reader".to_string())
             .spawn(move || {
+                let mut reader = match open() {
+                    Ok(reader) => reader,
+                    Err(error) => return drop(sender.send(Err(error))),
+                };
                 loop {
                     let mut chunk = again.try_recv().unwrap_or_default();
                     let message = match reader.next(&mut chunk) {

@@ -88,24 +88,19 @@ impl Lane {
         }
     }
 
-    fn reader(
+    /// Opens the input, when it is called.
+    fn opener(
         &self,
-        position: &Arc<AtomicU64>,
+        position: Arc<AtomicU64>,
         chunk_bytes: usize,
-    ) -> io::Result<LineReader<Box<dyn Read + Send>>> {
-        Ok(LineReader::new(
-            self.input.open(Arc::clone(position))?,
-            chunk_bytes,
-            self.facts.regular,
-        ))
+    ) -> impl FnOnce() -> io::Result<LineReader<Box<dyn Read + Send>>> + Send + 'static {
+        let (input, fill) = (self.input.clone(), self.facts.regular);
+        move || Ok(LineReader::new(input.open(position)?, chunk_bytes, fill))
     }
 
     /// Opens it and reads the first chunk; `false` if there is none.
     fn open(&mut self, chunk_bytes: usize, guest: &mut impl Guest, stop: &AtomicBool) -> bool {
-        match self
-            .reader(&self.position, chunk_bytes)
-            .and_then(Feed::start)
-        {
+        match Feed::start(self.opener(Arc::clone(&self.position), chunk_bytes)) {
             Ok(feed) => self.feed = Some(feed),
             Err(error) => guest.unreadable(self.index, &error),
         }
@@ -149,11 +144,8 @@ impl Lane {
             self.read_times(guest)?;
             return Ok(Some(self.due()));
         }
-        let mut first = || {
-            self.reader(&Arc::default(), CHUNK_BYTES)?
-                .next(&mut self.chunk)
-        };
-        match first() {
+        let open = self.opener(Arc::default(), CHUNK_BYTES);
+        match open().and_then(|mut reader| reader.next(&mut self.chunk)) {
             Ok(true) => {
                 self.read_times(guest)?;
                 let due = self.due();

@@ -20,7 +20,7 @@ mod writer;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use crate::system::now_ms;
 pub use args::{Only, ReplayArgs};
@@ -77,6 +77,8 @@ pub enum ReplayError {
     NotDelivered(String),
     /// Some inputs could be read in part only; the rest was replayed, and each was named already.
     Incomplete,
+    /// This signal ended it before its end; the sentence says how far it was.
+    Interrupted(i32, String),
 }
 
 impl fmt::Display for ReplayError {
@@ -97,6 +99,7 @@ impl fmt::Display for ReplayError {
                 out,
                 "not everything could be read; the summary is of the rest"
             ),
+            ReplayError::Interrupted(_, sentence) => write!(out, "interrupted: {sentence}"),
         }
     }
 }
@@ -107,7 +110,7 @@ impl From<HostError> for ReplayError {
     }
 }
 
-/// Replays to the output, with an instance that is configured already. `stop` ends it early, as if
+/// Replays to the output, with an instance that is configured already. An interrupt ends it early, as if
 /// the input ended there.
 ///
 /// # Errors
@@ -116,8 +119,9 @@ pub fn replay(
     mut instance: Instance,
     options: &Options,
     started_ms: i64,
-    stop: &Arc<AtomicBool>,
+    interrupt: &Interrupt,
 ) -> Result<(), ReplayError> {
+    let stop = &interrupt.stop;
     let mut facts = Vec::with_capacity(options.inputs.len());
     for input in &options.inputs {
         facts.push(
@@ -188,7 +192,7 @@ pub fn replay(
         incomplete: false,
     };
     let last_ms = merge(&mut lanes, &mut session, stop)?;
-    session.finish(last_ms, options, stop.load(Ordering::Relaxed))
+    session.finish(last_ms, options, interrupt.signal())
 }
 
 /// Which kinds of output are written.
@@ -328,7 +332,7 @@ impl Session<'_> {
         mut self,
         last_ms: Option<i64>,
         options: &Options,
-        stopped: bool,
+        interrupted: Option<i32>,
     ) -> Result<(), ReplayError> {
         let sink = &mut self.sink;
         self.instance
@@ -340,11 +344,11 @@ impl Session<'_> {
             }
         })?;
         // Given up, it ended the reading too.
-        self.sink.gathered.stopped = stopped || self.sink.way.has_failed();
+        self.sink.gathered.stopped = interrupted.is_some() || self.sink.way.has_failed();
         // The next hop may be slow: what is told of it goes beside the bar.
         let finished = self.sink.way.finish(&self.sink.progress);
         self.sink.progress.finish();
-        if let Ok(false) = finished {
+        if let (Ok(false), None) = (&finished, interrupted) {
             return Ok(());
         }
         // Standard error may be closed: there is nobody to tell then.
@@ -352,6 +356,16 @@ impl Session<'_> {
             .sink
             .gathered
             .write(options.summary, &mut io::stderr().lock());
+        if let Some(signal) = interrupted {
+            let sentence = match finished {
+                Ok(_) => format!(
+                    "the input was read up to its record {} and no further",
+                    self.sink.gathered.records()
+                ),
+                Err(error) => error.to_string(),
+            };
+            return Err(ReplayError::Interrupted(signal, sentence));
+        }
         finished?;
         if self.incomplete {
             Err(ReplayError::Incomplete)
@@ -429,17 +443,34 @@ fn reason(error: &io::Error) -> String {
         .map_or(text.clone(), str::to_string)
 }
 
-/// A flag that the first Ctrl-C (or a request to terminate) sets; the second one ends the process at once.
-///
-/// # Errors
-/// The system does not let signals be caught.
-pub fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag unset, passes here, and sets it below.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+/// What the first Ctrl-C (or a request to terminate) sets; the second one ends the process at once.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    stop: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// Catches signals from now on.
+    ///
+    /// # Errors
+    /// The system does not let them be caught.
+    pub fn catch() -> io::Result<Interrupt> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::flag;
+        let Interrupt { stop, signal } = Interrupt::default();
+        for number in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag unset, passes here, and sets it below.
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stop))?;
+            flag::register_usize(number, Arc::clone(&signal), number.unsigned_abs() as usize)?;
+            flag::register(number, Arc::clone(&stop))?;
+        }
+        Ok(Interrupt { stop, signal })
     }
-    Ok(stop)
+
+    /// The number of the signal that came.
+    fn signal(&self) -> Option<i32> {
+        let has_come = self.stop.load(Ordering::Acquire);
+        has_come.then(|| self.signal.load(Ordering::Relaxed) as i32)
+    }
 }

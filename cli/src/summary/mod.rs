@@ -84,6 +84,11 @@ impl Gathered {
         self.starts
     }
 
+    /// How many records the guest took.
+    pub fn records(&self) -> u64 {
+        self.number("/records")
+    }
+
     /// Writes the summary.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `maxconn replay` as people run it: the binary, files, pipes and exit codes.
 
 mod input;
+mod interrupt;
 mod story;
 
 use std::fs;
