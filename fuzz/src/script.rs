@@ -294,6 +294,8 @@ fn steps(u: &mut Unstructured<'_>, lines: Vec<Vec<u8>>, other: &str) -> Vec<Step
     }
     let rest = lines.get(done..).unwrap_or_default().concat();
     steps.push(Step::Lines(rest, has_offsets.then_some(offset)));
+    // Silence, until some floods are over and then more.
+    steps.extend([0, 17_000, 90_000].map(|silent_ms| Step::Tick(now_ms.saturating_add(silent_ms))));
     steps.push(Step::Finish(None));
     steps
 }

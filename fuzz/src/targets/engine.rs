@@ -125,13 +125,13 @@ pub fn run(data: &[u8]) {
         let (given, kept) = native.step(step, &mut |kind, piece| seen.take(kind, piece));
         seen.given += given;
         seen.passed += kept;
+        let levels = native.engine.levels();
+        let config = native.engine.config();
+        assert!(levels.floods <= config.max_floods as u64, "{levels:?}");
+        let most = (config.max_keys + config.max_floods) as u64;
+        assert!(levels.keys + levels.floods <= most, "{levels:?}");
     }
     seen.check(native.engine.counters(), script.want);
-    let levels = native.engine.levels();
-    let config = native.engine.config();
-    assert!(levels.floods <= config.max_floods as u64, "{levels:?}");
-    let most = (config.max_keys + config.max_floods) as u64;
-    assert!(levels.keys + levels.floods <= most, "{levels:?}");
 }
 
 /// Two engines: one goes on, one begins anew from the other's snapshot before every step.

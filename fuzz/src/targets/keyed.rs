@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use host_test::embed::{self, Guest};
 use host_test::wasm::Runtime;
@@ -16,6 +17,8 @@ use crate::script::{Script, Step};
 const STATE_MAX_BYTES: usize = 16 * 1024;
 /// One step ends a flood, after telling once that it went on, and starts another.
 const ALERTS_MAX: usize = 3;
+/// So many timers of each key fire in the end.
+const TIMERS_MAX: usize = 8;
 /// An alert names ten of each kind and a sample, escaped.
 const ALERT_MAX_BYTES: usize = 128 * 1024;
 
@@ -61,13 +64,7 @@ pub fn run(data: &[u8]) {
             Step::Tick(now_ms) => {
                 for ((rule, _), key) in &mut keys {
                     if key.timer_ms.is_some_and(|timer_ms| timer_ms <= *now_ms) {
-                        key.step(&engine, *rule, KeyedInput::Timer(*now_ms));
-                        let is_later = key.timer_ms.is_none_or(|timer_ms| timer_ms > *now_ms);
-                        assert!(
-                            is_later,
-                            "a timer that fired is set again for {:?}",
-                            key.timer_ms
-                        );
+                        key.fire(&engine, *rule, *now_ms);
                     }
                 }
             }
@@ -76,6 +73,12 @@ pub fn run(data: &[u8]) {
         }
     }
     let states: Vec<Vec<u8>> = keys.values().map(|key| key.state.clone()).collect();
+    for ((rule, _), key) in &mut keys {
+        for _ in 0..TIMERS_MAX {
+            let Some(timer_ms) = key.timer_ms else { break };
+            key.fire(&engine, *rule, timer_ms);
+        }
+    }
     end(&engine, i64::MAX, &mut keys);
     with_guest(&script.json, |guest| {
         mixed_up(&engine, guest, &states, last.as_ref(), data)
@@ -126,6 +129,17 @@ fn end(engine: &Engine, now_ms: i64, keys: &mut BTreeMap<(u8, String), Key>) {
 }
 
 impl Key {
+    /// Fires the key's timer, which is set later then or not at all.
+    fn fire(&mut self, engine: &Engine, rule: u8, now_ms: i64) {
+        self.step(engine, rule, KeyedInput::Timer(now_ms));
+        let is_later = self.timer_ms.is_none_or(|timer_ms| timer_ms > now_ms);
+        assert!(
+            is_later,
+            "a timer fires at {now_ms} and is set for {:?}",
+            self.timer_ms
+        );
+    }
+
     /// Steps the key as an honest host does; whether the event is held back.
     fn step(&mut self, engine: &Engine, rule: u8, input: KeyedInput<'_>) -> bool {
         let answer = engine.step(rule, &self.state, input);
@@ -145,6 +159,12 @@ impl Key {
         self.timer_ms = answer.timer_ms;
         answer.is_held_back
     }
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    // Built before the clock of any input runs.
+    LazyLock::force(&EMBED);
+    super::seeds::scripts()
 }
 
 fn bounded(answer: &Answer) {

@@ -64,7 +64,7 @@ pub const TARGETS: [Target; 16] = [
         name: "keyed",
         promise: "keyed calls account for every event, natively and in the guest, and no bytes for state or event do harm",
         run: keyed::run,
-        seeds: seeds::scripts,
+        seeds: keyed::seeds,
         runs: 1_000,
     },
     Target {

@@ -169,8 +169,8 @@ fn made_of(choice: &[u8]) -> Vec<u8> {
         text += &format!("(data (i32.const {at}) \"{bytes}\")");
     }
     let reason = [
-        "{\\22problem\\22:\\22\\1b[31m\\22}",
-        "{\\22problem\\22:\\22\\5cu001b]0;x\\5cu0007\\22,\\22mend\\22:1}",
+        "{\\22problem\\22:\\22\\1b[31m\\22}      ",
+        "{\\22problem\\22:\\22\\5cu001b]0;x\\5cu0007\\22,\\22mend\\22:1}  ",
         "\\ff\\00",
     ];
     text += &format!(
@@ -200,6 +200,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
             std::iter::once(1).chain(body).collect()
         })
         .collect();
+    // A refusal of the configuration, with a reason of either length.
+    all.extend([25, 41].map(|len| {
+        [
+            &[1, 3, 3, 3, 10, 1][..],
+            &[3; 14],
+            &[len, 3, 3, 3, len - 25],
+        ]
+        .concat()
+    }));
     let good = made_of(&[3; 64]);
     all.push([&[0], &good[..]].concat());
     all.extend(super::seeds::files("fuzz/plugin"));

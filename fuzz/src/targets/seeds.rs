@@ -73,6 +73,7 @@ pub fn records() -> Vec<Vec<u8>> {
     let mut all = lines();
     all.retain(|line| line.starts_with(b"{"));
     all.extend([
+        br#""\u00e4\ud83d\ude00 \"\\\/\b\f\n\r\t""#.to_vec(),
         br#"{"a":nan, "b":[-inf,1e400],1:"x","t":"\x00"}"#.to_vec(),
         br#"{"a":{"b":[1,2.5e3,-0,true,false,null,"\u00e4\\\""]}}"#.to_vec(),
     ]);
