@@ -109,16 +109,19 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         tokio::pin!(serve);
         let mut batches = Vec::new();
         loop {
-            tokio::select! {
+            let is_over = tokio::select! {
                 biased;
-                () = serve.as_mut() => break,
-                () = tokio::task::yield_now() => {}
-            }
+                () = serve.as_mut() => true,
+                () = tokio::task::yield_now() => false,
+            };
             while let Ok(Job::Batch(batch)) = taken.try_recv() {
                 if let Some(ticket) = &batch.ticket {
                     ticket.deliver();
                 }
                 batches.push(batch.lines);
+            }
+            if is_over {
+                break;
             }
         }
         let mut answers = Vec::new();
