@@ -2,8 +2,8 @@
 //! output that takes nothing, or slowly.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
 /// A connection whose other side need not read more than it has room for.
 fn sender(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    let patience = Some(Duration::from_millis(100));
+    let patience = Some(Duration::from_millis(50));
     stream.set_write_timeout(patience).unwrap();
     stream
 }
@@ -121,16 +121,42 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
         metrics.contains("maxconn_guest_restarts_total 0\n"),
         "{metrics}"
     );
+    within_bounds(test, &process);
+    process
+}
+
+fn within_bounds(test: &str, process: &Process) {
     let peak = process.memory_bytes();
     println!("{test}: at most {} KiB", peak >> 10);
     assert!(peak <= PEAK_MAX_BYTES, "{test}: {} KiB", peak >> 10);
-    process
 }
 
 fn command(output: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_maxconn"));
     command.args(["run", "--output", output]);
     command
+}
+
+/// Whole lines of many, each as long as it may be, that wait for room.
+#[test]
+fn with_many_senders_of_long_lines() {
+    let sink = Sink::start();
+    let mut command = command(&sink.url());
+    let mut process = Process::of(command.args(["--input", "tcp://127.0.0.1:0"]));
+    let tcp = process.address("input");
+    thread::scope(|scope| {
+        for _ in 0..200 {
+            scope.spawn(|| {
+                let mut stream = TcpStream::connect(tcp).unwrap();
+                stream.write_all(&filled("x", 1_000_000)).unwrap();
+                stream.write_all(b"\n").unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+                // It is closed once all was handed over.
+                assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+            });
+        }
+    });
+    within_bounds("memory-lines", &process);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Intake;
 use super::cut::line_piece;
@@ -15,6 +15,8 @@ use crate::run::net::AnyStream;
 
 /// As much is read at once, in bytes. Each connection has so much for itself.
 const READ_BYTES: usize = 8 * 1024;
+/// A line waits so long for others, which are long as well, to come to their end; then it is cut.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
 /// A sender that says nothing for so long is gone.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
@@ -42,7 +44,7 @@ impl LinesInput {
                 // What was not read is the sender's still.
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = activity.ended() => break,
-                read = timeout(IDLE_MAX, cutter.read(&mut stream, &self.intake)) => match read {
+                read = timeout(IDLE_MAX, cutter.read(&mut stream)) => match read {
                     Ok(read) => read,
                     Err(_) => {
                         self.intake.metrics.idle_connections.inc();
@@ -50,15 +52,23 @@ impl LinesInput {
                     }
                 },
             };
-            let lines = match read {
-                Some(lines) if lines.is_empty() => continue,
-                Some(lines) => lines,
-                None => break,
-            };
+            if !read {
+                break;
+            }
+            if cutter.wants_place() {
+                activity.work();
+                cutter.take_place(&self.intake).await;
+                activity.rest();
+            }
+            let lines = cutter.lines(&self.intake);
+            if lines.is_empty() {
+                continue;
+            }
             activity.work();
             if !self.intake.hand_over(self.source, lines).await {
                 return;
             }
+            cutter.give_back_place();
             activity.rest();
         }
         if !cutter.buffer.is_empty() {
@@ -72,58 +82,82 @@ impl LinesInput {
 struct Cutter {
     /// The beginning of a line, or more while it is read into.
     buffer: Vec<u8>,
-    /// What a longer line needs, while it comes.
+    /// How much of it has no newline.
+    searched: usize,
+    /// What a longer line needs, from when it comes until it is handed over.
     place: Option<OwnedSemaphorePermit>,
     /// Pieces of this line were given already.
     within_line: bool,
 }
 
 impl Cutter {
-    /// Reads once; gives the lines that are whole now, which may be none. `None` at the end. A line longer than the
-    /// limit is cut; so is one that is longer than what is read at once, if too many others are as well.
-    async fn read(
-        &mut self,
-        stream: &mut (impl AsyncReadExt + Unpin),
-        intake: &Intake,
-    ) -> Option<Vec<u8>> {
-        let searched = self.buffer.len();
+    /// Reads once; `false` at the end.
+    async fn read(&mut self, stream: &mut (impl AsyncReadExt + Unpin)) -> bool {
         self.buffer.reserve(READ_BYTES);
         let mut stream = stream.take(READ_BYTES as u64);
-        match stream.read_buf(&mut self.buffer).await {
-            Ok(0) | Err(_) => return None,
-            Ok(_) => {}
+        !matches!(stream.read_buf(&mut self.buffer).await, Ok(0) | Err(_))
+    }
+
+    /// Where the last newline is of what was read.
+    fn newline(&self) -> Option<usize> {
+        let new = self.buffer.get(self.searched..)?;
+        memchr::memrchr(b'\n', new).map(|at| self.searched + at)
+    }
+
+    /// Whether a line goes on for longer than what is read at once.
+    fn wants_place(&self) -> bool {
+        let has_none = self.place.is_none() && !self.within_line;
+        has_none && self.buffer.len() > READ_BYTES && self.newline().is_none()
+    }
+
+    /// Waits for a place: for as long as lines that have one wait for room, and a moment more.
+    async fn take_place(&mut self, intake: &Intake) {
+        let place = Arc::clone(&intake.long_lines).acquire_owned();
+        let patience = async {
+            let _ = intake.room(0).await;
+            sleep(PLACE_WAIT).await;
+        };
+        self.place = tokio::select! {
+            biased;
+            place = place => place.ok(),
+            () = patience => None,
+        };
+    }
+
+    /// What was long is handed over.
+    fn give_back_place(&mut self) {
+        if !self.within_line {
+            self.place = None;
         }
-        let new = self.buffer.get(searched..).unwrap_or(&[]);
-        let end = match memchr::memrchr(b'\n', new) {
+    }
+
+    /// The lines that are whole by now, which may be none. A line longer than the limit is cut; so is one that is longer
+    /// than what is read at once and has no place.
+    fn lines(&mut self, intake: &Intake) -> Vec<u8> {
+        let (goes_on_to, piece_bytes) = match self.place {
+            Some(_) => (LINE_MAX_BYTES, LINE_MAX_BYTES),
+            // Without a place nothing is kept but a character that may not be whole.
+            None => (READ_BYTES, self.buffer.len().saturating_sub(1)),
+        };
+        let end = match self.newline() {
             Some(at) => {
                 self.within_line = false;
-                searched + at + 1
+                at + 1
             }
-            None if self.has_place(intake) => return Some(Vec::new()),
+            None if self.buffer.len() <= goes_on_to => {
+                self.searched = self.buffer.len();
+                return Vec::new();
+            }
             None => {
                 if !std::mem::replace(&mut self.within_line, true) {
                     intake.metrics.cut_lines.inc();
                 }
-                // Without a place nothing is kept but a character that may not be whole.
-                let max_bytes = match self.place {
-                    Some(_) => LINE_MAX_BYTES,
-                    None => self.buffer.len() - 1,
-                };
-                line_piece(&self.buffer, max_bytes).0.len()
+                line_piece(&self.buffer, piece_bytes).0.len()
             }
         };
         let rest = self.buffer.split_off(end);
-        self.place = self.place.take().filter(|_| rest.len() > READ_BYTES);
-        Some(std::mem::replace(&mut self.buffer, rest))
-    }
-
-    /// Whether the line that goes on may.
-    fn has_place(&mut self, intake: &Intake) -> bool {
-        if self.buffer.len() > READ_BYTES && self.place.is_none() {
-            self.place = Arc::clone(&intake.long_lines).try_acquire_owned().ok();
-        }
-        self.buffer.len() <= READ_BYTES
-            || (self.place.is_some() && self.buffer.len() <= LINE_MAX_BYTES)
+        self.searched = rest.len();
+        std::mem::replace(&mut self.buffer, rest)
     }
 }
 
@@ -132,20 +166,27 @@ mod tests {
     use super::*;
     use crate::run::activity::{Activities, Silent};
     use crate::run::engine::Job;
+    use crate::run::input::LONG_LINES_MAX;
     use crate::run::metrics::Metrics;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::AsyncWriteExt;
     use tokio::sync::mpsc::unbounded_channel;
     use tokio::time::Instant;
 
     fn cut(text: &str, intake: &Intake) -> Vec<Vec<u8>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         runtime.block_on(async {
             let (mut cutter, mut stream, mut all) =
                 (Cutter::default(), text.as_bytes(), Vec::new());
-            while let Some(lines) = cutter.read(&mut stream, intake).await {
-                all.push(lines);
+            while cutter.read(&mut stream).await {
+                if cutter.wants_place() {
+                    cutter.take_place(intake).await;
+                }
+                all.push(cutter.lines(intake));
+                cutter.give_back_place();
             }
             all.push(cutter.buffer);
             all.retain(|lines| !lines.is_empty());
@@ -196,6 +237,51 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(activities.end_longest_idle().is_some());
         taking.await.unwrap();
+    }
+
+    /// However many senders have long lines at once, and whether they go on or are whole.
+    #[tokio::test(start_paused = true)]
+    async fn long_lines_that_wait_for_room_are_few_and_the_others_come_whole_after_them() {
+        let (jobs, mut taken) = unbounded_channel();
+        let metrics = Metrics::new();
+        let intake = Intake::new(jobs, metrics.clone());
+        let all = intake.room(usize::MAX).await;
+        let input = Arc::new(LinesInput { source: 0, intake });
+        let line = "x".repeat(10 * READ_BYTES) + "\n";
+        let (_stop, stop) = watch::channel(false);
+        let mut senders = tokio::task::JoinSet::new();
+        let unread = Arc::new(AtomicUsize::new(0));
+        for _ in 0..3 * LONG_LINES_MAX {
+            // What was read of it makes room for the next write.
+            let (mut sender, stream) = tokio::io::duplex(READ_BYTES);
+            let activity = Activity::new(Box::new(Silent));
+            tokio::spawn(Arc::clone(&input).take(Box::new(stream), stop.clone(), activity));
+            let (line, unread) = (line.clone(), Arc::clone(&unread));
+            unread.fetch_add(line.len(), Ordering::Relaxed);
+            senders.spawn(async move {
+                for piece in line.as_bytes().chunks(1024) {
+                    sender.write_all(piece).await.unwrap();
+                    unread.fetch_sub(piece.len(), Ordering::Relaxed);
+                }
+                sender
+            });
+        }
+        // Until there is nothing to be done any more but to wait.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let wait_unread = 2 * LONG_LINES_MAX * (line.len() - 4 * READ_BYTES);
+        assert!(unread.load(Ordering::Relaxed) >= wait_unread);
+        drop(all);
+        let mut streams = Vec::new();
+        while let Some(stream) = senders.join_next().await {
+            streams.push(stream.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut lines = Vec::new();
+        while let Ok(Job::Batch(batch)) = taken.try_recv() {
+            lines.push(batch.lines);
+        }
+        assert_eq!(metrics.cut_lines.get(), 0);
+        assert_eq!(lines, vec![line.into_bytes(); 3 * LONG_LINES_MAX]);
     }
 
     #[test]

@@ -24,7 +24,8 @@ use cut::{Batches, lines};
 const BODIES_MAX_BYTES: usize = 12 << 20;
 /// How many bytes of batches may wait in front of the guest, over all inputs. Then inputs stop reading.
 const WAITING_MAX_BYTES: usize = 2 << 20;
-/// As many lines of `tcp://` and `unix:` inputs may be long while they come, which needs memory for each.
+/// As many lines of `tcp://` and `unix:` inputs may be long while they come and wait for room, which needs memory for
+/// each.
 const LONG_LINES_MAX: usize = 4;
 /// What the smallest body or batch counts for, in bytes: its own costs.
 const MIN_BYTES: usize = 1024;
@@ -96,31 +97,21 @@ impl Intake {
 
     /// Hands over lines that nobody sends again, as soon as there is room for them; `false` if the process stops.
     pub async fn hand_over(&self, source: u16, text: Vec<u8>) -> bool {
-        let mut batches = Batches::new(lines(&text));
-        let (first, second) = (batches.next(), batches.next());
-        let Some(second) = second else {
-            self.metrics.cut_lines.inc_by(batches.cut);
-            // Nearly always there is but one: the text need not wait with it.
-            drop(batches);
-            drop(text);
-            return match first {
-                Some(lines) => self.send(source, lines).await,
-                None => true,
-            };
-        };
-        for lines in first.into_iter().chain([second]).chain(&mut batches) {
-            if !self.send(source, lines).await {
-                return false;
-            }
-        }
-        self.metrics.cut_lines.inc_by(batches.cut);
-        true
-    }
-
-    async fn send(&self, source: u16, lines: Vec<u8>) -> bool {
-        let Some(room) = self.room(lines.len()).await else {
+        // For all of it, before any batch is made: what waits, waits once.
+        let Some(mut room) = self.room(text.len()).await else {
             return false;
         };
+        let mut batches = Batches::new(lines(&text));
+        let sent = batches.by_ref().all(|lines| {
+            let share = lines.len().max(MIN_BYTES).min(room.num_permits());
+            let room = room.split(share);
+            room.is_some_and(|room| self.send(source, lines, room))
+        });
+        self.metrics.cut_lines.inc_by(batches.cut);
+        sent
+    }
+
+    fn send(&self, source: u16, lines: Vec<u8>, room: OwnedSemaphorePermit) -> bool {
         let batch = Batch {
             source,
             lines,
@@ -138,5 +129,6 @@ impl Intake {
         self.waiting.bytes.close();
         self.bodies.bytes.close();
         self.decompressing.close();
+        self.long_lines.close();
     }
 }
