@@ -237,7 +237,7 @@ impl<'a> Alert<'a> {
         open(json, "rate");
         for (name, rate) in [
             ("mean", flood.mean_rate()),
-            ("peak", f64::from(flood.peak)),
+            ("peak", flood.peak_rate() as f64),
             ("current", self.current_rate),
         ] {
             json.key(name);

@@ -58,7 +58,7 @@ pub struct Flood {
     pub pause_ms: i64,
     /// `count` when the last alert was made.
     pub told: u64,
-    /// The busiest second.
+    /// The busiest second, as far as events came in order.
     pub peak: u32,
     /// Who and what was seen.
     pub seen: Seen,
@@ -324,10 +324,21 @@ impl Flood {
         self.end_ms.saturating_sub(self.start_ms).max(0)
     }
 
-    /// Events per second over the flood. Times in logs are often whole seconds, so nothing counts as
-    /// shorter than one.
+    /// How many seconds of the clock there are from its earliest event's to its latest's. Times in logs are often whole
+    /// seconds: from one to the next lie two of them, not one.
+    fn seconds(&self) -> u64 {
+        let seconds = self.end_ms / 1_000 - self.start_ms / 1_000 + 1;
+        seconds.max(1) as u64
+    }
+
+    /// Events per second over the flood.
     pub fn mean_rate(&self) -> f64 {
-        self.count as f64 * 1_000.0 / self.duration_ms().max(1_000) as f64
+        self.count as f64 / self.seconds() as f64
+    }
+
+    /// The events of the busiest second. Those that came out of order are not in `peak`, but no mean is above it.
+    pub fn peak_rate(&self) -> u64 {
+        u64::from(self.peak).max(self.count.div_ceil(self.seconds()))
     }
 }
 
@@ -481,6 +492,28 @@ impl<'a, T: Codec<'a>> Codec<'a> for Same<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_mean_is_above_the_busiest_second() {
+        // 50 in each of 6 seconds, as logs tell their times; the same four times over, which is not in order; two on
+        // either side of a second; and what only a damaged state holds.
+        for (start_ms, end_ms, count, peak, rates) in [
+            (1_000, 6_000, 300, 50, (50.0, 50)),
+            (1_000, 6_000, 1_200, 50, (200.0, 200)),
+            (1_999, 2_001, 2, 1, (1.0, 1)),
+            (1_000, 3_999, 100, 90, (100.0 / 3.0, 90)),
+            (i64::MAX, i64::MIN, 7, 1, (7.0, 7)),
+        ] {
+            let flood = Flood {
+                start_ms,
+                end_ms,
+                count,
+                peak,
+                ..Flood::default()
+            };
+            assert_eq!((flood.mean_rate(), flood.peak_rate()), rates);
+        }
+    }
 
     fn is_read(mut flood: Flood) -> bool {
         let mut tape = Tape::after(Vec::new());
