@@ -177,3 +177,37 @@ fn ids_depend_on_the_key() {
         assert!(all[first].iter().all(|id| !all[second].contains(id)));
     }
 }
+
+/// The message says nothing of a refusal, and another member of its record does.
+#[test]
+fn a_refusal_in_another_member_than_the_message_is_withheld_and_counted() {
+    let refusal =
+        "imap-login: Maximum number of connections from user+IP exceeded: user=<zq>, rip=192.0.2.7";
+    let records = [
+        format!(r#"{{"message":"hello","log":"{refusal}"}}"#).into_bytes(),
+        format!(r#"{{"message":"hello","event":{{"original":["{refusal}"]}}}}"#).into_bytes(),
+        format!(r#"{{"{refusal}":1,"message":"hello"}}"#).into_bytes(),
+        [
+            br#"{"message":"hello","log":""#.as_slice(),
+            refusal.as_bytes(),
+            b"\xff\"}",
+        ]
+        .concat(),
+    ];
+    for record in records {
+        let shown = String::from_utf8_lossy(&record).into_owned();
+        for key in [None, Some("sixteen bytes at least")] {
+            let mut engine = Engine::new(config(key)).unwrap();
+            let mut out = Output::default();
+            engine.push_lines(&Source::default(), &record, None, &mut out);
+            engine.statistics(&mut out);
+            let all = String::from_utf8_lossy(&out.bytes).into_owned();
+            assert_eq!(all.contains("is withheld"), key.is_some(), "{shown}: {all}");
+            assert!(!all.contains("zq"), "{shown}: {all}");
+            let counted = ["unrecognised", "malformed"]
+                .iter()
+                .any(|name| all.contains(&format!("\"{name}\":1")));
+            assert!(counted, "{shown}: {all}");
+        }
+    }
+}

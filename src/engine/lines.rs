@@ -86,7 +86,7 @@ impl Engine {
             .recogniser
             .read(&self.config, &input, found, cached, &mut sight);
         let Some(event) = &event else {
-            let is_refusal = holds_refusal(found, line);
+            let is_refusal = holds_refusal(found, line, is_json);
             self.statistics.unrecognised += u64::from(is_refusal);
             self.is_withheld = is_refusal && self.floods.redactor.is_some();
             return Some(Verdict::Passed);

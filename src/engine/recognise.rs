@@ -186,15 +186,14 @@ impl Recogniser {
     }
 }
 
-/// Whether a record that is no event holds the text of a refusal all the same. Its prefix or the key of its message
-/// may be unknown to us, or somebody chose a user name like that: people are told how many there are.
+/// Whether a record that is no event holds the text of a refusal all the same, in whichever member. Its prefix or the
+/// key of its message may be unknown to us, or somebody chose a user name like that: people are told how many there are.
 #[inline(never)]
-pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8]) -> bool {
+pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8], is_json: bool) -> bool {
+    let holds = recognisers::holds_refusal;
+    // A text line is its message.
     !record.is_ours
-        && match record.message.as_deref() {
-            Some(message) => recognisers::holds_refusal(message),
-            None => core::str::from_utf8(line).is_ok_and(recognisers::holds_refusal),
-        }
+        && (record.message.as_deref().is_some_and(holds) || (is_json && holds(&text(line))))
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.
