@@ -45,6 +45,8 @@ pub enum FileError {
     OpenFolder(PathBuf),
     /// Another process writes it.
     InUse,
+    /// What is in it is somebody's own: there should be this, or nothing.
+    Other(&'static str),
 }
 
 impl fmt::Display for FileError {
@@ -78,6 +80,10 @@ impl fmt::Display for FileError {
             FileError::InUse => {
                 out.write_str("it is in use by another process; name another one")
             }
+            FileError::Other(wanted) => write!(
+                out,
+                "it holds something else than {wanted}; name another file, or move this one away"
+            ),
         }
     }
 }
@@ -134,7 +140,7 @@ impl Place {
         }
     }
 
-    /// Opens the file to read it, if it is there.
+    /// Opens the file to read it, if it is there. Nothing of it is changed.
     ///
     /// # Errors
     /// See [`FileError`].
@@ -146,7 +152,7 @@ impl Place {
     }
 
     /// Opens the file, which is made if it is not there, to read it and to write at its end; no other process can until
-    /// it is closed.
+    /// it is closed. Nothing of one that is there is changed.
     ///
     /// # Errors
     /// See [`FileError`].
@@ -157,6 +163,23 @@ impl Place {
             fs::TryLockError::Error(error) => FileError::Io(error),
         })?;
         Ok(file)
+    }
+
+    /// Keeps others from a file that was opened here, once what is in it shows that it is ours.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn hide(&self, file: &File) -> Result<(), FileError> {
+        let mode = mode(&file.metadata()?);
+        if mode & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+            log::line(format_args!(
+                "{} was open to others (mode {:o}) and now is to its owner alone",
+                self.path.display(),
+                mode & 0o777
+            ));
+        }
+        Ok(())
     }
 
     /// Puts a new file in its place, which is there whole or not at all, and on the disk when this returns.
@@ -194,16 +217,7 @@ impl Place {
             .custom_flags(flags.bits().cast_signed())
             .open(&self.path)?;
         // And after: by now it may be another.
-        let there = file.metadata()?;
-        self.judge(&there)?;
-        if mode(&there) & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(PRIVATE))?;
-            log::line(format_args!(
-                "{} was open to others (mode {:o}) and now is to its owner alone",
-                self.path.display(),
-                mode(&there) & 0o777
-            ));
-        }
+        self.judge(&file.metadata()?)?;
         Ok(file)
     }
 
@@ -409,11 +423,14 @@ mod tests {
         drop(place.lock().unwrap());
         assert_eq!(mode_of(&file), 0o600);
         for open in [
-            |place: &Place| drop(place.read().unwrap()),
-            |place: &Place| drop(place.lock().unwrap()),
+            |place: &Place| place.read().unwrap().unwrap(),
+            |place: &Place| place.lock().unwrap(),
         ] {
             chmod(&file, 0o664);
-            open(&place);
+            // Not before it is known whose it is.
+            let opened = open(&place);
+            assert_eq!(mode_of(&file), 0o664);
+            place.hide(&opened).unwrap();
             assert_eq!(mode_of(&file), 0o600);
         }
         // Somebody's file is where the new one is written first: it is not written into.

@@ -32,8 +32,10 @@ impl DeadLetters {
     /// # Errors
     /// A sentence that names it.
     pub fn open(path: &Path, meter: Meter) -> Result<DeadLetters, String> {
-        let file = Place::of(path).and_then(|place| place.lock());
-        let opened = file.and_then(|mut file| {
+        let opened = Place::of(path).and_then(|place| {
+            let mut file = place.lock()?;
+            judge(&file)?;
+            place.hide(&file)?;
             let mended = end_last_line(&mut file)?;
             Ok((file, mended))
         });
@@ -96,6 +98,17 @@ impl DeadLetters {
     }
 }
 
+/// Whether the file is empty, or begins as ours do: whoever mistypes a path must not spoil what is there.
+fn judge(file: &File) -> Result<(), FileError> {
+    let mut begin = Vec::new();
+    file.take(LINE_BEGIN.len() as u64).read_to_end(&mut begin)?;
+    // A full disk may have left less than that.
+    match LINE_BEGIN.starts_with(&begin) {
+        true => Ok(()),
+        false => Err(FileError::Other("dead letters")),
+    }
+}
+
 /// Sees to it that the file ends with the end of a line; says what was done for that. A line of ours that is there in
 /// part is of no use to anybody: its document was not set aside, and has come again.
 fn end_last_line(file: &mut File) -> Result<Option<String>, FileError> {
@@ -143,7 +156,6 @@ mod tests {
             (whole.to_string(), format!("{whole}\n")),
             (format!("{whole}\n{{\"document\":\"a"), format!("{whole}\n")),
             (format!("{whole}\n{whole}"), format!("{whole}\n{whole}\n")),
-            ("somebody's own".to_string(), "somebody's own\n".to_string()),
         ] {
             fs::write(&path, &before).unwrap();
             let mut dead = DeadLetters::open(&path, Meter::new()).unwrap();
@@ -155,6 +167,27 @@ mod tests {
             );
         }
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("maxconn-foreign-{}", std::process::id()));
+        for text in ["somebody's own", "{\"message\":\"a record\"}\n", "\n\n"] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+            let Err(sentence) = DeadLetters::open(&path, Meter::new()) else {
+                panic!("taken for ours: {text}");
+            };
+            assert!(
+                sentence.contains("something else than dead letters"),
+                "{sentence}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o664);
+        }
+        fs::remove_file(&path).unwrap();
     }
 
     /// Tells the process that the test starts that it is the one with little room.

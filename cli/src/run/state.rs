@@ -61,8 +61,17 @@ impl StateFile {
         let name = path.display().to_string();
         let refused = |error| RunError::Usage(format!("the state {name} cannot be used: {error}"));
         let place = Place::of(path).map_err(refused)?;
+        // Before anything is made or changed: the path may be mistyped, and somebody's file.
+        let there = place.read().map_err(refused)?;
+        if !reset && let Some(file) = &there {
+            let mut begin = Vec::new();
+            let read = file.take(MAGIC.len() as u64).read_to_end(&mut begin);
+            read.map_err(|error| refused(error.into()))?;
+            judge(&begin).map_err(|problem| unusable(&name, problem))?;
+        }
+        drop(there);
         // Beside where it really is, so that whoever names it otherwise finds the same lock.
-        let lock = place.beside(".lock").lock().map_err(|error| match error {
+        let lock = lock(&place.beside(".lock")).map_err(|error| match error {
             FileError::InUse => RunError::Failed(format!("the state {name}: {error}")),
             other => RunError::Usage(format!(
                 "the state {name} cannot be locked by {name}.lock: {other}"
@@ -74,18 +83,14 @@ impl StateFile {
         let kept = match place.read().map_err(refused)? {
             Some(file) => {
                 let mut bytes = Vec::new();
-                let read = file.take(STATE_MAX_BYTES).read_to_end(&mut bytes);
+                let read = (&file).take(STATE_MAX_BYTES).read_to_end(&mut bytes);
                 read.map_err(|error| refused(error.into()))?;
-                let kept = decode(&bytes).map_err(|problem| {
-                    let sentence = format!(
-                        "the state {name} {problem}; start with --state-reset, which sets it aside"
-                    );
-                    match problem {
-                        DAMAGED => RunError::Failed(sentence),
-                        _ => RunError::Usage(sentence),
-                    }
-                });
-                Some(kept?)
+                judge(&bytes).map_err(|problem| unusable(&name, problem))?;
+                place.hide(&file).map_err(refused)?;
+                // An empty one was made for us: `touch`, `mktemp`.
+                let is_new = bytes.is_empty();
+                let kept = (!is_new).then(|| decode(&bytes)).transpose();
+                kept.map_err(|problem| unusable(&name, problem))?
             }
             None => None,
         };
@@ -109,6 +114,37 @@ impl StateFile {
     /// The file's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// Takes hold of the lock, a file without contents.
+fn lock(place: &Place) -> Result<File, FileError> {
+    let lock = place.lock()?;
+    if lock.metadata()?.len() > 0 {
+        return Err(FileError::Other("a lock, which is empty"));
+    }
+    place.hide(&lock)?;
+    Ok(lock)
+}
+
+/// Whether a file with this beginning, of at least the magic's length, is a state of ours, or empty.
+fn judge(begin: &[u8]) -> Result<(), &'static str> {
+    if begin.is_empty() || begin.starts_with(MAGIC) {
+        Ok(())
+    } else if begin.starts_with(MAGIC_BEGIN) {
+        Err("was written by another version of `maxconn run`")
+    } else {
+        Err("is not one of `maxconn run`")
+    }
+}
+
+/// Why a file that is there cannot be gone on from.
+fn unusable(name: &str, problem: &'static str) -> RunError {
+    let sentence =
+        format!("the state {name} {problem}; start with --state-reset, which sets it aside");
+    match problem {
+        DAMAGED => RunError::Failed(sentence),
+        _ => RunError::Usage(sentence),
     }
 }
 
@@ -152,13 +188,8 @@ pub(super) fn encode(kept: &Kept) -> Vec<u8> {
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| {
-        if bytes.starts_with(MAGIC_BEGIN) {
-            "was written by another version of `maxconn run`"
-        } else {
-            "is not one of `maxconn run`"
-        }
-    })?;
+    judge(bytes)?;
+    let rest = bytes.strip_prefix(MAGIC).ok_or(DAMAGED)?;
     let (hash, rest) = rest.split_at_checked(HASH_BYTES).ok_or(DAMAGED)?;
     if Sha256::digest(rest).as_slice() != hash {
         return Err(DAMAGED);
@@ -223,6 +254,50 @@ mod tests {
             aside
                 .into_iter()
                 .any(|it| it.file_name().to_string_lossy().contains("aside-"))
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_as_it_is_without_a_lock_and_an_empty_one_is_new() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = std::env::temp_dir().join(format!("maxconn-others-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (path, lock) = (folder.join("mail.log"), folder.join("mail.log.lock"));
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        for (text, words) in [
+            ("somebody's own", "not one of"),
+            ("M", "not one of"),
+            ("MXRUNST1", "another version"),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            let Err(error) = StateFile::open(&path, false) else {
+                panic!("taken for ours: {text}");
+            };
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(
+                (fs::read_to_string(&path).unwrap().as_str(), mode()),
+                (text, 0o644)
+            );
+            assert!(!lock.exists());
+        }
+        fs::remove_file(&path).unwrap();
+        symlink("nowhere", &path).unwrap();
+        assert!(StateFile::open(&path, false).is_err() && !lock.exists());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        let (file, kept) = StateFile::open(&path, false).unwrap();
+        assert_eq!((kept, mode()), (None, 0o600));
+        drop(file);
+        // What lies where the lock has to be is not taken for it.
+        fs::write(&lock, "somebody's own").unwrap();
+        let Err(error) = StateFile::open(&path, false) else {
+            panic!("taken for a lock");
+        };
+        assert!(
+            error.to_string().contains("something else than a lock"),
+            "{error}"
         );
         fs::remove_dir_all(&folder).unwrap();
     }
