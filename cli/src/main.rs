@@ -179,9 +179,10 @@ fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
 }
 
 fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
-    let options = args.options().map_err(Failure::Usage)?;
+    let mut options = args.options().map_err(Failure::Usage)?;
     // Asked first: a wrong configuration must not wait for a plugin.
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    options.uncounted = config::uncounted(&loaded.effective);
     let interrupt = Interrupt::catch()
         .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;

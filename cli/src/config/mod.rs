@@ -7,10 +7,12 @@ mod print;
 mod zone;
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use maxconn_core::config::{Config, ConfigError};
+use maxconn_core::config::limits::CONFIG_BYTES_MAX;
+use maxconn_core::config::{Config, ConfigError, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
 use serde_json::{Map, Value};
@@ -51,7 +53,7 @@ fn load_onto(path: Option<&Path>, defaults: &Config) -> Result<LoadedConfig, Loa
         });
     };
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read(path).map_err(|error| {
         let mend = "name a file with --config that can be read, in UTF-8";
         LoadError(format!(
             "cannot read the configuration {name}: {error}\nhelp: {mend}"
@@ -67,19 +69,66 @@ fn load_onto(path: Option<&Path>, defaults: &Config) -> Result<LoadedConfig, Loa
     }
 }
 
-/// Patterns whose events no rule counts, so that no flood of theirs is ever found: a sentence for each.
-pub fn uncounted(config: &Config) -> Vec<String> {
+/// A file, of which no more is read than a configuration may have.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let most = CONFIG_BYTES_MAX as u64 + 1;
+    let bytes = File::open(path)?.take(most).read_to_string(&mut text)?;
+    if bytes > CONFIG_BYTES_MAX {
+        let problem = format!("it has more than the {CONFIG_BYTES_MAX} bytes of a configuration");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(text)
+}
+
+/// A pattern whose events no rule counts, so that no flood of theirs is ever found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncounted {
+    /// Its name.
+    pub pattern: String,
+    /// The limit that its events are of.
+    pub limit: String,
+    /// Their scope.
+    pub scope: Scope,
+}
+
+impl fmt::Display for Uncounted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pattern, scope) = (&self.pattern, self.scope.name());
+        write!(
+            out,
+            "the pattern {pattern} finds events of scope {scope}, and no rule counts those: they get fields and never an \
+             alert; add a [[rule]] with scope = [\"{scope}\"] and a key"
+        )
+    }
+}
+
+/// The patterns whose events no rule counts.
+pub fn uncounted(config: &Config) -> Vec<Uncounted> {
     let counted = |scope: &Scope| config.rules.iter().any(|rule| rule.scope.contains(scope));
     let patterns = config.patterns.iter();
     patterns
         .filter(|pattern| !counted(&pattern.scope))
-        .map(|pattern| {
-            let scope = pattern.scope.name();
-            format!(
-                "the pattern {} finds events of scope {scope}, and no rule counts those: they get fields and never an alert; \
-                 add a [[rule]] with scope = [\"{scope}\"] and a key",
-                pattern.name
-            )
+        .map(|pattern| Uncounted {
+            pattern: pattern.name.clone(),
+            limit: pattern.limit.clone(),
+            scope: pattern.scope,
+        })
+        .collect()
+}
+
+/// Rules of one's own whose names are nearly those of built-in ones, which they were perhaps to change: a sentence for
+/// each.
+fn nearly_built_in(config: &Config) -> Vec<String> {
+    let built_in = Config::default().rules;
+    let names: Vec<&str> = built_in.iter().map(|rule| rule.name.as_str()).collect();
+    let own = config.rules.iter().map(|rule| rule.name.as_str());
+    own.filter(|name| !names.contains(name))
+        .filter_map(|name| {
+            let near = nearest(name, &names)?;
+            Some(format!(
+                "the rule {name} is a new one, beside the built-in {near}; did you mean {near}?"
+            ))
         })
         .collect()
 }
@@ -100,7 +149,9 @@ pub fn check(path: Option<&Path>) -> Result<String, LoadError> {
         count(config.rules.len(), "rule"),
         count(config.patterns.len(), "pattern")
     );
-    for warning in uncounted(&config) {
+    let uncounted = uncounted(&config);
+    let warnings = uncounted.iter().map(Uncounted::to_string);
+    for warning in warnings.chain(nearly_built_in(&config)) {
         said += "\nwarning: ";
         said += &warning;
     }

@@ -217,18 +217,42 @@ fn checking_says_what_there_is() {
 }
 
 #[test]
+fn a_rule_that_is_named_nearly_like_a_built_in_one_is_told_of() {
+    for (name, meant) in [
+        ("user-ip", Some("userip")),
+        ("many-user-one-ip", Some("many-users-one-ip")),
+        ("userip", None),
+        ("databases", None),
+    ] {
+        let text = format!("[[rule]]\nname = \"{name}\"\nthreshold = 50\n");
+        let config = read_toml("maxconn.toml", &text).expect("valid").effective;
+        let warnings = nearly_built_in(&config);
+        let said = warnings.iter().map(|it| it.rsplit_once("did you mean "));
+        let said: Vec<_> = said.flatten().map(|(_, name)| name).collect();
+        let meant: Vec<_> = meant.map(|meant| format!("{meant}?")).into_iter().collect();
+        assert_eq!(said, meant, "{name}");
+    }
+}
+
+#[test]
+fn a_file_without_an_end_is_read_no_further_than_a_configuration_goes() {
+    let error = load(Some(Path::new("/dev/zero"))).unwrap_err().to_string();
+    assert!(error.contains("more than the 65536 bytes"), "{error}");
+}
+
+#[test]
 fn the_example_of_the_readme_counts_all_that_it_finds() {
     let readme = include_str!("../../../README.md");
     let (_, rest) = readme.split_once("```toml\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("its end");
     let config = read_toml("README.md", example).expect("it is right");
     assert_eq!(config.effective.patterns.len(), 1);
-    assert_eq!(uncounted(&config.effective), Vec::<String>::new());
+    assert_eq!(uncounted(&config.effective), Vec::new());
     let without = example.replace("scope = [\"user\"]", "scope = [\"ip\"]");
     let config = read_toml("README.md", &without).expect("it is right");
     let warnings = uncounted(&config.effective);
     assert!(
-        matches!(&warnings[..], [one] if one.contains("postgresql") && one.contains("scope = [\"user\"]")),
+        matches!(&warnings[..], [one] if one.pattern == "postgresql" && one.to_string().contains("scope = [\"user\"]")),
         "{warnings:?}"
     );
 }

@@ -120,6 +120,7 @@ impl ReplayArgs {
             statistics: self.statistics,
             output,
             summary: self.summary,
+            uncounted: Vec::new(),
         })
     }
 }

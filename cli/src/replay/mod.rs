@@ -17,6 +17,7 @@ mod next_hop;
 mod progress;
 mod writer;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use input::Input;
 pub use lines::LINE_MAX_BYTES;
 
 use crate::address::OutputAddress;
+use crate::config::Uncounted;
 use crate::host::{Format, HostError, Instance, Kind, Source, Want};
 use crate::ndjson::as_records;
 use crate::output::OutputOptions;
@@ -60,6 +62,8 @@ pub struct Options {
     pub summary: Summary,
     /// Where the output goes.
     pub output: OutputOptions,
+    /// Patterns of the configuration whose events no rule counts.
+    pub uncounted: Vec<Uncounted>,
 }
 
 /// Why a replay failed.
@@ -186,7 +190,7 @@ pub fn replay(
         sink: Sink {
             keep,
             way,
-            gathered: Gathered::default(),
+            gathered: Gathered::new(options.uncounted.clone(), named_twice(&options.inputs)),
             progress,
         },
         incomplete: false,
@@ -343,6 +347,10 @@ impl Session<'_> {
                 sink.way.write(Kind::Statistics, bytes);
             }
         })?;
+        if interrupted.is_some() {
+            // At once: what waits for a next hop may take its time, and the terminal has written into the bar's line.
+            self.sink.progress.finish();
+        }
         // Given up, it ended the reading too.
         self.sink.gathered.stopped = interrupted.is_some() || self.sink.way.has_failed();
         // The next hop may be slow: what is told of it goes beside the bar.
@@ -420,6 +428,17 @@ impl Guest for Session<'_> {
     fn has_ended(&self) -> bool {
         self.sink.way.has_failed()
     }
+}
+
+/// The inputs that were named before, by whatever path.
+fn named_twice(inputs: &[Input]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let again = inputs.iter().filter(|input| match input {
+        Input::Stdin => false,
+        // What is not there was told of before.
+        Input::File(path) => path.canonicalize().is_ok_and(|path| !seen.insert(path)),
+    });
+    again.map(Input::name).collect()
 }
 
 /// Why an input cannot be read, and what to do.

@@ -8,6 +8,8 @@ use std::io::{self, IsTerminal, Write};
 use memchr::memmem;
 use serde_json::{Value, json};
 
+use crate::config::Uncounted;
+
 /// So many floods are told in full, the largest first; the rest is counted.
 const FLOODS_MAX: usize = 10;
 /// What marks a flood's first and last alert. No text inside a document can look like it: there, quotes
@@ -41,6 +43,10 @@ pub struct Gathered {
     pub cut_lines: u64,
     /// A signal ended the replay before its end.
     pub stopped: bool,
+    /// Patterns whose events no rule counts.
+    uncounted: Vec<Uncounted>,
+    /// Inputs that were named before.
+    twice: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +56,15 @@ struct Flood {
 }
 
 impl Gathered {
+    /// Nothing yet. The patterns `uncounted` have events that no rule counts, and the inputs `twice` were named before.
+    pub fn new(uncounted: Vec<Uncounted>, twice: Vec<String>) -> Gathered {
+        Gathered {
+            uncounted,
+            twice,
+            ..Gathered::default()
+        }
+    }
+
     /// Notes an alert.
     pub fn alert(&mut self, alert: &[u8]) {
         if memmem::find(alert, START).is_some() {

@@ -82,10 +82,14 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
             );
             return;
         }
-        let _ = writeln!(
-            out,
-            "{refused}, too few at a time for a flood by the rules in force."
-        );
+        let is_counted = |limit: &str| gathered.uncounted.iter().all(|it| it.limit != limit);
+        let _ = match limits().any(|(limit, _)| is_counted(limit)) {
+            true => writeln!(
+                out,
+                "{refused}, too few at a time for a flood by the rules in force."
+            ),
+            false => writeln!(out, "{refused}, which no rule counts; see below."),
+        };
     } else {
         let floods = counted(gathered.ends, "flood", "floods");
         let _ = writeln!(
@@ -226,8 +230,8 @@ fn notes(gathered: &Gathered, out: &mut String) {
     );
     note(
         gathered.number("/late"),
-        "refusal came later than allowed_lateness; if no flood was open for it, it opened none.",
-        "refusals came later than allowed_lateness; where no flood was open for them, they opened none.",
+        "refusal was out of order by more than allowed_lateness; if no flood was open for it, it opened none.",
+        "refusals were out of order by more than allowed_lateness; where no flood was open for them, they opened none.",
     );
     note(
         gathered.number("/malformed"),
@@ -260,6 +264,14 @@ fn notes(gathered: &Gathered, out: &mut String) {
         gathered.number("/floods_refused"),
         "flood could not be opened at the limit max_floods.",
         "floods could not be opened at the limit max_floods.",
+    );
+    let events = gathered.statistics.get("events");
+    let has_events = |limit: &str| events.and_then(|events| events.get(limit)).is_some();
+    let uncounted = gathered.uncounted.iter().filter(|it| has_events(&it.limit));
+    notes.extend(uncounted.map(|it| printable(&it.to_string())));
+    let twice = gathered.twice.iter().map(|name| printable(name));
+    notes.extend(
+        twice.map(|name| format!("{name} is named twice, and its lines were counted twice.")),
     );
     if !notes.is_empty() {
         out.push('\n');

@@ -307,3 +307,50 @@ fn a_refusal_that_cannot_be_read_is_told_of() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn events_that_no_rule_counts_and_files_that_are_named_twice_are_told_of() {
+    let folder = folder("uncounted");
+    let (config, log) = (folder.join("maxconn.toml"), folder.join("pg.log"));
+    let pattern = "[[pattern]]\nname = \"postgresql\"\ncontains = \"too many connections for role\"\n\
+                   regex = 'for role \"(?<user>[^\"]+)\"'\nlimit = \"role_connection_limit\"\nscope = \"user\"\n";
+    fs::write(&config, pattern).unwrap();
+    let line = "Jan  5 00:00:01 db postgres: FATAL: too many connections for role \"a\"\n";
+    fs::write(&log, line.repeat(5)).unwrap();
+    let config = config.to_str().unwrap();
+    let said = |files: &[PathBuf]| {
+        let output = replay(&["--quiet", "--config", config], files);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = said(std::slice::from_ref(&log));
+    for part in [
+        "5 refused connections, which no rule counts; see below.",
+        "Note: the pattern postgresql finds events of scope user, and no rule counts those",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(
+        !text.contains("too few") && !text.contains("twice"),
+        "{text}"
+    );
+    let text = said(&[log.clone(), folder.join("../uncounted/pg.log")]);
+    assert!(text.contains("pg.log is named twice"), "{text}");
+    // One that finds nothing is of no interest.
+    let text = said(&[testdata("13_background.log")]);
+    assert!(!text.contains("postgresql"), "{text}");
+}
+
+#[test]
+fn no_mean_rate_is_above_the_busiest_second() {
+    let log = folder("rates").join("g.log");
+    let generated = maxconn(&["generate", "--lines", "300"]).output().unwrap();
+    for (times, rates) in [
+        (1, "50.0 a second, 50 in the busiest one"),
+        (4, "200.0 a second, 200 in the busiest one"),
+    ] {
+        fs::write(&log, generated.stdout.repeat(times)).unwrap();
+        let output = replay(&["--quiet"], std::slice::from_ref(&log));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(rates), "{text}");
+    }
+}
