@@ -35,6 +35,8 @@ const MERGES_IN_ALL_MAX: u64 = 300_000;
 pub(super) enum Unfit {
     /// There is too much of something.
     Excess { what: &'static str, most: u64 },
+    /// It is something else.
+    Foreign,
     /// It cannot be read.
     Damaged(BinaryReaderError),
 }
@@ -61,6 +63,9 @@ pub fn read_module(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Whether a module is small enough to be compiled. Whether it is valid is seen then.
 pub(super) fn check(wasm: &[u8]) -> Result<(), Unfit> {
+    if !wasm.starts_with(b"\0asm") {
+        return Err(Unfit::Foreign);
+    }
     let (mut types, mut functions, mut merges) = (Vec::new(), Vec::new(), 0);
     let mut bodies = 0;
     for payload in Parser::new(0).parse_all(wasm) {

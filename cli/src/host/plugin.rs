@@ -66,6 +66,11 @@ impl Plugin {
                 what,
                 most,
             },
+            Unfit::Foreign => HostError::NotAModule {
+                plugin: name.clone(),
+                reason: "it does not begin as one does (compressed ones are to be unpacked first)"
+                    .to_string(),
+            },
             Unfit::Damaged(error) => HostError::NotAModule {
                 plugin: name.clone(),
                 reason: told(&error.to_string()),

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{Pieces, next_data};
+use super::{Pieces, next_data, tls};
 use crate::address::HttpAddress;
 use crate::http::secret::OutputKey;
 use crate::system;
@@ -187,8 +187,9 @@ impl Client {
         match timeout(CONNECT_MAX, tls.connect(host, stream)).await {
             Ok(Ok(stream)) => self.speak(stream).await,
             Ok(Err(error)) => Err(format!(
-                "no TLS with {}: {error}; name the authority that signed its certificate with --output-ca FILE",
-                self.name()
+                "no TLS with {}: {}",
+                self.name(),
+                tls::trouble(&error)
             )),
             Err(_) => Err(format!("no TLS with {}: no answer", self.name())),
         }

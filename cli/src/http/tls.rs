@@ -1,12 +1,13 @@
 //! TLS by rustls: whom to trust, and who we are.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Connects to servers whose certificates the authorities in a file have signed, or, without a file, those
@@ -44,6 +45,27 @@ pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, String> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Why TLS could not be spoken with a server, and what mends it.
+pub fn trouble(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|it| it.downcast_ref());
+    let Some(rustls::Error::InvalidCertificate(problem)) = inner else {
+        return format!("{error}; see whether that port speaks TLS");
+    };
+    match problem {
+        CertificateError::UnknownIssuer => format!(
+            "{error}; name the authority that signed its certificate with --output-ca FILE"
+        ),
+        // The library gives it no other name than this.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority (CA:TRUE), which no server may show; give it one that this authority \
+             has signed, or make its own anew with `openssl req -x509 -addext basicConstraints=critical,CA:FALSE …` and \
+             name that with --output-ca FILE"
+                .to_string()
+        }
+        _ => format!("{error}; give the server a certificate that is right for its name and for today"),
+    }
 }
 
 /// Answers connections with the certificates in one file (ours first) and the key in another.

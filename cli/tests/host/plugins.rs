@@ -60,6 +60,18 @@ fn load(test: &str, text: &str) -> Result<Instance, HostError> {
 }
 
 #[test]
+fn what_is_no_module_is_refused_in_words() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("module.gz");
+    for bytes in [&b"\x1f\x8b\x08\0\0\0\0\0"[..], b"text", b""] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Plugin::load(&path, Limits::default()).err().unwrap();
+        let said = error.to_string();
+        assert!(said.contains("does not begin as one does"), "{said}");
+        assert!(!said.contains("0x") && !said.contains('['), "{said}");
+    }
+}
+
+#[test]
 fn a_module_with_another_surface_is_refused_by_name() {
     for (test, text, sentence) in [
         ("empty", "(module)".to_string(), "lacks the export memory"),

@@ -71,6 +71,35 @@ fn a_server_that_is_not_trusted_gets_nothing() {
 }
 
 #[test]
+fn a_server_may_sign_its_own_certificate_but_not_as_an_authority() {
+    let url = |receiver: &mut Process| {
+        let port = receiver.address("input").port();
+        format!("https://localhost:{port}/")
+    };
+    let start = |certificate: &str, output: &dyn Fn(&mut Process) -> String| {
+        let (certificate, key) = (file(certificate), file("own.key"));
+        let pair = ["--input-certificate", &certificate, "--input-key", &key];
+        let mut receiver =
+            Process::start(&[&["--input", "https://127.0.0.1:0"][..], &pair].concat());
+        let url = output(&mut receiver);
+        let more = ["--output-ca", &certificate, "--grace", "0s"];
+        let sender = Process::start(&[&["--output", &url][..], &more].concat());
+        (receiver, sender)
+    };
+    let (mut receiver, mut sender) = start("own.pem", &url);
+    sender.write(&others(0..1));
+    assert_eq!(receiver.document()["message"], "nothing 0");
+    let (_receiver, mut sender) = start("own-authority.pem", &url);
+    sender.write(&others(0..1));
+    let said = sender.said("no TLS with");
+    assert!(
+        said.contains("CA:TRUE") && said.contains("CA:FALSE"),
+        "{said}"
+    );
+    assert!(!said.contains("CaUsedAsEndEntity"), "{said}");
+}
+
+#[test]
 fn certificates_and_keys_that_do_not_fit_are_told_by_name() {
     let (pem, key) = (file("server.pem"), file("server.key"));
     let input = ["--input", "https://127.0.0.1:0"];
