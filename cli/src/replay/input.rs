@@ -124,6 +124,13 @@ const XZ: &[u8] = b"\xfd7zXZ\0";
 /// `BZh`, a digit, and the mark of the first block; a text could begin with the first four.
 const BZIP2: &[u8] = b"BZh?\x31\x41\x59\x26\x53\x59";
 
+/// How a text is compressed that begins so, in the words of HTTP: gzip or zstd, as no text in UTF-8 begins.
+pub(crate) fn compression(begin: &[u8]) -> Option<&'static str> {
+    let known = [(GZIP, "gzip"), (ZSTD, "zstd")];
+    let found = known.iter().find(|(magic, _)| begin.starts_with(magic));
+    found.map(|(_, name)| *name)
+}
+
 fn decompressed<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn Read + Send>> {
     // No more than it takes to tell: a live stream may wait for an answer to its first few bytes.
     let mut magic = Vec::new();

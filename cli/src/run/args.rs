@@ -35,6 +35,8 @@ or OpenSearch, where each document is created once. What comes out is JSON, in o
 A batch that is posted is answered with 204 once the next hop has taken what became of it. When
 it does not, the answer is 503: send the same bytes again, they are not counted twice.
 
+Whoever posts must tell by Content-Encoding how a body is compressed.
+
 Signals: SIGHUP reads the configuration again and keeps the floods; SIGTERM and Ctrl-C stop
 taking records, deliver what was taken, and exit. A second one stops at once.
 
@@ -60,7 +62,8 @@ pub struct RunArgs {
     /// The file with the key (PEM) of https:// inputs.
     #[arg(long, value_name = "FILE", requires = "input_certificate")]
     input_key: Option<PathBuf>,
-    /// How long a request may take to come, and then its delivery, before it is answered with 503.
+    /// How long the body of a request may take to come before it is answered with 408, and then its delivery before
+    /// the answer is 503. Its head has 30 s always, and so has a connection without a request; then it is closed.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = some_time)]
     request_timeout: Duration,
     /// Keep the floods over a restart in this file, with alerts that were not delivered.

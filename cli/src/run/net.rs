@@ -109,8 +109,21 @@ impl Listener {
         Ok(Listener::Unix(listener, path.to_path_buf()))
     }
 
+    /// Nobody but this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Listener::Tcp(listener, _) => {
+                let local = listener.local_addr();
+                local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+            }
+            Listener::Unix(..) => true,
+            #[cfg(test)]
+            Listener::Played(_) => true,
+        }
+    }
+
     /// The address, in the words of the command line.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Listener::Tcp(_, name) => name.clone(),
             Listener::Unix(_, path) => format!("unix:{}", path.display()),

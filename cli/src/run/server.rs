@@ -87,3 +87,30 @@ async fn is_refused(activity: &Activity) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::answer;
+    use crate::run::activity::Silent;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_head_never_ends_is_closed() {
+        for begin in ["", "POST / HT", "POST / HTTP/1.1\r\nHost: a\r\n"] {
+            let (mut sender, stream) = tokio::io::duplex(1024);
+            sender.write_all(begin.as_bytes()).await.unwrap();
+            let (_stop, stop) = watch::channel(false);
+            let (begun, activity) = (Instant::now(), Activity::new(Box::new(Silent)));
+            let handler = |_: Request<Incoming>| async { answer(204, "") };
+            connection(Box::new(stream), stop, activity, handler).await;
+            let elapsed = begun.elapsed();
+            assert!(
+                (HEAD_MAX..HEAD_MAX * 2).contains(&elapsed),
+                "{begin:?}: {elapsed:?}"
+            );
+            let mut said = Vec::new();
+            sender.read_to_end(&mut said).await.unwrap();
+        }
+    }
+}

@@ -223,6 +223,13 @@ impl Process {
                         patience: options.request_timeout,
                     });
                     let listener = listener.map_err(RunError::Failed)?;
+                    if token.is_none() && !listener.is_loopback() {
+                        log::line(format_args!(
+                            "{} takes records from everybody who can reach it; name a token with --input-token FILE, or keep \
+                             others away by a firewall",
+                            listener.name()
+                        ));
+                    }
                     self.serve(
                         listener,
                         places(),

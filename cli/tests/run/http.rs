@@ -287,3 +287,47 @@ fn a_stop_answers_the_requests_that_were_begun() {
     assert_eq!(process.wait().code(), Some(0));
     assert_eq!(sink.lines(), [r#"{"message":"x"}"#]);
 }
+
+#[test]
+fn a_compressed_body_that_no_header_tells_of_is_refused_by_name() {
+    let mut process = Process::start(&["--input", "http://127.0.0.1:0"]);
+    let input = process.address("input");
+    let gzip = gzip(others(0..1).as_bytes(), flate2::Compression::fast());
+    let zstd = ruzstd::encoding::compress_to_vec(
+        others(1..2).as_bytes(),
+        ruzstd::encoding::CompressionLevel::Fastest,
+    );
+    for (name, body) in [("gzip", gzip), ("zstd", zstd)] {
+        let header = format!("Content-Encoding: {name}");
+        for kind in ["text/plain", "application/json", "application/x-ndjson"] {
+            let refused = post(input, &[&format!("Content-Type: {kind}")], &body);
+            assert_eq!(refused.status, 415, "{kind}");
+            let said = refused.body;
+            assert!(said.contains(&header), "{said}");
+        }
+        assert_eq!(post(input, &[&header], &body).status, 204);
+    }
+    for number in 0..2 {
+        assert_eq!(process.document()["message"], format!("nothing {number}"));
+    }
+}
+
+#[test]
+fn an_input_for_everybody_is_told_of() {
+    let mut process = Process::start(&["--input", "http://0.0.0.0:0"]);
+    process.said("takes records from everybody");
+    process.stop();
+    let token = folder("everybody").join("token");
+    std::fs::write(&token, "a-token-of-some-length\n").unwrap();
+    let token = token.to_str().unwrap();
+    for arguments in [
+        &["--input", "http://0.0.0.0:0", "--input-token", token][..],
+        &["--input", "http://127.0.0.1:0"],
+        &["--input", "http://[::1]:0"],
+    ] {
+        let mut process = Process::start(arguments);
+        process.address("input");
+        process.stop();
+        assert!(!process.all_said().contains("everybody"), "{arguments:?}");
+    }
+}

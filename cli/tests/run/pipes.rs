@@ -1,8 +1,9 @@
 //! Standard input and output, signals, and a plugin that traps.
 
 use std::fs;
+use std::io::Write;
 
-use crate::process::{Process, folder, get, metric, others, refusals, until};
+use crate::process::{Process, folder, get, gzip, metric, others, refusals, until};
 
 #[test]
 fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
@@ -36,6 +37,16 @@ fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
         documents.len() as u64,
         2 + flood["passed"].as_u64().unwrap()
     );
+}
+
+#[test]
+fn compressed_standard_input_is_told_of() {
+    let mut process = Process::start(&[]);
+    let body = gzip(others(0..2).as_bytes(), flate2::Compression::fast());
+    process.stdin.as_mut().unwrap().write_all(&body).unwrap();
+    drop(process.stdin.take());
+    process.said("standard input is compressed by gzip");
+    assert_eq!(process.wait().code(), Some(0));
 }
 
 #[test]

@@ -103,6 +103,12 @@ impl Process {
         }
     }
 
+    /// All that it says on its standard error until it ends.
+    pub fn all_said(&mut self) -> String {
+        self.said.extend(self.stderr.iter());
+        self.said.join("\n")
+    }
+
     /// Where it listens: `input` or `admin`.
     pub fn address(&mut self, what: &str) -> SocketAddr {
         address(&self.said(&format!("{what} at ")))

@@ -16,6 +16,7 @@ use super::cut::Batches;
 use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
 use crate::http::{Pieces, answer, next_data, try_again};
+use crate::replay::input::compression;
 use crate::run::activity::Activity;
 use crate::run::ledger::{Claim, Sender};
 
@@ -79,6 +80,12 @@ impl HttpInput {
             activity.work();
         }
         let sender = Sender::Connection(activity.cloned());
+        if let (Encoding::Plain, Some(name)) = (encoding, compression(&whole)) {
+            let sentence = format!(
+                "the body is compressed by {name} and no header says so; send it with `Content-Encoding: {name}`"
+            );
+            return Err((415, sentence));
+        }
         if encoding != Encoding::Plain {
             (whole, room) = self.decompress(encoding, whole, room).await?;
         }

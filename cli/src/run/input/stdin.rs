@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::Intake;
 use super::body::without_mark;
 use crate::log;
+use crate::replay::input::compression;
 use crate::replay::lines::{Chunk, LineReader};
 
 /// About as much is read at once, in bytes.
@@ -39,6 +40,12 @@ pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
                 }
                 let mut lines = chunk.lines();
                 if std::mem::take(&mut at_start) {
+                    if let Some(name) = compression(lines) {
+                        log::line(format_args!(
+                            "standard input is compressed by {name} and read as if it were text; decompress it before, like \
+                             `{name} -dc FILE | maxconn run`"
+                        ));
+                    }
                     lines = without_mark(lines);
                 }
                 if !runtime.block_on(intake.hand_over(source, lines.to_vec())) {
