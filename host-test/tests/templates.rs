@@ -56,6 +56,33 @@ fn every_field_of_alerts_and_statistics_has_a_type() -> Result<(), Error> {
     Ok(())
 }
 
+/// The schema's own type, or any for `maxconn.*`, of which the schema knows nothing.
+#[test]
+fn every_field_that_an_event_may_be_given_has_the_type_of_the_schema() -> Result<(), Error> {
+    let mut mapping = properties("component-template-ecs")?;
+    let fields = properties("component-template-maxconn")?;
+    mapping["properties"]["maxconn"] = fields["properties"]["maxconn"].clone();
+    let schema = fs::read_to_string(case::testdata().join("ecs/fields.jsonl"))?;
+    let schema: Result<Vec<Value>, _> = schema.lines().map(serde_json::from_str).collect();
+    let schema = schema?;
+    for path in maxconn_core::enrich::paths() {
+        let pointer = format!("/properties/{}", path.replace('.', "/properties/"));
+        let mapped = mapping.pointer(&pointer).map(|field| &field["type"]);
+        assert!(mapped.is_some_and(Value::is_string), "no type for {path}");
+        let known = schema.iter().find(|field| field["name"] == *path);
+        let wanted = known.map(|field| &field["type"]);
+        assert!(
+            wanted.is_some() || path.starts_with("maxconn."),
+            "{path} is no field of ECS"
+        );
+        assert!(
+            wanted.is_none() || wanted == mapped,
+            "{path} is {mapped:?}, not {wanted:?}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn every_field_of_maxconn_in_events_has_a_type() -> Result<(), Error> {
     let fields = properties("component-template-maxconn")?;

@@ -84,14 +84,16 @@ impl Recogniser {
     pub fn new(config: &Config) -> Result<Recogniser, ConfigError> {
         let mut entries: Vec<Box<dyn Entry>> = Vec::new();
         for server in SERVERS {
-            entries.push(Box::new(*server));
+            entries.push(Box::new(server));
         }
         entries.append(&mut patterns::compile(&config.patterns)?);
         let mut needles = Vec::new();
-        for needle in entries.iter().flat_map(|entry| entry.needles()) {
-            needles.push(needle.as_bytes().to_vec());
-            // journald writes a message that is not plain text as an array of bytes.
-            needles.extend(byte_array_forms(needle.as_bytes()));
+        for entry in &entries {
+            for needle in entry.needles() {
+                needles.push(needle.as_bytes().to_vec());
+                // journald writes a message that is not plain text as an array of bytes.
+                needles.extend(byte_array_forms(needle.as_bytes()));
+            }
         }
         Ok(Recogniser {
             finder: Finder::new(needles.iter().map(Vec::as_slice)),

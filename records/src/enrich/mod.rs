@@ -24,11 +24,14 @@ use crate::json::write::Writer;
 use crate::record::Plain;
 use crate::redact::Redactor;
 
+mod fields;
 mod layout;
-mod values;
 
-use layout::{GROUPS, Group, LEAVES, Layout, Leaf, SKIPPABLE};
-use values::Values;
+use fields::{GROUPS, Group, Leaf};
+use layout::Layout;
+
+pub(crate) use fields::is_our_group;
+pub use fields::paths;
 
 /// What the event and its context do not say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +46,18 @@ pub struct Extras<'a> {
     pub redactor: Option<&'a Redactor>,
     /// Where fields can be added without a look at what is there; `None` where that must be looked up.
     pub plain: Option<Plain>,
+}
+
+/// Where the values of our fields are from.
+struct Values<'a> {
+    event: &'a Event<'a>,
+    context: &'a Context<'a>,
+    extras: &'a Extras<'a>,
+    adds_timestamp: bool,
+    /// The hash that takes the user name's place.
+    hash: Option<&'a str>,
+    /// The bits of the groups that are left out.
+    skipped: u16,
 }
 
 /// Appends `record` with the fields of `event` that it lacks; says whether its `event.id` is that of `extras` then, and
@@ -62,12 +77,13 @@ pub fn enrich(
         event,
         context,
         extras,
+        adds_timestamp: extras.add_timestamp,
         hash: None,
         skipped: 0,
     };
     let (Some(redactor), Some(user)) = (extras.redactor, event.user) else {
         return match (&record, extras.plain) {
-            (Cow::Borrowed(record), Some(plain)) => append(record, plain, &values, out),
+            (Cow::Borrowed(record), Some(plain)) => append(record, plain, &mut values, out),
             _ => splice(&record, &mut values, out),
         };
     };
@@ -81,14 +97,15 @@ pub fn enrich(
 }
 
 /// Copies the record and adds our fields at its end: what [`splice`] does where it finds nothing of ours.
-fn append(record: &[u8], plain: Plain, values: &Values, out: &mut Vec<u8>) -> Option<bool> {
+fn append(record: &[u8], plain: Plain, values: &mut Values, out: &mut Vec<u8>) -> Option<bool> {
     let (head, tail) = record.split_at_checked(plain.closing)?;
     out.reserve(record.len() + 1024);
     out.extend_from_slice(head);
     if plain.has_members {
         out.push(b',');
     }
-    values.write_all(!plain.has_timestamp, out);
+    values.adds_timestamp &= !plain.has_timestamp;
+    values.write_all(out);
     out.extend_from_slice(tail);
     Some(values.extras.id.is_some())
 }
@@ -98,22 +115,24 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool>
     let layout = Layout::of(record).ok()?;
     let wanted = values.wanted();
     let mut missing = wanted & !layout.present;
-    for (bit, (group, _)) in SKIPPABLE.iter().enumerate() {
+    for group in Group::ALL
+        .into_iter()
+        .filter(|group| layout.is_blocked(*group))
+    {
+        let leaves = group.leaves();
         // Of a group that comes both as an object and as something else, one hides the other's leaves.
-        let lacking = if layout.is_there(*group) {
+        let lacking = if layout.is_there(group) {
             wanted
         } else {
             missing
         };
-        if layout.is_blocked(*group) && lacking & LEAVES[*group as usize] != 0 {
-            missing &= !LEAVES[*group as usize];
-            values.skipped |= 1 << bit;
+        if lacking & leaves != 0 {
+            missing &= !leaves;
+            values.skipped |= 1 << group as u8;
         }
     }
-    if layout.is_blocked(Group::Maxconn) {
-        missing &= !LEAVES[Group::Maxconn as usize];
-    } else if values.skipped != 0 {
-        missing |= (1 << Leaf::Skipped as u8) & !layout.present;
+    if values.skipped != 0 && !layout.is_blocked(Group::Maxconn) {
+        missing |= Leaf::Skipped.bit() & !layout.present;
     }
 
     out.reserve(record.len() + 1024);
@@ -123,16 +142,15 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool>
         let (closing, group) = (*closing, *group);
         out.extend_from_slice(record.get(copied..closing).unwrap_or_default());
         copied = closing;
-        let filled = layout.filled >> group as u8 & 1 == 1;
-        let mut json = if filled {
+        let mut json = if layout.is_filled(group) {
             Writer::after_member(out)
         } else {
             Writer::new(out)
         };
-        values.write_group(group, missing, &layout, &mut json);
+        values.write_missing(group, missing, &layout, &mut json);
     }
     out.extend_from_slice(record.get(copied..).unwrap_or_default());
-    Some(missing >> Leaf::EventId as u8 & 1 == 1)
+    Some(missing & Leaf::EventId.bit() != 0)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::ops::Range;
 
 use super::{is_our_action, read_stamp};
+use crate::enrich::is_our_group;
 use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::decode;
 use crate::time::TimeZone;
@@ -97,7 +98,8 @@ impl Reader<'_, '_> {
                 found.has_members = true;
                 // A dotted `@timestamp.…` would make an object of it; rare enough to be looked at closely.
                 found.has_timestamp |= *key == *b"@timestamp";
-                found.has_our_group |= is_our_group(&key) || key.starts_with(b"@timestamp.");
+                found.has_our_group |=
+                    is_our_group(first_word(&key)) || key.starts_with(b"@timestamp.");
                 if self.message(&key)? {
                     continue;
                 }
@@ -232,23 +234,11 @@ fn target(place: Place, key: &[u8]) -> Option<Target> {
     })
 }
 
-/// The first words of the fields that we add.
-fn is_our_group(key: &[u8]) -> bool {
-    let head = memchr::memchr(b'.', key)
+/// A key up to its first dot.
+fn first_word(key: &[u8]) -> &[u8] {
+    memchr::memchr(b'.', key)
         .and_then(|dot| key.get(..dot))
-        .unwrap_or(key);
-    matches!(
-        head,
-        b"event"
-            | b"service"
-            | b"network"
-            | b"user"
-            | b"source"
-            | b"destination"
-            | b"tls"
-            | b"related"
-            | b"maxconn"
-    )
+        .unwrap_or(key)
 }
 
 /// Reads a time as its source writes it.
