@@ -1,7 +1,7 @@
 //! The registry of servers whose limit messages are recognised: one entry each.
 //!
 //! A server's name, wordings and limits, and what to do about them, are known in its entry and nowhere else. To add
-//! one, write a module with its [`Server`] and name that in [`SERVERS`]. Messages of literal parts and typed fields are
+//! one, write a module with its [`Server`] and name that in [`SERVERS`]. Messages of literal words and typed fields are
 //! rows of a [`table`]; what is more than that (Dovecot's login lines) has a reader of its own.
 
 mod dovecot;

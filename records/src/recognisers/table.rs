@@ -1,57 +1,27 @@
-//! Messages as rows of literal parts and typed fields: a hundred bytes each in a guest, where a parser takes a thousand.
+//! Messages as rows of literal words and typed fields: a hundred bytes each in a guest, where a parser takes a thousand.
 //!
 //! A row is the whole text from where the program's own words begin to the end of the line, each wording a row of its
-//! own. Nothing is searched for: a part stands directly behind the one before it. Where a name may hold anything
-//! ([`Part::Any`]) the parts behind it are read from the end of the line, so that the name is the longest there can be
-//! and forges nothing.
+//! own. Nothing is searched for: a part stands directly behind the one before it. Where a name may hold anything the
+//! parts behind it are read from the end of the line, so that the name is the longest there can be and forges nothing.
+//!
+//! | field | is |
+//! |---|---|
+//! | `%n` | the limit's value: up to 18 digits |
+//! | `%i`, `%p`, `%e` | the client's address, its port, or both with a `:` between them |
+//! | `%s`, `%u`, `%w` | service, user, or what is skipped: a name of ASCII letters, digits, `.`, `-` and `_` |
+//! | `%U`, `%W` | user, or what is skipped: anything; one of these in a row at most |
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::{Limit, number};
-use crate::bytes::split_at_last;
+use crate::bytes::{find, find_last, split_at_last};
 use crate::event::{Endpoint, Event};
 use crate::ip::{parse_ip, parse_port};
 
-/// A message of a limit.
-#[derive(Clone, Copy, Debug)]
-pub struct Message {
-    /// The limit it speaks of.
-    pub limit: &'static Limit,
-    /// What it consists of.
-    pub parts: &'static [Part],
-}
+/// A message: the limit it speaks of, and its text with fields in it.
+pub type Message = (&'static Limit, &'static str);
 
-/// A part of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// These very words.
-    Text(&'static str),
-    /// The limit's value: up to 18 digits.
-    Value,
-    /// The client's address, without brackets.
-    Ip,
-    /// The client's port.
-    Port,
-    /// Both, with a `:` between them and no brackets.
-    IpPort,
-    /// A name of ASCII letters, digits, `.`, `-` and `_`.
-    Name(Field),
-    /// Whatever is left between the parts before it and those behind it; once in a message at most.
-    Any(Field),
-}
-
-/// The field of an event that a name is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// None: it is skipped.
-    Nothing,
-    /// The service.
-    Service,
-    /// The user.
-    User,
-}
-
-/// Of which end of a text a part is taken.
+/// Of which end of a text a field is taken.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     First,
@@ -61,88 +31,78 @@ enum End {
 /// The event that `text` is by the first row that it fits.
 #[inline(never)]
 pub fn read<'a>(module: &'static str, rows: &[Message], text: &'a str) -> Option<Event<'a>> {
-    rows.iter().find_map(|row| {
-        let mut event = row.limit.event(module);
-        row.fill(&mut event, text).map(|()| event)
+    rows.iter().find_map(|(limit, row)| {
+        let mut event = limit.event(module);
+        fill(&mut event, row, text).map(|()| event)
     })
 }
 
-impl Message {
-    fn fill<'a>(&self, event: &mut Event<'a>, text: &'a str) -> Option<()> {
-        let mut rest = text;
-        let mut parts = self.parts.iter();
-        while let Some(part) = parts.next() {
-            if let Part::Any(field) = part {
-                for part in parts.rev() {
-                    rest = part.take(event, rest, End::Last)?;
-                }
-                field.set(event, rest);
-                return Some(());
+fn fill<'a>(event: &mut Event<'a>, mut row: &'static str, text: &'a str) -> Option<()> {
+    let mut rest = text;
+    while let Some(at) = find(row.as_bytes(), b'%') {
+        rest = rest.strip_prefix(row.get(..at)?)?;
+        let field = row.as_bytes().get(at + 1)?;
+        row = row.get(at + 2..)?;
+        if let b'U' | b'W' = field {
+            while let Some(at) = find_last(row.as_bytes(), b'%') {
+                rest = rest.strip_suffix(row.get(at + 2..)?)?;
+                rest = take(event, *row.as_bytes().get(at + 1)?, rest, End::Last)?;
+                row = row.get(..at)?;
             }
-            rest = part.take(event, rest, End::First)?;
+            let name = rest.strip_suffix(row)?;
+            if *field == b'U' && !name.is_empty() {
+                event.user = Some(name);
+            }
+            return Some(());
         }
-        rest.is_empty().then_some(())
+        rest = take(event, *field, rest, End::First)?;
     }
+    (rest == row).then_some(())
 }
 
-impl Part {
-    /// Takes the part from one end of `text`; returns what is left.
-    fn take<'a>(&self, event: &mut Event<'a>, text: &'a str, end: End) -> Option<&'a str> {
-        if let Part::Text(words) = self {
-            return match end {
-                End::First => text.strip_prefix(words),
-                End::Last => text.strip_suffix(words),
+/// Takes a field from one end of `text`; returns what is left.
+fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option<&'a str> {
+    let is_other = |byte: &u8| match field {
+        b'n' | b'p' => !byte.is_ascii_digit(),
+        b'i' | b'e' => !byte.is_ascii_hexdigit() && !matches!(byte, b'.' | b':'),
+        _ => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'_'),
+    };
+    let bytes = text.as_bytes();
+    let (taken, rest) = match end {
+        End::First => {
+            let at = bytes.iter().position(is_other);
+            text.split_at_checked(at.unwrap_or(bytes.len()))?
+        }
+        End::Last => {
+            let at = bytes.iter().rposition(|byte| is_other(byte));
+            let (rest, taken) = text.split_at_checked(at.map_or(0, |at| at + 1))?;
+            (taken, rest)
+        }
+    };
+    if taken.is_empty() {
+        return None;
+    }
+    match field {
+        b'n' => {
+            let (value, more) = number(taken)?;
+            event.limit_value = more.is_empty().then_some(value);
+            event.limit_value?;
+        }
+        b'i' => client(event).ip = parse_ip(taken)?,
+        b'p' => client(event).port = Some(parse_port(taken)?),
+        b'e' => {
+            let (ip, port) = split_at_last(taken, ":")?;
+            *client(event) = Endpoint {
+                ip: parse_ip(ip)?,
+                port: Some(parse_port(port)?),
             };
         }
-        let is_part = |byte: &u8| match self {
-            Part::Value | Part::Port => byte.is_ascii_digit(),
-            Part::Ip | Part::IpPort => byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'),
-            _ => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'),
-        };
-        let bytes = text.as_bytes();
-        let (taken, rest) = match end {
-            End::First => {
-                let at = bytes.iter().position(|byte| !is_part(byte));
-                text.split_at_checked(at.unwrap_or(bytes.len()))?
-            }
-            End::Last => {
-                let at = bytes.iter().rposition(|byte| !is_part(byte));
-                let (rest, taken) = text.split_at_checked(at.map_or(0, |at| at + 1))?;
-                (taken, rest)
-            }
-        };
-        match self {
-            Part::Value => {
-                let (value, more) = number(taken)?;
-                event.limit_value = more.is_empty().then_some(value);
-                event.limit_value?;
-            }
-            Part::Ip => client(event).ip = parse_ip(taken)?,
-            Part::Port => client(event).port = Some(parse_port(taken)?),
-            Part::IpPort => {
-                let (ip, port) = split_at_last(taken, ":")?;
-                event.source = Some(Endpoint {
-                    ip: parse_ip(ip)?,
-                    port: Some(parse_port(port)?),
-                });
-            }
-            Part::Name(_) if taken.is_empty() => return None,
-            Part::Name(field) => field.set(event, taken),
-            Part::Text(_) | Part::Any(_) => return None,
-        }
-        Some(rest)
+        b's' => event.service = Some(taken),
+        b'u' => event.user = Some(taken),
+        b'w' => {}
+        _ => return None,
     }
-}
-
-impl Field {
-    fn set<'a>(self, event: &mut Event<'a>, value: &'a str) {
-        let value = Some(value).filter(|value| !value.is_empty());
-        match self {
-            Field::Nothing => {}
-            Field::Service => event.service = value,
-            Field::User => event.user = value,
-        }
-    }
+    Some(rest)
 }
 
 /// The client, of which the address or the port comes first. A row that has a port has an address, too.
@@ -153,8 +113,6 @@ fn client<'e>(event: &'e mut Event<'_>) -> &'e mut Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::Field::{Nothing, Service, User};
-    use super::Part::{Any, Ip, IpPort, Name, Port, Text, Value};
     use super::*;
     use crate::event::Scope;
     use alloc::string::ToString;
@@ -165,23 +123,14 @@ mod tests {
         advice: "",
     };
 
-    fn row(parts: &'static [Part]) -> [Message; 1] {
-        let limit = &LIMIT;
-        [Message { limit, parts }]
+    fn row(text: &'static str) -> [Message; 1] {
+        [(&LIMIT, text)]
     }
 
     #[test]
     fn fields_are_read_from_both_ends() {
-        let mail = row(&[
-            Text("warning: Connection concurrency limit exceeded: "),
-            Value,
-            Text(" from "),
-            Name(Nothing),
-            Text("["),
-            Ip,
-            Text("] for service "),
-            Name(Service),
-        ]);
+        let mail =
+            row("warning: Connection concurrency limit exceeded: %n from %w[%i] for service %s");
         let text = "warning: Connection concurrency limit exceeded: 51 from a.example[2001:db8::7] for service smtp";
         let event = read("mail", &mail, text).expect("fits");
         assert_eq!(
@@ -194,7 +143,7 @@ mod tests {
             (client.ip.to_string(), client.port),
             ("2001:db8::7".to_string(), None)
         );
-        let pool = row(&[Any(User), Text("@"), IpPort, Text(" closing")]);
+        let pool = row("%U@%e closing");
         let event = read("pool", &pool, "a@192.0.2.1:7 closing@192.0.2.9:70 closing");
         let event = event.expect("fits");
         assert_eq!(event.user, Some("a@192.0.2.1:7 closing"));
@@ -207,11 +156,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_to_the_end_is_no_event() {
-        let role = row(&[
-            Text("too many connections for role \""),
-            Any(User),
-            Text("\""),
-        ]);
+        let role = row("too many connections for role \"%U\"");
         let user = |text| read("db", &role, text).map(|event| event.user);
         assert_eq!(
             user("too many connections for role \"a\" \"b\""),
@@ -221,7 +166,7 @@ mod tests {
         assert_eq!(user("too many connections for role \""), None);
         assert_eq!(user("too many connections for role \"a\" or so"), None);
         assert_eq!(user("LOG: too many connections for role \"a\""), None);
-        let full = row(&[Value, Text(" connections from ["), Ip, Text("]:"), Port]);
+        let full = row("%n connections from [%i]:%p");
         let fits = |text| read("db", &full, text).is_some();
         assert!(fits(
             "999999999999999999 connections from [192.0.2.1]:65535"
@@ -236,5 +181,18 @@ mod tests {
         ] {
             assert!(!fits(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_port_may_come_first() {
+        let refused = row("%W [%i]:%p refused");
+        let event = read(
+            "mail",
+            &refused,
+            "a [192.0.2.1]:7 refused [2001:db8::9]:70 refused",
+        );
+        let client = event.and_then(|event| event.source).expect("a client");
+        assert_eq!(client.ip.to_string(), "2001:db8::9");
+        assert_eq!(client.port, Some(70));
     }
 }

@@ -5,99 +5,44 @@ use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is
 use crate::bytes::split_at;
 use crate::event::{Endpoint, Event};
 use crate::ip::parse_ip;
-use crate::recognisers::Limit;
-use crate::recognisers::table::Field::{Nothing, Service};
-use crate::recognisers::table::Part::{Any, Name, Text, Value};
-use crate::recognisers::table::{Message, Part, read};
+use crate::recognisers::table::{Message, read};
 
 /// The most text between a service and what it says about its counting service, in bytes.
 const CONTEXT_MAX: usize = 80;
 
-const DROPPED: Part = Text("reached, client connections are being dropped");
-const MORE: Part = Any(Nothing);
-
-const fn row(limit: &'static Limit, parts: &'static [Part]) -> Message {
-    Message { limit, parts }
-}
-
 /// What the processes that run services say of them.
 const OF_MASTER: [Message; 6] = [
-    row(
+    (
         &PROCESS_LIMIT,
-        &[
-            Text("service("),
-            Name(Service),
-            Text("): process_limit ("),
-            Value,
-            Text(") "),
-            DROPPED,
-            MORE,
-        ],
+        "service(%s): process_limit (%n) reached, client connections are being dropped%W",
     ),
-    row(
+    (
         &PROCESS_LIMIT,
-        &[
-            Text("service("),
-            Name(Service),
-            Text("): process_limit "),
-            DROPPED,
-            MORE,
-        ],
+        "service(%s): process_limit reached, client connections are being dropped%W",
     ),
-    row(
+    (
         &CLIENT_LIMIT,
-        &[
-            Text("service("),
-            Name(Service),
-            Text("): client_limit ("),
-            Value,
-            Text(") "),
-            DROPPED,
-            MORE,
-        ],
+        "service(%s): client_limit (%n) reached, client connections are being dropped%W",
     ),
-    row(
+    (
         &CLIENT_LIMIT,
-        &[
-            Text("service("),
-            Name(Service),
-            Text("): client_limit "),
-            DROPPED,
-            MORE,
-        ],
+        "service(%s): client_limit reached, client connections are being dropped%W",
     ),
     // `client_limit/service_count` and the like: the limit follows from the other setting.
-    row(
+    (
         &CLIENT_LIMIT,
-        &[
-            Text("service("),
-            Name(Service),
-            Text("): client_limit/"),
-            Name(Nothing),
-            Text(" ("),
-            Value,
-            Text(") "),
-            DROPPED,
-            MORE,
-        ],
+        "service(%s): client_limit/%w (%n) reached, client connections are being dropped%W",
     ),
-    row(
+    (
         &CLIENT_LIMIT,
-        &[
-            Text("service "),
-            Name(Service),
-            Text(" { client_limit="),
-            Value,
-            Text(" } is lower than required under max"),
-            MORE,
-        ],
+        "service %s { client_limit=%n } is lower than required under max%W",
     ),
 ];
 
 /// What is said by no service.
-const OF_NOBODY: [Message; 1] = [row(
+const OF_NOBODY: [Message; 1] = [(
     &MAIL_PROCESSES,
-    &[Text("Maximum number of mail processes exceeded"), MORE],
+    "Maximum number of mail processes exceeded%W",
 )];
 
 /// Recognises `text`, said by `service`, which is no login process.
