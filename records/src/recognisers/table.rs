@@ -74,7 +74,7 @@ fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option
             text.split_at_checked(at.unwrap_or(bytes.len()))?
         }
         End::Last => {
-            let at = bytes.iter().rposition(|byte| is_other(byte));
+            let at = bytes.iter().rposition(is_other);
             let (rest, taken) = text.split_at_checked(at.map_or(0, |at| at + 1))?;
             (taken, rest)
         }
