@@ -187,6 +187,9 @@ fn a_refusal_in_another_member_than_the_message_is_withheld_and_counted() {
         format!(r#"{{"message":"hello","log":"{refusal}"}}"#).into_bytes(),
         format!(r#"{{"message":"hello","event":{{"original":["{refusal}"]}}}}"#).into_bytes(),
         format!(r#"{{"{refusal}":1,"message":"hello"}}"#).into_bytes(),
+        json!({"message": "hello", "MESSAGE": refusal.as_bytes()})
+            .to_string()
+            .into_bytes(),
         [
             br#"{"message":"hello","log":""#.as_slice(),
             refusal.as_bytes(),

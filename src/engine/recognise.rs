@@ -192,10 +192,11 @@ impl Recogniser {
 /// key of its message may be unknown to us, or somebody chose a user name like that: people are told how many there are.
 #[inline(never)]
 pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8], is_json: bool) -> bool {
-    let holds = recognisers::holds_refusal;
+    let message = record.message.as_deref();
     // A text line is its message.
     !record.is_ours
-        && (record.message.as_deref().is_some_and(holds) || (is_json && holds(&text(line))))
+        && (message.is_some_and(recognisers::holds_refusal)
+            || (is_json && recognisers::json_holds_refusal(&text(line))))
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.

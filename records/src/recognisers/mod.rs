@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::split_at;
 use crate::event::{Event, Scope, Security};
+use crate::search::byte_array_forms;
 
 /// Every server, in the order in which they are asked.
 pub static SERVERS: [&Server; 1] = [&dovecot::SERVER];
@@ -181,6 +182,14 @@ pub fn holds_refusal(text: &str) -> bool {
     SERVERS
         .iter()
         .any(|server| split_at(text, server.refusal).is_some())
+}
+
+/// The same of a record as JSON: some member says it, as text or, as journald writes some, as an array of bytes.
+pub fn json_holds_refusal(json: &str) -> bool {
+    let forms = |server: &&Server| byte_array_forms(server.refusal.as_bytes());
+    let holds =
+        |form: Vec<u8>| core::str::from_utf8(&form).is_ok_and(|it| split_at(json, it).is_some());
+    holds_refusal(json) || SERVERS.iter().flat_map(forms).any(holds)
 }
 
 /// The length of the tag (`name: `) that most events have at the start of `text`, told without a loop; 0 if it is
