@@ -22,7 +22,7 @@ macro_rules! groups {
 
         impl Group {
             /// Every group but the root.
-            pub(super) const ALL: [Group; GROUPS - 1] = [$(Group::$group),+];
+            pub(super) const ALL: &[Group] = &[$(Group::$group),+];
 
             /// The group that it is in; the root is in itself.
             pub(super) fn parent(self) -> Group {
@@ -41,7 +41,7 @@ macro_rules! groups {
         }
 
         /// How many groups there are, the root too.
-        pub(super) const GROUPS: usize = 1 + [$(Group::$group),+].len();
+        pub(super) const GROUPS: usize = 1 + Group::ALL.len();
 
         /// Whether a key of the root, up to its first dot, names one of the groups.
         #[inline]
@@ -195,7 +195,7 @@ fn list(json: &mut Writer, text: &str) {
 fn paths_of(json: &mut Writer, groups: u16) {
     json.begin_array();
     for group in Group::ALL {
-        if groups >> group as u8 & 1 == 1 {
+        if groups >> *group as u8 & 1 == 1 {
             json.string(&group.path());
         }
     }

@@ -1,6 +1,7 @@
 //! What of our fields a record has, and where the objects that we add to close.
 
 use super::fields::{FIELDS, GROUPS, Group, Leaf};
+use crate::bytes::equal;
 use crate::json::scan::{Kind, Malformed, Scanner};
 
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,7 @@ impl Layout {
             // Of a group that comes twice the last one counts, and with it the groups inside.
             for inner in Group::ALL {
                 if inner.parent() == group {
-                    self.closings[inner as usize] = 0;
+                    self.closings[*inner as usize] = 0;
                 }
             }
         }
@@ -91,11 +92,11 @@ impl Layout {
         &self,
         places: &'p mut [(usize, Group); GROUPS],
     ) -> &'p [(usize, Group)] {
-        let groups = [Group::Root].into_iter().chain(Group::ALL);
-        let there = groups.filter(|group| self.is_there(*group));
+        let groups = [Group::Root].iter().chain(Group::ALL);
+        let there = groups.filter(|group| self.is_there(**group));
         let mut count = 0;
         for group in there {
-            let mut new = (self.closings[group as usize], group);
+            let mut new = (self.closings[*group as usize], *group);
             // Each goes to its place among those before it: there are few.
             for place in places.iter_mut().take(count) {
                 if new.0 < place.0 {
@@ -128,13 +129,17 @@ impl Layout {
 /// behind a leaf (`source.ip.raw`) takes the leaf's place.
 fn find(group: Group, key: &[u8]) -> Option<(Node, bool)> {
     let named = |name: &[u8]| {
-        let mut fields = FIELDS.iter();
-        let field = fields.find(|(_, home, key)| *home == group && key.as_bytes() == name);
-        let is_named = |inner: &Group| inner.parent() == group && inner.name().as_bytes() == name;
-        match field {
-            Some((leaf, ..)) => Some(Node::Leaf(*leaf)),
-            None => Group::ALL.into_iter().find(is_named).map(Node::Group),
+        for (leaf, home, key) in FIELDS {
+            if *home == group && equal(key.as_bytes(), name) {
+                return Some(Node::Leaf(*leaf));
+            }
         }
+        let is_named =
+            |inner: &&Group| inner.parent() == group && equal(inner.name().as_bytes(), name);
+        Group::ALL
+            .iter()
+            .find(is_named)
+            .map(|inner| Node::Group(*inner))
     };
     if let Some(node) = named(key) {
         return Some((node, false));

@@ -116,7 +116,8 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool>
     let wanted = values.wanted();
     let mut missing = wanted & !layout.present;
     for group in Group::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|group| layout.is_blocked(*group))
     {
         let leaves = group.leaves();
