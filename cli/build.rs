@@ -4,12 +4,8 @@
 use std::path::Path;
 use std::{env, fs};
 
-#[path = "src/host/engine.rs"]
-mod engine;
-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src/host/engine.rs");
     let target = env::var("TARGET").expect("cargo names the target");
     let folder = env::var("OUT_DIR").expect("cargo names the output folder");
     let folder = Path::new(&folder);
@@ -33,14 +29,10 @@ fn main() {
     let embed = folder.join("embed.wasm");
     let wasm =
         fs::read(&embed).unwrap_or_else(|error| panic!("cannot read {}: {error}", embed.display()));
-    let machine_code = compile(&wasm, &target).unwrap_or_else(|error| {
+    let machine_code = maxconn_host::precompile(&wasm, &target).unwrap_or_else(|error| {
         // Without machine code the command compiles the guest whenever it starts: slower, but right.
         println!("cargo:warning=the guest is not compiled ahead of time for {target}: {error}");
         Vec::new()
     });
     write("embed.cwasm", &machine_code);
-}
-
-fn compile(wasm: &[u8], target: &str) -> wasmtime::Result<Vec<u8>> {
-    wasmtime::Engine::new(&engine::config(Some(target), false)?)?.precompile_module(wasm)
 }

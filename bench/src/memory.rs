@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::io::Write as _;
 
-use maxconn::host::{Instance, Limits, Plugin};
+use maxconn_host::{Instance, Limits, Plugin};
 
 use crate::Error;
 use crate::report::{Row, Target};
@@ -37,7 +37,7 @@ pub fn measure() -> Result<Vec<Row>, Error> {
 }
 
 fn attack(name: &str, config: &str, at_most_mib: f64) -> Result<Vec<Row>, Error> {
-    let mut instance = Plugin::builtin(Limits::default())?.instantiate()?;
+    let mut instance = maxconn::builtin::plugin(Limits::default())?.instantiate()?;
     instance.configure(config.as_bytes(), |_, _| {})?;
     let mut lines = Vec::new();
     for _ in 0..EVENTS_PER_FLOOD {

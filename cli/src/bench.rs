@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::generate::{Amount, Cause, Format, Generator, Spec};
-use crate::host::{HostError, Plugin};
+use maxconn_host::{HostError, Plugin};
 
 /// The records of one pass; each pass starts afresh, for time does not run backwards within one.
 const RECORDS: u64 = 50_000;
@@ -177,11 +177,11 @@ impl std::error::Error for BenchError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Limits;
+    use maxconn_host::Limits;
 
     #[test]
     fn every_workload_is_measured_in_a_line() {
-        let plugin = Plugin::builtin(Limits::default()).expect("the built-in plugin");
+        let plugin = crate::builtin::plugin(Limits::default()).expect("the built-in plugin");
         let mut out = Vec::new();
         run(&plugin, 0.0, &mut out).expect("figures");
         let text = String::from_utf8(out).expect("text");

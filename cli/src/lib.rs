@@ -1,13 +1,13 @@
-//! The host of the maxconn plugin, and what the command `maxconn` is made of.
+//! What the command `maxconn` is made of.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`address`] | addresses as people write them |
 //! | [`bench`] | measures the plugin's throughput |
+//! | [`builtin`] | the guest inside this program |
 //! | [`config`] | reads configurations as people write them |
 //! | `files` | how files are opened that are written |
 //! | [`generate`] | writes synthetic incidents |
-//! | [`host`] | loads a guest of the embed ABI and drives it under wasmtime |
 //! | `http` | HTTP as servers and clients need it, TLS, secrets |
 //! | `log` | what is said on standard error while something runs |
 //! | `ndjson` | one JSON object a line, whatever came in |
@@ -21,10 +21,10 @@
 
 pub mod address;
 pub mod bench;
+pub mod builtin;
 pub mod config;
 mod files;
 pub mod generate;
-pub mod host;
 pub(crate) mod http;
 mod log;
 mod ndjson;

@@ -8,11 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::{self as generate, GenerateArgs};
-use maxconn::host::{HostError, Limits, Plugin};
 use maxconn::printable::printable_lines;
 use maxconn::replay::{self, Interrupt, ReplayArgs, ReplayError};
 use maxconn::run::{RunArgs, RunError};
 use maxconn::setup::{self, SetupArgs, SetupError};
+use maxconn_host::{HostError, Limits, Plugin};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
 #[derive(Debug, Parser)]
@@ -230,7 +230,7 @@ fn run_bench(cli: &Cli, args: &BenchArgs) -> Result<(), Failure> {
 fn plugin(path: Option<&Path>, limits: Limits) -> Result<Plugin, Failure> {
     match path {
         Some(path) => Plugin::load(path, limits),
-        None => Plugin::builtin(Limits::default()),
+        None => maxconn::builtin::plugin(Limits::default()),
     }
     .map_err(run)
 }

@@ -7,7 +7,7 @@ use host_test::Error;
 use host_test::case;
 use host_test::drivers::{DRIVERS, exclusions};
 use host_test::wasm::Runtime;
-use maxconn_core::config::baked::bake;
+use maxconn_host::bake::bake;
 
 #[test]
 fn baked_guests_run_the_cases_of_their_configuration() -> Result<(), Error> {

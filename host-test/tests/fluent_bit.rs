@@ -6,7 +6,7 @@ use guest_build::Features;
 use host_test::Error;
 use host_test::fluent_bit::Filter;
 use host_test::wasm::Runtime;
-use maxconn_core::config::baked::bake;
+use maxconn_host::bake::bake;
 
 fn module() -> Result<Vec<u8>, Error> {
     Ok(fs::read(guest_build::try_build(

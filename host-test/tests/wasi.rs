@@ -6,7 +6,7 @@ use guest_build::Features;
 use host_test::Error;
 use host_test::wasi::{self, Wasi};
 use host_test::wasm::Runtime;
-use maxconn_core::config::baked::bake;
+use maxconn_host::bake::bake;
 
 const EVENT: &str = "2026-01-11T12:00:00Z mail dovecot: imap-login: Info: Maximum number of connections from \
                      user+IP exceeded (mail_max_userip_connections=10): user=<test>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2\n";

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | 16 | [`MAGIC`], once in the whole module, so that a tool finds the region |
 //! | 4 | the address of the room, little-endian |
+//! | 4, 4 | the guest's own `max_keys` and `max_floods`, little-endian: what its memory allows |
 //!
 //! and one [`Room`], which costs no byte of the file, for memory starts as zeros:
 //!
@@ -15,26 +16,22 @@
 //! | 4 | the length of the configuration, little-endian; 0: none, the defaults hold |
 //! | 8,192 | the configuration as JSON |
 //!
-//! [`bake`] appends a data segment to the module's file that fills the room, [`baked`] reads it. Nothing else of the
+//! A tool appends a data segment to the module's file that fills the room (`maxconn_host::bake`). Nothing else of the
 //! file changes, so a baked module has the imports and exports of the one it was made from.
 
-mod module;
-
 use alloc::vec::Vec;
-use core::fmt;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{Config, ConfigError};
-
-pub use module::{bake, baked, defaults_of, room_of};
+use super::{Config, ConfigError, limits};
 
 /// How the region begins. Another layout gets another name.
-pub const MAGIC: [u8; 16] = *b"maxconn:baked:v2";
+pub const MAGIC: [u8; 16] = *b"maxconn:baked:v3";
 /// The longest configuration, in bytes.
 pub const ROOM_BYTES: usize = 8 * 1024;
 
-const LEN_BYTES: usize = 4;
+/// The length of the configuration's length, in bytes.
+pub const LEN_BYTES: usize = 4;
 
 /// What a configuration is written into. Nothing of the guest writes there: its cells are atomic because only what
 /// may change is kept out of the file.
@@ -62,21 +59,39 @@ impl Room {
 pub struct Region {
     magic: [u8; MAGIC.len()],
     room: &'static Room,
+    max_keys: u32,
+    max_floods: u32,
 }
 
 impl Region {
-    /// With this room.
+    /// With this room, for a host whose memory the usual limits fit.
     pub const fn of(room: &'static Room) -> Region {
-        Region { magic: MAGIC, room }
+        Region::with_limits(room, limits::MAX_KEYS, limits::MAX_FLOODS)
     }
 
-    /// The configuration that was baked in, `defaults` for what it does not say; `defaults` if there is none.
+    /// With this room, for a host that has less memory.
+    pub const fn with_limits(room: &'static Room, max_keys: u32, max_floods: u32) -> Region {
+        Region {
+            magic: MAGIC,
+            room,
+            max_keys,
+            max_floods,
+        }
+    }
+
+    /// The configuration that was baked in, the guest's defaults for what it does not say.
     ///
     /// # Errors
     /// What is wrong with it. Tools check it before they write it, so this is a module made by other means.
-    pub fn config(&'static self, defaults: Config) -> Result<Config, ConfigError> {
+    pub fn config(&'static self) -> Result<Config, ConfigError> {
         // The compiler knows the room only as it was built and would read it at build time otherwise.
-        let room = black_box(self).room;
+        let region = black_box(self);
+        let room = region.room;
+        let defaults = Config {
+            max_keys: region.max_keys as usize,
+            max_floods: region.max_floods as usize,
+            ..Config::default()
+        };
         let len = room.0.iter().take(LEN_BYTES).rev().fold(0, |len, cell| {
             len << 8 | usize::from(cell.load(Ordering::Relaxed))
         });
@@ -93,38 +108,3 @@ impl Region {
         Config::parse(&json, defaults)
     }
 }
-
-/// Why a module takes no configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BakeError {
-    /// It is no WebAssembly module.
-    NotWasm,
-    /// It has no room for one.
-    NoRegion,
-    /// It has more than one region, or a broken one.
-    Damaged,
-    /// The configuration has so many bytes.
-    TooLong(usize),
-}
-
-impl fmt::Display for BakeError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BakeError::NotWasm => out.write_str(
-                "it is no WebAssembly module; name a .wasm file (one compiled ahead of time is made after baking)",
-            ),
-            BakeError::NoRegion => out.write_str(
-                "it has no room for a configuration, so it is not ours or older than this program; use a guest of its version",
-            ),
-            BakeError::Damaged => {
-                out.write_str("its room for a configuration is damaged; start from a fresh guest")
-            }
-            BakeError::TooLong(bytes) => write!(
-                out,
-                "the configuration has {bytes} bytes as JSON, and the module has room for {ROOM_BYTES}; leave out what is the default"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for BakeError {}

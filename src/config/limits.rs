@@ -21,6 +21,10 @@ pub const ALLOWED_LATENESS_MS: RangeInclusive<i64> = 0..=HOUR;
 pub const KEYS: RangeInclusive<u64> = RULES_MAX as u64..=1_000_000;
 /// Floods that are open at once. Each costs about a KiB, hence fewer than keys.
 pub const FLOODS: RangeInclusive<u64> = 1..=100_000;
+/// `max_keys` where nothing else is said.
+pub const MAX_KEYS: u32 = 10_000;
+/// `max_floods` where nothing else is said.
+pub const MAX_FLOODS: u32 = 1_000;
 /// Time between statistics, in ms; 0 is allowed besides and means never.
 pub const STATISTICS_EVERY_MS: RangeInclusive<i64> = SECOND..=7 * DAY;
 /// Networks of one's own.

@@ -219,17 +219,6 @@ impl Default for Rule {
     }
 }
 
-impl Config {
-    /// No configuration, for hosts that give a module 2 MiB of memory (Redpanda).
-    pub fn small() -> Config {
-        Config {
-            max_keys: 2_000,
-            max_floods: 256,
-            ..Config::default()
-        }
-    }
-}
-
 impl Default for Config {
     /// No configuration at all: the normal way to start.
     fn default() -> Config {
@@ -237,8 +226,8 @@ impl Default for Config {
             message_keys: Vec::from(["message", "log", "MESSAGE", "msg"].map(String::from)),
             timezone: TimeZone::utc(),
             allowed_lateness_ms: 5_000,
-            max_keys: 10_000,
-            max_floods: 1_000,
+            max_keys: limits::MAX_KEYS as usize,
+            max_floods: limits::MAX_FLOODS as usize,
             statistics_every_ms: 0,
             trusted_networks: Vec::new(),
             redact_key: None,

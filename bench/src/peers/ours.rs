@@ -1,6 +1,6 @@
 //! maxconn itself: the guest under wasmtime, as the command runs it, and the core without a guest around it.
 
-use maxconn::host::{Instance, Limits, Plugin};
+use maxconn_host::{Instance, Limits, Plugin};
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source};
 
@@ -16,7 +16,7 @@ impl Guest {
     /// Loads the guest.
     pub fn new() -> Result<Guest, Error> {
         Ok(Guest {
-            plugin: Plugin::builtin(Limits::default())?,
+            plugin: maxconn::builtin::plugin(Limits::default())?,
             instance: None,
         })
     }

@@ -4,14 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use maxconn_core::config::Config;
-use maxconn_core::config::baked::{bake, baked, defaults_of};
-
-use wasmparser::{Validator, WasmFeatures};
+use maxconn_host::bake::{bake, baked, configuration, defaults_of, validate};
+use maxconn_host::read_module;
 
 use super::{LoadError, LoadedConfig, load_onto, print};
 use crate::files::{PRIVATE, Place, SHARED};
-use crate::host::read_module;
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -51,13 +48,7 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
     let replaced = baked(&module).map_err(refused)?.is_some();
     bake(&mut module, json.as_bytes()).map_err(refused)?;
     // What is damaged elsewhere would only be found by the host that loads it.
-    let mut validator = Validator::new_with_features(WasmFeatures::all());
-    validator.validate_all(&module).map_err(|error| {
-        LoadError(format!(
-            "{}: it is damaged: {error}\nhelp: start from a fresh guest",
-            name(target)
-        ))
-    })?;
+    validate(&module).map_err(refused)?;
     // Whoever can read the module has the key, and with it can guess the names behind the hashes.
     let holds_key = effective.redact_key.is_some();
     let mode = if holds_key { PRIVATE } else { SHARED };
@@ -83,20 +74,12 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     let module = module(&Target::File(path.to_path_buf()))?;
     let name = path.display();
     let refused = |error| LoadError(format!("{name}: {error}"));
-    let found = baked(&module).map_err(refused)?;
-    let defaults = defaults_of(&module).map_err(refused)?;
-    let Some(json) = found else {
-        return Ok(format!(
-            "# {name} holds no configuration: the defaults hold\n{}",
-            print::toml(&defaults)
-        ));
+    let config = configuration(&module).map_err(refused)?;
+    let heading = match baked(&module).map_err(refused)? {
+        Some(_) => format!("# baked into {name}"),
+        None => format!("# {name} holds no configuration: the defaults hold"),
     };
-    let config = Config::parse(json, defaults).map_err(|error| {
-        LoadError(format!(
-            "{name}: the configuration in it is wrong: {error}\nhelp: bake a right one into it"
-        ))
-    })?;
-    Ok(format!("# baked into {name}\n{}", print::toml(&config)))
+    Ok(format!("{heading}\n{}", print::toml(&config)))
 }
 
 fn name(target: &Target) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::delivery::{Delivery, Segment};
-use crate::host::Kind;
+use maxconn_host::Kind;
 
 /// The engine makes no more output while this much waits, in bytes, with all that is kept for it. One batch may go
 /// beyond it.

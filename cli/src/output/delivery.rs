@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::host::Kind;
+use maxconn_host::Kind;
 
 /// A name for some bytes; the same bytes have the same name wherever and whenever they come.
 pub type Digest = [u8; 16];

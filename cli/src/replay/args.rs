@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::{Input, Options};
 use crate::address::OutputAddress;
-use crate::host::Format;
 use crate::output::OutputArgs;
 use crate::summary::Summary;
+use maxconn_host::Format;
 
 /// Which part of the output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

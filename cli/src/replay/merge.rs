@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::feed::Feed;
 use super::input::{Facts, Input};
 use super::lines::{Chunk, LineReader};
-use crate::host::HostError;
 use maxconn_core::engine::Times;
+use maxconn_host::HostError;
 
 /// The size of a chunk while several inputs are open; a single one gets larger ones.
 const CHUNK_BYTES: usize = 64 * 1024;

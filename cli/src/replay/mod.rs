@@ -30,11 +30,11 @@ pub use lines::LINE_MAX_BYTES;
 
 use crate::address::OutputAddress;
 use crate::config::Uncounted;
-use crate::host::{Format, HostError, Instance, Kind, Source, Want};
 use crate::ndjson::as_records;
 use crate::output::OutputOptions;
 use crate::printable;
 use crate::summary::{Gathered, Summary};
+use maxconn_host::{Format, HostError, Instance, Kind, Source, Want};
 use merge::{Guest, Lane, merge};
 use next_hop::NextHop;
 use progress::Progress;

@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use crate::address::OutputAddress;
-use crate::host::Kind;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::Patience;
 use crate::output::deliver::deliver;
 use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
 use crate::output::{self, OutputOptions};
+use maxconn_host::Kind;
 
 /// Output is cut into deliveries after the line that makes them this large.
 const DELIVERY_BYTES: usize = 256 * 1024;

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::held::Held;
-use crate::host::{Kind, Want};
 use crate::ndjson::append_records;
 use crate::output::delivery::{Digest, Receipt, Segment};
 use crate::replay::Only;
+use maxconn_host::{Kind, Want};
 
 /// Whole lines of one input, in order.
 pub struct Batch {

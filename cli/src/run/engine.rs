@@ -13,10 +13,10 @@ use super::guest::Guest;
 use super::keeper::Keeper;
 use super::metrics::Metrics;
 use crate::config;
-use crate::host::{HostError, Kind};
 use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::{Delivery, Receipt};
+use maxconn_host::{HostError, Kind};
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
@@ -276,7 +276,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::host::{Limits, Plugin, Source};
+    use maxconn_host::{Limits, Source};
 
     /// The midnights that 2000 and 2026 began with.
     const YEAR_2000_MS: i64 = 946_684_800_000;
@@ -295,7 +295,7 @@ mod tests {
             ..Source::default()
         };
         let guest = Guest::new(
-            Plugin::builtin(Limits::default()).unwrap(),
+            crate::builtin::plugin(Limits::default()).unwrap(),
             "{}".to_string(),
             wanted,
             vec![source],

@@ -3,8 +3,8 @@
 
 use super::batch::{Gathered, Wanted};
 use super::metrics::Metrics;
-use crate::host::{HostError, Instance, Kind, Plugin, Source, Want};
 use crate::log;
+use maxconn_host::{HostError, Instance, Kind, Plugin, Source, Want};
 
 /// A batch is pushed in pieces of this size (but for longer lines), in bytes: the guest's buffers stay small.
 const PIECE_BYTES: usize = 128 * 1024;

@@ -54,10 +54,10 @@ pub use args::RunArgs;
 
 use crate::address::InputAddress;
 use crate::config::LoadedConfig;
-use crate::host::{HostError, Plugin};
 use crate::output::OutputOptions;
 use crate::replay::Only;
 use input::omprog::Confirm;
+use maxconn_host::{HostError, Plugin};
 use signals::Signals;
 
 /// Threads for everything that waits for the network.

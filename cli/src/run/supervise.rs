@@ -29,7 +29,6 @@ use super::state::{Kept, StateFile};
 use super::{Options, RunError, admin, notify, server};
 use crate::address::{InputAddress, OutputAddress};
 use crate::config::LoadedConfig;
-use crate::host::{HostError, Kind, Plugin, Source};
 use crate::http::secret::Secret;
 use crate::http::tls;
 use crate::output::backlog::Backlog;
@@ -37,6 +36,7 @@ use crate::output::delivery::Delivery;
 use crate::output::{self, deliver};
 use crate::replay::{Only, now_ms};
 use crate::{log, system};
+use maxconn_host::{HostError, Kind, Plugin, Source};
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<Keeper>, HostError>;

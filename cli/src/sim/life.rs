@@ -14,13 +14,13 @@ use super::world::World;
 use super::{IS_ON, WORLD, stream, with};
 use crate::address::InputAddress;
 use crate::config::LoadedConfig;
-use crate::host::{Kind, Limits, Plugin};
 use crate::output::OutputOptions;
 use crate::output::backlog::{BACKLOG_MAX_BYTES, BACKLOG_MAX_DELIVERIES};
 use crate::run::ledger::LEFT_MAX;
 use crate::run::signals::{Asked, Signals};
 use crate::run::supervise::{self, Process};
 use crate::run::{Options, state};
+use maxconn_host::{Kind, Limits, Plugin};
 
 /// Short, so that floods end within a simulation.
 const CONFIG: &str = r#"{"allowed_lateness": "5s", "rule": [{"name": "userip", "threshold": 5, "within": "10s",
@@ -283,7 +283,7 @@ fn options(world: &World) -> Options {
 
 fn plugin() -> Plugin {
     static PLUGIN: OnceLock<Plugin> = OnceLock::new();
-    let plugin = PLUGIN.get_or_init(|| Plugin::builtin(Limits::default()).unwrap());
+    let plugin = PLUGIN.get_or_init(|| crate::builtin::plugin(Limits::default()).unwrap());
     plugin.clone()
 }
 

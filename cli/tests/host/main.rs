@@ -1,6 +1,6 @@
 //! The host against guests: the built-in one, and in `plugins` ones that lack, hang, trap, grow or lie.
 
-use maxconn::host::{HostError, Instance, Kind, Limits, Plugin, Source, Verdict, Want};
+use maxconn_host::{HostError, Instance, Kind, Limits, Source, Verdict, Want};
 
 mod plugins;
 
@@ -11,7 +11,7 @@ const REFUSAL: &str = "imap-login: Info: Maximum number of connections from user
     (mail_max_userip_connections=10): user=<alice>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
 
 fn builtin() -> Instance {
-    let plugin = Plugin::builtin(Limits::default()).unwrap();
+    let plugin = maxconn::builtin::plugin(Limits::default()).unwrap();
     let mut instance = plugin.instantiate().unwrap();
     instance.source(0, &source()).unwrap();
     instance

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use maxconn::host::{HostError, Instance, Kind, Limits, Plugin};
+use maxconn_host::{HostError, Instance, Kind, Limits, Plugin};
 
 /// Short enough for a test, long enough for everything that is sound.
 const LIMITS: Limits = Limits {

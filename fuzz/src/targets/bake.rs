@@ -1,6 +1,7 @@
 //! Writing a configuration into a module.
 
-use maxconn_core::config::baked::{ROOM_BYTES, bake, baked, defaults_of, room_of};
+use maxconn_core::config::baked::ROOM_BYTES;
+use maxconn_host::bake::{bake, baked, defaults_of, room_of};
 use wasmparser::{Validator, WasmFeatures};
 
 pub fn run(data: &[u8]) {

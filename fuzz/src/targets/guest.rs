@@ -2,14 +2,14 @@
 
 use std::sync::LazyLock;
 
-use maxconn::host::{Instance, Kind, Limits, Plugin, Source};
 use maxconn_core::engine;
+use maxconn_host::{Instance, Kind, Limits, Plugin, Source};
 
 use super::engine::Native;
 use crate::script::{Script, Step};
 
 static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| {
-    let plugin = Plugin::builtin(Limits::default());
+    let plugin = maxconn::builtin::plugin(Limits::default());
     plugin.unwrap_or_else(|error| panic!("{error}"))
 });
 

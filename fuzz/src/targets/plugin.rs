@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{env, fmt, fs, process, thread};
 
 use arbitrary::Unstructured;
-use maxconn::host::{HostError, Instance, Kind, Limits, Plugin, Source, Want};
+use maxconn_host::{HostError, Instance, Kind, Limits, Plugin, Source, Want};
 
 const MEMORY_BYTES: usize = 4 << 20;
 const LIMITS: Limits = Limits {

@@ -3,9 +3,9 @@
 
 pub mod pipeline;
 
-use maxconn_core::config::baked::room_of;
 use maxconn_core::engine::{Engine, Kind, Output, Verdict};
 use maxconn_core::record::write_text_record;
+use maxconn_host::bake::room_of;
 use serde_json::Value;
 
 use crate::Error;

@@ -108,7 +108,7 @@ impl Guest {
             return refuse(&mut self.out, "", TOO_LARGE, "leave something out");
         }
         let result = BAKED
-            .config(Config::default())
+            .config()
             .and_then(|defaults| Config::parse(json, defaults))
             .and_then(|config| match &mut self.engine {
                 Some(engine) => engine.reconfigure(config, &mut self.out),
@@ -279,7 +279,7 @@ impl Guest {
 /// The engine, made with the module's defaults if no configuration came before.
 fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
     if slot.is_none() {
-        *slot = BAKED.config(Config::default()).and_then(Engine::new).ok();
+        *slot = BAKED.config().and_then(Engine::new).ok();
     }
     slot.as_mut()
 }

@@ -330,7 +330,7 @@ fn has_room(bytes: usize) -> bool {
 
 #[cold]
 fn boot() -> Plugin {
-    let engine = BAKED.config(Config::default()).and_then(|config| {
+    let engine = BAKED.config().and_then(|config| {
         let tick_tag = config.tick_tag.as_bytes().to_vec();
         Engine::new(config).map(|engine| (engine, tick_tag))
     });

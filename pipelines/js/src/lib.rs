@@ -98,7 +98,7 @@ impl Plugin {
 }
 
 fn read(config: &str) -> Result<Config, ConfigError> {
-    let defaults = BAKED.config(Config::default())?;
+    let defaults = BAKED.config()?;
     if config.is_empty() {
         return Ok(defaults);
     }

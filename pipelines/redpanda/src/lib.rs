@@ -21,7 +21,8 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 /// The configuration inside the module: its own defaults.
 #[used]
-static BAKED: Region = Region::of(&ROOM);
+/// The broker gives a module 2 MiB of memory.
+static BAKED: Region = Region::with_limits(&ROOM, 2_000, 256);
 static ROOM: Room = Room::empty();
 
 /// The record buffer that is kept. A larger record gets one of its own, for itself only.
@@ -74,7 +75,7 @@ fn run() {
 impl Transform {
     #[cold]
     fn boot(environment: &[u8]) -> Result<Transform, String> {
-        let config = BAKED.config(Config::small()).map_err(wrong)?;
+        let config = BAKED.config().map_err(wrong)?;
         let engine = Engine::new(config.clone()).map_err(wrong)?;
         let alert_options = alert_options(environment)?;
         let (keys, floods) = (config.max_keys, config.max_floods);

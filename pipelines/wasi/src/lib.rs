@@ -160,7 +160,7 @@ fn say(text: &[u8]) -> Result<(), Failure> {
 
 /// An engine with the configuration of a file, over the one inside the module.
 fn engine(path: Option<&str>) -> Result<Engine, Failure> {
-    let baked = BAKED.config(Config::default());
+    let baked = BAKED.config();
     let baked = baked.map_err(|error| {
         Failure::Usage(format!(
             "the configuration in this module is wrong: {error}"

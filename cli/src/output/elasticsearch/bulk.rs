@@ -13,10 +13,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Streams;
-use crate::host::Kind;
 use crate::output::delivery::Delivery;
 use crate::output::meter::Known;
 use crate::system;
+use maxconn_host::Kind;
 
 /// The longest id that the servers take, in bytes.
 const ID_MAX_BYTES: usize = 512;

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::thread;
 
-use maxconn_core::config::baked::defaults_of;
 use wasmtime::{Engine, ExternType, Module, ValType};
 
+use super::bake::configuration;
 use super::bounds::{self, Unfit};
 use super::engine::config;
 use super::limits::EPOCHS_PER_LIMIT;
+use super::printable::printable;
 use super::{HostError, Instance, Limits};
-use crate::printable::printable;
 
 /// The most of a text from a guest that is told, in characters.
 const TOLD_CHARS_MAX: usize = 500;
@@ -28,26 +28,32 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// The guest inside this program, compiled when the program was built.
+    /// A guest that you built yourself: neither measured nor watched.
     ///
     /// # Errors
     /// See [`HostError`].
-    pub fn builtin(limits: Limits) -> Result<Plugin, HostError> {
-        let name = "the built-in plugin".to_string();
-        let engine = config(None, false).and_then(|config| Engine::new(&config));
-        let engine = engine.map_err(|error| not_a_module(&name, &error))?;
-        let machine_code = include_bytes!(concat!(env!("OUT_DIR"), "/embed.cwasm"));
-        // SAFETY: the bytes are what this crate's build script got from `Engine::precompile_module`;
-        // nothing else writes them, and wasmtime refuses those of another version or configuration.
+    pub fn trusted(name: &str, wasm: &[u8], limits: Limits) -> Result<Plugin, HostError> {
+        let engine = engine(name)?;
+        let module = Module::new(&engine, wasm);
+        Plugin::new(name.to_string(), engine, module, limits, false)
+    }
+
+    /// The same from machine code, which starts at once. Refused where it was made for another machine or by another version.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    ///
+    /// # Safety
+    /// The bytes are what [`precompile`](crate::precompile) made, and nobody changed them.
+    pub unsafe fn precompiled(
+        name: &str,
+        machine_code: &[u8],
+        limits: Limits,
+    ) -> Result<Plugin, HostError> {
+        let engine = engine(name)?;
+        // SAFETY: the caller promises that they are what `Engine::precompile_module` made.
         let module = unsafe { Module::deserialize(&engine, machine_code) };
-        // Refused where the build was for a machine that this one is not: then it is compiled here.
-        let module = module.or_else(|_| {
-            Module::new(
-                &engine,
-                include_bytes!(concat!(env!("OUT_DIR"), "/embed.wasm")),
-            )
-        });
-        Plugin::new(name, engine, module, limits, false)
+        Plugin::new(name.to_string(), engine, module, limits, false)
     }
 
     /// The guest in a file: a wasm module. What would take too long to compile is refused before.
@@ -60,7 +66,17 @@ impl Plugin {
             plugin: name.clone(),
             error,
         })?;
-        bounds::check(&wasm).map_err(|unfit| match unfit {
+        Plugin::from_bytes(&name, &wasm, limits)
+    }
+
+    /// Somebody's guest: the bytes of a wasm module, under a name for errors. What would take too long to compile is refused
+    /// before.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub fn from_bytes(name: &str, wasm: &[u8], limits: Limits) -> Result<Plugin, HostError> {
+        let name = name.to_string();
+        bounds::check(wasm).map_err(|unfit| match unfit {
             Unfit::Excess { what, most } => HostError::TooLarge {
                 plugin: name.clone(),
                 what,
@@ -77,9 +93,9 @@ impl Plugin {
             },
         })?;
         let engine = watched_engine(&name, limits)?;
-        let module = Module::from_binary(&engine, &wasm);
+        let module = Module::from_binary(&engine, wasm);
         let plugin = Plugin::new(name, engine, module, limits, true)?;
-        let redacts = defaults_of(&wasm).is_ok_and(|config| config.redact_key.is_some());
+        let redacts = configuration(wasm).is_ok_and(|config| config.redact_key.is_some());
         Ok(Plugin { redacts, ..plugin })
     }
 
@@ -122,6 +138,12 @@ impl Plugin {
     pub fn instantiate(&self) -> Result<Instance, HostError> {
         Instance::new(self)
     }
+}
+
+/// An engine whose guests run until they return.
+fn engine(name: &str) -> Result<Engine, HostError> {
+    let engine = config(None, false).and_then(|config| Engine::new(&config));
+    engine.map_err(|error| not_a_module(name, &error))
 }
 
 /// An engine whose guests are stopped when a call takes too long.

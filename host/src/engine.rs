@@ -1,7 +1,14 @@
-// How wasmtime compiles and runs a guest. The build script includes this file as well, as a module
-// compiled there is only taken here if both say the same.
+//! How wasmtime compiles and runs a guest.
 
-use wasmtime::Config;
+use wasmtime::{Config, Engine};
+
+/// Compiles a guest for a target (`x86_64-unknown-linux-gnu`), to be loaded by [`Plugin::precompiled`](crate::Plugin::precompiled).
+///
+/// # Errors
+/// What wasmtime says of the module or the target.
+pub fn precompile(wasm: &[u8], target: &str) -> wasmtime::Result<Vec<u8>> {
+    Engine::new(&config(Some(target), false)?)?.precompile_module(wasm)
+}
 
 /// The configuration of wasmtime, for this machine (`None`) or any machine of a target.
 ///
