@@ -182,11 +182,12 @@ impl Place {
         Ok(())
     }
 
-    /// Puts a new file in its place, which is there whole or not at all, and on the disk when this returns.
+    /// Puts a new file in its place, of these parts, which is there whole or not at all, and on the disk when this
+    /// returns.
     ///
     /// # Errors
     /// See [`FileError`]; what was there before is there still.
-    pub fn replace(&self, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    pub fn replace(&self, parts: &[&[u8]], mode: u32) -> Result<(), FileError> {
         match fs::symlink_metadata(&self.path) {
             Ok(there) => self.judge_kind(&there)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -194,7 +195,9 @@ impl Place {
         }
         let (new, mut file) = self.make(".new", mode)?;
         let mut write = || {
-            system::write_all(&mut file, bytes)?;
+            for part in parts {
+                system::write_all(&mut file, part)?;
+            }
             system::sync(&file)?;
             system::rename(&new, &self.path)?;
             system::sync_folder(self.path.parent().unwrap_or(Path::new("/")))
@@ -318,7 +321,7 @@ mod tests {
         [
             said(place.read().map(drop)),
             said(place.lock().map(drop)),
-            said(place.replace(b"new", PRIVATE)),
+            said(place.replace(&[b"new"], PRIVATE)),
         ]
     }
 
@@ -439,7 +442,7 @@ mod tests {
         chmod(&new, 0o666);
         fs::hard_link(&new, folder.file("kept")).unwrap();
         chmod(&file, 0o664);
-        place.replace(b"new", PRIVATE).unwrap();
+        place.replace(&[b"new"], PRIVATE).unwrap();
         assert_eq!(
             (mode_of(&file), fs::read(&file).unwrap()),
             (0o600, b"new".to_vec())

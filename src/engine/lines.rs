@@ -235,7 +235,8 @@ impl Engine {
             let from = out.bytes.len();
             if line.len() > OUTPUT_SOFT_LIMIT {
                 // Once, and not by doubling: there may be no room for both.
-                out.bytes.reserve_exact(ESCAPED_BYTES * line.len());
+                out.bytes
+                    .reserve_exact(ESCAPED_BYTES * line.len() + TEXT_RECORD_BYTES);
             }
             write_text_record(
                 line,
@@ -251,6 +252,8 @@ impl Engine {
 
 /// As many bytes become of one in JSON, at most.
 const ESCAPED_BYTES: usize = 6;
+/// What a record made of a text line has beside its text: with less the memory would double for the last bytes.
+const TEXT_RECORD_BYTES: usize = 1024;
 
 /// Writes, if it is wanted, what goes on in the place of a record of `bytes` bytes that is withheld.
 #[cold]

@@ -160,7 +160,12 @@ impl Engine {
     /// Everything that is needed to go on elsewhere as if nothing had happened. Here nothing changes: the walk
     /// over the state is the one that reads it back, hence `mut`.
     pub fn snapshot(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        self.snapshot_in(Vec::new())
+    }
+
+    /// The same, in memory that is there.
+    pub fn snapshot_in(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.clear();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&STATE_FORMAT.to_le_bytes());
         bytes.extend_from_slice(&[0; 8]);

@@ -53,7 +53,7 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
     let holds_key = effective.redact_key.is_some();
     let mode = if holds_key { PRIVATE } else { SHARED };
     let written = Place::of(output).and_then(|place| {
-        place.replace(&module, mode)?;
+        place.replace(&[&module], mode)?;
         Ok(fs::metadata(place.path())?.uid())
     });
     let owner = written

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use super::delivery::{Delivery, Segment};
 use maxconn_host::Kind;
 
-/// The engine makes no more output while this much waits, in bytes, with all that is kept for it. One batch may go
-/// beyond it.
+/// The engine makes no more output than this much that waits, in bytes, with all that is kept for it: where what is
+/// going to be made may not fit, it waits. Only enriched events may be more than was thought, and go beyond it.
 pub const BACKLOG_MAX_BYTES: usize = 8 << 20;
 /// The same for their number.
 pub(crate) const BACKLOG_MAX_DELIVERIES: usize = 10_000;
@@ -34,10 +34,12 @@ struct Queue {
 }
 
 impl Queue {
-    fn has_room(&self) -> bool {
+    fn has_room(&self, bytes: usize) -> bool {
+        let fits = self.weight < BACKLOG_MAX_BYTES && self.weight + bytes <= BACKLOG_MAX_BYTES;
         self.abandoned
             || self.stopping
-            || (self.weight < BACKLOG_MAX_BYTES && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
+            || self.deliveries.is_empty()
+            || (fits && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
     }
 }
 
@@ -88,9 +90,9 @@ impl Backlog {
         }
     }
 
-    /// Waits until there is room.
-    pub async fn room(&self) {
-        while !self.lock().has_room() {
+    /// Waits until there is room for so many bytes.
+    pub async fn room(&self, bytes: usize) {
+        while !self.lock().has_room(bytes) {
             self.room.notified().await;
         }
     }
@@ -207,10 +209,14 @@ mod tests {
 
     #[test]
     fn a_full_backlog_has_no_room_until_something_is_taken_or_it_is_abandoned() {
-        for abandoned in [false, true] {
+        for (abandoned, waiting, wanted) in [
+            (false, BACKLOG_MAX_BYTES, 0),
+            (true, BACKLOG_MAX_BYTES, 0),
+            (false, 1 << 20, BACKLOG_MAX_BYTES - (1 << 20)),
+        ] {
             let backlog = Backlog::default();
-            backlog.push(delivery(BACKLOG_MAX_BYTES));
-            let mut room = pin!(backlog.room());
+            backlog.push(delivery(waiting));
+            let mut room = pin!(backlog.room(wanted));
             let mut context = Context::from_waker(Waker::noop());
             assert!(room.as_mut().poll(&mut context).is_pending());
             if abandoned {

@@ -147,7 +147,7 @@ impl NextHop {
             ..Delivery::default()
         });
         // One that takes nothing is given up, and leaves room.
-        self.runtime.block_on(self.backlog.room());
+        self.runtime.block_on(self.backlog.room(0));
     }
 
     /// It was given up: there is no point in going on.

@@ -36,6 +36,19 @@ pub enum Job {
     Stop,
 }
 
+/// As many bytes become of one in a text line, at most.
+const OUTPUT_BYTES_PER_BYTE: usize = 6;
+
+impl Job {
+    /// How much output is made for it, as far as can be known before.
+    fn output_bytes(&self) -> usize {
+        match self {
+            Job::Batch(batch) => batch.lines.len() * OUTPUT_BYTES_PER_BYTE,
+            Job::Reload | Job::Stop => 0,
+        }
+    }
+}
+
 /// What the engine needs.
 pub struct Engine {
     /// The guest, configured.
@@ -107,6 +120,7 @@ impl Engine {
     async fn work(&mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), HostError> {
         let mut next_tick = Instant::now() + TICK;
         let mut next_write = Instant::now();
+        let mut next_job = None;
         loop {
             let now = Instant::now();
             if now >= next_tick {
@@ -131,21 +145,26 @@ impl Engine {
                 Some(_) => next_tick.min(next_write),
                 None => next_tick,
             };
-            let job = async {
-                self.backlog.room().await;
-                jobs.recv().await
+            let ready = async {
+                if next_job.is_none() {
+                    next_job = jobs.recv().await;
+                }
+                let bytes = next_job.as_ref().map_or(0, Job::output_bytes);
+                self.backlog.room(bytes).await;
             };
-            match timeout_at(next, job).await {
-                Ok(Some(Job::Batch(batch))) => self.batch(batch)?,
-                Ok(Some(Job::Reload)) => self.reload()?,
-                Err(_) => {}
-                Ok(Some(Job::Stop) | None) => break,
+            if timeout_at(next, ready).await.is_err() {
+                continue;
+            }
+            match next_job.take() {
+                Some(Job::Batch(batch)) => self.batch(batch)?,
+                Some(Job::Reload) => self.reload()?,
+                Some(Job::Stop) | None => break,
             }
         }
         match &mut self.keeper {
             Some(keeper) => {
                 self.guest.keep_snapshot()?;
-                keeper.snapshot = self.guest.last_snapshot().to_vec();
+                keeper.snapshot = self.guest.last_snapshot();
             }
             None => {
                 let mut out = Gathered::new(self.wanted);

@@ -49,17 +49,18 @@ pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Ref
             headers.insert(name, value);
         }
     }
-    let body = Encoding::of(&headers)?.decode(body)?;
-    let body = without_mark(&body);
-    let content = Content::of(&headers, body)?;
-    content.check(body)?;
-    Ok(Batches::new(content.records(body)).flatten().collect())
+    let mut body = Encoding::of(&headers)?.decode(body)?;
+    let content = Content::of(&headers, without_mark(&body))?;
+    content.check(without_mark(&body))?;
+    content.flatten(&mut body);
+    let records = content.records(without_mark(&body));
+    Ok(Batches::new(records).flatten().collect())
 }
 
 /// A state file, read and written again.
 #[allow(clippy::missing_errors_doc)]
 pub fn state(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    state::decode(bytes).map(|kept| state::encode(&kept))
+    state::decode(bytes).map(|kept| state::encode(&kept).parts().concat())
 }
 
 /// A state file with these contents, and a hash that holds.

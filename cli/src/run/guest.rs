@@ -1,6 +1,8 @@
 //! The guest, and what is done when it fails: a new one goes on from where it was. It is given the last snapshot, and
 //! again what the other one had taken since; only the lines that no guest takes are lost to it.
 
+use bytes::Bytes;
+
 use super::batch::{Gathered, Wanted};
 use super::metrics::Metrics;
 use crate::log;
@@ -51,7 +53,7 @@ pub struct Guest {
     sources: Vec<Source>,
     current: usize,
     instance: Instance,
-    snapshot: Option<Vec<u8>>,
+    snapshot: Option<Bytes>,
     journal: Journal,
     metrics: Metrics,
 }
@@ -105,7 +107,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`HostError::Refused`] where it is foreign or damaged.
-    pub fn restore(&mut self, snapshot: Vec<u8>, out: &mut Gathered) -> Result<(), HostError> {
+    pub fn restore(&mut self, snapshot: Bytes, out: &mut Gathered) -> Result<(), HostError> {
         self.instance
             .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
         self.snapshot = Some(snapshot);
@@ -275,7 +277,7 @@ impl Guest {
     pub fn keep_snapshot(&mut self) -> Result<(), HostError> {
         let mut snapshot = None;
         self.attempt(&mut Gathered::default(), |guest, _| {
-            snapshot = Some(guest.instance.snapshot()?);
+            snapshot = Some(guest.instance.snapshot()?.into());
             Ok(())
         })?;
         self.snapshot = snapshot;
@@ -284,8 +286,8 @@ impl Guest {
     }
 
     /// The state that was kept last.
-    pub fn last_snapshot(&self) -> &[u8] {
-        self.snapshot.as_deref().unwrap_or(&[])
+    pub fn last_snapshot(&self) -> Bytes {
+        self.snapshot.clone().unwrap_or_default()
     }
 
     fn select(&mut self, source: u16) -> Result<(), HostError> {
@@ -459,6 +461,7 @@ fn halves(lines: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Limits;
 
     #[test]
     fn halves_end_in_single_lines() {
@@ -479,6 +482,26 @@ mod tests {
             let lines: Vec<&[u8]> = text.as_bytes().split_inclusive(|it| *it == b'\n').collect();
             assert_eq!(all, lines, "{text}");
         }
+    }
+
+    #[test]
+    fn the_longest_lines_that_become_the_most_leave_the_guest_small() {
+        let sources = vec![Source::default()];
+        let plugin = Plugin::builtin(Limits::default()).unwrap();
+        let wanted = Wanted::default();
+        let guest = Guest::new(plugin, "{}".to_string(), wanted, sources, Metrics::new());
+        let mut guest = guest.unwrap();
+        let mut line = vec![1; 1 << 20];
+        line.push(b'\n');
+        for _ in 0..4 {
+            let mut out = Gathered::new(wanted);
+            guest.push(0, &line, &mut out).unwrap();
+            assert!(out.bytes.len() > 6 << 20);
+            guest.keep_snapshot().unwrap();
+        }
+        // What it was given, what that became, and itself.
+        let bytes = guest.memory_bytes();
+        assert!(bytes < 10 << 20, "{bytes}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -22,7 +23,7 @@ pub struct Keeper {
     /// How often it is written, if anything has changed.
     pub every: Duration,
     /// The guest's state at the end.
-    pub snapshot: Vec<u8>,
+    pub snapshot: Bytes,
     ledger: Arc<Ledger>,
     last: Kept,
     todo: Sender<Kept>,
@@ -45,7 +46,7 @@ impl Keeper {
         let end = system::spawn("state", write_all(file, states, metrics.clone()))?;
         Ok(Keeper {
             every,
-            snapshot: Vec::new(),
+            snapshot: Bytes::new(),
             ledger,
             last: Kept::default(),
             todo,
@@ -56,11 +57,14 @@ impl Keeper {
 
     /// Hands the state over to be written, unless it is the same as before. If the last one is still being
     /// written this one is left out; the next will do.
-    pub fn offer(&mut self, snapshot: &[u8], backlog: &Backlog) {
+    pub fn offer(&mut self, snapshot: Bytes, backlog: &Backlog) {
+        if self.todo.capacity() == 0 {
+            return;
+        }
         let kept = Kept {
             clean: false,
-            snapshot: snapshot.to_vec(),
-            alerts: backlog.alerts(),
+            snapshot,
+            alerts: backlog.alerts().into(),
             batches: self.ledger.counted(Instant::now()),
         };
         if kept != self.last && self.todo.try_send(kept.clone()).is_ok() {
@@ -81,7 +85,7 @@ impl Keeper {
         let kept = Kept {
             clean: true,
             snapshot: self.snapshot,
-            alerts: backlog.alerts(),
+            alerts: backlog.alerts().into(),
             batches: self.ledger.counted(Instant::now()),
         };
         file.write(&kept).inspect_err(|_| {

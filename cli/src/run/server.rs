@@ -21,8 +21,9 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 /// An answer that is not refused within this time was heard.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 const REFUSED_LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How large the head of a request may be; beyond that it is answered with 431.
-const HEAD_MAX_BYTES: usize = 32 * 1024;
+/// How large the head of a request may be; beyond that it is answered with 431. A connection has a buffer of twice this
+/// size, which a head that does not end fills.
+const HEAD_MAX_BYTES: usize = 8 * 1024;
 /// How many headers it may have; beyond that it is answered with 431.
 const HEADERS_MAX: usize = 64;
 

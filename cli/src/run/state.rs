@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::RunError;
@@ -36,9 +37,9 @@ pub struct Kept {
     /// The process ended by itself, and nothing was counted after this was written.
     pub clean: bool,
     /// The guest's own state.
-    pub snapshot: Vec<u8>,
+    pub snapshot: Bytes,
     /// Alerts that were not delivered, one a line.
-    pub alerts: Vec<u8>,
+    pub alerts: Bytes,
     /// Batches that were counted and not acknowledged, and what was held back of them.
     pub batches: Vec<(Digest, Held)>,
 }
@@ -107,7 +108,7 @@ impl StateFile {
     /// # Errors
     /// A sentence; the file is as it was then.
     pub fn write(&self, kept: &Kept) -> Result<(), String> {
-        let written = self.place.replace(&encode(kept), PRIVATE);
+        let written = self.place.replace(&encode(kept).parts(), PRIVATE);
         written.map_err(|error| format!("cannot write the state {}: {error}", self.name))
     }
 
@@ -173,18 +174,44 @@ fn set_aside(path: &Path) -> Result<(), String> {
     }
 }
 
-pub(super) fn encode(kept: &Kept) -> Vec<u8> {
-    let mut rest = vec![u8::from(kept.clean)];
+/// A state as it is written: what is large in it is not there again.
+pub(super) struct Encoded<'a> {
+    begin: Vec<u8>,
+    kept: &'a Kept,
+    batches: Vec<u8>,
+}
+
+impl Encoded<'_> {
+    /// One behind the other.
+    pub fn parts(&self) -> [&[u8]; 4] {
+        [
+            &self.begin,
+            &self.kept.snapshot,
+            &self.kept.alerts,
+            &self.batches,
+        ]
+    }
+}
+
+pub(super) fn encode(kept: &Kept) -> Encoded<'_> {
+    let mut lengths = vec![u8::from(kept.clean)];
     for part in [&kept.snapshot, &kept.alerts] {
-        rest.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
     }
-    rest.extend_from_slice(&kept.snapshot);
-    rest.extend_from_slice(&kept.alerts);
+    let mut batches = Vec::new();
     for (digest, held) in &kept.batches {
-        rest.extend_from_slice(digest);
-        held.write(&mut rest);
+        batches.extend_from_slice(digest);
+        held.write(&mut batches);
     }
-    [MAGIC.as_slice(), Sha256::digest(&rest).as_slice(), &rest].concat()
+    let mut hash = Sha256::new();
+    for part in [&lengths[..], &kept.snapshot, &kept.alerts, &batches] {
+        hash.update(part);
+    }
+    Encoded {
+        begin: [MAGIC.as_slice(), hash.finalize().as_slice(), &lengths].concat(),
+        kept,
+        batches,
+    }
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
@@ -213,8 +240,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
     }
     Ok(Kept {
         clean: *clean == 1,
-        snapshot: snapshot.to_vec(),
-        alerts: alerts.to_vec(),
+        snapshot: Bytes::copy_from_slice(snapshot),
+        alerts: Bytes::copy_from_slice(alerts),
         batches,
     })
 }
@@ -227,8 +254,8 @@ mod tests {
     fn kept() -> Kept {
         Kept {
             clean: true,
-            snapshot: b"snapshot".to_vec(),
-            alerts: b"{}\n{}\n".to_vec(),
+            snapshot: "snapshot".into(),
+            alerts: "{}\n{}\n".into(),
             batches: vec![([1; 16], Held::everything()), ([2; 16], Held::default())],
         }
     }
@@ -326,7 +353,7 @@ mod tests {
 
     #[test]
     fn every_damage_is_seen() {
-        let whole = encode(&kept());
+        let whole = encode(&kept()).parts().concat();
         assert_eq!(decode(&whole).unwrap(), kept());
         for at in 0..whole.len() {
             let mut damaged = whole.clone();

@@ -42,6 +42,19 @@ fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
             gzip(&filled("{}", BODY_BYTES), Compression::fast()),
         ),
         (vec![json], filled("[0,0,0,0", BODY_BYTES)),
+        // Values that are far larger than their text, where a store's documents have their id.
+        (
+            vec![],
+            filled(
+                &format!("{{\"event\":[0{}]}}\n", ",0".repeat(400_000)),
+                BODY_BYTES,
+            ),
+        ),
+        // Records that are nearly nothing but newlines.
+        (
+            vec![json],
+            [b"[{\"a\":1", &filled("\n", BODY_BYTES - 10)[..], b"}]"].concat(),
+        ),
         (
             vec![json],
             [&b"["[..], &filled("{},", BODY_BYTES - 6), b"{}]"].concat(),
@@ -89,11 +102,24 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
         "tcp://127.0.0.1:0",
     ]);
     command.args(["--admin", ":0", "--request-timeout", "1s"]);
+    command.arg("--state").arg(config.with_file_name("state"));
     command.arg("--config").arg(&config);
     let mut process = Process::of(&mut command);
     opened();
     let (http, tcp) = (process.input("http"), process.input("tcp"));
     let admin = process.address("admin");
+    // Heads that do not end, on many connections.
+    let head = format!(
+        "POST / HTTP/1.1\r\n{}",
+        format!("x: {}\r\n", "y".repeat(200)).repeat(35)
+    );
+    let heads: Vec<TcpStream> = (0..150)
+        .map(|_| {
+            let mut stream = sender(http);
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
     // Lines that do not end, on many connections.
     let beginnings: Vec<TcpStream> = (0..200)
         .map(|_| {
@@ -114,7 +140,7 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
             });
         }
     });
-    drop(beginnings);
+    drop((heads, beginnings));
     assert_eq!(get(admin, "/healthz").status, 200);
     let metrics = get(admin, "/metrics").body;
     assert!(

@@ -49,7 +49,7 @@ exports! {
     maxconn_finish(time_ms: i64) -> i32 = BAD_CALL, |guest, time_ms| guest.drive(|engine, out| engine.finish(known(time_ms), out));
     maxconn_shutdown() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| engine.shutdown(out));
     maxconn_statistics() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| { engine.statistics(out); true });
-    maxconn_snapshot() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| { out.bytes = engine.snapshot(); true });
+    maxconn_snapshot() -> i32 = BAD_CALL, |guest| guest.drive(|engine, out| { out.bytes = engine.snapshot_in(core::mem::take(&mut out.bytes)); true });
     maxconn_restore(len: i32) -> i32 = BAD_CALL, Guest::restore;
     maxconn_classify(len: i32, time_ms: i64) -> i32 = BAD_CALL, Guest::classify;
     maxconn_step(rule: i32, state_len: i32, event_len: i32, now_ms: i64) -> i32 = BAD_CALL, Guest::step;

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Streams;
@@ -42,15 +42,21 @@ impl Item {
     }
 }
 
-/// What is read of a document.
+/// What is read of a document. What may hold many values is not made into them, which are many times as large.
 #[derive(Deserialize)]
-struct Document {
+struct Document<'a> {
     #[serde(default, rename = "@timestamp")]
     timestamp: Option<IgnoredAny>,
-    #[serde(default)]
-    event: Option<Value>,
-    #[serde(default, rename = "event.id")]
-    dotted_id: Option<Value>,
+    #[serde(default, borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "event.id")]
+    dotted_id: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(default, borrow)]
+    id: Option<&'a RawValue>,
 }
 
 /// Where in a delivery the next document is.
@@ -96,7 +102,7 @@ pub fn items(
                 continue;
             }
             let number = segment.number + place.number;
-            let document: Option<Document> = serde_json::from_slice(&line).ok();
+            let document: Option<Document<'_>> = serde_json::from_slice(&line).ok();
             let document = document.filter(|_| line.starts_with(b"{"));
             all.push(Item {
                 stream: stream.clone(),
@@ -117,10 +123,16 @@ pub fn items(
 }
 
 /// The id that the document has whenever it comes. One that its sender gave it may be on others, too: it is not taken.
-fn id(document: &Document, kind: Kind, delivery: &Delivery, number: u32, line: &[u8]) -> String {
+fn id(
+    document: &Document<'_>,
+    kind: Kind,
+    delivery: &Delivery,
+    number: u32,
+    line: &[u8],
+) -> String {
     let own = own_id(document);
     match (kind, own) {
-        (Kind::Alert | Kind::Identified, Some(ours)) => ours.to_string(),
+        (Kind::Alert | Kind::Identified, Some(ours)) => ours,
         // They come when it is time, not with a record: they have no number.
         (Kind::Alert | Kind::Statistics | Kind::View, _) => digest(line),
         // What they were numbered by does not come again. The sender says that it is one, and its contents that it is
@@ -131,9 +143,12 @@ fn id(document: &Document, kind: Kind, delivery: &Delivery, number: u32, line: &
 }
 
 /// The `event.id` of a document.
-fn own_id(document: &Document) -> Option<&str> {
-    let nested = document.event.as_ref().and_then(|event| event.get("id"));
-    let own = nested.or(document.dotted_id.as_ref())?.as_str()?;
+fn own_id(document: &Document<'_>) -> Option<String> {
+    let event = document.event.map(RawValue::get);
+    let event = event.filter(|event| event.starts_with('{'));
+    let event: Option<Event<'_>> = event.and_then(|event| serde_json::from_str(event).ok());
+    let own = event.and_then(|it| it.id).or(document.dotted_id)?;
+    let own: String = serde_json::from_str(own.get()).ok()?;
     (1..=ID_MAX_BYTES).contains(&own.len()).then_some(own)
 }
 
@@ -179,6 +194,7 @@ pub fn body(items: &[Item]) -> Bytes {
 mod tests {
     use super::*;
     use crate::output::delivery::Segment;
+    use serde_json::Value;
     use std::io::Read;
 
     #[test]

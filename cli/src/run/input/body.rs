@@ -1,6 +1,5 @@
 //! What a shipper posts: decompressed, and as records.
 
-use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
@@ -130,11 +129,20 @@ impl Content {
         }
     }
 
-    /// The records of a body that was checked, each without a newline.
-    pub fn records(self, body: &[u8]) -> Box<dyn Iterator<Item = Cow<'_, [u8]>> + Send + '_> {
+    /// Makes a body that was checked one whose records have no newlines: within a string they would be escaped, so
+    /// those that JSON has lie between tokens.
+    pub fn flatten(self, body: &mut [u8]) {
+        if self == Content::Json {
+            let newlines = body.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r'));
+            newlines.for_each(|byte| *byte = b' ');
+        }
+    }
+
+    /// The records of a body that was flattened.
+    pub fn records(self, body: &[u8]) -> Box<dyn Iterator<Item = &[u8]> + Send + '_> {
         match self {
-            Content::Lines => Box::new(lines(body).map(Cow::Borrowed)),
-            Content::Json => Box::new(Records::new(body).map_while(Result::ok).map(on_one_line)),
+            Content::Lines => Box::new(lines(body)),
+            Content::Json => Box::new(Records::new(body).map_while(Result::ok)),
         }
     }
 }
@@ -253,18 +261,6 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// A record without newlines: within a string they would be escaped, so those here lie between tokens.
-fn on_one_line(record: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'\n', b'\r', record).is_none() {
-        return Cow::Borrowed(record);
-    }
-    let byte = |byte: &u8| match byte {
-        b'\n' | b'\r' => b' ',
-        other => *other,
-    };
-    Cow::Owned(record.iter().map(byte).collect())
-}
-
 fn skip_space(body: &[u8], at: usize) -> usize {
     let rest = body.get(at..).unwrap_or(&[]);
     // JSON's own: a form feed is none.
@@ -304,11 +300,12 @@ mod tests {
     use std::io::Write;
 
     fn json(body: &str) -> Result<String, Refusal> {
-        let body = body.as_bytes();
-        Content::Json.check(body)?;
+        let mut body = body.as_bytes().to_vec();
+        Content::Json.check(&body)?;
+        Content::Json.flatten(&mut body);
         let records = Content::Json
-            .records(body)
-            .map(|it| String::from_utf8(it.into()).unwrap());
+            .records(&body)
+            .map(|it| String::from_utf8(it.to_vec()).unwrap());
         Ok(records.map(|record| record + "\n").collect())
     }
 

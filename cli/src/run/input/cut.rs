@@ -3,8 +3,12 @@
 
 use crate::replay::LINE_MAX_BYTES;
 
+const _: () = assert!(BATCH_MAX_BYTES <= BATCH_MOST_BYTES);
+
 /// A batch is no larger, in bytes, but for a longer line.
 pub const BATCH_MAX_BYTES: usize = 256 * 1024;
+/// No batch is larger than this, in bytes.
+pub const BATCH_MOST_BYTES: usize = LINE_MAX_BYTES + 1;
 /// A batch has no more records: of tiny ones what they become is far larger than they are.
 pub const BATCH_MAX_RECORDS: usize = 4096;
 
@@ -28,6 +32,24 @@ impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Batches<R, B> {
             cut: 0,
         }
     }
+
+    /// Whether there is no further batch.
+    pub fn is_at_end(&mut self) -> bool {
+        self.pending = self.record();
+        self.pending.is_none()
+    }
+
+    /// The next record, and where in it what is left of it begins.
+    fn record(&mut self) -> Option<(B, usize)> {
+        loop {
+            let next = self.pending.take();
+            let (record, at) = next.or_else(|| Some((self.records.next()?, 0)))?;
+            let rest = record.as_ref().get(at..).unwrap_or(&[]);
+            if !rest.trim_ascii().is_empty() {
+                return Some((record, at));
+            }
+        }
+    }
 }
 
 impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Iterator for Batches<R, B> {
@@ -36,14 +58,10 @@ impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Iterator for Batches<R, B> {
     fn next(&mut self) -> Option<Vec<u8>> {
         let (mut batch, mut records) = (Vec::new(), 0);
         loop {
-            let next = self.pending.take();
-            let Some((record, at)) = next.or_else(|| Some((self.records.next()?, 0))) else {
+            let Some((record, at)) = self.record() else {
                 break;
             };
             let rest = record.as_ref().get(at..).unwrap_or(&[]);
-            if rest.trim_ascii().is_empty() {
-                continue;
-            }
             let (piece, behind) = if rest.len() > LINE_MAX_BYTES {
                 line_piece(rest, LINE_MAX_BYTES)
             } else {

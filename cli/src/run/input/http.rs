@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
 use super::confirming::Confirming;
-use super::cut::Batches;
+use super::cut::{BATCH_MOST_BYTES, Batches};
 use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
 use crate::http::{Pieces, answer, next_data, try_again};
@@ -92,6 +92,8 @@ impl HttpInput {
         let body = without_mark(&whole);
         let content = Content::of(&head.headers, body)?;
         content.check(body)?;
+        content.flatten(&mut whole);
+        let body = without_mark(&whole);
         let deadline = Instant::now() + self.patience;
         let claims = self.hand_over(content, body, &sender, deadline).await?;
         drop((whole, room));
@@ -119,19 +121,23 @@ impl HttpInput {
     ) -> Result<Vec<Claim>, Refusal> {
         let confirming = &self.confirming;
         let mut batches = Batches::new(content.records(body));
-        let (mut batch, mut next) = (batches.next(), batches.next());
-        let whole = next.is_some().then(|| confirming.digest(&[body]));
-        let mut claims = Vec::new();
-        while let Some(lines) = batch {
+        let (mut whole, mut claims) = (None, Vec::new());
+        // What it can need at most: a batch that waits for room would wait beside the body.
+        let most = BATCH_MOST_BYTES.min(body.len() + 1);
+        while !batches.is_at_end() {
+            let room = timeout_at(deadline, confirming.intake.room(most)).await;
+            let mut room = room.map_err(|_| self.not_delivered())?.ok_or_else(stops)?;
+            let Some(lines) = batches.next() else { break };
+            keep(&mut room, lines.len());
+            if claims.is_empty() && !batches.is_at_end() {
+                whole = Some(confirming.digest(&[body]));
+            }
             let name = match &whole {
                 Some(whole) => confirming.digest(&[whole, &claims.len().to_le_bytes()]),
                 None => confirming.digest(&[&lines]),
             };
-            let room = timeout_at(deadline, confirming.intake.room(lines.len())).await;
-            let room = room.map_err(|_| self.not_delivered())?;
-            let claim = room.and_then(|room| confirming.hand_over(lines, name, sender, room));
+            let claim = confirming.hand_over(lines, name, sender, room);
             claims.push(claim.ok_or_else(stops)?);
-            batch = next.take().or_else(|| batches.next());
         }
         confirming.metrics.cut_lines.inc_by(batches.cut);
         Ok(claims)
@@ -160,10 +166,7 @@ impl HttpInput {
             room.merge(self.room(more).await?);
         }
         let plain = encoding.decode(body)?;
-        let surplus = room
-            .num_permits()
-            .saturating_sub(plain.len().max(MIN_BYTES));
-        drop(room.split(surplus));
+        keep(&mut room, plain.len());
         Ok((plain, room))
     }
 
@@ -197,6 +200,12 @@ impl HttpInput {
     async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
         soon(self.confirming.intake.bodies.take(bytes)).await
     }
+}
+
+/// Gives back what is not needed of some room.
+fn keep(room: &mut OwnedSemaphorePermit, bytes: usize) {
+    let surplus = room.num_permits().saturating_sub(bytes.max(MIN_BYTES));
+    drop(room.split(surplus));
 }
 
 /// Room that comes soon, or what is said if it does not.
