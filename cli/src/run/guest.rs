@@ -461,7 +461,7 @@ fn halves(lines: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Limits;
+    use maxconn_host::Limits;
 
     #[test]
     fn halves_end_in_single_lines() {
@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn the_longest_lines_that_become_the_most_leave_the_guest_small() {
         let sources = vec![Source::default()];
-        let plugin = Plugin::builtin(Limits::default()).unwrap();
+        let plugin = crate::builtin::plugin(Limits::default()).unwrap();
         let wanted = Wanted::default();
         let guest = Guest::new(plugin, "{}".to_string(), wanted, sources, Metrics::new());
         let mut guest = guest.unwrap();
