@@ -160,7 +160,10 @@ impl Transform {
                 self.engine = None;
             }
         }
+        // They grew among what is free now, and would part it.
         self.frame = Vec::new();
+        self.out.bytes = Vec::new();
+        self.out.segments = Vec::new();
     }
 
     /// An empty table in the place of the one that was forgotten.
