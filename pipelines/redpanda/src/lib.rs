@@ -169,6 +169,7 @@ impl Transform {
     /// An empty table in the place of the one that was forgotten.
     #[cold]
     fn start_anew(&mut self) {
+        self.out.bytes.reserve_exact(OUTPUT_BYTES);
         match Engine::new(self.config.clone()) {
             Ok(engine) => self.engine = Some(engine),
             Err(error) => abi::refuse(&["maxconn: ", &error.problem]),
