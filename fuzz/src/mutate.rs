@@ -51,7 +51,7 @@ const WORDS: &[&[u8]] = &[
     b"Content-Encoding: gzip\r\n",
     b"Content-Type: application/json\r\n",
     b"\r\n\r\n",
-    b"maxconn:baked:v2",
+    b"maxconn:baked:v3",
 ];
 
 const BYTES: &[u8] = b"\0\x01\x7f\x80\xff\n\r\t \"\\{}[],:<>()=+-.0159aeuZ";

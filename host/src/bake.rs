@@ -63,9 +63,9 @@ pub fn bake(module: &mut Vec<u8>, json: &[u8]) -> Result<(), BakeError> {
     if json.len() > ROOM_BYTES {
         return Err(BakeError::TooLong(json.len()));
     }
-    let room = room_of(module)?;
+    let (Region { room, .. }, data) = parts(module)?;
     let mut segments = DataSection::new();
-    for segment in data(module)? {
+    for segment in data {
         if address_of(&segment)? != Some(room) {
             segments.raw(module.get(segment.range).ok_or(BakeError::Damaged)?);
         }
@@ -107,8 +107,8 @@ pub fn bake(module: &mut Vec<u8>, json: &[u8]) -> Result<(), BakeError> {
 /// # Errors
 /// See [`BakeError`].
 pub fn baked(module: &[u8]) -> Result<Option<&[u8]>, BakeError> {
-    let room = room_of(module)?;
-    for segment in data(module)? {
+    let (Region { room, .. }, data) = parts(module)?;
+    for segment in data {
         if address_of(&segment)? == Some(room) {
             let (len, json) = (segment.data)
                 .split_first_chunk::<LEN_BYTES>()
@@ -125,7 +125,7 @@ pub fn baked(module: &[u8]) -> Result<Option<&[u8]>, BakeError> {
 /// # Errors
 /// See [`BakeError`].
 pub fn defaults_of(module: &[u8]) -> Result<Config, BakeError> {
-    let region = region_of(module)?;
+    let (region, _) = parts(module)?;
     Ok(Config {
         max_keys: region.max_keys as usize,
         max_floods: region.max_floods as usize,
@@ -181,18 +181,20 @@ fn region_of(bytes: &[u8]) -> Result<Region, BakeError> {
     }
 }
 
-/// Every data segment.
-fn data(module: &[u8]) -> Result<Vec<Data<'_>>, BakeError> {
-    if !module.starts_with(&PREAMBLE) {
-        return Err(BakeError::NotWasm);
-    }
+/// The region, which lies in one data segment and is the only one of the file; and every data segment.
+fn parts(module: &[u8]) -> Result<(Region, Vec<Data<'_>>), BakeError> {
+    region_of(module)?;
     let mut segments = None;
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::DataSection(reader) = payload? {
-            segments = Some(reader.into_iter().collect::<Result<_, _>>()?);
+            segments = Some(reader.into_iter().collect::<Result<Vec<_>, _>>()?);
         }
     }
-    segments.ok_or(BakeError::NoRegion)
+    let segments = segments.ok_or(BakeError::NoRegion)?;
+    let holds_region = |data: &&Data<'_>| memchr::memmem::find(data.data, &MAGIC).is_some();
+    let segment = segments.iter().find(holds_region);
+    let region = region_of(segment.ok_or(BakeError::Damaged)?.data)?;
+    Ok((region, segments))
 }
 
 /// Where a segment goes, if it goes anywhere by itself.

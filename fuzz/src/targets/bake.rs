@@ -51,11 +51,11 @@ fn is_valid(module: &[u8]) -> bool {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let modules = [
-        r#"(module (memory 1) (data (i32.const 1024) "maxconn:baked:v2\00\10\00\00"))"#,
-        r#"(module (memory 1) (data "passive") (data (i32.const 16) "maxconn:baked:v2\c0\ff\00\00")
+        r#"(module (memory 1) (data (i32.const 1024) "maxconn:baked:v3\00\10\00\00\d0\07\00\00\00\01\00\00"))"#,
+        r#"(module (memory 1) (data "passive") (data (i32.const 16) "maxconn:baked:v3\c0\ff\00\00\d0\07\00\00\00\01\00\00")
             (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 7))))"#,
         r#"(module (import "redpanda_transform" "f" (func)) (memory 40)
-            (data (i32.const 1048576) "maxconn:baked:v2\00\00\14\00") (data (i32.const 1310720) "\02\00\00\00{}"))"#,
+            (data (i32.const 1048576) "maxconn:baked:v3\00\00\14\00\d0\07\00\00\00\01\00\00") (data (i32.const 1310720) "\02\00\00\00{}"))"#,
         r#"(module (memory 1) (data (i32.const 1024) "nothing"))"#,
         "(module)",
     ];
