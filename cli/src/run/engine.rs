@@ -373,4 +373,20 @@ mod tests {
         // Ticks go on as if nobody had set it.
         assert!(engine.clock.steady_ms() < YEAR_2026_MS);
     }
+
+    #[test]
+    fn the_longest_lines_that_become_the_most_leave_the_guest_small() {
+        let mut guest = engine().guest;
+        let mut line = vec![1; 1 << 20];
+        line.push(b'\n');
+        for _ in 0..4 {
+            let mut out = Gathered::default();
+            guest.push(0, &line, &mut out).unwrap();
+            assert!(out.bytes.len() > 6 << 20);
+            guest.keep_snapshot().unwrap();
+        }
+        // What it was given, what that became, and itself.
+        let bytes = guest.memory_bytes();
+        assert!(bytes < 10 << 20, "{bytes}");
+    }
 }

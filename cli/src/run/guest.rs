@@ -461,7 +461,6 @@ fn halves(lines: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maxconn_host::Limits;
 
     #[test]
     fn halves_end_in_single_lines() {
@@ -482,26 +481,6 @@ mod tests {
             let lines: Vec<&[u8]> = text.as_bytes().split_inclusive(|it| *it == b'\n').collect();
             assert_eq!(all, lines, "{text}");
         }
-    }
-
-    #[test]
-    fn the_longest_lines_that_become_the_most_leave_the_guest_small() {
-        let sources = vec![Source::default()];
-        let plugin = crate::builtin::plugin(Limits::default()).unwrap();
-        let wanted = Wanted::default();
-        let guest = Guest::new(plugin, "{}".to_string(), wanted, sources, Metrics::new());
-        let mut guest = guest.unwrap();
-        let mut line = vec![1; 1 << 20];
-        line.push(b'\n');
-        for _ in 0..4 {
-            let mut out = Gathered::new(wanted);
-            guest.push(0, &line, &mut out).unwrap();
-            assert!(out.bytes.len() > 6 << 20);
-            guest.keep_snapshot().unwrap();
-        }
-        // What it was given, what that became, and itself.
-        let bytes = guest.memory_bytes();
-        assert!(bytes < 10 << 20, "{bytes}");
     }
 
     #[test]
