@@ -11,7 +11,7 @@ use maxconn_host::Kind;
 
 /// The engine makes no more output than this much that waits, in bytes, with all that is kept for it: where what is
 /// going to be made may not fit, it waits. Only enriched events may be more than was thought, and go beyond it.
-pub const BACKLOG_MAX_BYTES: usize = 8 << 20;
+pub const BACKLOG_MAX_BYTES: usize = 6 << 20;
 /// The same for their number.
 pub(crate) const BACKLOG_MAX_DELIVERIES: usize = 10_000;
 

@@ -21,7 +21,7 @@ use super::names::Names;
 use cut::{Batches, lines};
 
 /// How many bytes of bodies may arrive or wait at once, over all inputs. Then senders wait.
-const BODIES_MAX_BYTES: usize = 12 << 20;
+const BODIES_MAX_BYTES: usize = 10 << 20;
 /// How many bytes of batches may wait in front of the guest, over all inputs. Then inputs stop reading.
 const WAITING_MAX_BYTES: usize = 2 << 20;
 /// As many lines of `tcp://` and `unix:` inputs may be long while they come and wait for room, which needs memory for
