@@ -9,7 +9,8 @@ use core::net::IpAddr;
 
 use crate::config::{Config, Network};
 use crate::detector::cause::{Cause, judge};
-use crate::detector::flood::{Flood, Same};
+use crate::detector::flood::Flood;
+use crate::detector::seen::Same;
 use crate::detector::{KeyState, Transition};
 use crate::event::{Scope, protocol_of};
 use crate::json::write::Writer;

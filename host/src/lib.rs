@@ -24,6 +24,7 @@ mod bounds;
 mod calls;
 mod engine;
 mod error;
+mod exchange;
 mod instance;
 mod limits;
 mod output;

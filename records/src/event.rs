@@ -143,13 +143,15 @@ pub struct Context<'a> {
     pub record_bytes: u64,
 }
 
-impl<'a> Codec<'a> for Event<'a> {
-    fn blank() -> Event<'a> {
+impl<'a> Event<'a> {
+    /// An event of which no more is known.
+    #[inline(always)]
+    pub fn new(module: &'a str, limit: &'a str, scope: Scope) -> Event<'a> {
         Event {
-            module: "",
-            limit: "",
+            module,
+            limit,
             limit_value: None,
-            scope: Scope::Global,
+            scope,
             service: None,
             user: None,
             auth_method: None,
@@ -158,6 +160,12 @@ impl<'a> Codec<'a> for Event<'a> {
             security: Security::None,
             session: None,
         }
+    }
+}
+
+impl<'a> Codec<'a> for Event<'a> {
+    fn blank() -> Event<'a> {
+        Event::new("", "", Scope::Global)
     }
 
     fn pass(&mut self, tape: &mut Tape<'a>) {

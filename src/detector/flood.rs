@@ -1,28 +1,17 @@
-//! What is known of an open flood: totals, rates, who was seen, and how the events are spread in time.
+//! What is known of an open flood: totals, rates, and how the events are spread in time.
 
 use alloc::string::String;
-use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::Sighting;
-use super::distinct::Sketch;
-use crate::config::{Distinct, KeyField, Rule};
+use super::seen::Seen;
 use crate::event::Scope;
-use crate::hash::quick64;
-use crate::text::clipped;
-use maxconn_records::bytes::equal;
 use maxconn_records::codec;
-use maxconn_records::codec::{Codec, Tape, variant};
+use maxconn_records::codec::{Codec, Tape};
 
-/// How many different users, addresses and hosts of a flood are named.
-pub const MAX_NAMED: usize = 10;
 /// How many bytes of the first message are kept as the sample.
 pub const MAX_SAMPLE_BYTES: usize = 1_024;
 /// How far before its last event a flood's next update may lie, in ms: no allowed lateness is as long.
 const UPDATE_BEFORE_MAX_MS: i64 = 24 * 3_600 * 1_000;
-/// How many bytes of a name (user, host, service …) are kept.
-pub const MAX_NAME_BYTES: usize = 255;
-
 /// An open flood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flood {
@@ -68,144 +57,19 @@ pub struct Flood {
     pub sample: String,
 }
 
-/// The values that were seen in a flood; strings are as they go into documents.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Users (or their hashes under redaction).
-    pub users: Named<String>,
-    /// Client addresses.
-    pub ips: Named<IpAddr>,
-    /// Hosts that logged.
-    pub hosts: Named<String>,
-    /// Session ids.
-    pub sessions: Sketch,
-    /// Whether there may be more, seen before the flood opened.
-    sessions_before: bool,
-    /// The module, the limit's name and its scope, as the crossing event has them.
-    pub module: String,
-    /// The limit's name.
-    pub limit: String,
-    /// The number of its scope.
-    pub scope: u8,
-    /// The limit's value in the last event that has one.
-    pub limit_value: Option<u64>,
-    /// The services, while there is one only.
-    pub service: Same<String>,
-    /// The server addresses, while there is one only.
-    pub destination: Same<IpAddr>,
-    /// Whether every event came from the server's own address.
-    pub all_local: bool,
-}
-
-/// A bounded list of values beside the count of all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named<T> {
-    /// The first [`MAX_NAMED`] values, each with its hash.
-    first: Vec<(u64, T)>,
-    /// The hash of the value seen last, so that a flood of one value costs one comparison.
-    last: u64,
-    /// How many there are.
-    pub sketch: Sketch,
-    /// Whether there may be more, seen before the flood opened.
-    is_floor: bool,
-}
-
-impl<T> Default for Named<T> {
-    fn default() -> Named<T> {
-        Named {
-            first: Vec::new(),
-            last: 0,
-            sketch: Sketch::default(),
-            is_floor: false,
-        }
-    }
-}
-
 impl Flood {
     /// Forgets what names users, or may: it was kept in another form than documents have it now.
     pub fn forget_users(&mut self) {
         self.key.clear();
         self.sample.clear();
-        self.seen.users.first.clear();
+        self.seen.forget_users();
     }
 }
 
-impl<T> Named<T> {
-    fn add(&mut self, hash: u64, make: impl FnOnce() -> T) {
-        if self.last == hash && !self.first.is_empty() {
-            return;
-        }
-        self.last = hash;
-        self.sketch.add(hash);
-        if self.first.len() < MAX_NAMED && !self.first.iter().any(|(named, _)| *named == hash) {
-            self.first.push((hash, make()));
-        }
-    }
-
-    /// How many there are, and whether that is exact.
-    pub fn count(&self) -> (u64, bool) {
-        let (count, is_exact) = self.sketch.count();
-        (count, is_exact && !self.is_floor)
-    }
-
-    /// Counts values that were seen before, of which no more than `limit` are known.
-    fn recall(&mut self, hashes: impl Iterator<Item = u64>, limit: usize) {
-        let mut known = 0;
-        hashes.take(limit).for_each(|hash| {
-            self.sketch.add(hash);
-            known += 1;
-        });
-        self.is_floor = known >= limit;
-    }
-
-    /// The first values.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + Clone {
-        self.first.iter().map(|(_, value)| value)
-    }
-
-    /// The value, if there was exactly one.
-    pub fn only(&self) -> Option<&T> {
-        match self.first.as_slice() {
-            [(_, value)] if self.count() == (1, true) => Some(value),
-            _ => None,
-        }
-    }
-}
-
-/// A value as long as it is the same for all events that have one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Same<T> {
-    /// No event had one.
-    #[default]
-    None,
-    /// All events that had one had this.
-    One(T),
-    /// Different ones were seen.
-    Many,
-}
-
-impl<T> Same<T> {
-    fn add(&mut self, is_same: impl FnOnce(&T) -> bool, make: impl FnOnce() -> T) {
-        match self {
-            Same::None => *self = Same::One(make()),
-            Same::One(value) if !is_same(value) => *self = Same::Many,
-            Same::One(_) | Same::Many => {}
-        }
-    }
-
-    /// The value, if there is one only.
-    pub fn one(&self) -> Option<&T> {
-        match self {
-            Same::One(value) => Some(value),
-            Same::None | Same::Many => None,
-        }
-    }
-}
-
-/// Pauses of this length separate bursts.
-const BURST_PAUSE_MS: i64 = 10_000;
 /// The evenness of a flood is judged by counts of events in spans of this length.
 const SPAN_MS: i64 = 10_000;
+/// Pauses of this length separate bursts.
+const BURST_PAUSE_MS: i64 = 10_000;
 
 /// How events are spread in time: evenly, as an automatic retry does it, or in bursts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -342,86 +206,6 @@ impl Flood {
     }
 }
 
-impl Seen {
-    /// What is known from the crossing event.
-    pub fn new(sighting: &Sighting<'_>) -> Seen {
-        let event = sighting.event;
-        Seen {
-            module: clipped(event.module, MAX_NAME_BYTES),
-            limit: clipped(event.limit, MAX_NAME_BYTES),
-            scope: event.scope as u8,
-            all_local: true,
-            ..Seen::default()
-        }
-    }
-
-    /// Says that there were events before the crossing one, whose values are not kept: what the rule's key holds was
-    /// the same in all of them, of the rest there may have been more than will be counted.
-    pub fn began_earlier(&mut self, rule: &Rule, sighting: &Sighting<'_>, is_one_host: bool) {
-        let may_differ =
-            |field: KeyField| !rule.key.contains(&field) && sighting.hashes.get(field).is_some();
-        self.users.is_floor = may_differ(KeyField::User);
-        self.ips.is_floor = may_differ(KeyField::Ip);
-        self.hosts.is_floor = may_differ(KeyField::Host) && !is_one_host;
-        self.sessions_before = true;
-    }
-
-    /// How many sessions there were, and whether that is exact.
-    pub fn session_count(&self) -> (u64, bool) {
-        let (count, is_exact) = self.sessions.count();
-        (count, is_exact && (count == 0 || !self.sessions_before))
-    }
-
-    /// Counts the values of the rule's `distinct` field that were seen before the flood opened. Their names
-    /// are not known any more, and of their number only that it is `at_least` or more.
-    pub fn recall(&mut self, distinct: Distinct, hashes: impl Iterator<Item = u64>) {
-        let limit = usize::from(distinct.at_least);
-        match distinct.field {
-            KeyField::User => self.users.recall(hashes, limit),
-            KeyField::Ip => self.ips.recall(hashes, limit),
-            KeyField::Host => self.hosts.recall(hashes, limit),
-            KeyField::Net | KeyField::Service | KeyField::Limit => {}
-        }
-    }
-
-    fn note(&mut self, sighting: &Sighting<'_>) {
-        let (event, hashes) = (sighting.event, sighting.hashes);
-        if let (Some(user), Some(hash)) = (event.user, hashes.user) {
-            self.users.add(hash as u64, || match sighting.redactor {
-                Some(redactor) => redactor.hash(user),
-                None => clipped(user, MAX_NAME_BYTES),
-            });
-        }
-        if let (Some(source), Some(hash)) = (&event.source, hashes.ip) {
-            self.ips.add(hash as u64, || source.ip);
-        }
-        if let (Some(host), Some(hash)) = (sighting.context.host, hashes.host) {
-            self.hosts
-                .add(hash as u64, || clipped(host, MAX_NAME_BYTES));
-        }
-        if let Some(session) = event.session {
-            self.sessions.add(quick64(session.as_bytes()));
-        }
-        if let Some(service) = event.service {
-            self.service.add(
-                |same| equal(same.as_bytes(), clip(service).as_bytes()),
-                || clipped(service, MAX_NAME_BYTES),
-            );
-        }
-        if let Some(destination) = &event.destination {
-            self.destination
-                .add(|same| *same == destination.ip, || destination.ip);
-        }
-        self.limit_value = event.limit_value.or(self.limit_value);
-        self.all_local &= event.is_local();
-    }
-}
-
-fn clip(name: &str) -> &str {
-    crate::text::clip(name, MAX_NAME_BYTES)
-}
-
-codec!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
 codec!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
 
 macro_rules! pass_all {
@@ -450,48 +234,10 @@ impl<'a> Codec<'a> for Flood {
     }
 }
 
-impl<'a, T: Codec<'a>> Codec<'a> for Named<T> {
-    fn blank() -> Named<T> {
-        Named::default()
-    }
-
-    fn pass(&mut self, tape: &mut Tape<'a>) {
-        self.first.pass(tape);
-        self.last.pass(tape);
-        self.sketch.pass(tape);
-        self.is_floor.pass(tape);
-    }
-}
-
-impl<'a, T: Codec<'a>> Codec<'a> for Same<T> {
-    fn blank() -> Same<T> {
-        Same::None
-    }
-
-    fn pass(&mut self, tape: &mut Tape<'a>) {
-        let number = match self {
-            Same::None => 0,
-            Same::One(_) => 1,
-            Same::Many => 2,
-        };
-        match variant(tape, number, 2) {
-            0 => *self = Same::None,
-            1 => {
-                if !matches!(self, Same::One(_)) {
-                    *self = Same::One(T::blank());
-                }
-                if let Same::One(value) = self {
-                    value.pass(tape);
-                }
-            }
-            _ => *self = Same::Many,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[test]
     fn no_mean_is_above_the_busiest_second() {

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::Sighting;
 use super::fields::network_of;
-use super::flood::MAX_NAME_BYTES;
+use super::seen::MAX_NAME_BYTES;
 use crate::config::{KeyField, Rule};
 use crate::text::{clip, ip_text};
 

@@ -33,6 +33,7 @@ mod fields;
 pub mod flood;
 mod key;
 mod key_stats;
+pub mod seen;
 mod timeline;
 pub mod window;
 
@@ -46,8 +47,9 @@ use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
 use crate::text::clipped;
-use flood::{Flood, MAX_SAMPLE_BYTES, Pace, Seen};
+use flood::{Flood, MAX_SAMPLE_BYTES, Pace};
 use maxconn_records::codec::{Codec, Tape};
+use seen::Seen;
 use timeline::Timelines;
 use window::Span;
 

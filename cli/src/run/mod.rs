@@ -40,6 +40,7 @@ mod metrics;
 mod names;
 mod net;
 mod notify;
+mod pieces;
 mod server;
 mod shared_tcp;
 pub(crate) mod signals;

@@ -10,7 +10,7 @@ pub mod table;
 use alloc::vec::Vec;
 
 use crate::bytes::split_at;
-use crate::event::{Event, Scope, Security};
+use crate::event::{Event, Scope};
 use crate::search::byte_array_forms;
 
 /// Every server, in the order in which they are asked.
@@ -127,19 +127,7 @@ impl Limit {
     /// A refusal over it, of which no more is known.
     #[inline(always)]
     fn event<'a>(&self, module: &'static str) -> Event<'a> {
-        Event {
-            module,
-            limit: self.name,
-            limit_value: None,
-            scope: self.scope,
-            service: None,
-            user: None,
-            auth_method: None,
-            source: None,
-            destination: None,
-            security: Security::None,
-            session: None,
-        }
+        Event::new(module, self.name, self.scope)
     }
 }
 

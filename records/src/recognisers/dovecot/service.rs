@@ -11,7 +11,7 @@ use crate::recognisers::table::{Message, read};
 const CONTEXT_MAX: usize = 80;
 
 /// What the processes that run services say of them.
-const OF_MASTER: [Message; 6] = [
+const OF_MASTER: [Message; 7] = [
     (
         &PROCESS_LIMIT,
         "service(%s): process_limit (%n) reached, client connections are being dropped%W",
@@ -32,6 +32,10 @@ const OF_MASTER: [Message; 6] = [
     (
         &CLIENT_LIMIT,
         "service(%s): client_limit/%w (%n) reached, client connections are being dropped%W",
+    ),
+    (
+        &CLIENT_LIMIT,
+        "service(%s): client_limit/%w reached, client connections are being dropped%W",
     ),
     (
         &CLIENT_LIMIT,
