@@ -110,3 +110,41 @@ fn name_before<'a>(text: &'a str, end: &str) -> Option<(&'a str, &'a str)> {
     let (name, rest) = split_at(text, end)?;
     (!name.is_empty() && name.bytes().all(|byte| is_service(&byte))).then_some((name, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_with_their_number_and_without() {
+        for (limit, said, value) in [
+            ("process_limit", "process_limit (3)", Some(3)),
+            ("process_limit", "process_limit", None),
+            ("client_limit", "client_limit (4)", Some(4)),
+            ("client_limit", "client_limit", None),
+            ("client_limit", "client_limit/service_count (1)", Some(1)),
+            ("client_limit", "client_limit/service_count", None),
+            (
+                "client_limit",
+                "client_limit/restart_request_count (1)",
+                Some(1),
+            ),
+        ] {
+            for end in ["", " (pid=7, reuse_port=yes)"] {
+                let text = [
+                    "service(imap-login): ",
+                    said,
+                    " reached, client connections are being dropped",
+                    end,
+                ];
+                let text = text.concat();
+                let event = recognise("master", &text).expect(&text);
+                assert_eq!(
+                    (event.limit, event.limit_value, event.service),
+                    (limit, value, Some("imap-login")),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
