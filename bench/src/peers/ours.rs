@@ -1,8 +1,8 @@
 //! maxconn itself: the guest under wasmtime, as the command runs it, and the core without a guest around it.
 
-use maxconn_host::{Instance, Limits, Plugin};
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source};
+use maxconn_host::{Instance, Limits, Plugin};
 
 use super::{Error, Peer, Workload};
 
