@@ -6,8 +6,6 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-pub use crate::output::lines::LinesAddress;
-
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputAddress {
@@ -34,6 +32,15 @@ pub enum OutputAddress {
     Lines(LinesAddress),
     /// Into data streams there.
     Elasticsearch(HttpAddress),
+}
+
+/// Something that takes lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinesAddress {
+    /// `HOST:PORT`.
+    Tcp(String),
+    /// A socket in the file system.
+    Unix(PathBuf),
 }
 
 /// Something that speaks HTTP.
@@ -132,6 +139,15 @@ impl FromStr for OutputAddress {
                 HttpAddress::read(url, Some(9200)).map(OutputAddress::Elasticsearch)
             }
             _ => Err(format!("this is none of the outputs there are; {OUTPUTS}")),
+        }
+    }
+}
+
+impl fmt::Display for LinesAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinesAddress::Tcp(address) => write!(out, "tcp://{address}"),
+            LinesAddress::Unix(path) => write!(out, "unix:{}", path.display()),
         }
     }
 }

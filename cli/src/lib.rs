@@ -9,12 +9,13 @@
 //! | `files` | how files are opened that are written |
 //! | [`generate`] | writes synthetic incidents |
 //! | `http` | HTTP as servers and clients need it, TLS, secrets |
+//! | `io` | byte order marks, compression, lines, NDJSON |
 //! | `log` | what is said on standard error while something runs |
-//! | `ndjson` | one JSON object a line, whatever came in |
 //! | [`output`] | the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | text from elsewhere, fit for a terminal |
 //! | [`replay`] | logs through a guest, as one stream |
 //! | [`run`] | records through a guest for as long as they come, beside a shipper |
+//! | [`selection`] | which part of the output is written |
 //! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
 //! | [`summary`] | what a replay says at its end |
 //! | `system` | what is asked of the machine; in tests `sim` answers |
@@ -26,12 +27,13 @@ pub mod config;
 mod files;
 pub mod generate;
 pub(crate) mod http;
+mod io;
 mod log;
-mod ndjson;
 pub mod output;
 pub mod printable;
 pub mod replay;
 pub mod run;
+pub mod selection;
 pub mod setup;
 pub mod summary;
 mod system;

@@ -196,7 +196,7 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             }
             other => run(other),
         })?;
-    replay::replay(instance, &options, replay::now_ms(), &interrupt).map_err(|error| match error {
+    replay::replay(instance, &options, &interrupt).map_err(|error| match error {
         ReplayError::NoNextHop(sentence) => Failure::Usage(sentence),
         ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         other => run(other),

@@ -121,6 +121,11 @@ impl Plugin {
         Ok(plugin)
     }
 
+    /// Whether it is from a file, so that its calls and what it says are watched.
+    pub fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
     /// The file it came from, or words that say that it is the built-in one.
     pub fn name(&self) -> &str {
         &self.name

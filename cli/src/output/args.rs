@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::address::OutputAddress;
 use crate::http::secret::OutputKey;
-use crate::replay::Only;
+use crate::selection::Selection;
 
 /// Where the output goes.
 #[derive(Debug, Args)]
@@ -39,6 +39,9 @@ pub struct OutputArgs {
     /// Where to set aside records that the next hop refuses for good, with the reason.
     #[arg(long, value_name = "FILE")]
     dead_letter: Option<PathBuf>,
+    /// Write only a part of the output.
+    #[arg(long, value_enum)]
+    only: Option<Selection>,
 }
 
 /// The same, checked.
@@ -56,18 +59,20 @@ pub struct OutputOptions {
     pub records_stream: Option<String>,
     /// The file for what the next hop refuses for good.
     pub dead_letter: Option<PathBuf>,
+    /// Which part of the output goes there.
+    pub selection: Selection,
 }
 
 impl OutputArgs {
-    /// What was said, or what is wrong with it; `only` is the part of the output that is wanted.
+    /// What was said, or what is wrong with it.
     ///
     /// # Errors
     /// An address that is none, and options that do not go with it.
-    pub fn options(&self, only: Option<Only>) -> Result<OutputOptions, String> {
+    pub fn options(&self) -> Result<OutputOptions, String> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
         let address = self.output.parse();
         let address: OutputAddress = address.map_err(|problem| format!("--output: {problem}"))?;
-        self.check(&address, only)?;
+        self.check(&address)?;
         let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(OutputOptions {
             address,
@@ -78,11 +83,12 @@ impl OutputArgs {
             events_stream: self.events_stream.clone(),
             records_stream: self.records_stream.clone(),
             dead_letter: self.dead_letter.clone(),
+            selection: self.only.unwrap_or_default(),
         })
     }
 
     /// What goes with which output.
-    fn check(&self, address: &OutputAddress, only: Option<Only>) -> Result<(), String> {
+    fn check(&self, address: &OutputAddress) -> Result<(), String> {
         let (is_plain, is_store, is_tls) = match address {
             OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
             OutputAddress::Http(address) => (false, false, address.is_tls()),
@@ -104,7 +110,7 @@ impl OutputArgs {
                 ));
             }
         }
-        if is_store && only.is_none() && self.records_stream.is_none() {
+        if is_store && self.only.is_none() && self.records_stream.is_none() {
             return Err(
                 "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
                     .to_string(),

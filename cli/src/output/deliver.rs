@@ -145,8 +145,9 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::LinesAddress;
     use crate::output::delivery::Delivery;
-    use crate::output::lines::{LinesAddress, LinesOutput};
+    use crate::output::lines::LinesOutput;
 
     #[test]
     fn a_cause_is_the_same_whatever_its_figures_are_but_for_the_status() {

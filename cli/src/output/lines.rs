@@ -1,10 +1,8 @@
 //! `tcp://` and `unix:`: lines on a connection. The next hop confirms nothing, so what the system had
 //! taken when the connection broke may be lost; what was not is sent again.
 
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,29 +13,12 @@ use tokio::time::timeout;
 
 use super::SendError;
 use super::delivery::Delivery;
+use crate::address::LinesAddress;
 
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long the next hop may let a group wait.
 const WRITE_MAX: Duration = Duration::from_secs(60);
-
-/// Where lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinesAddress {
-    /// `HOST:PORT`.
-    Tcp(String),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for LinesAddress {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LinesAddress::Tcp(address) => write!(out, "tcp://{address}"),
-            LinesAddress::Unix(path) => write!(out, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// A connection that is made again when it breaks.
 pub struct LinesOutput {

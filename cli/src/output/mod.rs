@@ -8,7 +8,7 @@ pub(crate) mod deliver;
 pub(crate) mod delivery;
 pub(crate) mod elasticsearch;
 pub(crate) mod http;
-pub mod lines;
+pub(crate) mod lines;
 pub(crate) mod meter;
 pub(crate) mod stdout;
 

@@ -8,19 +8,9 @@ use clap::{Args, ValueEnum};
 use super::{Input, Options};
 use crate::address::OutputAddress;
 use crate::output::OutputArgs;
+use crate::selection::Selection;
 use crate::summary::Summary;
 use maxconn_host::Format;
-
-/// Which part of the output is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Only {
-    /// Alerts.
-    Alerts,
-    /// Records that carry an event, enriched.
-    Events,
-    /// Both of them.
-    Changed,
-}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormatArg {
@@ -58,11 +48,8 @@ pub struct ReplayArgs {
     /// Logs to replay, - for standard input (the default if it is not a terminal).
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Write only a part of the output.
-    #[arg(long, value_enum, conflicts_with = "quiet")]
-    only: Option<Only>,
     /// Write no output, the summary alone.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "only")]
     quiet: bool,
     /// How the summary is written to standard error.
     #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
@@ -101,11 +88,14 @@ impl ReplayArgs {
         {
             return Err("standard input can be read once only; name - once".to_string());
         }
-        let output = self.output.options(self.only)?;
+        let mut output = self.output.options()?;
         if self.quiet && output.address != OutputAddress::Stdout {
             return Err(
                 "--quiet leaves nothing for --output to take; give one of them".to_string(),
             );
+        }
+        if self.quiet {
+            output.selection = Selection::Nothing;
         }
         Ok(Options {
             inputs,
@@ -115,8 +105,6 @@ impl ReplayArgs {
                 FormatArg::Json => Format::Json,
             },
             reference_time_ms: self.year.map(middle_of),
-            only: self.only,
-            quiet: self.quiet,
             statistics: self.statistics,
             output,
             summary: self.summary,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::Duration;
 
-use super::lines::{Chunk, LineReader};
+use crate::io::line_reader::{Chunk, LineReader};
 
 /// How many chunks wait between the reading thread and the guest.
 const QUEUE_CHUNKS: usize = 2;

@@ -13,17 +13,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::feed::Feed;
 use super::input::{Facts, Input};
-use super::lines::{Chunk, LineReader};
+use crate::io::line_reader::{Chunk, LineReader};
 use maxconn_core::engine::Times;
 use maxconn_host::HostError;
 
 /// The size of a chunk while several inputs are open; a single one gets larger ones.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// The size of a chunk of a single input: it fits into the processor's cache, beside the guest.
+/// The size of a chunk of a single input: it fits into the processor's cache, beside the consumer.
 const SINGLE_CHUNK_BYTES: usize = 128 * 1024;
 
 /// What is done with the lines.
-pub trait Guest {
+pub trait Consumer {
     /// Takes whole lines of input `index`; `offset` is where the first lies.
     fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError>;
     /// Appends the times of the lines of input `index`.
@@ -99,24 +99,29 @@ impl Lane {
     }
 
     /// Opens it and reads the first chunk; `false` if there is none.
-    fn open(&mut self, chunk_bytes: usize, guest: &mut impl Guest, stop: &AtomicBool) -> bool {
+    fn open(
+        &mut self,
+        chunk_bytes: usize,
+        consumer: &mut impl Consumer,
+        stop: &AtomicBool,
+    ) -> bool {
         match Feed::start(self.opener(Arc::clone(&self.position), chunk_bytes)) {
             Ok(feed) => self.feed = Some(feed),
-            Err(error) => guest.unreadable(self.index, &error),
+            Err(error) => consumer.unreadable(self.index, &error),
         }
-        self.advance(guest, stop)
+        self.advance(consumer, stop)
     }
 
     /// The next chunk; `false` at the end, or where the input cannot be read on.
-    fn advance(&mut self, guest: &mut impl Guest, stop: &AtomicBool) -> bool {
+    fn advance(&mut self, consumer: &mut impl Consumer, stop: &AtomicBool) -> bool {
         let Some(feed) = &self.feed else { return false };
-        if stop.load(Ordering::Relaxed) || guest.has_ended() {
+        if stop.load(Ordering::Relaxed) || consumer.has_ended() {
             return false;
         }
-        match feed.next(stop, || guest.waiting()) {
+        match feed.next(stop, || consumer.waiting()) {
             Ok(Some(chunk)) => {
                 if chunk.cut {
-                    guest.cut();
+                    consumer.cut();
                 }
                 let before = mem::replace(&mut self.chunk, chunk);
                 feed.give_back(mem::replace(&mut self.previous, before));
@@ -125,7 +130,7 @@ impl Lane {
             }
             Ok(None) => false,
             Err(error) => {
-                guest.unreadable(self.index, &error);
+                consumer.unreadable(self.index, &error);
                 false
             }
         }
@@ -134,36 +139,36 @@ impl Lane {
     /// Reads the first chunk's times without keeping a regular file open; answers when it is due.
     fn probe(
         &mut self,
-        guest: &mut impl Guest,
+        consumer: &mut impl Consumer,
         stop: &AtomicBool,
     ) -> Result<Option<Due>, HostError> {
         if !self.facts.regular {
-            if !self.open(CHUNK_BYTES, guest, stop) {
+            if !self.open(CHUNK_BYTES, consumer, stop) {
                 return Ok(None);
             }
-            self.read_times(guest)?;
+            self.read_times(consumer)?;
             return Ok(Some(self.due()));
         }
         let open = self.opener(Arc::default(), CHUNK_BYTES);
         match open().and_then(|mut reader| reader.next(&mut self.chunk)) {
             Ok(true) => {
-                self.read_times(guest)?;
+                self.read_times(consumer)?;
                 let due = self.due();
                 (self.chunk, self.times, self.last_ms) = (Chunk::default(), Vec::new(), None);
                 Ok(Some(due))
             }
             Ok(false) => Ok(None),
             Err(error) => {
-                guest.unreadable(self.index, &error);
+                consumer.unreadable(self.index, &error);
                 Ok(None)
             }
         }
     }
 
     /// Fills `times` for a new chunk.
-    fn read_times(&mut self, guest: &mut impl Guest) -> Result<(), HostError> {
+    fn read_times(&mut self, consumer: &mut impl Consumer) -> Result<(), HostError> {
         let mut found = Vec::new();
-        guest.line_times(self.index, self.chunk.lines(), &mut found)?;
+        consumer.line_times(self.index, self.chunk.lines(), &mut found)?;
         // Lines before the first one with a time are taken to be as old as that one, and where no line has
         // one, as the reference time: that is what the guest takes their events to be.
         let first = found.iter().find_map(|time| *time);
@@ -188,7 +193,7 @@ impl Lane {
     /// Pushes the lines that are due before `limit`, at least one.
     fn run(
         &mut self,
-        guest: &mut impl Guest,
+        consumer: &mut impl Consumer,
         limit: Due,
         seen: &mut Times,
     ) -> Result<(), HostError> {
@@ -207,35 +212,35 @@ impl Lane {
             // Also where a guest gave fewer times than there are lines.
             end = lines.len();
         }
-        self.push(guest, lines.get(..end).unwrap_or(&[]))?;
+        self.push(consumer, lines.get(..end).unwrap_or(&[]))?;
         self.done += end;
         Ok(())
     }
 
     /// Pushes lines of the chunk, the next ones.
-    fn push(&self, guest: &mut impl Guest, lines: &[u8]) -> Result<(), HostError> {
+    fn push(&self, consumer: &mut impl Consumer, lines: &[u8]) -> Result<(), HostError> {
         let offset = self.chunk.offset + self.done as u64;
         let mut records = self.chunk.records(lines);
-        records.try_for_each(|(at, lines)| guest.push(self.index, lines, offset + at as u64))
+        records.try_for_each(|(at, lines)| consumer.push(self.index, lines, offset + at as u64))
     }
 
     /// Pushes all that is left, without asking for times before the end.
     fn stream(
         &mut self,
-        guest: &mut impl Guest,
+        consumer: &mut impl Consumer,
         stop: &AtomicBool,
         seen: &mut Times,
     ) -> Result<(), HostError> {
         loop {
             let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
-            self.push(guest, lines)?;
-            if !self.advance(guest, stop) {
+            self.push(consumer, lines)?;
+            if !self.advance(consumer, stop) {
                 break;
             }
         }
         let mut times = Vec::new();
         for chunk in [&self.previous, &self.chunk] {
-            guest.line_times(self.index, chunk.lines(), &mut times)?;
+            consumer.line_times(self.index, chunk.lines(), &mut times)?;
         }
         times.into_iter().flatten().for_each(|time| seen.see(time));
         Ok(())
@@ -252,19 +257,19 @@ type Due = (i64, usize);
 /// The guest failed. What cannot be read is told to the guest and left out.
 pub fn merge(
     lanes: &mut [Lane],
-    guest: &mut impl Guest,
+    consumer: &mut impl Consumer,
     stop: &AtomicBool,
 ) -> Result<Option<i64>, HostError> {
     let mut seen = Times::default();
     if let [lane] = lanes {
-        if lane.open(SINGLE_CHUNK_BYTES, guest, stop) {
-            lane.stream(guest, stop, &mut seen)?;
+        if lane.open(SINGLE_CHUNK_BYTES, consumer, stop) {
+            lane.stream(consumer, stop, &mut seen)?;
         }
         return Ok(seen.confirmed_ms());
     }
     let mut due = BinaryHeap::new();
     for lane in lanes.iter_mut() {
-        due.extend(lane.probe(guest, stop)?.map(Reverse));
+        due.extend(lane.probe(consumer, stop)?.map(Reverse));
     }
     while let Some(Reverse((_, index))) = due.pop() {
         let Some(lane) = lanes.get_mut(index) else {
@@ -277,23 +282,23 @@ pub fn merge(
             } else {
                 SINGLE_CHUNK_BYTES
             };
-            if !lane.open(chunk_bytes, guest, stop) {
+            if !lane.open(chunk_bytes, consumer, stop) {
                 continue;
             }
-            lane.read_times(guest)?;
+            lane.read_times(consumer)?;
         }
         let Some(limit) = limit else {
-            lane.stream(guest, stop, &mut seen)?;
+            lane.stream(consumer, stop, &mut seen)?;
             break;
         };
-        lane.run(guest, limit, &mut seen)?;
+        lane.run(consumer, limit, &mut seen)?;
         if lane.times.is_empty() {
-            if !lane.advance(guest, stop) {
+            if !lane.advance(consumer, stop) {
                 // Frees its memory: the set may be long.
                 (lane.feed, lane.chunk, lane.previous) = (None, Chunk::default(), Chunk::default());
                 continue;
             }
-            lane.read_times(guest)?;
+            lane.read_times(consumer)?;
         }
         due.push(Reverse(lane.due()));
     }

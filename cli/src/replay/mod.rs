@@ -3,15 +3,14 @@
 //!
 //! ```text
 //! reader threads ─► merge ─► guest ─► writer thread
-//!   (feed, lines, input)      (host)   │  or next hop
+//!   (feed, input)             (host)   │  or next hop
 //!                                     └► summary
 //! ```
 //! All queues are short and their memory is used again, so that the size of the input does not matter.
 
 mod args;
 mod feed;
-pub(crate) mod input;
-pub(crate) mod lines;
+mod input;
 mod merge;
 mod next_hop;
 mod progress;
@@ -23,19 +22,19 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-pub use crate::system::now_ms;
-pub use args::{Only, ReplayArgs};
+pub use args::ReplayArgs;
 pub use input::Input;
-pub use lines::LINE_MAX_BYTES;
 
 use crate::address::OutputAddress;
 use crate::config::Uncounted;
-use crate::ndjson::as_records;
+use crate::io::ndjson::as_records;
 use crate::output::OutputOptions;
 use crate::printable;
+use crate::selection::Selection;
 use crate::summary::{Gathered, Summary};
+use crate::system::now_ms;
 use maxconn_host::{Format, HostError, Instance, Kind, Source, Want};
-use merge::{Guest, Lane, merge};
+use merge::{Consumer, Lane, merge};
 use next_hop::NextHop;
 use progress::Progress;
 use writer::Writer;
@@ -52,10 +51,6 @@ pub struct Options {
     pub format: Format,
     /// The time that the missing year of a timestamp is nearest to; `None`: each file's own, or now.
     pub reference_time_ms: Option<i64>,
-    /// What is written to the output; `None`: all that a pipeline would get.
-    pub only: Option<Only>,
-    /// Write nothing.
-    pub quiet: bool,
     /// Write a statistics document at the end.
     pub statistics: bool,
     /// How the summary is written.
@@ -122,10 +117,9 @@ impl From<HostError> for ReplayError {
 pub fn replay(
     mut instance: Instance,
     options: &Options,
-    started_ms: i64,
     interrupt: &Interrupt,
 ) -> Result<(), ReplayError> {
-    let stop = &interrupt.stop;
+    let (started_ms, stop) = (now_ms(), &interrupt.stop);
     let mut facts = Vec::with_capacity(options.inputs.len());
     for input in &options.inputs {
         facts.push(
@@ -136,10 +130,11 @@ pub fn replay(
     }
     let is_live = facts.iter().any(|facts| !facts.regular);
     let bytes = facts.iter().map(|facts| facts.size_bytes).sum();
+    let selection = options.output.selection;
     let to_stdout = options.output.address == OutputAddress::Stdout;
     let progress = Progress::start(
         bytes,
-        options.quiet || !to_stdout || !io::stdout().is_terminal(),
+        selection == Selection::Nothing || !to_stdout || !io::stdout().is_terminal(),
     );
     let mut lanes = Vec::new();
     let mut sources = Vec::new();
@@ -162,16 +157,12 @@ pub fn replay(
             progress.position(),
         ));
     }
-    let keep = Keep::new(options);
-    let gathering = options.summary != Summary::None || progress.is_shown();
+    let want = selection.want();
     instance.want(Want {
-        records: keep.records,
-        enriched: keep.enriched,
-        alerts: keep.alerts || gathering,
-        views: false,
-        held_back: false,
+        alerts: want.alerts || options.summary != Summary::None || progress.is_shown(),
         // For documents' ids.
         ids: matches!(options.output.address, OutputAddress::Elasticsearch(_)),
+        ..want
     })?;
     let way = match to_stdout {
         true => Way::Pipe(Writer::start(printable::stdout()).map_err(ReplayError::Output)?),
@@ -188,7 +179,7 @@ pub fn replay(
         inputs: &options.inputs,
         is_live,
         sink: Sink {
-            keep,
+            selection,
             way,
             gathered: Gathered::new(options.uncounted.clone(), named_twice(&options.inputs)),
             progress,
@@ -197,28 +188,6 @@ pub fn replay(
     };
     let last_ms = merge(&mut lanes, &mut session, stop)?;
     session.finish(last_ms, options, interrupt.signal())
-}
-
-/// Which kinds of output are written.
-#[derive(Clone, Copy)]
-struct Keep {
-    records: bool,
-    enriched: bool,
-    alerts: bool,
-    statistics: bool,
-}
-
-impl Keep {
-    fn new(options: &Options) -> Keep {
-        let only = |part| !options.quiet && options.only.is_none_or(|only| part == only);
-        let changed = !options.quiet && options.only == Some(Only::Changed);
-        Keep {
-            records: !options.quiet && options.only.is_none(),
-            enriched: only(Only::Events) || changed,
-            alerts: only(Only::Alerts) || changed,
-            statistics: !options.quiet && options.only.is_none(),
-        }
-    }
 }
 
 /// Where the output goes.
@@ -263,7 +232,7 @@ impl Way {
 
 /// Where the guest's output goes.
 struct Sink {
-    keep: Keep,
+    selection: Selection,
     way: Way,
     gathered: Gathered,
     progress: Progress,
@@ -271,19 +240,12 @@ struct Sink {
 
 impl Sink {
     fn take(&mut self, kind: Kind, bytes: &[u8]) {
-        let keep = match kind {
-            Kind::Passed | Kind::Wrapped => self.keep.records,
-            Kind::Enriched | Kind::Identified => self.keep.enriched,
-            Kind::Alert => {
-                self.gathered.alert(bytes);
-                self.progress.floods(self.gathered.starts());
-                self.keep.alerts
-            }
-            Kind::Statistics => self.keep.statistics,
-            Kind::View => false,
-        };
+        if kind == Kind::Alert {
+            self.gathered.alert(bytes);
+            self.progress.floods(self.gathered.starts());
+        }
         match kind {
-            _ if !keep => {}
+            _ if !self.selection.has(kind) => {}
             // Pieces of lines that were too long, and whatever else looks like JSON and is none.
             Kind::Passed | Kind::Enriched | Kind::Identified => {
                 self.way.write(kind, &as_records(bytes))
@@ -343,7 +305,7 @@ impl Session<'_> {
             .finish(last_ms, |kind, bytes| sink.take(kind, bytes))?;
         self.instance.statistics(|_, bytes| {
             sink.gathered.statistics(bytes);
-            if options.statistics && !options.quiet {
+            if options.statistics && sink.selection != Selection::Nothing {
                 sink.way.write(Kind::Statistics, bytes);
             }
         })?;
@@ -383,7 +345,7 @@ impl Session<'_> {
     }
 }
 
-impl Guest for Session<'_> {
+impl Consumer for Session<'_> {
     fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
         self.select(index)?;
         self.sink.progress.moved();

@@ -10,7 +10,6 @@ use super::Options;
 use super::input::omprog::Confirm;
 use crate::address::{InputAddress, OutputAddress, listen_address};
 use crate::output::OutputArgs;
-use crate::replay::Only;
 
 /// The state is not written more often than this.
 const STATE_INTERVAL_MIN: Duration = Duration::from_millis(10);
@@ -50,9 +49,6 @@ pub struct RunArgs {
     confirm: Option<Confirm>,
     #[command(flatten)]
     output: OutputArgs,
-    /// Write only a part of the output.
-    #[arg(long, value_enum)]
-    only: Option<Only>,
     /// The file with the bearer token that senders must know.
     #[arg(long, value_name = "FILE")]
     input_token: Option<PathBuf>,
@@ -93,7 +89,7 @@ impl RunArgs {
         let inputs: Result<Vec<InputAddress>, String> =
             self.input.iter().map(|text| text.parse()).collect();
         let inputs = inputs.map_err(|problem| format!("--input: {problem}"))?;
-        let output = self.output.options(self.only)?;
+        let output = self.output.options()?;
         for (index, input) in inputs.iter().enumerate() {
             let same = |other: &InputAddress| other == input && !input.is_any_port();
             if inputs.iter().take(index).any(same) {
@@ -130,7 +126,6 @@ impl RunArgs {
             inputs,
             confirm: self.confirm,
             output,
-            only: self.only,
             grace: self.grace,
             request_timeout: self.request_timeout,
             input_token: self.input_token.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::activity::Activities;
+use super::connection::Connections;
 use crate::log;
 
 /// How many connections an address has at once.
@@ -25,7 +25,7 @@ pub struct Senders {
     /// One for each descriptor that they may have.
     pub places: Arc<Semaphore>,
     /// Those that are there.
-    pub activities: Arc<Activities>,
+    pub connections: Arc<Connections>,
 }
 
 impl Senders {
@@ -43,7 +43,7 @@ impl Senders {
         }
         Senders {
             places: Arc::new(Semaphore::new(places)),
-            activities: Arc::default(),
+            connections: Arc::default(),
         }
     }
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
-use super::batch::{Batch, Gathered, Ticket, Wanted};
+use super::batch::{Batch, Ticket};
 use super::guest::Guest;
-use super::keeper::Keeper;
+use super::guest_output::GuestOutput;
 use super::metrics::Metrics;
+use super::state_writer::StateWriter;
 use crate::config;
 use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::{Delivery, Receipt};
+use crate::selection::Selection;
 use maxconn_host::{HostError, Kind};
 
 /// How often the guest is told that time goes on.
@@ -57,10 +59,12 @@ pub struct Engine {
     pub backlog: Arc<Backlog>,
     /// The file that is read again on a reload.
     pub config: Option<PathBuf>,
-    /// What is wanted of the guest's output.
-    pub wanted: Wanted,
+    /// Which part of the guest's output goes on.
+    pub selection: Selection,
+    /// Its records are numbered.
+    pub numbered: bool,
     /// Who keeps the state; without, a stop ends the floods.
-    pub keeper: Option<Keeper>,
+    pub state_writer: Option<StateWriter>,
     /// What is counted.
     pub metrics: Metrics,
     /// The clocks.
@@ -111,10 +115,13 @@ impl Engine {
     ///
     /// # Errors
     /// The guest failed and could not be replaced.
-    pub async fn run(mut self, jobs: UnboundedReceiver<Job>) -> Result<Option<Keeper>, HostError> {
+    pub async fn run(
+        mut self,
+        jobs: UnboundedReceiver<Job>,
+    ) -> Result<Option<StateWriter>, HostError> {
         let result = self.work(jobs).await;
         self.backlog.close();
-        result.map(|()| self.keeper)
+        result.map(|()| self.state_writer)
     }
 
     async fn work(&mut self, mut jobs: UnboundedReceiver<Job>) -> Result<(), HostError> {
@@ -131,17 +138,17 @@ impl Engine {
             if std::mem::take(&mut self.alerted) {
                 next_write = next_write.min(now + WRITE_AFTER_ALERT);
             }
-            if let Some(keeper) = &mut self.keeper
+            if let Some(state_writer) = &mut self.state_writer
                 && now >= next_write
             {
-                next_write = now + keeper.every;
+                next_write = now + state_writer.every;
                 if std::mem::take(&mut self.changed) {
                     self.guest.keep_snapshot()?;
                 }
-                keeper.offer(self.guest.last_snapshot(), &self.backlog);
+                state_writer.offer(self.guest.last_snapshot(), &self.backlog);
             }
             // Without room no job is begun, so that what waits in front is bounded by its own bound.
-            let next = match &self.keeper {
+            let next = match &self.state_writer {
                 Some(_) => next_tick.min(next_write),
                 None => next_tick,
             };
@@ -161,13 +168,13 @@ impl Engine {
                 Some(Job::Stop) | None => break,
             }
         }
-        match &mut self.keeper {
-            Some(keeper) => {
+        match &mut self.state_writer {
+            Some(state_writer) => {
                 self.guest.keep_snapshot()?;
-                keeper.snapshot = self.guest.last_snapshot();
+                state_writer.snapshot = self.guest.last_snapshot();
             }
             None => {
-                let mut out = Gathered::new(self.wanted);
+                let mut out = self.output();
                 self.guest.shutdown(&mut out)?;
                 self.deliver(out, Delivery::default());
             }
@@ -175,27 +182,30 @@ impl Engine {
         Ok(())
     }
 
+    fn output(&self) -> GuestOutput {
+        GuestOutput::new(self.selection, self.numbered)
+    }
+
     fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
         self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
         let is_repeated = batch.counted_before.is_some();
-        let out = match batch.counted_before {
-            Some(held) => {
-                let mut out = Gathered::without(self.wanted, held);
-                self.guest.repeat(batch.source, &batch.lines, &mut out)?;
-                out
-            }
-            None => {
-                let mut out = Gathered::new(self.wanted);
-                out.bytes.reserve(batch.lines.len());
-                self.guest.push(batch.source, &batch.lines, &mut out)?;
-                self.changed = true;
-                self.metrics.malformed.inc_by(out.malformed);
-                if let Some(ticket) = &batch.ticket {
-                    ticket.count(out.take_held());
-                }
-                out
-            }
+        let mut out = match batch.counted_before {
+            Some(suppressed) => GuestOutput::without(self.selection, suppressed),
+            None => self.output(),
         };
+        // A guest from a file may pass on parts of them.
+        out.passes_objects = batch.are_objects && !self.guest.is_foreign();
+        if is_repeated {
+            self.guest.repeat(batch.source, &batch.lines, &mut out)?;
+        } else {
+            out.bytes.reserve(batch.lines.len());
+            self.guest.push(batch.source, &batch.lines, &mut out)?;
+            self.changed = true;
+            self.metrics.malformed.inc_by(out.malformed);
+            if let Some(ticket) = &batch.ticket {
+                ticket.count(out.take_suppressed());
+            }
+        }
         drop(batch.room);
         let delivery = Delivery {
             name: batch.name,
@@ -213,7 +223,7 @@ impl Engine {
     /// for days must not fill the memory. The floods end when it is back.
     fn tick(&mut self) -> Result<(), HostError> {
         if self.last_tick.is_delivered() {
-            let mut out = Gathered::new(self.wanted);
+            let mut out = self.output();
             self.guest.tick(self.clock.steady_ms(), &mut out)?;
             if !out.bytes.is_empty() {
                 self.changed = true;
@@ -232,7 +242,7 @@ impl Engine {
         }
         let document = self.guest.statistics()?;
         // Of records that are not wanted only the guest knows, which reads few of them.
-        let tells_malformed = self.wanted.only.is_some();
+        let tells_malformed = self.selection != Selection::All;
         self.metrics
             .guest(&document, self.guest.memory_bytes(), tells_malformed);
         Ok(())
@@ -256,7 +266,7 @@ impl Engine {
                 return Ok(());
             }
         };
-        let mut out = Gathered::new(self.wanted);
+        let mut out = self.output();
         match self.guest.configure(loaded.json, &mut out) {
             Ok(()) => log::line(format_args!("the configuration was read again")),
             Err(refused @ HostError::Refused { .. }) => {
@@ -272,7 +282,7 @@ impl Engine {
     }
 
     /// Hands output over, about which the rest of the delivery is known.
-    fn deliver(&mut self, mut out: Gathered, about: Delivery) {
+    fn deliver(&mut self, mut out: GuestOutput, about: Delivery) {
         if out.bytes.is_empty() && about.ticket.is_none() {
             return;
         }
@@ -295,7 +305,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use maxconn_host::{Limits, Source};
+    use maxconn_host::{Limits, Source, Want};
 
     /// The midnights that 2000 and 2026 began with.
     const YEAR_2000_MS: i64 = 946_684_800_000;
@@ -308,7 +318,7 @@ mod tests {
 
     fn engine() -> Engine {
         let clock = Clock::start(|| WALL_MS.get());
-        let (metrics, wanted) = (Metrics::new(), Wanted::default());
+        let metrics = Metrics::new();
         let source = Source {
             reference_time_ms: Some(clock.wall_ms()),
             ..Source::default()
@@ -316,7 +326,7 @@ mod tests {
         let guest = Guest::new(
             crate::builtin::plugin(Limits::default()).unwrap(),
             "{}".to_string(),
-            wanted,
+            Want::default(),
             vec![source],
             metrics.clone(),
         );
@@ -324,8 +334,9 @@ mod tests {
             guest: guest.unwrap(),
             backlog: Arc::default(),
             config: None,
-            wanted,
-            keeper: None,
+            selection: Selection::All,
+            numbered: false,
+            state_writer: None,
             metrics,
             clock,
             next_reference: Instant::now(),
@@ -340,15 +351,7 @@ mod tests {
         let line = "Jan  1 00:00:30 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
                     (mail_max_userip_connections=10): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1\n";
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let batch = Batch {
-            source: 0,
-            lines: line.into(),
-            name: [0; 16],
-            lines_return: false,
-            ticket: None,
-            counted_before: None,
-            room,
-        };
+        let batch = Batch::new(0, [0; 16], line.into(), room);
         engine.batch(batch).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -380,7 +383,7 @@ mod tests {
         let mut line = vec![1; 1 << 20];
         line.push(b'\n');
         for _ in 0..4 {
-            let mut out = Gathered::default();
+            let mut out = GuestOutput::default();
             guest.push(0, &line, &mut out).unwrap();
             assert!(out.bytes.len() > 6 << 20);
             guest.keep_snapshot().unwrap();

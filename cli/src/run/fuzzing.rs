@@ -12,16 +12,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::activity::{Activity, Silent};
+use super::connection::{Connection, UnknownPeer};
 use super::engine::Job;
 use super::input::Intake;
-use super::input::body::{Content, Encoding, Refusal, without_mark};
+use super::input::body::{Content, compression, decompress};
 use super::input::confirming::Confirming;
 use super::input::cut::Batches;
 use super::input::http::HttpInput;
+use super::input::refusal::Refusal;
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::{server, state};
+use crate::io::byte_order_mark::mark_bytes;
 use crate::output::delivery::Receipt as _;
 
 /// Nothing here waits for anybody.
@@ -36,25 +38,34 @@ pub fn config(text: &str, is_json: bool) -> Result<(Config, String), String> {
 /// Lines as they go on, and how many were mended.
 pub fn records(lines: &[u8]) -> (Vec<u8>, u64) {
     let mut records = Vec::new();
-    let mended = crate::ndjson::append_records(lines, &mut records);
+    let mended = crate::io::ndjson::append_records(lines, &mut records);
     (records, mended)
 }
 
-/// The lines of all batches of a body.
+/// The lines of all batches of a body; else the status and what is said of it.
 #[allow(clippy::missing_errors_doc)]
-pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+pub fn body(content: &str, encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, (u16, String)> {
+    lines(content, encoding, body).map_err(|refusal| (refusal.status(), refusal.to_string()))
+}
+
+fn lines(content: &str, encoding: &str, mut body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in [(CONTENT_TYPE, content), (CONTENT_ENCODING, encoding)] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     }
-    let mut body = Encoding::of(&headers)?.decode(body)?;
-    let content = Content::of(&headers, without_mark(&body))?;
-    content.check(without_mark(&body))?;
-    content.flatten(&mut body);
-    let records = content.records(without_mark(&body));
-    Ok(Batches::new(records).flatten().collect())
+    if let Some(compression) = compression(&headers)? {
+        body = decompress(compression, &body)?;
+    }
+    let begin = mark_bytes(&body);
+    let body = &mut body[begin..];
+    let content = Content::of(&headers, body)?;
+    let are_objects = content.prepare(body)?;
+    let lines: Vec<u8> = Batches::new(content.records(body)).flatten().collect();
+    // What is known of them holds.
+    assert!(!are_objects || crate::io::ndjson::append_records(&lines, &mut Vec::new()) == 0);
+    Ok(lines)
 }
 
 /// A state file, read and written again.
@@ -101,10 +112,10 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         let _ = far.write_all(bytes).await;
         let _ = far.shutdown().await;
         let (_running, stop) = watch::channel(false);
-        let serve = server::connection(
+        let serve = server::serve(
             Box::new(near),
             stop,
-            Activity::new(Box::new(Silent)),
+            Connection::new(Box::new(UnknownPeer)),
             move |request| Arc::clone(&input).handle(request),
         );
         tokio::pin!(serve);

@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 
-use super::batch::{Gathered, Wanted};
+use super::guest_output::GuestOutput;
 use super::metrics::Metrics;
-use super::pieces::{halves, pieces};
+use crate::io::lines::{halves, parts};
 use crate::log;
 use maxconn_host::{HostError, Instance, Kind, Plugin, Source, Want};
 
+/// A batch is pushed in parts of this size (but for longer lines), in bytes: the guest's buffers stay small.
+const PART_BYTES: usize = 128 * 1024;
 /// So much is kept of what was pushed since the last snapshot, in bytes; then there is another snapshot.
 const JOURNAL_MAX_BYTES: usize = 1 << 20;
 /// The same in calls.
@@ -46,7 +48,6 @@ impl Journal {
 pub struct Guest {
     plugin: Plugin,
     config: String,
-    wanted: Wanted,
     want: Want,
     sources: Vec<Source>,
     current: usize,
@@ -64,24 +65,6 @@ impl Guest {
     pub fn new(
         plugin: Plugin,
         config: String,
-        wanted: Wanted,
-        sources: Vec<Source>,
-        metrics: Metrics,
-    ) -> Result<Guest, HostError> {
-        Guest::wanting(
-            plugin,
-            config,
-            wanted,
-            wanted.of_guest(true),
-            sources,
-            metrics,
-        )
-    }
-
-    fn wanting(
-        plugin: Plugin,
-        config: String,
-        wanted: Wanted,
         want: Want,
         sources: Vec<Source>,
         metrics: Metrics,
@@ -90,7 +73,6 @@ impl Guest {
         Ok(Guest {
             plugin,
             config,
-            wanted,
             want,
             sources,
             current: 0,
@@ -105,7 +87,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`HostError::Refused`] where it is foreign or damaged.
-    pub fn restore(&mut self, snapshot: Bytes, out: &mut Gathered) -> Result<(), HostError> {
+    pub fn restore(&mut self, snapshot: Bytes, out: &mut GuestOutput) -> Result<(), HostError> {
         self.instance
             .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
         self.snapshot = Some(snapshot);
@@ -117,7 +99,7 @@ impl Guest {
     ///
     /// # Errors
     /// The guest refuses it (the old one stays in force), or can't be replaced.
-    pub fn configure(&mut self, config: String, out: &mut Gathered) -> Result<(), HostError> {
+    pub fn configure(&mut self, config: String, out: &mut GuestOutput) -> Result<(), HostError> {
         self.attempt(out, |guest, out| {
             guest
                 .instance
@@ -137,7 +119,7 @@ impl Guest {
             source.reference_time_ms = Some(now_ms);
             source.clock_time_ms = Some(now_ms);
         }
-        self.attempt(&mut Gathered::default(), |guest, _| {
+        self.attempt(&mut GuestOutput::default(), |guest, _| {
             describe(&mut guest.instance, &guest.sources)?;
             guest.current = 0;
             Ok(())
@@ -148,10 +130,15 @@ impl Guest {
     ///
     /// # Errors
     /// The guest can't be replaced.
-    pub fn push(&mut self, source: u16, lines: &[u8], out: &mut Gathered) -> Result<(), HostError> {
+    pub fn push(
+        &mut self,
+        source: u16,
+        lines: &[u8],
+        out: &mut GuestOutput,
+    ) -> Result<(), HostError> {
         let mut failures = 0;
-        // Its pieces, and of one that the guest fails in its halves, down to single lines.
-        let mut todo: Vec<&[u8]> = pieces(lines).collect();
+        // Its parts, and of one that the guest fails in its halves, down to single lines.
+        let mut todo: Vec<&[u8]> = parts(lines, PART_BYTES).collect();
         todo.reverse();
         while let Some(piece) = todo.pop() {
             if failures >= FAILURES_MAX {
@@ -161,7 +148,7 @@ impl Guest {
             if self.journal.is_full() {
                 self.keep_snapshot()?;
             }
-            let attempt = |guest: &mut Guest, out: &mut Gathered| {
+            let attempt = |guest: &mut Guest, out: &mut GuestOutput| {
                 guest.select(source)?;
                 guest
                     .instance
@@ -197,27 +184,26 @@ impl Guest {
         &mut self,
         source: u16,
         lines: &[u8],
-        out: &mut Gathered,
+        out: &mut GuestOutput,
     ) -> Result<(), HostError> {
         self.keep_snapshot()?;
-        let wanted = Wanted {
-            numbered: true,
-            ..self.wanted
-        };
         let want = Want {
+            records: true,
+            alerts: false,
+            views: true,
             held_back: true,
-            ..wanted.of_guest(false)
+            ids: true,
+            ..self.want
         };
-        let mut twin = Guest::wanting(
+        let mut twin = Guest::new(
             self.plugin.clone(),
             self.config.clone(),
-            wanted,
             want,
             self.sources.clone(),
             self.metrics.clone(),
         )?;
         if let Some(snapshot) = self.snapshot.clone() {
-            twin.restore(snapshot, &mut Gathered::default())?;
+            twin.restore(snapshot, &mut GuestOutput::default())?;
         }
         twin.push(source, lines, out)
     }
@@ -226,7 +212,7 @@ impl Guest {
     ///
     /// # Errors
     /// The guest can't be replaced.
-    pub fn tick(&mut self, now_ms: i64, out: &mut Gathered) -> Result<(), HostError> {
+    pub fn tick(&mut self, now_ms: i64, out: &mut GuestOutput) -> Result<(), HostError> {
         if self.journal.is_full() {
             self.keep_snapshot()?;
         }
@@ -243,7 +229,7 @@ impl Guest {
     ///
     /// # Errors
     /// The guest can't be replaced.
-    pub fn shutdown(&mut self, out: &mut Gathered) -> Result<(), HostError> {
+    pub fn shutdown(&mut self, out: &mut GuestOutput) -> Result<(), HostError> {
         self.attempt(out, |guest, out| {
             guest.instance.shutdown(|kind, bytes| out.add(kind, bytes))
         })
@@ -254,13 +240,18 @@ impl Guest {
     /// # Errors
     /// The guest can't be replaced.
     pub fn statistics(&mut self) -> Result<Vec<u8>, HostError> {
-        let mut document = Gathered::default();
+        let mut document = GuestOutput::default();
         self.attempt(&mut document, |guest, out| {
             guest
                 .instance
                 .statistics(|kind, bytes| out.add(kind, bytes))
         })?;
         Ok(document.bytes)
+    }
+
+    /// Whether it is from a file, and need not keep to anything.
+    pub fn is_foreign(&self) -> bool {
+        self.plugin.is_foreign()
     }
 
     /// How large the guest's memory is.
@@ -274,7 +265,7 @@ impl Guest {
     /// The guest can't be replaced.
     pub fn keep_snapshot(&mut self) -> Result<(), HostError> {
         let mut snapshot = None;
-        self.attempt(&mut Gathered::default(), |guest, _| {
+        self.attempt(&mut GuestOutput::default(), |guest, _| {
             snapshot = Some(guest.instance.snapshot()?.into());
             Ok(())
         })?;
@@ -299,8 +290,8 @@ impl Guest {
     /// Makes a call; if the guest fails in it, once more with the next guest.
     fn attempt(
         &mut self,
-        out: &mut Gathered,
-        mut call: impl FnMut(&mut Guest, &mut Gathered) -> Result<(), HostError>,
+        out: &mut GuestOutput,
+        mut call: impl FnMut(&mut Guest, &mut GuestOutput) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         match self.try_once(out, &mut call) {
             Err(Attempt::Given(error)) => Err(error),
@@ -312,8 +303,8 @@ impl Guest {
     /// Makes a call; a guest that fails in it is replaced, and what it said is forgotten.
     fn try_once(
         &mut self,
-        out: &mut Gathered,
-        mut call: impl FnMut(&mut Guest, &mut Gathered) -> Result<(), HostError>,
+        out: &mut GuestOutput,
+        mut call: impl FnMut(&mut Guest, &mut GuestOutput) -> Result<(), HostError>,
     ) -> Result<(), Attempt> {
         let mark = out.mark();
         match call(self, out) {
@@ -370,7 +361,7 @@ impl Guest {
 
     /// Lines that no guest takes go on untouched, text lines as records. Where names are redacted nobody knows which
     /// are in them: there only their size goes on.
-    fn bypass(&mut self, lines: &[u8], out: &mut Gathered) {
+    fn bypass(&mut self, lines: &[u8], out: &mut GuestOutput) {
         self.metrics.bypassed_bytes.inc_by(lines.len() as u64);
         let is_withheld = redacts(&self.config) || self.plugin.redacts();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {

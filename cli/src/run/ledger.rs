@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::activity::Activity;
 use super::batch::Ticket;
-use super::held::Held;
+use super::connection::Connection;
+use super::suppressed::Suppressed;
 use crate::output::delivery::Digest;
 
 /// For how long a sender may stay away. Those that there are come back sooner: rsyslog pauses for up to 30
@@ -54,7 +54,7 @@ struct Entries {
     /// What was acknowledged of late, the longest ago first.
     acknowledged: VecDeque<(Digest, Instant)>,
     /// Counted by an earlier process, with what it held back; of one digest there can be several.
-    earlier: BTreeMap<Digest, Vec<Held>>,
+    earlier: BTreeMap<Digest, Vec<Suppressed>>,
     /// When these are forgotten.
     earlier_until: Option<Instant>,
 }
@@ -66,13 +66,13 @@ struct Entry {
     /// The line's number within the batch of the ticket.
     line: Option<u32>,
     /// The sender's connection, if it has one of its own.
-    sender: Option<Arc<Activity>>,
+    sender: Option<Arc<Connection>>,
 }
 
 /// Who waits for a batch.
 pub enum Sender {
     /// Whoever has this connection, if it is known.
-    Connection(Option<Arc<Activity>>),
+    Connection(Option<Arc<Connection>>),
     /// One whose lines are known by themselves: the numbers that this one has within the batches of either ticket.
     Line(u32, u32),
 }
@@ -101,11 +101,14 @@ pub struct Claim {
 
 impl Ledger {
     /// A ledger that remembers what an earlier process counted, and held back of it.
-    pub fn new(earlier: impl IntoIterator<Item = (Digest, Held)>, now: Instant) -> Arc<Ledger> {
+    pub fn new(
+        earlier: impl IntoIterator<Item = (Digest, Suppressed)>,
+        now: Instant,
+    ) -> Arc<Ledger> {
         let ledger = Ledger::default();
         let mut entries = ledger.lock();
-        for (digest, held) in earlier {
-            entries.earlier.entry(digest).or_default().push(held);
+        for (digest, suppressed) in earlier {
+            entries.earlier.entry(digest).or_default().push(suppressed);
         }
         entries.earlier_until = now.checked_add(REMEMBERED);
         drop(entries);
@@ -122,17 +125,17 @@ impl Ledger {
         now: Instant,
     ) -> Claim {
         let mut entries = self.lock();
-        let (lines, activity) = match sender {
+        let (lines, connection) = match sender {
             Sender::Line(fresh, counted) => (Some((*fresh, *counted)), None),
-            Sender::Connection(activity) => (None, activity.clone()),
+            Sender::Connection(connection) => (None, connection.clone()),
         };
         let entry = |ticket: &Arc<Ticket>, line| Entry {
             digest,
             ticket: Arc::clone(ticket),
             line,
-            sender: activity.clone(),
+            sender: connection.clone(),
         };
-        let is_gone = activity.as_ref().is_some_and(|it| it.peer().is_gone());
+        let is_gone = connection.as_ref().is_some_and(|it| it.peer().is_gone());
         let left = entries.take_left(&digest, now);
         let left = left.or_else(|| entries.take_of_gone(&digest));
         if left.is_none()
@@ -152,15 +155,17 @@ impl Ledger {
             Some(left) => (left, Known::Taken),
             None => match entries.take_earlier(&digest, now) {
                 None => (entry(fresh, lines.map(|it| it.0)), Known::New),
-                Some(held) if held.is_everything() => (entry(&Ticket::done(), None), Known::Taken),
-                Some(held) => {
+                Some(suppressed) if suppressed.is_all() => {
+                    (entry(&Ticket::done(), None), Known::Taken)
+                }
+                Some(suppressed) => {
                     // Before anybody else sees the entry: a state without it would be a loss.
-                    counted.count(held);
+                    counted.count(suppressed);
                     (entry(counted, lines.map(|it| it.1)), Known::Counted)
                 }
             },
         };
-        entry.sender = activity;
+        entry.sender = connection;
         let number = entries.next;
         entries.next += 1;
         let ticket = Arc::clone(&entry.ticket);
@@ -177,7 +182,7 @@ impl Ledger {
 
     /// The batches that the guest has counted and nobody has been told of, and what was held back of them,
     /// for the state.
-    pub fn counted(&self, now: Instant) -> Vec<(Digest, Held)> {
+    pub fn counted(&self, now: Instant) -> Vec<(Digest, Suppressed)> {
         let mut entries = self.lock();
         entries.forget_earlier(now);
         let earlier = entries.earlier.iter();
@@ -185,7 +190,8 @@ impl Ledger {
         let left = entries.left.iter();
         let left = left.filter(|(entry, since)| !is_over(entry, *since, now));
         let all = entries.claimed.values().chain(left.map(|(entry, _)| entry));
-        let counted = all.filter_map(|entry| Some((entry.digest, entry.ticket.held(entry.line)?)));
+        let counted =
+            all.filter_map(|entry| Some((entry.digest, entry.ticket.suppressed(entry.line)?)));
         counted.chain(earlier).collect()
     }
 
@@ -247,14 +253,14 @@ impl Entries {
         Some(entry)
     }
 
-    fn take_earlier(&mut self, digest: &Digest, now: Instant) -> Option<Held> {
+    fn take_earlier(&mut self, digest: &Digest, now: Instant) -> Option<Suppressed> {
         self.forget_earlier(now);
         let all = self.earlier.get_mut(digest)?;
-        let held = all.pop();
+        let suppressed = all.pop();
         if all.is_empty() {
             self.earlier.remove(digest);
         }
-        held
+        suppressed
     }
 
     fn forget_earlier(&mut self, now: Instant) {

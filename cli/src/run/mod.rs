@@ -12,40 +12,41 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | `supervise`, `signals`, `notify` | starts everything, and stops it in the right order |
-//! | `net`, `shared_tcp`, `activity`, `descriptors`, `server` | connections, and which of them make room for others |
+//! | `start`, `supervise`, `signals`, `notify` | starts everything; stops it in the right order |
+//! | `net`, `shared_tcp`, `connection`, `descriptors`, `server` | connections, and which of them make room for others |
 //! | `input` | what arrives, cut into batches |
-//! | `ledger`, `held` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
-//! | `engine`, `guest` | the thread of the guest; what is done when it fails |
-//! | `batch`, `names` | what moves; [`crate::output`] has where it waits and goes |
-//! | `state`, `keeper` | what a restart goes on from |
+//! | `ledger`, `suppressed` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
+//! | `engine`, `guest`, `guest_output` | the thread of the guest; what is done when it fails; what it says |
+//! | `batch`, `names` | what comes in; [`crate::output`] has where what comes out waits and goes |
+//! | `state`, `state_writer` | what a restart goes on from |
 //! | `admin`, `metrics` | what people and monitoring see |
 //! | `heap` | what is freed goes back to the system |
 
-pub(crate) mod activity;
 mod admin;
 pub mod args;
 mod batch;
+pub(crate) mod connection;
 mod descriptors;
 mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
+mod guest_output;
 mod heap;
-mod held;
 mod input;
-mod keeper;
 pub(crate) mod ledger;
 mod metrics;
 mod names;
 mod net;
 mod notify;
-mod pieces;
 mod server;
 mod shared_tcp;
 pub(crate) mod signals;
+pub(crate) mod start;
 pub(crate) mod state;
+mod state_writer;
 pub(crate) mod supervise;
+mod suppressed;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -56,7 +57,6 @@ pub use args::RunArgs;
 use crate::address::InputAddress;
 use crate::config::LoadedConfig;
 use crate::output::OutputOptions;
-use crate::replay::Only;
 use input::omprog::Confirm;
 use maxconn_host::{HostError, Plugin};
 use signals::Signals;
@@ -73,8 +73,6 @@ pub struct Options {
     pub confirm: Option<Confirm>,
     /// Where they go.
     pub output: OutputOptions,
-    /// Which part of the output is written; `None`: all.
-    pub only: Option<Only>,
     /// How long a stop may take.
     pub grace: Duration,
     /// How long a request may take to come, and its answer.
@@ -132,6 +130,10 @@ impl From<HostError> for RunError {
     }
 }
 
+fn no_thread(error: std::io::Error) -> RunError {
+    RunError::Failed(format!("cannot start a thread: {error}"))
+}
+
 /// Runs until it is told to stop, or all inputs have ended. `config` is the file that `loaded` came from.
 ///
 /// # Errors
@@ -152,7 +154,7 @@ pub fn run(
         // First, so that a signal that comes early is not the end.
         let signals = Signals::catch()
             .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
-        let process = supervise::start(options, plugin, loaded, config, signals).await?;
+        let process = start::start(options, plugin, loaded, config, signals).await?;
         process.supervise().await
     });
     // A thread that waits for standard input or output is not waited for.

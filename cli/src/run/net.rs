@@ -12,10 +12,10 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activities, Activity, Peer, Silent};
+use super::connection::{Connection, Connections, Peer, UnknownPeer};
 use super::descriptors::Senders;
 use super::metrics::Metrics;
 use super::shared_tcp::SharedTcp;
@@ -149,7 +149,7 @@ impl Listener {
             }
             Listener::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), Box::new(Silent)))
+                Ok((Box::new(stream), Box::new(UnknownPeer)))
             }
             #[cfg(test)]
             Listener::Played(listener) => listener.accept().await,
@@ -171,7 +171,7 @@ impl Drop for Listener {
 pub struct Places {
     places: Arc<Semaphore>,
     max: usize,
-    activities: Activities,
+    connections: Connections,
     /// What all addresses of senders share.
     senders: Option<Senders>,
 }
@@ -185,7 +185,7 @@ impl Places {
         Places {
             places: Arc::new(Semaphore::new(max)),
             max,
-            activities: Activities::default(),
+            connections: Connections::default(),
             senders,
         }
     }
@@ -204,16 +204,16 @@ impl Places {
     fn end_longest_idle(&self) -> Option<Duration> {
         match &self.senders {
             Some(senders) if self.places.available_permits() > 0 => {
-                senders.activities.end_longest_idle()
+                senders.connections.end_longest_idle()
             }
-            _ => self.activities.end_longest_idle(),
+            _ => self.connections.end_longest_idle(),
         }
     }
 
-    fn add(&self, activity: &Arc<Activity>) {
-        self.activities.add(activity);
+    fn add(&self, connection: &Arc<Connection>) {
+        self.connections.add(connection);
         if let Some(senders) = &self.senders {
-            senders.activities.add(activity);
+            senders.connections.add(connection);
         }
     }
 }
@@ -231,93 +231,122 @@ impl Reminder {
     }
 }
 
-/// Hands every connection to `handler`, until `stop` becomes true and all handlers are done. With `tls` it
-/// is spoken first; whoever can't is not handed on.
-pub async fn serve<F>(
-    listener: Listener,
-    places: Places,
-    tls: Option<TlsAcceptor>,
-    mut stop: watch::Receiver<bool>,
+/// All addresses that are listened at.
+pub struct Servers {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
     metrics: Metrics,
-    handler: impl Fn(AnyStream, watch::Receiver<bool>, Arc<Activity>) -> F
-    + Clone
-    + Send
-    + Sync
-    + 'static,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut connections = JoinSet::new();
-    let (mut full, mut refused) = (Reminder::default(), Reminder::default());
-    'accepting: loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                metrics.accept_failures.inc();
-                refused.say(|| {
-                    format!(
-                        "{} gets no connections: {error}; it is tried again",
-                        listener.name()
-                    )
-                });
-                tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => break,
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
-                }
-            }
-        };
-        let place = loop {
-            if let Some(place) = places.take() {
-                break place;
-            }
-            if let Some(idle) = places.end_longest_idle() {
-                metrics.idle_connections.inc();
-                full.say(|| {
-                    format!(
-                        "{} has no room for more than {} connections; one that said nothing for {:.0} s makes room",
-                        listener.name(),
-                        places.max - places.places.available_permits(),
-                        idle.as_secs_f64()
-                    )
-                });
-            }
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break 'accepting,
-                Some(_) = connections.join_next() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        };
-        let activity = Activity::new(peer);
-        places.add(&activity);
-        let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
-        let in_use = metrics.connections.clone();
-        connections.spawn(async move {
-            in_use.inc();
-            let stream = match tls {
-                None => Some(stream),
-                Some(tls) => tokio::select! {
+}
+
+impl Servers {
+    /// None yet.
+    pub fn new(metrics: Metrics) -> Servers {
+        Servers {
+            tasks: JoinSet::new(),
+            stop: watch::Sender::new(false),
+            metrics,
+        }
+    }
+
+    /// Hands every connection to `handler`, which is told when to stop. With `tls` it is spoken first; whoever can't is
+    /// not handed on.
+    pub fn start<F>(
+        &mut self,
+        listener: Listener,
+        places: Places,
+        tls: Option<TlsAcceptor>,
+        handler: impl Fn(AnyStream, watch::Receiver<bool>, Arc<Connection>) -> F
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (mut stop, metrics) = (self.stop.subscribe(), self.metrics.clone());
+        self.tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            let (mut full, mut refused) = (Reminder::default(), Reminder::default());
+            'accepting: loop {
+                let accepted = tokio::select! {
                     biased;
-                    () = activity.ended() => None,
-                    spoken = timeout(HANDSHAKE_MAX, tls.accept(stream)) => match spoken {
-                        Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),
-                        Ok(Err(_)) | Err(_) => None,
-                    },
-                },
-            };
-            if let Some(stream) = stream {
-                handler(stream, stop, activity).await;
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    Some(_) = connections.join_next() => continue,
+                    accepted = listener.accept() => accepted,
+                };
+                let (stream, peer) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        metrics.accept_failures.inc();
+                        refused.say(|| {
+                            format!(
+                                "{} gets no connections: {error}; it is tried again",
+                                listener.name()
+                            )
+                        });
+                        tokio::select! {
+                            _ = stop.wait_for(|stop| *stop) => break,
+                            () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
+                        }
+                    }
+                };
+                let place = loop {
+                    if let Some(place) = places.take() {
+                        break place;
+                    }
+                    if let Some(idle) = places.end_longest_idle() {
+                        metrics.idle_connections.inc();
+                        full.say(|| {
+                            format!(
+                                "{} has no room for more than {} connections; one that said nothing for {:.0} s makes room",
+                                listener.name(),
+                                places.max - places.places.available_permits(),
+                                idle.as_secs_f64()
+                            )
+                        });
+                    }
+                    tokio::select! {
+                        biased;
+                        _ = stop.wait_for(|stop| *stop) => break 'accepting,
+                        Some(_) = connections.join_next() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
+                };
+                let connection = Connection::new(peer);
+                places.add(&connection);
+                let (handler, tls, stop) = (handler.clone(), tls.clone(), stop.clone());
+                let in_use = metrics.connections.clone();
+                connections.spawn(async move {
+                    in_use.inc();
+                    let stream = match tls {
+                        None => Some(stream),
+                        Some(tls) => tokio::select! {
+                            biased;
+                            () = connection.ended() => None,
+                            spoken = timeout(HANDSHAKE_MAX, tls.accept(stream)) => match spoken {
+                                Ok(Ok(stream)) => Some(Box::new(stream) as AnyStream),
+                                Ok(Err(_)) | Err(_) => None,
+                            },
+                        },
+                    };
+                    if let Some(stream) = stream {
+                        handler(stream, stop, connection).await;
+                    }
+                    in_use.dec();
+                    drop(place);
+                });
             }
-            in_use.dec();
-            drop(place);
+            drop(listener);
+            while connections.join_next().await.is_some() {}
         });
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+
+    /// Has them take nothing more, and waits until what was begun is answered, but not beyond the deadline.
+    pub async fn stop(&mut self, deadline: Instant) {
+        self.stop.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout_at(deadline, all).await.is_err() {
+            self.tasks.abort_all();
+        }
+    }
 }

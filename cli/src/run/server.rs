@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::activity::Activity;
+use super::connection::Connection;
 use super::net::AnyStream;
 use crate::http::Pieces;
 
@@ -28,26 +28,26 @@ const HEAD_MAX_BYTES: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
 
 /// Answers the requests of a connection; after `stop` only the one that was begun. A handler finds the
-/// [`Activity`] among the request's extensions: until it says that it works, the connection may be ended.
-pub async fn connection<F>(
+/// [`Connection`] among the request's extensions: until it says that it works, the connection may be ended.
+pub async fn serve<F>(
     stream: AnyStream,
     mut stop: watch::Receiver<bool>,
-    activity: Arc<Activity>,
+    connection: Arc<Connection>,
     handler: impl Fn(Request<Incoming>) -> F,
 ) where
     F: Future<Output = Response<Pieces>>,
 {
     let service = service_fn(|mut request| {
-        activity.rest();
-        request.extensions_mut().insert(Arc::clone(&activity));
-        let (response, activity) = (handler(request), Arc::clone(&activity));
+        connection.rest();
+        request.extensions_mut().insert(Arc::clone(&connection));
+        let (response, connection) = (handler(request), Arc::clone(&connection));
         async move {
             let response = response.await;
-            activity.rest();
+            connection.rest();
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
+    let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
         .max_buf_size(HEAD_MAX_BYTES)
@@ -55,33 +55,33 @@ pub async fn connection<F>(
         // A sender that has said all may close its side and still wait for the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    tokio::pin!(served);
     // What goes wrong with one connection is that sender's to notice.
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => Some(ended),
-        () = activity.ended() => return,
+        ended = served.as_mut() => Some(ended),
+        () = connection.ended() => return,
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            served.as_mut().graceful_shutdown();
+            served.await
         }
     };
-    let heard = activity.take_heard();
-    if ended.is_ok() && !heard.is_empty() && !is_refused(&activity).await {
+    let heard = connection.take_heard();
+    if ended.is_ok() && !heard.is_empty() && !is_refused(&connection).await {
         heard.into_iter().for_each(|heard| heard());
     }
 }
 
 /// Whether the other side refuses the last answer: one that has only said all takes it, one that is not there any more
 /// does not, and the system says so a moment later.
-async fn is_refused(activity: &Activity) -> bool {
+async fn is_refused(connection: &Connection) -> bool {
     let until = Instant::now() + REFUSED_WITHIN;
     while Instant::now() < until {
-        if activity.peer().is_broken() {
+        if connection.peer().is_broken() {
             return true;
         }
         tokio::time::sleep(REFUSED_LOOK_EVERY).await;
@@ -93,7 +93,7 @@ async fn is_refused(activity: &Activity) -> bool {
 mod tests {
     use super::*;
     use crate::http::answer;
-    use crate::run::activity::Silent;
+    use crate::run::connection::UnknownPeer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
@@ -102,9 +102,9 @@ mod tests {
             let (mut sender, stream) = tokio::io::duplex(1024);
             sender.write_all(begin.as_bytes()).await.unwrap();
             let (_stop, stop) = watch::channel(false);
-            let (begun, activity) = (Instant::now(), Activity::new(Box::new(Silent)));
+            let (begun, connection) = (Instant::now(), Connection::new(Box::new(UnknownPeer)));
             let handler = |_: Request<Incoming>| async { answer(204, "") };
-            connection(Box::new(stream), stop, activity, handler).await;
+            serve(Box::new(stream), stop, connection, handler).await;
             let elapsed = begun.elapsed();
             assert!(
                 (HEAD_MAX..HEAD_MAX * 2).contains(&elapsed),

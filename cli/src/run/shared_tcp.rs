@@ -10,7 +10,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::activity::Peer;
+use super::connection::Peer;
 
 /// A TCP connection; clones are the same one.
 #[derive(Clone)]

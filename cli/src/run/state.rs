@@ -4,7 +4,7 @@
 //! The format: `MXRUNST2`, the SHA-256 of the rest, a byte that is 1 if the process ended by itself, the
 //! lengths of the snapshot and of the alerts (u64, little endian), both of them, and the batches that were
 //! counted and not acknowledged: the name of each (16 bytes) and what was held back of it (see
-//! [`Held::write`]). Their output is not kept, which would be as large as the batches: it is made again when
+//! [`Suppressed::write`]). Their output is not kept, which would be as large as the batches: it is made again when
 //! they come again, and what was held back is left out of it. The first format had only the names.
 
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::RunError;
-use super::held::Held;
+use super::suppressed::Suppressed;
 use crate::files::{FileError, PRIVATE, Place};
 use crate::log;
 use crate::output::delivery::Digest;
@@ -33,7 +33,7 @@ const STATE_MAX_BYTES: u64 = 256 << 20;
 
 /// What is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct State {
     /// The process ended by itself, and nothing was counted after this was written.
     pub clean: bool,
     /// The guest's own state.
@@ -41,7 +41,7 @@ pub struct Kept {
     /// Alerts that were not delivered, one a line.
     pub alerts: Bytes,
     /// Batches that were counted and not acknowledged, and what was held back of them.
-    pub batches: Vec<(Digest, Held)>,
+    pub batches: Vec<(Digest, Suppressed)>,
 }
 
 /// The file.
@@ -49,7 +49,7 @@ pub struct StateFile {
     /// As it was named.
     name: String,
     place: Place,
-    /// Held as long as the process lives, so that no other one uses the file.
+    /// Suppressed as long as the process lives, so that no other one uses the file.
     _lock: File,
 }
 
@@ -58,7 +58,7 @@ impl StateFile {
     ///
     /// # Errors
     /// Another process has it, or it is damaged; a folder, or a file of somebody else: a wrong command line.
-    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<Kept>), RunError> {
+    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<State>), RunError> {
         let name = path.display().to_string();
         let refused = |error| RunError::Usage(format!("the state {name} cannot be used: {error}"));
         let place = Place::of(path).map_err(refused)?;
@@ -107,7 +107,7 @@ impl StateFile {
     ///
     /// # Errors
     /// A sentence; the file is as it was then.
-    pub fn write(&self, kept: &Kept) -> Result<(), String> {
+    pub fn write(&self, kept: &State) -> Result<(), String> {
         let written = self.place.replace(&encode(kept).parts(), PRIVATE);
         written.map_err(|error| format!("cannot write the state {}: {error}", self.name))
     }
@@ -177,7 +177,7 @@ fn set_aside(path: &Path) -> Result<(), String> {
 /// A state as it is written: what is large in it is not there again.
 pub(super) struct Encoded<'a> {
     begin: Vec<u8>,
-    kept: &'a Kept,
+    kept: &'a State,
     batches: Vec<u8>,
 }
 
@@ -193,15 +193,15 @@ impl Encoded<'_> {
     }
 }
 
-pub(super) fn encode(kept: &Kept) -> Encoded<'_> {
+pub(super) fn encode(kept: &State) -> Encoded<'_> {
     let mut lengths = vec![u8::from(kept.clean)];
     for part in [&kept.snapshot, &kept.alerts] {
         lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
     }
     let mut batches = Vec::new();
-    for (digest, held) in &kept.batches {
+    for (digest, suppressed) in &kept.batches {
         batches.extend_from_slice(digest);
-        held.write(&mut batches);
+        suppressed.write(&mut batches);
     }
     let mut hash = Sha256::new();
     for part in [&lengths[..], &kept.snapshot, &kept.alerts, &batches] {
@@ -214,7 +214,7 @@ pub(super) fn encode(kept: &Kept) -> Encoded<'_> {
     }
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<State, &'static str> {
     judge(bytes)?;
     let rest = bytes.strip_prefix(MAGIC).ok_or(DAMAGED)?;
     let (hash, rest) = rest.split_at_checked(HASH_BYTES).ok_or(DAMAGED)?;
@@ -234,11 +234,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Kept, &'static str> {
     let (mut batches, mut rest) = (Vec::new(), rest);
     while !rest.is_empty() {
         let (digest, after) = rest.split_first_chunk::<16>().ok_or(DAMAGED)?;
-        let (held, after) = Held::read(after).ok_or(DAMAGED)?;
-        batches.push((*digest, held));
+        let (suppressed, after) = Suppressed::read(after).ok_or(DAMAGED)?;
+        batches.push((*digest, suppressed));
         rest = after;
     }
-    Ok(Kept {
+    Ok(State {
         clean: *clean == 1,
         snapshot: Bytes::copy_from_slice(snapshot),
         alerts: Bytes::copy_from_slice(alerts),
@@ -251,12 +251,15 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn kept() -> Kept {
-        Kept {
+    fn kept() -> State {
+        State {
             clean: true,
             snapshot: "snapshot".into(),
             alerts: "{}\n{}\n".into(),
-            batches: vec![([1; 16], Held::everything()), ([2; 16], Held::default())],
+            batches: vec![
+                ([1; 16], Suppressed::all()),
+                ([2; 16], Suppressed::default()),
+            ],
         }
     }
 
@@ -267,7 +270,7 @@ mod tests {
         let path = folder.join("state");
         let (file, nothing) = StateFile::open(&path, false).unwrap();
         assert_eq!(nothing, None);
-        file.write(&Kept::default()).unwrap();
+        file.write(&State::default()).unwrap();
         file.write(&kept()).unwrap();
         let Err(sentence) = StateFile::open(&path, false) else {
             panic!("two at once");

@@ -18,8 +18,8 @@ use crate::output::OutputOptions;
 use crate::output::backlog::{BACKLOG_MAX_BYTES, BACKLOG_MAX_DELIVERIES};
 use crate::run::ledger::LEFT_MAX;
 use crate::run::signals::{Asked, Signals};
-use crate::run::supervise::{self, Process};
-use crate::run::{Options, state};
+use crate::run::supervise::Process;
+use crate::run::{Options, start, state};
 use maxconn_host::{Kind, Limits, Plugin};
 
 /// Short, so that floods end within a simulation.
@@ -113,7 +113,7 @@ fn go_on_from(world: &mut World) {
     let bytes = std::fs::read(world.disk.file("state")).unwrap_or_default();
     let kept = match state::decode(&bytes) {
         Ok(kept) => kept,
-        Err(_) if bytes.is_empty() => state::Kept::default(),
+        Err(_) if bytes.is_empty() => state::State::default(),
         Err(problem) => return world.violate(format!("the state {problem} after a crash")),
     };
     let mut open = BTreeSet::new();
@@ -186,7 +186,7 @@ async fn play(hands: &[Arc<Mutex<Hand>>]) -> End {
         ..crate::config::load(None).unwrap()
     };
     let options = with(|world| options(world));
-    let process = supervise::start(&options, plugin(), loaded, None, Signals::of(asked)).await;
+    let process = start::start(&options, plugin(), loaded, None, Signals::of(asked)).await;
     let process = match process {
         Ok(process) => process,
         Err(error) => return End::Ended(Err(error.to_string())),
@@ -268,8 +268,8 @@ fn options(world: &World) -> Options {
             events_stream: "events".to_string(),
             records_stream: Some("records".to_string()),
             dead_letter: Some(world.disk.file("dead")),
+            selection: world.plan.selection,
         },
-        only: world.plan.only,
         grace: world.plan.grace,
         request_timeout: world.plan.request_timeout,
         input_token: None,

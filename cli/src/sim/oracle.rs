@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::stream::Known;
 use super::world::World;
-use crate::replay::Only;
+use crate::selection::Selection;
 
 /// A state that was written may have been taken so long before; then it waited for its thread, or for a full disk.
 const STATE_AGE_MAX_MS: i64 = 1500;
@@ -265,7 +265,7 @@ pub fn acknowledged(world: &mut World, number: usize) {
     let now_ms = world.elapsed_ms();
     let dead = std::fs::read_to_string(world.disk.file("dead")).unwrap_or_default();
     let batch = &world.oracle.batches[number];
-    let all = world.plan.only != Some(Only::Changed);
+    let all = world.plan.selection != Selection::Changed;
     let missing = batch.lines.clone().find(|serial| {
         let line = &world.oracle.lines[*serial];
         let is_there = !line.taken.is_empty();
@@ -376,7 +376,8 @@ pub fn finish(world: &mut World) {
     }
     for (serial, line) in oracle.lines.iter().enumerate() {
         let is_acked = oracle.batches[line.batch].acked_ms.is_some();
-        let is_due = line.record == Record::Poison && world.plan.only.is_none() && is_acked;
+        let is_due =
+            line.record == Record::Poison && world.plan.selection == Selection::All && is_acked;
         if is_due && !dead.contains(&name(serial)) {
             wrong.push(format!("line {serial} was set aside, and is there no more"));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::generate::random::Random;
-use crate::replay::Only;
+use crate::selection::Selection;
 
 /// How connections are.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ pub struct Plan {
     pub keys: u64,
     pub events_percent: u64,
     pub poison_percent: u64,
-    pub only: Option<Only>,
+    pub selection: Selection,
     /// The next hop is Elasticsearch.
     pub is_store: bool,
     pub request_timeout: Duration,
@@ -129,7 +129,7 @@ impl Plan {
             keys: between(random, 1, 5),
             events_percent: pick(random, [5, 50, 95]),
             poison_percent: pick(random, [0, 0, 2]),
-            only: pick(random, [None, None, Some(Only::Changed)]),
+            selection: pick(random, [Selection::All, Selection::All, Selection::Changed]),
             is_store: between(random, 0, 2) == 0,
             request_timeout: ms(pick(random, [300, 4000, 30_000])),
             state_interval: ms(pick(random, [20, 1000, 1000])),
@@ -162,7 +162,7 @@ impl Plan {
         let away_ms = 40_000;
         Plan {
             events_percent: 5,
-            only: None,
+            selection: Selection::All,
             net: Net {
                 latency_max_ms: 3,
                 reset_percent: 0,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{with, world::World};
-use crate::run::activity::Peer;
+use crate::run::connection::Peer;
 use crate::system::AnyStream;
 
 /// As much may be on its way in one direction, in bytes.

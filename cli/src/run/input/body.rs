@@ -2,32 +2,17 @@
 
 use std::io::Read;
 
-use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use maxconn_core::json::scan::Scanner;
 use serde::de::IgnoredAny;
 
-use super::cut::lines;
-use crate::replay::input::ZstdFrames;
+use super::refusal::{NotJson, Refusal};
+use crate::io::compression::Compression;
+use crate::io::lines::lines;
 
 /// A body may have this size, compressed and decompressed, in bytes; so a line fits into the guest's input.
 pub const BODY_MAX_BYTES: usize = 8 << 20;
-
-/// Why a body is not taken: the status and a sentence.
-pub type Refusal = (u16, String);
-
-/// How a body is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Not at all.
-    Plain,
-    /// gzip.
-    Gzip,
-    /// zlib, which HTTP calls deflate.
-    Deflate,
-    /// Zstandard.
-    Zstd,
-}
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,51 +23,36 @@ pub enum Content {
     Json,
 }
 
-impl Encoding {
-    /// As the headers say.
-    ///
-    /// # Errors
-    /// Another one.
-    pub fn of(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-        let value = headers.get(CONTENT_ENCODING);
-        let name = value.map_or(Ok("identity"), |value| value.to_str());
-        match name.unwrap_or("?").trim().to_ascii_lowercase().as_str() {
-            "identity" | "" => Ok(Encoding::Plain),
-            "gzip" | "x-gzip" => Ok(Encoding::Gzip),
-            "deflate" => Ok(Encoding::Deflate),
-            "zstd" => Ok(Encoding::Zstd),
-            _ => Err((
-                415,
-                "this Content-Encoding is not read here; send gzip, zstd, or no compression"
-                    .to_string(),
-            )),
-        }
+/// How a body is compressed, as the headers say.
+///
+/// # Errors
+/// In another way than those that are known.
+pub fn compression(headers: &HeaderMap) -> Result<Option<Compression>, Refusal> {
+    let value = headers.get(CONTENT_ENCODING);
+    let name = value.map_or(Ok("identity"), |value| value.to_str());
+    match name.unwrap_or("?").trim().to_ascii_lowercase().as_str() {
+        "identity" | "" => Ok(None),
+        "gzip" | "x-gzip" => Ok(Some(Compression::Gzip)),
+        "deflate" => Ok(Some(Compression::Zlib)),
+        "zstd" => Ok(Some(Compression::Zstd)),
+        _ => Err(Refusal::Encoding),
     }
+}
 
-    /// Decompresses a body.
-    ///
-    /// # Errors
-    /// It is damaged, or larger than it may be.
-    pub fn decode(self, body: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-        let mut plain = Vec::new();
-        let limit = BODY_MAX_BYTES as u64 + 1;
-        let read = match self {
-            Encoding::Plain => return Ok(body),
-            Encoding::Gzip => MultiGzDecoder::new(&body[..])
-                .take(limit)
-                .read_to_end(&mut plain),
-            Encoding::Deflate => ZlibDecoder::new(&body[..])
-                .take(limit)
-                .read_to_end(&mut plain),
-            Encoding::Zstd => ZstdFrames::new(&body[..], BODY_MAX_BYTES as u64)
-                .take(limit)
-                .read_to_end(&mut plain),
-        };
-        match read {
-            Ok(_) if plain.len() <= BODY_MAX_BYTES => Ok(plain),
-            Ok(_) => Err(too_large()),
-            Err(error) => Err((400, format!("the body cannot be decompressed: {error}"))),
-        }
+/// Decompresses a body.
+///
+/// # Errors
+/// It is damaged, or larger than it may be.
+pub fn decompress(compression: Compression, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut plain = Vec::new();
+    let decoder = compression.decoder(body, BODY_MAX_BYTES as u64);
+    let read = decoder
+        .take(BODY_MAX_BYTES as u64 + 1)
+        .read_to_end(&mut plain);
+    match read {
+        Ok(_) if plain.len() <= BODY_MAX_BYTES => Ok(plain),
+        Ok(_) => Err(Refusal::TooLarge),
+        Err(error) => Err(Refusal::Damaged(error)),
     }
 }
 
@@ -95,169 +65,114 @@ impl Content {
         let value = headers.get(CONTENT_TYPE).map(|value| value.to_str());
         let name = value.unwrap_or(Ok("")).unwrap_or("?");
         let name = name.split(';').next().unwrap_or("").trim();
-        let begins_array = || body.trim_ascii_start().starts_with(b"[");
         match name.to_ascii_lowercase().as_str() {
             "application/json" => Ok(Content::Json),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "text/plain" => {
                 Ok(Content::Lines)
             }
             // What curl sends if it is told nothing.
-            "" | "application/x-www-form-urlencoded" | "application/octet-stream"
-                if begins_array() =>
-            {
-                Ok(Content::Json)
-            }
             "" | "application/x-www-form-urlencoded" | "application/octet-stream" => {
-                Ok(Content::Lines)
+                match body.trim_ascii_start().starts_with(b"[") {
+                    true => Ok(Content::Json),
+                    false => Ok(Content::Lines),
+                }
             }
-            _ => Err((
-                415,
-                "this Content-Type is not read here; send application/x-ndjson, application/json or text/plain"
-                    .to_string(),
-            )),
+            _ => Err(Refusal::Type),
         }
     }
 
-    /// Checks a body before any of it is taken.
+    /// Checks a body before any of it is taken, and makes it ready for [`Content::records`], in its place: however many
+    /// records it has, nothing is kept of each. Answers whether all of them are known to be JSON objects.
     ///
     /// # Errors
     /// JSON that is broken, and what is no object.
-    pub fn check(self, body: &[u8]) -> Result<(), Refusal> {
+    pub fn prepare(self, body: &mut [u8]) -> Result<bool, Refusal> {
         match self {
-            Content::Lines => Ok(()),
-            Content::Json => Records::new(body).try_for_each(|record| record.map(drop)),
+            Content::Lines => Ok(false),
+            Content::Json => mark_objects(body),
         }
     }
 
-    /// Makes a body that was checked one whose records have no newlines: within a string they would be escaped, so
-    /// those that JSON has lie between tokens.
-    pub fn flatten(self, body: &mut [u8]) {
-        if self == Content::Json {
-            let newlines = body.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r'));
-            newlines.for_each(|byte| *byte = b' ');
-        }
-    }
-
-    /// The records of a body that was flattened.
+    /// The records of a body that was prepared, without newlines but for one in the place of a record's first brace.
     pub fn records(self, body: &[u8]) -> Box<dyn Iterator<Item = &[u8]> + Send + '_> {
         match self {
             Content::Lines => Box::new(lines(body)),
-            Content::Json => Box::new(Records::new(body).map_while(Result::ok)),
-        }
-    }
-}
-
-/// A text without the byte order mark that some programs begin it with.
-pub fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
-}
-
-/// What is said of a body that is too large.
-pub fn too_large() -> Refusal {
-    (
-        413,
-        format!(
-            "the body is larger than {} MiB, compressed or not; send smaller batches",
-            BODY_MAX_BYTES >> 20
-        ),
-    )
-}
-
-/// The objects of an array, or objects one after the other. Each is checked to be JSON, so that a shipper
-/// hears of broken ones at once. After an error there is nothing more.
-struct Records<'a> {
-    body: &'a [u8],
-    at: usize,
-    place: Place,
-}
-
-/// Where in a body the next record is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Start,
-    WithinArray,
-    InARow,
-    End,
-}
-
-impl<'a> Records<'a> {
-    fn new(body: &'a [u8]) -> Records<'a> {
-        Records {
-            body,
-            at: 0,
-            place: Place::Start,
-        }
-    }
-
-    fn record(&mut self) -> Result<Option<&'a [u8]>, Refusal> {
-        if self.place == Place::Start {
-            self.at = skip_space(self.body, 0);
-            self.place = Place::InARow;
-            if self.body.get(self.at) == Some(&b'[') {
-                self.place = Place::WithinArray;
-                self.at = skip_space(self.body, self.at + 1);
-                if self.body.get(self.at) == Some(&b']') {
-                    self.end()?;
-                }
+            Content::Json => {
+                let mut starts = memchr::memchr_iter(b'\n', body).peekable();
+                Box::new(std::iter::from_fn(move || {
+                    let start = starts.next()?;
+                    let end = starts.peek().copied().unwrap_or(body.len());
+                    body.get(start..end).map(<[u8]>::trim_ascii_end)
+                }))
             }
         }
-        match self.place {
-            Place::End => return Ok(None),
-            Place::InARow if self.at == self.body.len() => return Ok(None),
-            _ => {}
-        }
-        let at = self.at;
-        let rest = self.body.get(at..).unwrap_or(&[]);
-        if rest.is_empty() {
-            return Err(broken(at, "the array does not end"));
-        }
-        if rest.first() != Some(&b'{') {
-            return Err(broken(at, "an object is expected"));
-        }
-        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
-        match values.next() {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                return Err(broken(at + place(rest, &error), &first_words(&error)));
-            }
-            None => return Err(broken(at, "an object is expected")),
-        }
-        let (record, _) = rest.split_at(values.byte_offset());
-        self.at = skip_space(self.body, at + record.len());
-        if self.place == Place::WithinArray {
-            match self.body.get(self.at) {
-                Some(b',') => self.at = skip_space(self.body, self.at + 1),
-                Some(b']') => self.end()?,
-                _ => {
-                    return Err(broken(
-                        self.at,
-                        "a comma or the end of the array is expected",
-                    ));
-                }
-            }
-        }
-        Ok(Some(record))
     }
+}
 
-    /// The array ends here; nothing may follow it.
-    fn end(&mut self) -> Result<(), Refusal> {
-        self.place = Place::End;
-        match skip_space(self.body, self.at + 1) {
-            at if at < self.body.len() => Err(broken(at, "something follows the array")),
-            _ => Ok(()),
+/// Checks the objects of an array, or objects one after the other, so that a shipper hears of broken ones at once. The
+/// first byte of each becomes a newline, and nothing else is one then: within a string it would be escaped; between
+/// tokens, and whatever there is between objects, becomes spaces.
+fn mark_objects(body: &mut [u8]) -> Result<bool, Refusal> {
+    let mut all_known = std::str::from_utf8(body).is_ok();
+    let mut at = skip_space(body, 0);
+    let is_array = body.get(at) == Some(&b'[');
+    let (mut is_open, mut end) = (is_array, 0);
+    if is_array {
+        at = skip_space(body, at + 1);
+        if body.get(at) == Some(&b']') {
+            (at, is_open) = (end_of_array(body, at)?, false);
+        }
+    }
+    loop {
+        body[end..at].fill(b' ');
+        if at == body.len() && !is_open {
+            return Ok(all_known);
+        }
+        let (object_end, is_known) = object(body, at)?;
+        (end, all_known) = (object_end, all_known && is_known);
+        let newlines = body[at..end]
+            .iter_mut()
+            .filter(|it| matches!(it, b'\n' | b'\r'));
+        newlines.for_each(|byte| *byte = b' ');
+        body[at] = b'\n';
+        at = skip_space(body, end);
+        match body.get(at) {
+            _ if !is_array => {}
+            Some(b',') => at = skip_space(body, at + 1),
+            Some(b']') => (at, is_open) = (end_of_array(body, at)?, false),
+            _ => return Err(Refusal::Json(at, NotJson::NoComma)),
         }
     }
 }
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<&'a [u8], Refusal>;
-
-    fn next(&mut self) -> Option<Result<&'a [u8], Refusal>> {
-        let record = self.record();
-        if record.is_err() {
-            self.place = Place::End;
+/// Where the object that begins at a place ends, and whether it is one to the letter of what goes on as JSON.
+fn object(body: &[u8], at: usize) -> Result<(usize, bool), Refusal> {
+    let rest = body.get(at..).unwrap_or(&[]);
+    match rest.first() {
+        Some(b'{') => {}
+        Some(_) => return Err(Refusal::Json(at, NotJson::NoObject)),
+        None => return Err(Refusal::Json(at, NotJson::Unended)),
+    }
+    let mut scanner = Scanner::new(rest);
+    if scanner.skip_value().is_ok() {
+        return Ok((at + scanner.position(), true));
+    }
+    // Broken, which is told in words, or so deep that it goes on as text.
+    let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Err(error)) => {
+            let at = at + place(rest, &error);
+            Err(Refusal::Json(at, NotJson::Malformed(error)))
         }
-        record.transpose()
+        _ => Ok((at + values.byte_offset(), false)),
+    }
+}
+
+/// Nothing may follow the array that ends here.
+fn end_of_array(body: &[u8], at: usize) -> Result<usize, Refusal> {
+    match skip_space(body, at + 1) {
+        at if at < body.len() => Err(Refusal::Json(at, NotJson::Behind)),
+        end => Ok(end),
     }
 }
 
@@ -270,15 +185,6 @@ fn skip_space(body: &[u8], at: usize) -> usize {
     at + space.count()
 }
 
-fn broken(at: usize, what: &str) -> Refusal {
-    (
-        400,
-        format!(
-            "the body is not the JSON it is said to be: {what} at byte {at}; nothing of it was taken"
-        ),
-    )
-}
-
 /// Where in `text` serde_json noticed it: it counts lines and the bytes in them.
 fn place(text: &[u8], error: &serde_json::Error) -> usize {
     let lines_before = error.line().saturating_sub(1);
@@ -287,26 +193,18 @@ fn place(text: &[u8], error: &serde_json::Error) -> usize {
     before + error.column().saturating_sub(1)
 }
 
-/// What serde_json says, without its line and column, which count from the record.
-fn first_words(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" at line ").next().unwrap_or("");
-    words.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::input::cut::Batches;
     use std::io::Write;
 
     fn json(body: &str) -> Result<String, Refusal> {
         let mut body = body.as_bytes().to_vec();
-        Content::Json.check(&body)?;
-        Content::Json.flatten(&mut body);
-        let records = Content::Json
-            .records(&body)
-            .map(|it| String::from_utf8(it.to_vec()).unwrap());
-        Ok(records.map(|record| record + "\n").collect())
+        Content::Json.prepare(&mut body)?;
+        let batches = Batches::new(Content::Json.records(&body));
+        let lines: Vec<u8> = batches.flatten().collect();
+        Ok(String::from_utf8(lines).unwrap())
     }
 
     #[test]
@@ -342,8 +240,9 @@ mod tests {
             ("x", 0),
             ("[", 1),
         ] {
-            let (status, sentence) = json(body).unwrap_err();
-            assert_eq!(status, 400);
+            let refusal = json(body).unwrap_err();
+            assert_eq!(refusal.status(), 400);
+            let sentence = refusal.to_string();
             assert!(
                 sentence.contains(&format!(" at byte {place};")),
                 "{body}: {sentence}"
@@ -372,18 +271,18 @@ mod tests {
         };
         let most = vec![b'x'; BODY_MAX_BYTES];
         let bomb = vec![b'x'; BODY_MAX_BYTES + 1];
-        for (encoding, compress) in [
-            (Encoding::Gzip, &gzip as &dyn Fn(&[u8]) -> Vec<u8>),
-            (Encoding::Deflate, &zlib),
-            (Encoding::Zstd, &zstd),
+        for (compression, compress) in [
+            (Compression::Gzip, &gzip as &dyn Fn(&[u8]) -> Vec<u8>),
+            (Compression::Zlib, &zlib),
+            (Compression::Zstd, &zstd),
         ] {
-            assert_eq!(encoding.decode(compress(b"a\nb\n")).unwrap(), b"a\nb\n");
-            assert!(encoding.decode(compress(&most)).is_ok(), "{encoding:?}");
-            assert_eq!(encoding.decode(compress(&bomb)).unwrap_err().0, 413);
+            let plain = |body: &[u8]| decompress(compression, body).map_err(|it| it.status());
             let whole = compress(b"a\nb\n");
-            let cut = whole[..whole.len() - 3].to_vec();
-            assert_eq!(encoding.decode(cut).unwrap_err().0, 400, "{encoding:?}");
-            assert_eq!(encoding.decode(b"hello".to_vec()).unwrap_err().0, 400);
+            assert_eq!(plain(&whole), Ok(b"a\nb\n".to_vec()));
+            assert!(plain(&compress(&most)).is_ok(), "{compression:?}");
+            assert_eq!(plain(&compress(&bomb)), Err(413));
+            assert_eq!(plain(&whole[..whole.len() - 3]), Err(400));
+            assert_eq!(plain(b"hello"), Err(400));
         }
     }
 }

@@ -10,9 +10,9 @@ use super::Intake;
 use crate::output::delivery::Digest;
 use crate::run::batch::{Batch, Ticket};
 use crate::run::engine::Job;
-use crate::run::held::Held;
 use crate::run::ledger::{Claim, Known, Ledger, Sender};
 use crate::run::metrics::Metrics;
+use crate::run::suppressed::Suppressed;
 
 /// Hands batches to the engine, each of them once.
 pub struct Confirming {
@@ -29,28 +29,27 @@ pub struct Confirming {
 }
 
 impl Confirming {
-    /// Hands lines over, unless they were before; `name` is what they are known by, and
-    /// `sender` who waits for them. The claim's ticket tells when they are delivered; `None` if the process stops.
-    pub fn hand_over(
-        &self,
-        lines: Vec<u8>,
-        name: Digest,
-        sender: &Sender,
-        room: OwnedSemaphorePermit,
-    ) -> Option<Claim> {
+    /// Hands a batch over, unless it was before; `sender` is who waits for it. The claim's ticket tells when it is
+    /// delivered; `None` if the process stops.
+    pub fn hand_over(&self, batch: Batch, sender: &Sender) -> Option<Claim> {
         let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
+        let tickets = (&fresh, &counted);
         let claim = self
             .ledger
-            .claim(name, (&fresh, &counted), sender, Instant::now());
+            .claim(batch.name, tickets, sender, Instant::now());
+        self.note(&[&claim]);
         let sent = match claim.known {
             Known::Taken => true,
-            Known::Counted => {
-                let held = counted.held(None).unwrap_or_default();
-                self.send(lines, name, false, &counted, Some(held), room)
-            }
-            Known::New => self.send(lines, name, false, &fresh, None, room),
+            Known::Counted => self.send(Batch {
+                counted_before: Some(counted.suppressed(None).unwrap_or_default()),
+                ticket: Some(counted),
+                ..batch
+            }),
+            Known::New => self.send(Batch {
+                ticket: Some(fresh),
+                ..batch
+            }),
         };
-        self.note(&[&claim]);
         if !sent {
             give_up(claim);
             return None;
@@ -64,44 +63,26 @@ impl Confirming {
         lines: &[u8],
         mut room: OwnedSemaphorePermit,
     ) -> Option<Vec<Claim>> {
-        let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
-        let (mut new, mut again, mut claims) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut next_new, mut next_again) = (0, 0);
-        let (tickets, now) = ((&fresh, &counted), Instant::now());
+        let (mut new, mut again) = <(Lines, Lines)>::default();
+        let (mut claims, now) = (Vec::new(), Instant::now());
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let sender = Sender::Line(next_new, next_again);
-            let claim = self
-                .ledger
-                .claim(self.digest(&[line]), tickets, &sender, now);
+            let (name, sender) = (self.digest(&[line]), Sender::Line(new.count, again.count));
+            let tickets = (&new.ticket, &again.ticket);
+            let claim = self.ledger.claim(name, tickets, &sender, now);
             match claim.known {
-                Known::New => {
-                    new.extend_from_slice(line);
-                    next_new += 1;
-                }
-                Known::Counted => {
-                    again.extend_from_slice(line);
-                    next_again += 1;
-                }
+                Known::New => new.add(line, name),
+                Known::Counted => again.add(line, name),
                 Known::Taken => {}
             }
             claims.push(claim);
         }
-        fresh.name_lines(next_new as usize);
-        counted.name_lines(next_again as usize);
         self.note(&claims.iter().collect::<Vec<_>>());
         // All of the room can be given: it was asked for at least as many bytes.
-        let rest = room.split(again.len().min(room.num_permits()));
+        let rest = room.split(again.bytes.len().min(room.num_permits()));
         // A line that was held back is known as delivered: all of these go on.
-        let held = Held::default();
-        let sent = (again.is_empty()
-            || rest.is_some_and(|rest| {
-                let name = self.digest(&[&again]);
-                self.send(again, name, true, &counted, Some(held), rest)
-            }))
-            && (new.is_empty() || {
-                let name = self.digest(&[&new]);
-                self.send(new, name, true, &fresh, None, room)
-            });
+        let suppressed = Some(Suppressed::default());
+        let sent = rest.is_none_or(|rest| self.send_lines(again, suppressed, rest))
+            && self.send_lines(new, None, room);
         if !sent {
             claims.into_iter().for_each(give_up);
             return None;
@@ -116,24 +97,24 @@ impl Confirming {
         }
     }
 
-    fn send(
+    fn send_lines(
         &self,
-        lines: Vec<u8>,
-        name: Digest,
-        lines_return: bool,
-        ticket: &Arc<Ticket>,
-        counted_before: Option<Held>,
+        lines: Lines,
+        counted_before: Option<Suppressed>,
         room: OwnedSemaphorePermit,
     ) -> bool {
-        let batch = Batch {
-            source: self.source,
-            name,
-            lines,
-            lines_return,
-            ticket: Some(Arc::clone(ticket)),
-            counted_before,
-            room,
-        };
+        lines.ticket.name_lines(lines.count as usize);
+        let name = self.digest(&[&lines.names]);
+        lines.bytes.is_empty()
+            || self.send(Batch {
+                lines_return: true,
+                ticket: Some(lines.ticket),
+                counted_before,
+                ..Batch::new(self.source, name, lines.bytes, room)
+            })
+    }
+
+    fn send(&self, batch: Batch) -> bool {
         self.intake.jobs.send(Job::Batch(batch)).is_ok()
     }
 
@@ -145,11 +126,26 @@ impl Confirming {
         for part in parts {
             hash.update(part);
         }
-        let mut digest = Digest::default();
-        for (byte, hashed) in digest.iter_mut().zip(hash.finalize()) {
-            *byte = hashed;
-        }
-        digest
+        let hash = hash.finalize();
+        std::array::from_fn(|at| hash[at])
+    }
+}
+
+/// Lines that become a batch.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    count: u32,
+    /// What each is known by, one behind the other.
+    names: Vec<u8>,
+    ticket: Arc<Ticket>,
+}
+
+impl Lines {
+    fn add(&mut self, line: &[u8], name: Digest) {
+        self.bytes.extend_from_slice(line);
+        self.names.extend_from_slice(&name);
+        self.count += 1;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whatever comes in becomes batches that are small, so that nothing behind them has to be large: not the
 //! output that is made of one, not its documents, not their ids.
 
-use crate::replay::LINE_MAX_BYTES;
+use crate::io::lines::{LINE_MAX_BYTES, line_piece};
 
 const _: () = assert!(BATCH_MAX_BYTES <= BATCH_MOST_BYTES);
 
@@ -24,7 +24,7 @@ pub struct Batches<R, B> {
 }
 
 impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Batches<R, B> {
-    /// The batches of records without newlines.
+    /// The batches of records without newlines; one in the place of a record's first byte stands for a brace.
     pub fn new(records: R) -> Batches<R, B> {
         Batches {
             records,
@@ -73,7 +73,11 @@ impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Iterator for Batches<R, B> {
                 self.pending = Some((record, at));
                 break;
             }
+            let start = batch.len();
             batch.extend_from_slice(piece);
+            if let Some(first @ b'\n') = batch.get_mut(start) {
+                *first = b'{';
+            }
             batch.push(b'\n');
             records += 1;
             if !behind.is_empty() {
@@ -86,28 +90,10 @@ impl<R: Iterator<Item = B>, B: AsRef<[u8]>> Iterator for Batches<R, B> {
     }
 }
 
-/// The lines of a text, without their newlines.
-pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
-    ends.map(move |end| {
-        let line = text.get(start..end).unwrap_or(&[]);
-        start = end + 1;
-        line
-    })
-}
-
-/// A piece of a line that is longer than `max_bytes`, which ends between two characters, and the rest.
-pub fn line_piece(line: &[u8], max_bytes: usize) -> (&[u8], &[u8]) {
-    let within_character = |at: &usize| line.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let mut ends = (max_bytes.saturating_sub(3)..=max_bytes).rev();
-    let end = ends.find(|at| !within_character(at)).unwrap_or(max_bytes);
-    line.split_at(end.min(line.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::lines::lines;
 
     fn batches(text: &str) -> (Vec<String>, u64) {
         let mut batches = Batches::new(lines(text.as_bytes()));

@@ -10,14 +10,17 @@ use hyper::{Method, Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::body::{BODY_MAX_BYTES, Content, Encoding, Refusal, too_large, without_mark};
+use super::body::{BODY_MAX_BYTES, Content, compression, decompress};
 use super::confirming::Confirming;
 use super::cut::{BATCH_MOST_BYTES, Batches};
+use super::refusal::Refusal;
 use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
 use crate::http::{Pieces, answer, next_data, try_again};
-use crate::replay::input::compression;
-use crate::run::activity::Activity;
+use crate::io::byte_order_mark::mark_bytes;
+use crate::io::compression::Compression;
+use crate::run::batch::Batch;
+use crate::run::connection::Connection;
 use crate::run::ledger::{Claim, Sender};
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
@@ -38,13 +41,14 @@ impl HttpInput {
     pub async fn handle(self: Arc<HttpInput>, request: Request<Incoming>) -> Response<Pieces> {
         match self.take(request).await {
             Ok(()) => answer(204, ""),
-            Err((status, sentence)) => {
+            Err(refusal) => {
                 self.confirming.metrics.refused.inc();
-                let mut response = match status {
+                let sentence = refusal.to_string();
+                let mut response = match refusal.status() {
                     503 => try_again(&sentence),
-                    _ => answer(status, &sentence),
+                    status => answer(status, &sentence),
                 };
-                if status == 405 {
+                if matches!(refusal, Refusal::Method) {
                     let methods = HeaderValue::from_static("POST, PUT");
                     response.headers_mut().insert(ALLOW, methods);
                 }
@@ -56,55 +60,46 @@ impl HttpInput {
     async fn take(&self, request: Request<Incoming>) -> Result<(), Refusal> {
         let (head, body) = request.into_parts();
         if !matches!(head.method, Method::POST | Method::PUT) {
-            return Err((405, "post records here".to_string()));
+            return Err(Refusal::Method);
         }
         if let Some(token) = &self.token
             && !token.is_bearer(head.headers.get(AUTHORIZATION))
         {
-            return Err((
-                401,
-                "send `Authorization: Bearer` with the token that this input was given".to_string(),
-            ));
+            return Err(Refusal::Token);
         }
-        let encoding = Encoding::of(&head.headers)?;
+        let compression = compression(&head.headers)?;
         let deadline = Instant::now() + self.patience;
         let read = timeout_at(deadline, self.read(body)).await;
-        let (mut whole, mut room) = read.unwrap_or_else(|_| {
-            Err((
-                408,
-                "the body did not come in time; send smaller batches".to_string(),
-            ))
-        })?;
-        let activity = head.extensions.get::<Arc<Activity>>();
-        if let Some(activity) = activity {
-            activity.work();
+        let (mut whole, mut room) = read.map_err(|_| Refusal::Late)??;
+        let connection = head.extensions.get::<Arc<Connection>>();
+        if let Some(connection) = connection {
+            connection.work();
         }
-        let sender = Sender::Connection(activity.cloned());
-        if let (Encoding::Plain, Some(name)) = (encoding, compression(&whole)) {
-            let sentence = format!(
-                "the body is compressed by {name} and no header says so; send it with `Content-Encoding: {name}`"
-            );
-            return Err((415, sentence));
+        let sender = Sender::Connection(connection.cloned());
+        match (compression, Compression::of_text(&whole)) {
+            (None, Some(name)) => return Err(Refusal::Compressed(name)),
+            (None, None) => {}
+            (Some(compression), _) => {
+                (whole, room) = self.decompress(compression, whole, room).await?;
+            }
         }
-        if encoding != Encoding::Plain {
-            (whole, room) = self.decompress(encoding, whole, room).await?;
-        }
-        let body = without_mark(&whole);
+        let begin = mark_bytes(&whole);
+        let body = &mut whole[begin..];
         let content = Content::of(&head.headers, body)?;
-        content.check(body)?;
-        content.flatten(&mut whole);
-        let body = without_mark(&whole);
+        let are_objects = content.prepare(body)?;
         let deadline = Instant::now() + self.patience;
-        let claims = self.hand_over(content, body, &sender, deadline).await?;
+        let claims = self
+            .hand_over(content, body, are_objects, &sender, deadline)
+            .await?;
         drop((whole, room));
         for claim in &claims {
             let delivered = timeout_at(deadline, claim.ticket.delivered()).await;
             delivered.map_err(|_| self.not_delivered())?;
         }
         let acknowledge = move || claims.into_iter().for_each(Claim::acknowledge);
-        match activity {
+        match connection {
             // It may not be there any more: then it has not heard, and comes again.
-            Some(activity) if activity.peer().is_gone() => activity.when_heard(acknowledge),
+            Some(connection) if connection.peer().is_gone() => connection.when_heard(acknowledge),
             _ => acknowledge(),
         }
         Ok(())
@@ -116,6 +111,7 @@ impl HttpInput {
         &self,
         content: Content,
         body: &[u8],
+        are_objects: bool,
         sender: &Sender,
         deadline: Instant,
     ) -> Result<Vec<Claim>, Refusal> {
@@ -126,7 +122,9 @@ impl HttpInput {
         let most = BATCH_MOST_BYTES.min(body.len() + 1);
         while !batches.is_at_end() {
             let room = timeout_at(deadline, confirming.intake.room(most)).await;
-            let mut room = room.map_err(|_| self.not_delivered())?.ok_or_else(stops)?;
+            let mut room = room
+                .map_err(|_| self.not_delivered())?
+                .ok_or(Refusal::Stops)?;
             let Some(lines) = batches.next() else { break };
             keep(&mut room, lines.len());
             if claims.is_empty() && !batches.is_at_end() {
@@ -136,25 +134,27 @@ impl HttpInput {
                 Some(whole) => confirming.digest(&[whole, &claims.len().to_le_bytes()]),
                 None => confirming.digest(&[&lines]),
             };
-            let claim = confirming.hand_over(lines, name, sender, room);
-            claims.push(claim.ok_or_else(stops)?);
+            // A piece of one that was cut is none.
+            let are_objects = are_objects && batches.cut == 0;
+            let batch = Batch {
+                are_objects,
+                ..Batch::new(confirming.source, name, lines, room)
+            };
+            let claim = confirming.hand_over(batch, sender);
+            claims.push(claim.ok_or(Refusal::Stops)?);
         }
         confirming.metrics.cut_lines.inc_by(batches.cut);
         Ok(claims)
     }
 
     fn not_delivered(&self) -> Refusal {
-        let trouble = self.confirming.metrics.output.trouble();
-        let sentence = format!(
-            "the next hop does not take records: {trouble}; send the same bytes again, they are not counted twice"
-        );
-        (503, sentence)
+        Refusal::NotDelivered(self.confirming.metrics.output.trouble())
     }
 
     /// What a body becomes, and room for it. One at a time, for those that wait have room already.
     async fn decompress(
         &self,
-        encoding: Encoding,
+        compression: Compression,
         body: Vec<u8>,
         mut room: OwnedSemaphorePermit,
     ) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
@@ -165,7 +165,7 @@ impl HttpInput {
         if more > 0 {
             room.merge(self.room(more).await?);
         }
-        let plain = encoding.decode(body)?;
+        let plain = decompress(compression, &body)?;
         keep(&mut room, plain.len());
         Ok((plain, room))
     }
@@ -174,16 +174,15 @@ impl HttpInput {
     async fn read(&self, mut body: Incoming) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
         let announced = hyper::body::Body::size_hint(&body).lower();
         if announced > BODY_MAX_BYTES as u64 {
-            return Err(too_large());
+            return Err(Refusal::TooLarge);
         }
         let mut room = self.room(MIN_BYTES).await?;
         let mut whole = Vec::new();
         while let Some(data) = next_data(&mut body).await {
-            let data =
-                data.map_err(|error| (400, format!("the body did not come whole: {error}")))?;
+            let data = data.map_err(Refusal::Broken)?;
             let bytes = whole.len() + data.len();
             if bytes > BODY_MAX_BYTES {
-                return Err(too_large());
+                return Err(Refusal::TooLarge);
             }
             if bytes > room.num_permits() {
                 // Once for nearly every body, and never more than has come or is about to.
@@ -211,15 +210,7 @@ fn keep(room: &mut OwnedSemaphorePermit, bytes: usize) {
 /// Room that comes soon, or what is said if it does not.
 async fn soon<T>(room: impl Future<Output = Option<T>>) -> Result<T, Refusal> {
     match timeout(ROOM_WAIT, room).await {
-        Ok(room) => room.ok_or_else(stops),
-        Err(_) => Err((
-            503,
-            "too much is on the way already; send the same bytes again".to_string(),
-        )),
+        Ok(room) => room.ok_or(Refusal::Stops),
+        Err(_) => Err(Refusal::Busy),
     }
-}
-
-/// What is said when the process stops.
-fn stops() -> Refusal {
-    (503, "this process stops; try again".to_string())
 }

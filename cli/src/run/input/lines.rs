@@ -8,9 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
 use super::Intake;
-use super::cut::line_piece;
-use crate::replay::LINE_MAX_BYTES;
-use crate::run::activity::Activity;
+use crate::io::lines::{LINE_MAX_BYTES, line_piece};
+use crate::run::connection::Connection;
 use crate::run::net::AnyStream;
 
 /// As much is read at once, in bytes. Each connection has so much for itself.
@@ -35,7 +34,7 @@ impl LinesInput {
         self: Arc<LinesInput>,
         mut stream: AnyStream,
         mut stop: watch::Receiver<bool>,
-        activity: Arc<Activity>,
+        connection: Arc<Connection>,
     ) {
         let mut cutter = Cutter::default();
         loop {
@@ -43,7 +42,7 @@ impl LinesInput {
                 biased;
                 // What was not read is the sender's still.
                 _ = stop.wait_for(|stop| *stop) => break,
-                () = activity.ended() => break,
+                () = connection.ended() => break,
                 read = timeout(IDLE_MAX, cutter.read(&mut stream)) => match read {
                     Ok(read) => read,
                     Err(_) => {
@@ -56,20 +55,20 @@ impl LinesInput {
                 break;
             }
             if cutter.wants_place() {
-                activity.work();
+                connection.work();
                 cutter.take_place(&self.intake).await;
-                activity.rest();
+                connection.rest();
             }
             let lines = cutter.lines(&self.intake);
             if lines.is_empty() {
                 continue;
             }
-            activity.work();
+            connection.work();
             if !self.intake.hand_over(self.source, lines).await {
                 return;
             }
             cutter.give_back_place();
-            activity.rest();
+            connection.rest();
         }
         if !cutter.buffer.is_empty() {
             self.intake.hand_over(self.source, cutter.buffer).await;
@@ -164,7 +163,7 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::activity::{Activities, Silent};
+    use crate::run::connection::{Connections, UnknownPeer};
     use crate::run::engine::Job;
     use crate::run::input::LONG_LINES_MAX;
     use crate::run::metrics::Metrics;
@@ -204,8 +203,8 @@ mod tests {
         sender.write_all(b"whole\nhalf").await.unwrap();
         let (_stop, stop) = watch::channel(false);
         let begun = Instant::now();
-        let activity = Activity::new(Box::new(Silent));
-        input.take(Box::new(stream), stop, activity).await;
+        let connection = Connection::new(Box::new(UnknownPeer));
+        input.take(Box::new(stream), stop, connection).await;
         assert_eq!(begun.elapsed().as_secs(), 3600);
         assert_eq!(metrics.idle_connections.get(), 1);
         let mut lines = Vec::new();
@@ -227,15 +226,18 @@ mod tests {
         let (mut sender, stream) = tokio::io::duplex(1024);
         sender.write_all(b"a line\n").await.unwrap();
         let (_stop, stop) = watch::channel(false);
-        let (activity, activities) = (Activity::new(Box::new(Silent)), Activities::default());
-        activities.add(&activity);
-        let taking = tokio::spawn(input.take(Box::new(stream), stop, activity));
+        let (connection, connections) = (
+            Connection::new(Box::new(UnknownPeer)),
+            Connections::default(),
+        );
+        connections.add(&connection);
+        let taking = tokio::spawn(input.take(Box::new(stream), stop, connection));
         // Until there is nothing to be done any more but to wait.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(activities.end_longest_idle().is_none());
+        assert!(connections.end_longest_idle().is_none());
         drop(all);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(activities.end_longest_idle().is_some());
+        assert!(connections.end_longest_idle().is_some());
         taking.await.unwrap();
     }
 
@@ -254,8 +256,8 @@ mod tests {
         for _ in 0..3 * LONG_LINES_MAX {
             // What was read of it makes room for the next write.
             let (mut sender, stream) = tokio::io::duplex(READ_BYTES);
-            let activity = Activity::new(Box::new(Silent));
-            tokio::spawn(Arc::clone(&input).take(Box::new(stream), stop.clone(), activity));
+            let connection = Connection::new(Box::new(UnknownPeer));
+            tokio::spawn(Arc::clone(&input).take(Box::new(stream), stop.clone(), connection));
             let (line, unread) = (line.clone(), Arc::clone(&unread));
             unread.fetch_add(line.len(), Ordering::Relaxed);
             senders.spawn(async move {

@@ -7,6 +7,8 @@ pub mod cut;
 pub mod http;
 pub mod lines;
 pub mod omprog;
+pub mod refusal;
+pub mod start;
 pub mod stdin;
 
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use super::batch::Batch;
 use super::engine::Job;
 use super::metrics::Metrics;
 use super::names::Names;
-use cut::{Batches, lines};
+use crate::io::lines::lines;
+use cut::Batches;
 
 /// How many bytes of bodies may arrive or wait at once, over all inputs. Then senders wait.
 const BODIES_MAX_BYTES: usize = 10 << 20;
@@ -112,15 +115,7 @@ impl Intake {
     }
 
     fn send(&self, source: u16, lines: Vec<u8>, room: OwnedSemaphorePermit) -> bool {
-        let batch = Batch {
-            source,
-            lines,
-            name: self.names.fresh(),
-            lines_return: false,
-            ticket: None,
-            counted_before: None,
-            room,
-        };
+        let batch = Batch::new(source, self.names.fresh(), lines, room);
         self.jobs.send(Job::Batch(batch)).is_ok()
     }
 

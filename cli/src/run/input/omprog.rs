@@ -4,8 +4,7 @@
 //! What was not confirmed comes again, but not in the same transactions: rsyslog cuts them anew, down to
 //! single lines. So each line is known by itself.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::thread;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -14,11 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::confirming::Confirming;
-use super::cut::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS, line_piece};
+use super::cut::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS};
+use super::stdin::on_a_thread;
+use crate::io::line_reader::{Chunk, LineReader};
 use crate::log;
-use crate::replay::LINE_MAX_BYTES;
 use crate::run::ledger::Claim;
 
+/// About as much is read at once, in bytes.
+const CHUNK_BYTES: usize = 8 * 1024;
 /// As many lines of a transaction are remembered until it ends; rsyslog has 1,024 in one unless it is told otherwise.
 const TRANSACTION_MAX_LINES: usize = 16 * 1024;
 /// rsyslog takes a program for hung that does not answer within 10 s, and ends it.
@@ -33,7 +35,7 @@ pub enum Confirm {
     Transactions,
 }
 
-/// Starts to read on a thread of its own. The receiver is told at the end of the input.
+/// Starts to read.
 ///
 /// # Errors
 /// No thread can be had.
@@ -42,28 +44,20 @@ pub fn start(
     patience: Duration,
     confirming: Confirming,
 ) -> io::Result<oneshot::Receiver<()>> {
-    let (ended, end) = oneshot::channel();
-    let runtime = Handle::current();
-    thread::Builder::new()
-        .name("stdin".to_string())
-        .spawn(move || {
-            let mut talk = Talk {
-                confirming,
-                runtime,
-                patience: patience.min(ANSWER_MAX),
-                lines: Vec::new(),
-                records: 0,
-                claims: Vec::new(),
-                failed: None,
-            };
-            let input = BufReader::new(io::stdin());
-            if let Err(error) = talk.go(confirm, input, &mut io::stdout()) {
-                log::line(format_args!("cannot speak with rsyslog: {error}"));
-            }
-            // Nobody listens if the stop came first.
-            let _ = ended.send(());
-        })?;
-    Ok(end)
+    on_a_thread(move |runtime| {
+        let mut talk = Talk {
+            confirming,
+            runtime,
+            patience: patience.min(ANSWER_MAX),
+            lines: Vec::new(),
+            records: 0,
+            claims: Vec::new(),
+            failed: None,
+        };
+        if let Err(error) = talk.go(confirm, io::stdin(), &mut io::stdout()) {
+            log::line(format_args!("cannot speak with rsyslog: {error}"));
+        }
+    })
 }
 
 struct Talk {
@@ -83,7 +77,7 @@ impl Talk {
     fn go(
         &mut self,
         confirm: Confirm,
-        mut input: impl BufRead,
+        input: impl Read,
         output: &mut impl Write,
     ) -> io::Result<()> {
         let mut say = |answer: &str| {
@@ -91,43 +85,37 @@ impl Talk {
             output.flush()
         };
         say("OK")?;
-        let (mut line, mut within_line) = (Vec::new(), false);
-        loop {
-            // A longer line is taken in pieces, of which only the last is answered.
-            let most = (LINE_MAX_BYTES + 1).saturating_sub(line.len()) as u64;
-            let read = input.by_ref().take(most).read_until(b'\n', &mut line)?;
-            if line.is_empty() {
-                return Ok(());
-            }
-            let whole = line.ends_with(b"\n");
-            let rest = match whole || read == 0 {
-                true => Vec::new(),
-                false => line.split_off(line_piece(&line, LINE_MAX_BYTES).0.len()),
-            };
-            if !rest.is_empty() && !within_line {
-                self.confirming.metrics.cut_lines.inc();
-            }
-            within_line = !rest.is_empty();
-            match (confirm, line.trim_ascii_end()) {
-                (Confirm::Transactions, b"BEGIN TRANSACTION") => {
-                    self.forget();
-                    say("OK")?;
-                }
-                (Confirm::Transactions, b"COMMIT TRANSACTION") => say(self.deliver())?,
-                (_, text) => {
+        let mut reader = LineReader::new(input, CHUNK_BYTES, false);
+        let mut chunk = Chunk::default();
+        while reader.next(&mut chunk)? {
+            self.confirming
+                .metrics
+                .cut_lines
+                .inc_by(u64::from(chunk.cut));
+            for line in chunk.lines().split_inclusive(|byte| *byte == b'\n') {
+                match (confirm, line.trim_ascii_end()) {
+                    (Confirm::Transactions, b"BEGIN TRANSACTION") => {
+                        self.forget();
+                        say("OK")?;
+                        continue;
+                    }
+                    (Confirm::Transactions, b"COMMIT TRANSACTION") => {
+                        say(self.deliver())?;
+                        continue;
+                    }
                     // Blank lines are no records.
-                    if !text.is_empty() {
-                        self.add(line.strip_suffix(b"\n").unwrap_or(&line));
-                    }
-                    match (confirm, whole) {
-                        (_, false) => {}
-                        (Confirm::Messages, true) => say(self.deliver())?,
-                        (Confirm::Transactions, true) => say("DEFER_COMMIT")?,
-                    }
+                    (_, b"") => {}
+                    _ => self.add(line.strip_suffix(b"\n").unwrap_or(line)),
+                }
+                match confirm {
+                    // Of a longer line only the last piece is answered.
+                    _ if chunk.unended => {}
+                    Confirm::Messages => say(self.deliver())?,
+                    Confirm::Transactions => say("DEFER_COMMIT")?,
                 }
             }
-            line = rest;
         }
+        Ok(())
     }
 
     /// Adds a record.

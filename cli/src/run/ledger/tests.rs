@@ -1,6 +1,6 @@
 use super::*;
 use crate::output::delivery::Receipt;
-use crate::run::activity::Peer;
+use crate::run::connection::Peer;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const A: Digest = [1; 16];
@@ -16,7 +16,9 @@ fn claim_at(ledger: &Arc<Ledger>, digest: Digest, now: Instant) -> Claim {
 }
 
 fn new(earlier: &[Digest]) -> Arc<Ledger> {
-    let earlier = earlier.iter().map(|digest| (*digest, Held::default()));
+    let earlier = earlier
+        .iter()
+        .map(|digest| (*digest, Suppressed::default()));
     Ledger::new(earlier, Instant::now())
 }
 
@@ -57,7 +59,7 @@ fn a_sender_that_has_closed_its_side_gives_its_batch_to_the_next_with_the_same_b
         }
     }
     let is_gone = Arc::new(AtomicBool::new(false));
-    let sender = Activity::new(Box::new(Gone(Arc::clone(&is_gone))));
+    let sender = Connection::new(Box::new(Gone(Arc::clone(&is_gone))));
     let tickets = (&Arc::default(), &Arc::default());
     let sender = Sender::Connection(Some(sender));
     let first = ledger.claim(A, tickets, &sender, Instant::now());
@@ -97,7 +99,7 @@ fn only_what_was_counted_is_for_the_state_and_an_earlier_process_counts() {
     let ledger = new(&[A]);
     let new = claim(&ledger, B);
     assert_eq!(digests(&ledger), [A]);
-    new.ticket.count(Held::default());
+    new.ticket.count(Suppressed::default());
     drop(new);
     assert_eq!(digests(&ledger), [A, B]);
     let earlier = claim(&ledger, A);
@@ -118,13 +120,13 @@ fn equal_batches_of_an_earlier_process_are_as_many_as_they_were() {
 
 #[test]
 fn what_was_held_back_or_delivered_is_known_after_a_restart() {
-    let mut held = Held::default();
-    held.add(3, false);
+    let mut suppressed = Suppressed::default();
+    suppressed.add(3, false);
     let now = Instant::now();
-    let ledger = Ledger::new([(A, held.clone())], now);
+    let ledger = Ledger::new([(A, suppressed.clone())], now);
     let claim_a = claim(&ledger, A);
-    assert_eq!(claim_a.ticket.held(None), Some(held.clone()));
-    assert_eq!(ledger.counted(now), [(A, held)]);
+    assert_eq!(claim_a.ticket.suppressed(None), Some(suppressed.clone()));
+    assert_eq!(ledger.counted(now), [(A, suppressed)]);
     // Delivered, but nobody was told.
     claim_a.ticket.deliver();
     drop(claim_a);
@@ -143,12 +145,15 @@ fn lines_are_known_by_their_numbers() {
     let line =
         |digest, number| ledger.claim(digest, (&fresh, &counted), &Sender::Line(number, 9), now);
     let _claims = [line(A, 0), line(B, 1)];
-    let mut held = Held::default();
-    held.add(1, false);
-    fresh.count(held);
+    let mut suppressed = Suppressed::default();
+    suppressed.add(1, false);
+    fresh.count(suppressed);
     let mut counted = ledger.counted(now);
     counted.sort_unstable_by_key(|it| it.0);
-    assert_eq!(counted, [(A, Held::default()), (B, Held::everything())]);
+    assert_eq!(
+        counted,
+        [(A, Suppressed::default()), (B, Suppressed::all())]
+    );
 }
 
 #[test]
@@ -158,7 +163,7 @@ fn nothing_swallows_the_same_bytes_for_ever() {
     for known in [Known::New, Known::Taken] {
         let first = claim(&ledger, B);
         assert_eq!(first.known, Known::New);
-        first.ticket.count(Held::default());
+        first.ticket.count(Suppressed::default());
         if known == Known::New {
             first.ticket.deliver();
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const NEWCOMER: Duration = Duration::from_secs(5);
 
 /// What one connection does. Until it has something of a sender's that must not be lost it may be ended.
-pub struct Activity {
+pub struct Connection {
     idle: Mutex<Idle>,
     end: Notify,
     peer: Box<dyn Peer>,
@@ -31,9 +31,9 @@ pub trait Peer: Send + Sync {
 }
 
 /// One of which nothing is known.
-pub struct Silent;
+pub struct UnknownPeer;
 
-impl Peer for Silent {}
+impl Peer for UnknownPeer {}
 
 /// What is done once the other side has heard an answer; dropped, it has not.
 type WhenHeard = Box<dyn FnOnce() + Send>;
@@ -45,14 +45,14 @@ struct Idle {
     has_worked: bool,
 }
 
-impl Activity {
+impl Connection {
     /// One that was just opened.
-    pub fn new(peer: Box<dyn Peer>) -> Arc<Activity> {
+    pub fn new(peer: Box<dyn Peer>) -> Arc<Connection> {
         let idle = Idle {
             since: Some(Instant::now()),
             has_worked: false,
         };
-        Arc::new(Activity {
+        Arc::new(Connection {
             idle: Mutex::new(idle),
             end: Notify::new(),
             peer,
@@ -102,14 +102,14 @@ impl Activity {
 
 /// Connections that make room for each other.
 #[derive(Default)]
-pub struct Activities(Mutex<Vec<Weak<Activity>>>);
+pub struct Connections(Mutex<Vec<Weak<Connection>>>);
 
-impl Activities {
+impl Connections {
     /// One more.
-    pub fn add(&self, activity: &Arc<Activity>) {
+    pub fn add(&self, connection: &Arc<Connection>) {
         let mut all = self.lock();
         all.retain(|it| it.strong_count() > 0);
-        all.push(Arc::downgrade(activity));
+        all.push(Arc::downgrade(connection));
     }
 
     /// Asks the one to end that has had nothing for the longest, first of those that never said anything; answers for
@@ -117,22 +117,22 @@ impl Activities {
     pub fn end_longest_idle(&self) -> Option<Duration> {
         let mut all = self.lock();
         let idle = all.iter().enumerate().filter_map(|(at, it)| {
-            let activity = it.upgrade()?;
-            let idle = activity.lock();
+            let connection = it.upgrade()?;
+            let idle = connection.lock();
             let since = idle.since?;
             let is_sender = idle.has_worked || since.elapsed() < NEWCOMER;
             let key = (is_sender, since, at);
             drop(idle);
-            Some((key, activity))
+            Some((key, connection))
         });
-        let ((_, since, at), activity) = idle.min_by_key(|(key, _)| *key)?;
-        activity.end.notify_one();
+        let ((_, since, at), connection) = idle.min_by_key(|(key, _)| *key)?;
+        connection.end.notify_one();
         // It is asked once.
         all.remove(at);
         Some(since.elapsed())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Activity>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -143,9 +143,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_one_that_was_idle_for_the_longest_ends_and_none_that_works() {
-        let all: Vec<_> = (0..5).map(|_| Activity::new(Box::new(Silent))).collect();
-        let activities = Activities::default();
-        all.iter().for_each(|it| activities.add(it));
+        let all: Vec<_> = (0..5)
+            .map(|_| Connection::new(Box::new(UnknownPeer)))
+            .collect();
+        let connections = Connections::default();
+        all.iter().for_each(|it| connections.add(it));
         all[3].work();
         // It has been silent for longer than those that follow, but it is a sender.
         all[4].work();
@@ -154,12 +156,12 @@ mod tests {
         all[0].work();
         all[1].rest();
         tokio::time::advance(NEWCOMER * 2).await;
-        let new = Activity::new(Box::new(Silent));
-        activities.add(&new);
+        let new = Connection::new(Box::new(UnknownPeer));
+        connections.add(&new);
         for expected in [&all[2], &all[1], &all[4], &new] {
-            assert!(activities.end_longest_idle().is_some());
+            assert!(connections.end_longest_idle().is_some());
             expected.ended().await;
         }
-        assert!(activities.end_longest_idle().is_none());
+        assert!(connections.end_longest_idle().is_none());
     }
 }

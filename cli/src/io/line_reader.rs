@@ -3,8 +3,7 @@
 
 use std::io::{self, Read};
 
-/// A line longer than this is cut into pieces of this size, in bytes: it is never held as a whole.
-pub const LINE_MAX_BYTES: usize = 1 << 20;
+use super::lines::{LINE_MAX_BYTES, line_piece};
 
 /// Whole lines, each with a newline at its end.
 #[derive(Debug, Default)]
@@ -15,6 +14,8 @@ pub struct Chunk {
     pub offset: u64,
     /// The line was too long and begins here; its other pieces are in the chunks that follow.
     pub cut: bool,
+    /// Its last line does not end in the stream: it is a piece of one that goes on, or the last of all.
+    pub unended: bool,
     /// Some of the lines are blank.
     has_blank: bool,
 }
@@ -90,7 +91,7 @@ impl<R: Read> LineReader<R> {
         make_room(buffer, len.max(self.chunk_bytes));
         buffer[..len].copy_from_slice(&self.carry);
         self.carry.clear();
-        let mut searched = 0;
+        let (mut searched, mut unended) = (0, false);
         let end = loop {
             // Only what is new since the last look can have one.
             if let Some(at) = memchr::memrchr(b'\n', &buffer[searched..len]) {
@@ -107,6 +108,7 @@ impl<R: Read> LineReader<R> {
                 make_room(buffer, len + 1);
                 buffer[len] = b'\n';
                 len += 1;
+                unended = true;
                 break len;
             }
             let target = (len + self.chunk_bytes).min(LINE_MAX_BYTES + 1);
@@ -116,7 +118,7 @@ impl<R: Read> LineReader<R> {
         self.carry.extend_from_slice(&buffer[end..len]);
         chunk.offset = self.offset;
         chunk.holds(end);
-        chunk.cut = false;
+        (chunk.cut, chunk.unended) = (false, unended);
         self.offset += end as u64;
         self.within_cut = false;
         Ok(true)
@@ -146,16 +148,12 @@ impl<R: Read> LineReader<R> {
     /// no invalid ones.
     fn cut(&mut self, chunk: &mut Chunk, len: usize) -> bool {
         let buffer = &mut chunk.buffer;
-        let within_character = |byte: &u8| byte & 0xc0 == 0x80;
-        let end = (LINE_MAX_BYTES - 3..=LINE_MAX_BYTES)
-            .rev()
-            .find(|&end| buffer.get(end).is_none_or(|byte| !within_character(byte)))
-            .unwrap_or(LINE_MAX_BYTES);
+        let end = line_piece(&buffer[..len], LINE_MAX_BYTES).0.len();
         self.carry.extend_from_slice(&buffer[end..len]);
         buffer[end] = b'\n';
         chunk.offset = self.offset;
         chunk.holds(end + 1);
-        chunk.cut = !self.within_cut;
+        (chunk.cut, chunk.unended) = (!self.within_cut, true);
         self.offset += end as u64;
         self.within_cut = true;
         true

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::state::{Kept, StateFile};
+use super::state::{State, StateFile};
 use crate::output::backlog::Backlog;
 use crate::{log, system};
 
@@ -19,19 +19,19 @@ use crate::{log, system};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Keeps the state.
-pub struct Keeper {
+pub struct StateWriter {
     /// How often it is written, if anything has changed.
     pub every: Duration,
     /// The guest's state at the end.
     pub snapshot: Bytes,
     ledger: Arc<Ledger>,
-    last: Kept,
-    todo: Sender<Kept>,
+    last: State,
+    todo: Sender<State>,
     end: oneshot::Receiver<StateFile>,
     metrics: Metrics,
 }
 
-impl Keeper {
+impl StateWriter {
     /// Starts the thread.
     ///
     /// # Errors
@@ -41,14 +41,14 @@ impl Keeper {
         every: Duration,
         ledger: Arc<Ledger>,
         metrics: Metrics,
-    ) -> io::Result<Keeper> {
+    ) -> io::Result<StateWriter> {
         let (todo, states) = channel(1);
         let end = system::spawn("state", write_all(file, states, metrics.clone()))?;
-        Ok(Keeper {
+        Ok(StateWriter {
             every,
             snapshot: Bytes::new(),
             ledger,
-            last: Kept::default(),
+            last: State::default(),
             todo,
             end,
             metrics,
@@ -61,7 +61,7 @@ impl Keeper {
         if self.todo.capacity() == 0 {
             return;
         }
-        let kept = Kept {
+        let kept = State {
             clean: false,
             snapshot,
             alerts: backlog.alerts().into(),
@@ -82,7 +82,7 @@ impl Keeper {
             .end
             .await
             .map_err(|_| "the thread that writes the state has failed; report this".to_string())?;
-        let kept = Kept {
+        let kept = State {
             clean: true,
             snapshot: self.snapshot,
             alerts: backlog.alerts().into(),
@@ -95,7 +95,7 @@ impl Keeper {
 }
 
 /// Writes each state that comes, until no more do.
-async fn write_all(file: StateFile, mut states: Receiver<Kept>, metrics: Metrics) -> StateFile {
+async fn write_all(file: StateFile, mut states: Receiver<State>, metrics: Metrics) -> StateFile {
     let mut failing = false;
     let mut next = states.recv().await;
     while let Some(kept) = next {

@@ -7,15 +7,15 @@
 /// A range goes on over records of which nothing was written anyway. So there are no more ranges than lines
 /// of output, and what bounds the output that waits bounds these as well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Suppressed {
     /// In order; each from a number up to but not including another.
     ranges: Vec<(u32, u32)>,
 }
 
-impl Held {
-    /// Everything: there is nothing to deliver any more.
-    pub fn everything() -> Held {
-        Held {
+impl Suppressed {
+    /// All: there is nothing to deliver any more.
+    pub fn all() -> Suppressed {
+        Suppressed {
             ranges: vec![(0, u32::MAX)],
         }
     }
@@ -25,8 +25,8 @@ impl Held {
         self.ranges.capacity() * size_of::<(u32, u32)>()
     }
 
-    /// Whether it is everything.
-    pub fn is_everything(&self) -> bool {
+    /// Whether it is all of them.
+    pub fn is_all(&self) -> bool {
         self.ranges == [(0, u32::MAX)]
     }
 
@@ -64,8 +64,8 @@ impl Held {
         }
     }
 
-    /// Reads what [`Held::write`] wrote, and gives what follows it.
-    pub fn read(bytes: &[u8]) -> Option<(Held, &[u8])> {
+    /// Reads what [`Suppressed::write`] wrote, and gives what follows it.
+    pub fn read(bytes: &[u8]) -> Option<(Suppressed, &[u8])> {
         let (count, rest) = bytes.split_first_chunk::<4>()?;
         let len = usize::try_from(u32::from_le_bytes(*count))
             .ok()?
@@ -79,7 +79,7 @@ impl Held {
             )
         };
         let ranges = ranges.as_chunks::<8>().0.iter().map(numbers).collect();
-        Some((Held { ranges }, rest))
+        Some((Suppressed { ranges }, rest))
     }
 }
 
@@ -87,38 +87,38 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn numbers(held: &Held) -> Vec<u32> {
-        (0..20).filter(|number| held.has(*number)).collect()
+    fn numbers(suppressed: &Suppressed) -> Vec<u32> {
+        (0..20).filter(|number| suppressed.has(*number)).collect()
     }
 
     #[test]
     fn neighbours_and_what_joins_are_one_range() {
-        let mut held = Held::default();
+        let mut suppressed = Suppressed::default();
         for (number, joins) in [(2, false), (3, false), (5, true), (9, false)] {
-            held.add(number, joins);
+            suppressed.add(number, joins);
         }
-        assert_eq!(held.ranges, [(2, 6), (9, 10)]);
-        assert_eq!(numbers(&held), [2, 3, 4, 5, 9]);
-        held.cut(4);
-        assert_eq!(numbers(&held), [2, 3]);
-        held.cut(0);
-        assert_eq!(held, Held::default());
-        assert!(Held::everything().has(0) && Held::everything().is_everything());
+        assert_eq!(suppressed.ranges, [(2, 6), (9, 10)]);
+        assert_eq!(numbers(&suppressed), [2, 3, 4, 5, 9]);
+        suppressed.cut(4);
+        assert_eq!(numbers(&suppressed), [2, 3]);
+        suppressed.cut(0);
+        assert_eq!(suppressed, Suppressed::default());
+        assert!(Suppressed::all().has(0) && Suppressed::all().is_all());
     }
 
     #[test]
     fn what_is_written_is_read_and_nothing_beyond_it() {
-        let mut held = Held::default();
-        held.add(7, false);
-        held.add(70_000, false);
-        for held in [held, Held::default(), Held::everything()] {
+        let mut suppressed = Suppressed::default();
+        suppressed.add(7, false);
+        suppressed.add(70_000, false);
+        for suppressed in [suppressed, Suppressed::default(), Suppressed::all()] {
             let mut bytes = Vec::new();
-            held.write(&mut bytes);
+            suppressed.write(&mut bytes);
             let len = bytes.len();
             bytes.extend_from_slice(b"rest");
-            assert_eq!(Held::read(&bytes), Some((held, &b"rest"[..])));
-            assert_eq!(Held::read(&bytes[..len - 1]), None);
+            assert_eq!(Suppressed::read(&bytes), Some((suppressed, &b"rest"[..])));
+            assert_eq!(Suppressed::read(&bytes[..len - 1]), None);
         }
-        assert_eq!(Held::read(&[0xff; 8]), None);
+        assert_eq!(Suppressed::read(&[0xff; 8]), None);
     }
 }

@@ -1,0 +1,15 @@
+//! Bytes on their way in and out, the same for `replay`, `run` and every output.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`byte_order_mark`] | what some programs put before a text |
+//! | [`compression`] | tells how a stream is compressed, and decompresses it |
+//! | [`lines`] | cuts texts between lines, and lines between characters |
+//! | [`line_reader`] | cuts streams into chunks of whole lines |
+//! | [`ndjson`] | one JSON object a line, whatever came in |
+
+pub mod byte_order_mark;
+pub mod compression;
+pub mod line_reader;
+pub mod lines;
+pub mod ndjson;

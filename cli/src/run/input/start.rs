@@ -1,0 +1,93 @@
+//! Starting every input that the command line names.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::confirming::Confirming;
+use super::http::HttpInput;
+use super::lines::LinesInput;
+use super::{Intake, omprog, stdin};
+use crate::address::InputAddress;
+use crate::http::secret::Secret;
+use crate::http::tls;
+use crate::log;
+use crate::run::descriptors::{CONNECTIONS_MAX, Senders};
+use crate::run::ledger::Ledger;
+use crate::run::net::{Listener, Places, Servers};
+use crate::run::{Options, RunError, no_thread, server};
+
+/// Starts them; those that are listened at are among `servers`. The receivers are told when those that can end have.
+///
+/// # Errors
+/// A secret, a certificate, an address or a thread that can't be had.
+pub async fn start(
+    options: &Options,
+    intake: &Intake,
+    ledger: &Arc<Ledger>,
+    servers: &mut Servers,
+) -> Result<Vec<oneshot::Receiver<()>>, RunError> {
+    let token = options.input_token.as_deref().map(Secret::read);
+    let token = token.transpose()?;
+    let tls = match &options.input_tls {
+        Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
+        None => None,
+    };
+    let (senders, mut pipes) = (Senders::new(), Vec::new());
+    for (number, input) in options.inputs.iter().enumerate() {
+        let source = u16::try_from(number).unwrap_or(u16::MAX);
+        let confirming = Confirming {
+            source,
+            name: input.to_string(),
+            intake: intake.clone(),
+            ledger: Arc::clone(ledger),
+            metrics: intake.metrics.clone(),
+        };
+        let listener = match input {
+            InputAddress::Stdin => {
+                let end = match options.confirm {
+                    None => stdin::start(source, intake.clone()),
+                    Some(confirm) => omprog::start(confirm, options.request_timeout, confirming),
+                };
+                pipes.push(end.map_err(no_thread)?);
+                continue;
+            }
+            InputAddress::Http(address) => Listener::tcp(address, "input", "http").await,
+            InputAddress::Https(address) => Listener::tcp(address, "input", "https").await,
+            InputAddress::Tcp(address) => Listener::tcp(address, "input", "tcp").await,
+            InputAddress::Unix(path) => Listener::unix(path, "input").await,
+        };
+        let listener = listener.map_err(RunError::Failed)?;
+        let places = Places::new(CONNECTIONS_MAX, Some(senders.clone()));
+        if let InputAddress::Tcp(_) | InputAddress::Unix(_) = input {
+            let intake = intake.clone();
+            let input = Arc::new(LinesInput { source, intake });
+            servers.start(listener, places, None, move |stream, stop, connection| {
+                Arc::clone(&input).take(stream, stop, connection)
+            });
+            continue;
+        }
+        if token.is_none() && !listener.is_loopback() {
+            log::line(format_args!(
+                "{} takes records from everybody who can reach it; name a token with --input-token FILE, or keep \
+                 others away by a firewall",
+                listener.name()
+            ));
+        }
+        let tls = tls
+            .clone()
+            .filter(|_| matches!(input, InputAddress::Https(_)));
+        let input = Arc::new(HttpInput {
+            confirming,
+            token: token.clone(),
+            patience: options.request_timeout,
+        });
+        servers.start(listener, places, tls, move |stream, stop, connection| {
+            let input = Arc::clone(&input);
+            server::serve(stream, stop, connection, move |request| {
+                Arc::clone(&input).handle(request)
+            })
+        });
+    }
+    Ok(pipes)
+}

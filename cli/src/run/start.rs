@@ -1,0 +1,169 @@
+//! Starting everything: what the state has, the engine, the output, then the inputs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::batch::Ticket;
+use super::descriptors::ADMIN_CONNECTIONS_MAX;
+use super::engine::{Clock, Engine};
+use super::guest::Guest;
+use super::guest_output::{GuestOutput, want};
+use super::input::{self, Intake};
+use super::ledger::Ledger;
+use super::metrics::Metrics;
+use super::net::{Listener, Places, Servers};
+use super::signals::Signals;
+use super::state::{State, StateFile};
+use super::state_writer::StateWriter;
+use super::supervise::Process;
+use super::{Options, RunError, admin, no_thread, notify, server};
+use crate::address::{InputAddress, OutputAddress};
+use crate::config::LoadedConfig;
+use crate::output::backlog::Backlog;
+use crate::output::delivery::Delivery;
+use crate::output::{self, deliver};
+use crate::selection::Selection;
+use crate::{log, system};
+use maxconn_host::{HostError, Kind, Plugin, Source};
+
+/// Starts everything.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn start(
+    options: &Options,
+    plugin: Plugin,
+    loaded: LoadedConfig,
+    config: Option<PathBuf>,
+    signals: Signals,
+) -> Result<Process, RunError> {
+    let metrics = Metrics::new();
+    let output = output::open(&options.output, &metrics.output)?;
+    let clock = Clock::start(system::now_ms);
+    let source = Source {
+        reference_time_ms: Some(clock.wall_ms()),
+        clock_time_ms: Some(clock.wall_ms()),
+        ..Source::default()
+    };
+    let sources = vec![source; options.inputs.len()];
+    let selection = options.output.selection;
+    // For documents' ids, and to know what was held back of batches that come again.
+    let numbered = matches!(options.output.address, OutputAddress::Elasticsearch(_))
+        || (options.state.is_some() && options.confirms() && selection != Selection::Alerts);
+    let want = want(selection, numbered);
+    let guest = Guest::new(plugin, loaded.json, want, sources, metrics.clone());
+    let mut guest = guest.map_err(|error| match error {
+        HostError::Refused { .. } => {
+            RunError::Usage(format!("the plugin refuses the configuration: {error}"))
+        }
+        other => other.into(),
+    })?;
+    let backlog = Arc::new(Backlog::default());
+    let (state_writer, ledger) = match &options.state {
+        Some(path) => {
+            let (file, state) = StateFile::open(path, options.state_reset)?;
+            let state = state.unwrap_or_default();
+            // At once, though nothing is new: a state that can't be written must not be relied on.
+            file.write(&State {
+                clean: false,
+                ..state.clone()
+            })
+            .map_err(RunError::Failed)?;
+            let ledger = Ledger::new(state.batches.clone(), Instant::now());
+            go_on_from(&mut guest, &backlog, state, file.name())?;
+            let every = options.state_interval;
+            let writer = StateWriter::start(file, every, Arc::clone(&ledger), metrics.clone());
+            (Some(writer.map_err(no_thread)?), ledger)
+        }
+        None => (None, Ledger::new([], Instant::now())),
+    };
+    let (jobs, todo) = mpsc::unbounded_channel();
+    let engine = Engine {
+        guest,
+        backlog: Arc::clone(&backlog),
+        config,
+        selection,
+        numbered,
+        state_writer,
+        metrics: metrics.clone(),
+        clock,
+        // Once more at once: starting may take its time.
+        next_reference: Instant::now(),
+        last_tick: Ticket::done(),
+        // What was restored is written at once.
+        changed: true,
+        alerted: false,
+    };
+    let engine_end = system::spawn("engine", engine.run(todo)).map_err(no_thread)?;
+    let meter = metrics.output.clone();
+    let tell = |sentence: &str| log::line(format_args!("{sentence}"));
+    let deliver = deliver::deliver(Arc::clone(&backlog), output, meter, None, tell);
+    let delivering = tokio::spawn(deliver);
+    let intake = Intake::new(jobs, metrics.clone());
+    let mut servers = Servers::new(metrics.clone());
+    let pipes = input::start::start(options, &intake, &ledger, &mut servers).await?;
+    if let Some(address) = &options.admin {
+        let listener = Listener::tcp(address, "admin", "http").await;
+        let places = Places::new(ADMIN_CONNECTIONS_MAX, None);
+        servers.start(
+            listener.map_err(RunError::Failed)?,
+            places,
+            None,
+            move |stream, stop, connection| {
+                let metrics = metrics.clone();
+                server::serve(stream, stop, connection, move |request| {
+                    admin::handle(metrics.clone(), request)
+                })
+            },
+        );
+    }
+    notify::say("READY=1");
+    Ok(Process {
+        signals,
+        grace: options.grace,
+        intake,
+        backlog,
+        engine_end,
+        delivering,
+        pipes,
+        only_pipes: options.inputs.iter().all(|it| *it == InputAddress::Stdin),
+        servers,
+        #[cfg(test)]
+        ledger,
+    })
+}
+
+/// Puts what an earlier process left in its place.
+fn go_on_from(
+    guest: &mut Guest,
+    backlog: &Backlog,
+    state: State,
+    name: &str,
+) -> Result<(), RunError> {
+    if state.snapshot.is_empty() {
+        return Ok(());
+    }
+    if !state.clean {
+        log::line(format_args!(
+            "the last run did not end by itself: totals of floods that go on may lack what came after {name} was written"
+        ));
+    }
+    let mut out = GuestOutput::default();
+    out.add(Kind::Alert, &state.alerts);
+    guest.restore(state.snapshot, &mut out).map_err(|error| {
+        RunError::Failed(format!(
+            "the state {name} cannot be used: {error}; or start with --state-reset, which sets it aside"
+        ))
+    })?;
+    backlog.push(Delivery {
+        bytes: out.bytes.into(),
+        segments: out.segments,
+        // The process before may have delivered them.
+        repeated: true,
+        ..Delivery::default()
+    });
+    Ok(())
+}
