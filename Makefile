@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground check format lint layers test sim fuzz deny e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ deny: ## Judge the packages that we build on: licences, sources, bans, advisorie
 	@for manifest in Cargo.toml fuzz/libfuzzer/Cargo.toml pipelines/js/builder/Cargo.toml; do \
 		echo "$$manifest" && $(CARGO) deny --workspace --manifest-path $$manifest --config $(CURDIR)/deny.toml check $(DENY) || exit 1; \
 	done
+
+package: ## Build the packages that are published from their own files alone.
+	$(CARGO) package -p maxconn-records -p maxconn-core -p maxconn-host
 
 e2e: target ## Set real servers against the plugin; installs them (Debian's packages, asks for root).
 	e2e/run

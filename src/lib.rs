@@ -27,6 +27,33 @@
 //! them compiled for speed, for every record passes through them, and the rest for size.
 //!
 //! The crate reads no clock and does no I/O: time comes with records, ticks and the end of input.
+//!
+//! ```
+//! use maxconn_core::config::Config;
+//! use maxconn_core::engine::{Engine, Output, Source, Want};
+//!
+//! // What Dovecot writes each time that it refuses bob one connection more.
+//! let line = "2027-01-05T03:12:45Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+//!     (mail_max_userip_connections=10): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1\n";
+//! let log = line.repeat(100);
+//!
+//! let mut engine = Engine::new(Config::default())?;
+//! let want = Want { records: false, enriched: false, ..Want::default() };
+//! let mut out = Output { want, ..Output::default() };
+//! let mut alerts = Vec::new();
+//! let mut done = 0;
+//! while done < log.len() {
+//!     // Whole lines; fewer than all where the output has grown large.
+//!     done += engine.push_lines(&Source::default(), &log.as_bytes()[done..], None, &mut out);
+//!     let pieces = out.pieces(&[]);
+//!     alerts.extend(pieces.map(|(_, alert)| String::from_utf8_lossy(alert).into_owned()));
+//!     out.clear();
+//! }
+//! print!("{}", alerts.concat());
+//! # assert_eq!(alerts.len(), 1);
+//! # assert!(alerts[0].contains(r#""user":{"name":"bob"}"#), "{}", alerts[0]);
+//! # Ok::<(), maxconn_core::config::ConfigError>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 

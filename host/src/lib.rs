@@ -6,16 +6,23 @@
 //! ```
 //! use maxconn_host::{Kind, Limits, Plugin, Want};
 //!
-//! /// Prints the alerts of a log. `wasm` is `maxconn-embed.wasm`, as `make guests` builds it.
-//! fn alerts(wasm: &[u8], log: &[u8]) -> Result<(), maxconn_host::HostError> {
-//!     let plugin = Plugin::from_bytes("maxconn-embed.wasm", wasm, Limits::default())?;
-//!     let mut instance = plugin.instantiate()?;
-//!     instance.want(Want { alerts: true, ..Want::default() })?;
-//!     let print = |_: Kind, alert: &[u8]| print!("{}", String::from_utf8_lossy(alert));
-//!     instance.push(log, None, print)?;
-//!     instance.finish(None, print)
-//! }
-//! # assert!(alerts(b"not a module", b"").is_err());
+//! # let wasm = std::fs::read(guest_build::try_build("embed", guest_build::Features::default())?)?;
+//! // What Dovecot writes each time that it refuses bob one connection more.
+//! let line = "2027-01-05T03:12:45Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
+//!     (mail_max_userip_connections=10): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1\n";
+//!
+//! // `wasm` holds the bytes of maxconn-embed.wasm, which `make guests` builds.
+//! let plugin = Plugin::from_bytes("maxconn-embed.wasm", &wasm, Limits::default())?;
+//! let mut instance = plugin.instantiate()?;
+//! instance.want(Want { records: false, enriched: false, ..Want::default() })?;
+//! # let mut alerts = Vec::new();
+//! instance.push(line.repeat(100).as_bytes(), None, |_: Kind, alert: &[u8]| {
+//!     print!("{}", String::from_utf8_lossy(alert));
+//! #   alerts.push(String::from_utf8_lossy(alert).into_owned());
+//! })?;
+//! # assert_eq!(alerts.len(), 1);
+//! # assert!(alerts[0].contains(r#""user":{"name":"bob"}"#), "{}", alerts[0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -86,9 +86,20 @@ impl Output {
         self.bytes.clear();
         self.segments.clear();
     }
-}
 
-impl Output {
+    /// The pieces, in the order in which they go on. `input` is what the call was given: [`Kind::Passed`] lies there.
+    pub fn pieces<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = (Kind, &'a [u8])> {
+        self.segments.iter().map(move |segment| {
+            let whole = match segment.kind {
+                Kind::Passed => input,
+                _ => &self.bytes,
+            };
+            let start = segment.start as usize;
+            let piece = whole.get(start..start.saturating_add(segment.len as usize));
+            (segment.kind, piece.unwrap_or_default())
+        })
+    }
+
     /// Whether it is time to hand it on before more is written.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() >= OUTPUT_SOFT_LIMIT
