@@ -9,8 +9,8 @@ mod abi;
 use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
-use maxconn_core::json::check::{is_safe_object, repair};
 use maxconn_core::json::write::Writer;
+use maxconn_fluent_bit_json::{is_safe_object, repair};
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -186,40 +186,27 @@ impl Guest {
             return None;
         };
         *end = 0;
-        if is_safe_object(text) {
-            let verdict = match &mut self.plugin {
-                Plugin::Running(running) => {
-                    judge(running, &self.source, text, time_ms, &mut self.out)
-                }
-                _ => Verdict::Passed,
-            };
-            return match verdict {
-                Verdict::Passed => Some(text.as_ptr()),
-                Verdict::Enriched => self.enriched(),
-                Verdict::Suppressed => self.slot(),
-            };
-        }
-        self.answer.clear();
-        if self
-            .answer
-            .try_reserve(text.len().saturating_mul(2))
-            .is_err()
-            || !repair(text, &mut self.answer)
-        {
-            self.reject();
-            return None;
-        }
+        let record: &[u8] = if is_safe_object(text) {
+            text
+        } else {
+            self.answer.clear();
+            let room = text.len().saturating_mul(2);
+            if self.answer.try_reserve(room).is_err() || !repair(text, &mut self.answer) {
+                self.reject();
+                return None;
+            }
+            self.answer.push(0);
+            self.answer.split_last().map_or(&[], |(_, record)| record)
+        };
         let verdict = match &mut self.plugin {
             Plugin::Running(running) => {
-                judge(running, &self.source, &self.answer, time_ms, &mut self.out)
+                judge(running, &self.source, record, time_ms, &mut self.out)
             }
             _ => Verdict::Passed,
         };
+        let address = record.as_ptr();
         match verdict {
-            Verdict::Passed => {
-                self.answer.push(0);
-                Some(self.answer.as_ptr())
-            }
+            Verdict::Passed => Some(address),
             Verdict::Enriched => self.enriched(),
             Verdict::Suppressed => self.slot(),
         }

@@ -1,15 +1,12 @@
-//! JSON as bytes: written, walked, decoded and checked. Records never become a tree of values.
+//! Writes, walks and decodes JSON as bytes. Records never become a tree of values.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`check`] | whether a host can read its own JSON back |
 //! | [`scan`] | walks a document strictly, in one pass, and says where things are |
 //! | [`string`] | what a string or a byte array says |
 //! | [`value`] | a document as a tree, for what is read once |
 //! | [`mod@write`] | documents of our own, with commas and escapes |
 
-pub mod check;
-mod repair;
 pub mod scan;
 pub mod string;
 pub mod value;

@@ -1,11 +1,10 @@
-//! Making JSON of what Fluent Bit's encoder wrote; [`super::check`] says what can be wrong with it.
+//! Makes JSON of what Fluent Bit's encoder wrote.
 
-use alloc::vec::Vec;
+use maxconn_records::json::MAX_DEPTH;
+use maxconn_records::json::scan::{Kind, Scanner};
+use maxconn_records::json::write::{clean_prefix, push_string};
 
-use super::MAX_DEPTH;
-use super::check::{fits_double, token_len};
-use super::scan::{Kind, Scanner};
-use super::write::{clean_prefix, push_string};
+use crate::{fits_double, token_len};
 
 /// One pass from what the encoder wrote to JSON.
 pub(super) struct Repair<'a, 'o> {
