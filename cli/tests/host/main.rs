@@ -1,14 +1,12 @@
 //! The host against guests: the built-in one, and in `plugins` ones that lack, hang, trap, grow or lie.
 
 use maxconn_host::{HostError, Instance, Kind, Limits, Source, Verdict, Want};
+use test_support::refusal::{each_second, message};
 
 mod plugins;
 
 /// 2026-01-05: what the years of the lines below are nearest to.
 const REFERENCE_MS: i64 = 1_767_571_200_000;
-
-const REFUSAL: &str = "imap-login: Info: Maximum number of connections from user+IP exceeded \
-    (mail_max_userip_connections=10): user=<alice>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
 
 fn builtin() -> Instance {
     let plugin = maxconn::builtin::plugin(Limits::default()).unwrap();
@@ -25,20 +23,13 @@ fn source() -> Source {
     }
 }
 
-fn line(second: u32) -> String {
-    format!(
-        "Jan  5 00:{:02}:{:02} {REFUSAL}\n",
-        second / 60,
-        second % 60
-    )
-}
-
-fn lines(seconds: std::ops::Range<u32>) -> String {
-    seconds.map(line).collect()
-}
-
 fn gathered(all: &mut Vec<(Kind, String)>) -> impl FnMut(Kind, &[u8]) + '_ {
     |kind, bytes| all.push((kind, String::from_utf8(bytes.to_vec()).unwrap()))
+}
+
+fn push(instance: &mut Instance, lines: &str, all: &mut Vec<(Kind, String)>) {
+    let pushed = instance.push(lines.as_bytes(), None, gathered(all));
+    pushed.unwrap();
 }
 
 #[test]
@@ -49,7 +40,7 @@ fn whatever_the_length_of_a_record_it_is_answered() {
         line.into_bytes()
     };
     // A user's name goes into four places of a record, and into more where it is redacted.
-    let user = REFUSAL.replace(": user=<alice>", "").to_string() + ", user=<";
+    let user = message("alice", "192.0.2.7").replace(": user=<alice>", "") + ", user=<";
     let dots = format!("{user}.> ");
     let whole = 8 * 1024 * 1024 - 1024;
     let mut all: Vec<Vec<u8>> = Vec::new();
@@ -98,9 +89,7 @@ fn whatever_the_length_of_a_record_it_is_answered() {
         assert!(memory <= 48 << 20, "{memory} bytes with {config}");
         // It goes on as if nothing had happened.
         let mut out = Vec::new();
-        instance
-            .push(lines(0..50).as_bytes(), None, gathered(&mut out))
-            .unwrap();
+        push(&mut instance, &each_second(0..50), &mut out);
         assert!(out.iter().any(|(kind, _)| *kind == Kind::Alert));
     }
 }
@@ -109,69 +98,44 @@ fn whatever_the_length_of_a_record_it_is_answered() {
 fn batches_and_single_records_give_the_same() {
     let (mut batch, mut single) = (Vec::new(), Vec::new());
     let mut instance = builtin();
-    instance
-        .push(lines(0..50).as_bytes(), None, gathered(&mut batch))
-        .unwrap();
+    push(&mut instance, &each_second(0..50), &mut batch);
     instance.finish(None, gathered(&mut batch)).unwrap();
 
     let mut instance = builtin();
     let mut suppressed = 0;
-    for second in 0..50 {
-        let record = line(second);
-        let verdict = instance
-            .push_record(
-                record.trim_end().as_bytes(),
-                None,
-                b"",
-                gathered(&mut single),
-            )
-            .unwrap();
-        suppressed += u32::from(verdict == Verdict::Suppressed);
+    for record in each_second(0..50).lines() {
+        let verdict = instance.push_record(record.as_bytes(), None, b"", gathered(&mut single));
+        suppressed += u32::from(verdict.unwrap() == Verdict::Suppressed);
     }
     instance.finish(None, gathered(&mut single)).unwrap();
     assert_eq!(batch, single);
     assert_eq!(suppressed, 21);
-    assert_eq!(
-        batch
-            .iter()
-            .filter(|(kind, _)| *kind == Kind::Enriched)
-            .count(),
-        29
-    );
+    let is_enriched = |it: &&(Kind, String)| it.0 == Kind::Enriched;
+    assert_eq!(batch.iter().filter(is_enriched).count(), 29);
 }
 
 #[test]
 fn a_snapshot_goes_on_as_if_nothing_had_happened() {
     let (mut whole, mut halves) = (Vec::new(), Vec::new());
     let mut instance = builtin();
-    instance
-        .push(lines(0..90).as_bytes(), None, gathered(&mut whole))
-        .unwrap();
+    push(&mut instance, &each_second(0..90), &mut whole);
     instance.finish(None, gathered(&mut whole)).unwrap();
 
     let mut first = builtin();
-    first
-        .push(lines(0..45).as_bytes(), None, gathered(&mut halves))
-        .unwrap();
+    push(&mut first, &each_second(0..45), &mut halves);
     let snapshot = first.snapshot().unwrap();
     let mut second = builtin();
     second.restore(&snapshot, gathered(&mut halves)).unwrap();
-    second
-        .push(lines(45..90).as_bytes(), None, gathered(&mut halves))
-        .unwrap();
+    push(&mut second, &each_second(45..90), &mut halves);
     second.finish(None, gathered(&mut halves)).unwrap();
     assert_eq!(whole, halves);
 
     let mut damaged = snapshot;
     *damaged.last_mut().unwrap() ^= 1;
-    assert!(matches!(
-        second.restore(&damaged, |_, _| {}),
-        Err(HostError::Refused { .. })
-    ));
-    assert!(matches!(
-        second.restore(b"", |_, _| {}),
-        Err(HostError::Refused { .. })
-    ));
+    for snapshot in [&damaged[..], b""] {
+        let restored = second.restore(snapshot, |_, _| {});
+        assert!(matches!(restored, Err(HostError::Refused { .. })));
+    }
 }
 
 /// What comes out for fifty refusals, by kind; of which 21 are counted as held back, whatever is wanted.
@@ -179,9 +143,7 @@ fn kinds_of_a_flood(want: Want) -> Vec<Kind> {
     let mut instance = builtin();
     instance.want(want).unwrap();
     let (mut all, mut statistics) = (Vec::new(), Vec::new());
-    instance
-        .push(lines(0..50).as_bytes(), None, gathered(&mut all))
-        .unwrap();
+    push(&mut instance, &each_second(0..50), &mut all);
     instance.statistics(gathered(&mut statistics)).unwrap();
     let counted = &statistics[0].1;
     assert!(counted.contains(r#""suppressed":21"#), "{counted}");
@@ -203,53 +165,37 @@ fn what_is_not_wanted_is_not_written_and_yet_counted() {
 
 #[test]
 fn records_whose_id_is_ours_are_told_apart_on_request() {
-    let cursor = r#","__CURSOR":"s=1"}"#;
-    let record = |more: &str| {
-        let line = lines(0..1);
-        let message = serde_json::to_string(line.trim_end()).unwrap();
-        format!("{{\"message\":{message}{more}\n")
-    };
+    let message = serde_json::Value::from(each_second(0..1).trim_end());
     let records = [
-        (record("}"), Kind::Enriched),
-        (record(cursor), Kind::Identified),
+        ("", Kind::Enriched),
+        (r#","__CURSOR":"s=1""#, Kind::Identified),
         (
-            record(&format!(",\"event\":{{\"kind\":\"x\"}}{cursor}")),
+            r#","event":{"kind":"x"},"__CURSOR":"s=1""#,
             Kind::Identified,
         ),
+        (r#","event":{"id":"x"},"__CURSOR":"s=1""#, Kind::Enriched),
+        (r#","event.id":"x","__CURSOR":"s=1""#, Kind::Enriched),
         (
-            record(&format!(",\"event\":{{\"id\":\"x\"}}{cursor}")),
+            r#","e\u0076ent":{"\u0069d":null},"__CURSOR":"s=1""#,
             Kind::Enriched,
         ),
+        (r#","event":1,"__CURSOR":"s=1""#, Kind::Enriched),
         (
-            record(&format!(",\"event.id\":\"x\"{cursor}")),
-            Kind::Enriched,
-        ),
-        (
-            record(&format!(",\"e\\u0076ent\":{{\"\\u0069d\":null}}{cursor}")),
-            Kind::Enriched,
-        ),
-        (record(&format!(",\"event\":1{cursor}")), Kind::Enriched),
-        (
-            record(&format!(
-                ",\"event\":{{\"id\":\"x\"}},\"event\":{{}}{cursor}"
-            )),
+            r#","event":{"id":"x"},"event":{},"__CURSOR":"s=1""#,
             Kind::Enriched,
         ),
     ];
     for ids in [true, false] {
         let mut instance = builtin();
-        instance
-            .want(Want {
-                ids,
-                ..Want::default()
-            })
-            .unwrap();
-        for (record, kind) in &records {
-            let mut all = Vec::new();
-            instance
-                .push(record.as_bytes(), None, gathered(&mut all))
-                .unwrap();
-            let expected = if ids { *kind } else { Kind::Enriched };
+        let want = Want {
+            ids,
+            ..Want::default()
+        };
+        instance.want(want).unwrap();
+        for (more, kind) in records {
+            let (record, mut all) = (format!("{{\"message\":{message}{more}}}\n"), Vec::new());
+            push(&mut instance, &record, &mut all);
+            let expected = if ids { kind } else { Kind::Enriched };
             assert_eq!((all.len(), all[0].0), (1, expected), "{record}");
         }
     }
@@ -280,15 +226,10 @@ fn a_wrong_configuration_is_refused_and_changes_nothing() {
     );
     // Nested as deep as it goes: the guest's stack must hold.
     for depth in [100, 128, 100_000] {
-        let nested = "[".repeat(depth);
-        assert!(matches!(
-            instance.configure(nested.as_bytes(), |_, _| {}),
-            Err(HostError::Refused { .. })
-        ));
+        let configured = instance.configure("[".repeat(depth).as_bytes(), |_, _| {});
+        assert!(matches!(configured, Err(HostError::Refused { .. })));
     }
-    instance
-        .push(lines(0..50).as_bytes(), None, |_, _| {})
-        .unwrap();
+    push(&mut instance, &each_second(0..50), &mut Vec::new());
 }
 
 #[test]
@@ -296,21 +237,14 @@ fn times_of_lines_are_told_without_taking_them() {
     let mut instance = builtin();
     instance.source(3, &source()).unwrap();
     let mut times = Vec::new();
-    instance
-        .line_times(
-            b"no time\nJan  5 00:00:01 h d: x\n2026-01-05T00:00:02Z h d: y\n",
-            &mut times,
-        )
-        .unwrap();
-    assert_eq!(
-        times,
-        [None, Some(1_767_571_201_000), Some(1_767_571_202_000)]
-    );
+    let lines = b"no time\nJan  5 00:00:01 h d: x\n2026-01-05T00:00:02Z h d: y\n";
+    instance.line_times(lines, &mut times).unwrap();
+    let [first, second] = [1_000, 2_000].map(|after_ms| Some(REFERENCE_MS + after_ms));
+    assert_eq!(times, [None, first, second]);
     instance.select_source(0).unwrap();
-    assert!(
-        instance.select_source(4).is_err(),
-        "a source that nobody described"
-    );
+    instance
+        .select_source(4)
+        .expect_err("a source that nobody described");
 }
 
 #[test]

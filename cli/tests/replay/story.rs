@@ -1,34 +1,29 @@
 //! The incident behind the project, shortened, and one line of another time before, within or behind it: it hides nothing.
 
-use std::process::Stdio;
+use std::path::Path;
 
-use crate::{documents, maxconn, replay_stdin};
+use test_support::refusal;
+
+use crate::{replay_stdin, run};
 
 /// A quarter of an hour, fifty a second.
 const LINES: usize = 45_000;
 const START: &str = "2026-03-29T12:00:00Z";
-/// What of the line is another's or of another time.
-const REFUSAL: &str = "mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
-    (mail_max_userip_connections=10): user=<bob>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
 
 fn story() -> String {
-    let lines = LINES.to_string();
-    let arguments = [
-        "generate", "--cause", "story", "--lines", &lines, "--start", START,
-    ];
-    let output = maxconn(&arguments).stdin(Stdio::null()).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let arguments = format!("generate --cause story --lines {LINES} --start {START}");
+    run(Path::new("/"), &arguments).stdout
 }
 
 /// How many refusals the ends tell of, and how many alerts there are.
 fn told(log: &str) -> (u64, usize) {
-    let arguments = ["--only", "alerts", "--summary", "none", "--year", "2026"];
-    let alerts = documents(&replay_stdin(&arguments, log.as_bytes()).stdout);
-    let ends = alerts
-        .iter()
-        .filter(|it| it["maxconn"]["flood"]["state"] == "end");
-    let counts = ends.map(|it| it["maxconn"]["flood"]["count"].as_u64().unwrap());
-    (counts.sum(), alerts.len())
+    let alerts = replay_stdin("--only alerts --summary none --year 2026", log).documents();
+    let floods = alerts.iter().map(|it| &it["maxconn"]["flood"]);
+    let ends = floods.filter(|it| it["state"] == "end");
+    (
+        ends.map(|it| it["count"].as_u64().unwrap()).sum(),
+        alerts.len(),
+    )
 }
 
 #[test]
@@ -51,8 +46,8 @@ fn one_line_of_another_time_hides_nothing_of_the_story() {
             ("Dec 31 23:59:59", true),
         ] {
             for user in ["bob", "eve"] {
-                let stray = format!("{time} {}\n", REFUSAL.replace("bob", user));
-                let log = [&story[..at], &stray, &story[at..]].concat();
+                let stray = refusal::line(time, user, "192.0.2.7");
+                let log = [&story[..at], stray.as_str(), &story[at..]].concat();
                 // It counts where the flood is open and has been there, or is about to.
                 let counts = user == "bob" && place != "before" && !is_ahead;
                 let (told, strayed) = told(&log);

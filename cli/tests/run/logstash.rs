@@ -2,10 +2,11 @@
 //! command that the README prints. What it sends and tries again is from its source.
 
 use serde_json::{Value, json};
+use test_support::command::{Folder, Process};
+use test_support::http::post;
+use test_support::store::Store;
 
-use crate::printed::{Command, flood, read};
-use crate::process::{Process, post};
-use crate::store;
+use crate::printed::{Command, check_flood, flood, read};
 
 /// What an option of the file is given.
 fn option(name: &str) -> String {
@@ -24,26 +25,22 @@ fn event(line: &str) -> Value {
         "log": {"file": {"path": option("path")}}, "event": {"original": line},
     });
     for field in serde_json::from_str::<Vec<String>>(&option("remove_field")).unwrap() {
-        let path: Vec<&str> = field
-            .split(['[', ']'])
-            .filter(|it| !it.is_empty())
-            .collect();
+        let path = field.split(['[', ']']).filter(|it| !it.is_empty());
+        let path: Vec<&str> = path.collect();
         let (name, parents) = path.split_last().unwrap();
         let parent = parents.iter().fold(&mut event, |at, key| &mut at[*key]);
-        assert!(
-            parent.as_object_mut().unwrap().remove(*name).is_some(),
-            "{field}"
-        );
+        let removed = parent.as_object_mut().unwrap().remove(*name);
+        removed.unwrap_or_else(|| panic!("{field} is not there"));
     }
     event
 }
 
-fn send(process: &mut Process, events: &[Value]) {
+fn send(process: &Process, events: &[Value]) {
     let input = process.address("input");
     let retryable: Vec<u16> = serde_json::from_str(&option("retryable_codes")).unwrap();
     let body = Value::from(events.to_vec()).to_string();
     loop {
-        let answer = post(input, &["Content-Type: application/json"], body.as_bytes());
+        let answer = post(input, &["Content-Type: application/json"], &body);
         match answer.status {
             200..=299 => return,
             status => assert!(retryable.contains(&status), "{answer:?}"),
@@ -54,24 +51,27 @@ fn send(process: &mut Process, events: &[Value]) {
 #[test]
 fn batches_go_through_maxconn_into_the_store() {
     assert_eq!(
-        (option("format"), option("http_method")),
-        ("json_batch".into(), "post".into())
+        [option("format"), option("http_method")],
+        ["json_batch", "post"]
     );
     let command = Command::of("logstash", "--output elasticsearch+http://");
     assert_eq!(format!("{}/", command.option("--input")), option("url"));
-    let (sink, stored) = store::store(|_| 201);
-    let output = format!("elasticsearch+http://{}", sink.address);
-    let mut process = command.start("logstash", &output, &["--request-timeout", "300ms"]);
+    let (folder, store) = (Folder::new(), Store::start());
+    let mut process = command.start(&folder, &store.url(), "--request-timeout 300ms");
     let (lines, refusals) = flood();
     let events: Vec<Value> = lines.iter().map(|line| event(line)).collect();
     // The store is away when the first batch comes, so that Logstash sends it again.
-    store::away_at_first(&sink);
+    store.is_away_at_first();
     for batch in events.chunks(1_000) {
-        send(&mut process, batch);
+        send(&process, batch);
     }
-    let stream = command.option("--records-stream");
-    let events = store::check_flood(&stored, stream, lines.len() as u64, refusals);
-    let event = &events[0];
+    check_flood(
+        &store,
+        command.option("--records-stream"),
+        lines.len(),
+        refusals,
+    );
+    let event = &store.of_action("connection-limit-exceeded")[0];
     assert!(event["@timestamp"].as_str().unwrap() < "2030", "{event}");
     process.stop();
 }

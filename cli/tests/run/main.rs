@@ -10,13 +10,17 @@ mod memory;
 mod omprog;
 mod pipes;
 mod printed;
-mod process;
 mod refused;
 mod replay;
-mod sink;
 mod sockets;
 mod state;
 mod store;
 mod tls;
 mod units;
 mod vector;
+
+/// Where a store keeps what our command sends it: events and alerts, and other records.
+const EVENTS: &str = "logs-dovecot.maxconn-default";
+const RECORDS: &str = "logs-mail-default";
+/// For a command that keeps a state, in a folder of its own.
+const STATE: &str = "--state kept.state --state-interval 20ms";

@@ -1,7 +1,7 @@
 //! What senders may make of little is bounded, whatever it goes to: every attack on the memory, at once, against every
 //! output that takes nothing, or slowly.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -9,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use flate2::Compression;
+use test_support::command::{Folder, Process, program};
+use test_support::http::{Sink, get, gzip, post, reply, send};
 
-use crate::process::{Process, folder, get, gzip, post};
-use crate::sink::{self, Sink};
+use crate::RECORDS;
 
 /// What the process may have had at its peak, in bytes.
 const PEAK_MAX_BYTES: u64 = 64 << 20;
@@ -36,6 +37,11 @@ fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
     let (gzipped, json) = ("Content-Encoding: gzip", "Content-Type: application/json");
     let bomb = |text: &[u8]| (vec![gzipped], gzip(text, Compression::fast()));
     let refusals = |user: &str| filled(&format!("{REFUSAL}{user}>\n"), BODY_BYTES);
+    let list = format!("{{\"event\":[0{}]}}\n", ",0".repeat(400_000));
+    let newlines = filled("\n", BODY_BYTES - 10);
+    let objects = filled("{},", BODY_BYTES - 6);
+    let users = (0..50_000).flat_map(|user| format!("{REFUSAL}user{user}>\n").into_bytes());
+    let stored = filled("{\"a\":1}\n", BODY_BYTES - 4096);
     let others = vec![
         (
             vec![gzipped, json],
@@ -43,41 +49,17 @@ fn attacks() -> Vec<(Vec<&'static str>, Vec<u8>)> {
         ),
         (vec![json], filled("[0,0,0,0", BODY_BYTES)),
         // Values that are far larger than their text, where a store's documents have their id.
-        (
-            vec![],
-            filled(
-                &format!("{{\"event\":[0{}]}}\n", ",0".repeat(400_000)),
-                BODY_BYTES,
-            ),
-        ),
+        (vec![], filled(&list, BODY_BYTES)),
         // Records that are nearly nothing but newlines.
-        (
-            vec![json],
-            [b"[{\"a\":1", &filled("\n", BODY_BYTES - 10)[..], b"}]"].concat(),
-        ),
-        (
-            vec![json],
-            [&b"["[..], &filled("{},", BODY_BYTES - 6), b"{}]"].concat(),
-        ),
+        (vec![json], [b"[{\"a\":1", &newlines[..], b"}]"].concat()),
+        (vec![json], [&b"["[..], &objects, b"{}]"].concat()),
         (vec![], refusals(&"\x01".repeat(200_000))),
         (vec![], refusals(&"\x01".repeat(2 << 20))),
         // A name that is everywhere in its text, and names of which there are many.
         (vec![], refusals(&format!(".>{}", ".".repeat(200_000)))),
-        (
-            vec![],
-            (0..50_000)
-                .flat_map(|user| format!("{REFUSAL}user{user}>\n").into_bytes())
-                .take(BODY_BYTES)
-                .collect(),
-        ),
+        (vec![], users.take(BODY_BYTES).collect()),
         // Bodies that are no smaller compressed.
-        (
-            vec![gzipped],
-            gzip(
-                &filled("{\"a\":1}\n", BODY_BYTES - 4096),
-                Compression::none(),
-            ),
-        ),
+        (vec![gzipped], gzip(&stored, Compression::none())),
     ];
     let bombs = texts();
     bombs.iter().map(|it| bomb(it)).chain(others).collect()
@@ -92,34 +74,20 @@ fn sender(address: SocketAddr) -> TcpStream {
 }
 
 /// Starts it, lets everything come at once and twice, and looks at its peak.
-fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
-    let config = folder(test).join("redacting.toml");
-    fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
-    command.args([
-        "--input",
-        "http://127.0.0.1:0",
-        "--input",
-        "tcp://127.0.0.1:0",
-    ]);
-    command.args(["--admin", ":0", "--request-timeout", "1s"]);
-    command.arg("--state").arg(config.with_file_name("state"));
-    command.arg("--config").arg(&config);
-    let mut process = Process::of(&mut command);
+fn attack(test: &str, mut command: Command, opened: impl FnOnce()) {
+    let folder = Folder::new();
+    folder.write("redacting.toml", "redact_key = \"0123456789abcdef\"");
+    let arguments = "--input http://127.0.0.1:0 --input tcp://127.0.0.1:0 --admin :0 --request-timeout 1s \
+                     --state state --config redacting.toml";
+    let command = command.args(arguments.split_whitespace());
+    let process = Process::of(command.current_dir(&*folder));
     opened();
-    let (http, tcp) = (process.input("http"), process.input("tcp"));
+    let [http, tcp] = ["input at http", "input at tcp"].map(|it| process.address(it));
     let admin = process.address("admin");
     // Heads that do not end, on many connections.
-    let head = format!(
-        "POST / HTTP/1.1\r\n{}",
-        format!("x: {}\r\n", "y".repeat(200)).repeat(35)
-    );
-    let heads: Vec<TcpStream> = (0..150)
-        .map(|_| {
-            let mut stream = sender(http);
-            stream.write_all(head.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let header = format!("x: {}\r\n", "y".repeat(200));
+    let head = format!("POST / HTTP/1.1\r\n{}", header.repeat(35));
+    let heads: Vec<TcpStream> = (0..150).map(|_| send(http, &head)).collect();
     // Lines that do not end, on many connections.
     let beginnings: Vec<TcpStream> = (0..200)
         .map(|_| {
@@ -142,13 +110,8 @@ fn attack(test: &str, mut command: Command, opened: impl FnOnce()) -> Process {
     });
     drop((heads, beginnings));
     assert_eq!(get(admin, "/healthz").status, 200);
-    let metrics = get(admin, "/metrics").body;
-    assert!(
-        metrics.contains("maxconn_guest_restarts_total 0\n"),
-        "{metrics}"
-    );
+    assert_eq!(process.metric("maxconn_guest_restarts_total"), 0);
     within_bounds(test, &process, PEAK_MAX_BYTES);
-    process
 }
 
 fn within_bounds(test: &str, process: &Process, max_bytes: u64) {
@@ -158,7 +121,7 @@ fn within_bounds(test: &str, process: &Process, max_bytes: u64) {
 }
 
 fn command(output: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_maxconn"));
+    let mut command = Command::new(program());
     command.args(["run", "--output", output]);
     command
 }
@@ -168,14 +131,14 @@ fn command(output: &str) -> Command {
 fn with_many_senders_of_long_lines() {
     let sink = Sink::start();
     let mut command = command(&sink.url());
-    let mut process = Process::of(command.args(["--input", "tcp://127.0.0.1:0"]));
+    let process = Process::of(command.args(["--input", "tcp://127.0.0.1:0"]));
     let tcp = process.address("input");
+    let line = [&filled("x", 1_000_000)[..], b"\n"].concat();
     thread::scope(|scope| {
         for _ in 0..200 {
             scope.spawn(|| {
                 let mut stream = TcpStream::connect(tcp).unwrap();
-                stream.write_all(&filled("x", 1_000_000)).unwrap();
-                stream.write_all(b"\n").unwrap();
+                stream.write_all(&line).unwrap();
                 stream.shutdown(Shutdown::Write).unwrap();
                 // It is closed once all was handed over.
                 assert_eq!(stream.read(&mut [0]).unwrap(), 0);
@@ -189,58 +152,51 @@ fn with_many_senders_of_long_lines() {
 #[test]
 fn with_many_bodies_that_wait_for_room() {
     let sink = Sink::start();
-    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
-    let mut process = Process::http(&sink.url(), &["--request-timeout", "2s"]);
+    sink.says(503);
+    let process = Process::http(&sink.url(), "--request-timeout 2s");
     let http = process.address("input");
     thread::scope(|scope| {
         for number in 0..12 {
-            scope.spawn(move || post(http, &[], &filled("x", 1_000_000 + number)));
+            scope.spawn(move || post(http, &[], filled("x", 1_000_000 + number)));
         }
     });
     within_bounds("memory-bodies", &process, PEAK_MAX_BYTES * 9 / 16);
 }
 
+const NO_ERRORS: &str = "{\"errors\":false,\"items\":[]}";
+
 /// Where a store's document has its id there may be any JSON, which is not made into values.
 #[test]
 fn with_a_store_and_long_lists_for_events() {
-    let sink = Sink::start();
-    sink.answers(|_, _| sink::answer("200 OK", "{\"errors\":false,\"items\":[]}"));
+    let sink = Sink::judging(|_, _| reply(200, NO_ERRORS));
     let output = format!("elasticsearch+http://{}", sink.address);
-    let mut process = Process::http(&output, &["--records-stream", "logs-mail-default"]);
+    let process = Process::http(&output, &format!("--records-stream {RECORDS}"));
     let list = format!("{{\"event\":[0{}]}}\n", ",0".repeat(400_000));
-    let status = post(process.address("input"), &[], list.as_bytes()).status;
-    assert_eq!(status, 204);
+    assert_eq!(process.post(&list), 204);
     within_bounds("memory-lists", &process, PEAK_MAX_BYTES * 3 / 8);
 }
 
 #[test]
 fn with_a_pipe_that_nobody_reads() {
-    let pipe = folder("memory-stdout-pipe").join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let folder = Folder::new();
+    let pipe = folder.pipe("pipe");
     let mut command = Command::new("sh");
     let script = format!(
         "exec {} run \"$@\" > {}",
-        env!("CARGO_BIN_EXE_maxconn"),
+        program().display(),
         pipe.display()
     );
     command.args(["-c", &script, "sh"]);
     let mut reader = None;
-    let process = attack("memory-stdout", command, || {
+    attack("memory-stdout", command, || {
         reader = Some(File::open(&pipe).unwrap())
     });
-    drop(process);
 }
 
 #[test]
 fn with_a_next_hop_that_is_away() {
     let sink = Sink::start();
-    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+    sink.says(503);
     attack("memory-http", command(&sink.url()), || {});
 }
 
@@ -255,16 +211,15 @@ fn with_a_connection_that_nobody_reads() {
 #[test]
 fn with_a_store_that_is_slow_and_one_that_is_away() {
     for is_slow in [true, false] {
-        let sink = Sink::start();
-        sink.answers(move |_, _| match is_slow {
+        let sink = Sink::judging(move |_, _| match is_slow {
             true => {
                 thread::sleep(Duration::from_millis(20));
-                sink::answer("200 OK", "{\"errors\":false,\"items\":[]}")
+                reply(200, NO_ERRORS)
             }
-            false => sink::answer("503 Service Unavailable", ""),
+            false => reply(503, ""),
         });
         let mut command = command(&format!("elasticsearch+http://{}", sink.address));
-        command.args(["--records-stream", "logs-mail-default"]);
+        command.args(["--records-stream", RECORDS]);
         attack("memory-store", command, || {});
     }
 }

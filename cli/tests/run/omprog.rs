@@ -1,21 +1,30 @@
 //! The protocol of rsyslog's `omprog` with `confirmMessages="on"`, as its documentation has it.
 
-use std::fs;
+use test_support::command::{Folder, Process};
+use test_support::http::Sink;
+use test_support::refusal::{each_second, others};
+use test_support::until;
 
-use crate::process::{Process, folder, metric, others, refusals, until};
-use crate::sink::{self, Sink};
+use crate::STATE;
 
+/// Starts it, and reads what it says first.
 fn start(sink: &Sink, confirm: &str) -> Process {
-    let mut process = start_with(sink, confirm, &[]);
+    start_at(&Folder::new(), sink, confirm, "")
+}
+
+fn start_at(folder: &Folder, sink: &Sink, confirm: &str, more: &str) -> Process {
+    let usual = "--request-timeout 300ms --admin :0";
+    let url = sink.url();
+    let arguments = format!("run {usual} --confirm {confirm} --output {url} {more}");
+    let process = Process::at(folder, &arguments);
     assert_eq!(process.line(), "OK");
     process
 }
 
-fn start_with(sink: &Sink, confirm: &str, more: &[&str]) -> Process {
-    let url = sink.url();
-    let patience = ["--request-timeout", "300ms", "--admin", ":0"];
-    let arguments = ["--confirm", confirm, "--output", &url];
-    Process::start(&[&arguments[..], &patience, more].concat())
+const NOT_TAKEN: &str = "the next hop does not take records";
+
+fn with_newlines(lines: &str) -> Vec<&str> {
+    lines.split_inclusive('\n').collect()
 }
 
 /// Sends lines as a transaction; the last answer.
@@ -35,10 +44,10 @@ fn every_message_is_answered_once_it_was_delivered() {
         assert_eq!(sink.lines().len(), number as usize + 1);
     }
     // rsyslog sends a message again that was not answered with OK; it is delivered once.
-    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
+    sink.says(500);
     process.write(&others(3..4));
-    assert_eq!(process.line(), "the next hop does not take records");
-    sink.answers(|_, _| sink::ok());
+    assert_eq!(process.line(), NOT_TAKEN);
+    sink.says(200);
     let mut answer = String::new();
     while answer != "OK" {
         process.write(&others(3..4));
@@ -72,12 +81,12 @@ fn a_transaction_is_answered_as_a_whole_and_comes_again_as_a_whole() {
         process.write("COMMIT TRANSACTION\n");
         process.line()
     };
-    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
-    assert_eq!(send(&mut process), "the next hop does not take records");
-    sink.answers(|_, _| sink::ok());
+    sink.says(500);
+    assert_eq!(send(&mut process), NOT_TAKEN);
+    sink.says(200);
     while send(&mut process) != "OK" {}
     assert_eq!(sink.lines().len(), 3);
-    assert!(metric(process.address("admin"), "maxconn_repeated_batches_total") >= 2);
+    assert!(process.metric("maxconn_repeated_batches_total") >= 2);
     process.stop();
 }
 
@@ -85,25 +94,17 @@ fn a_transaction_is_answered_as_a_whole_and_comes_again_as_a_whole() {
 fn what_comes_again_in_other_transactions_is_known_line_by_line() {
     let sink = Sink::start();
     let mut process = start(&sink, "transactions");
-    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
+    sink.says(500);
     // Two lines are equal: they are two.
     let all = others(0..20) + &others(0..1);
     assert_ne!(transaction(&mut process, &all), "OK");
-    sink.answers(|_, _| sink::ok());
-    let single: Vec<String> = all
-        .lines()
-        .take(3)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    for line in &single {
+    sink.says(200);
+    let (single, rest) = all.split_at(with_newlines(&all)[..3].concat().len());
+    for line in with_newlines(single) {
         while transaction(&mut process, line) != "OK" {}
     }
-    let rest: String = all
-        .lines()
-        .skip(3)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    assert_eq!(transaction(&mut process, &(rest + &others(20..21))), "OK");
+    let rest = rest.to_string() + &others(20..21);
+    assert_eq!(transaction(&mut process, &rest), "OK");
     let expected = all + &others(20..21);
     assert_eq!(sink.lines().concat(), expected.replace('\n', ""));
     process.stop();
@@ -111,56 +112,40 @@ fn what_comes_again_in_other_transactions_is_known_line_by_line() {
 
 #[test]
 fn lines_that_come_again_after_a_crash_are_as_many_and_as_they_were() {
-    let state = folder("omprog").join("state");
-    let sink = Sink::start();
-    sink.answers(|_, _| sink::answer("500 Internal Server Error", ""));
-    let more = [
-        "--state",
-        state.to_str().unwrap(),
-        "--state-interval",
-        "20ms",
-    ];
-    let mut process = start_with(&sink, "transactions", &more);
-    assert_eq!(process.line(), "OK");
+    let (folder, sink) = (Folder::new(), Sink::start());
+    sink.says(500);
+    let mut process = start_at(&folder, &sink, "transactions", STATE);
     // Two lines are equal, and the last ones are held back by the flood that the others opened.
-    let all = others(0..5) + &others(0..1) + &refusals(0..40);
+    let all = others(0..5) + &others(0..1) + &each_second(0..40);
     assert_ne!(transaction(&mut process, &all), "OK");
     until("a state with the alert in it", || {
-        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
+        folder.holds("kept.state", "flood-start")
     });
     process.kill();
-    sink.answers(|_, _| sink::ok());
-    let mut process = start_with(&sink, "transactions", &more);
-    assert_eq!(process.line(), "OK");
-    let lines: Vec<String> = all.lines().map(|line| format!("{line}\n")).collect();
-    for lines in lines.chunks(7) {
+    sink.says(200);
+    let mut process = start_at(&folder, &sink, "transactions", STATE);
+    for lines in with_newlines(&all).chunks(7) {
         assert_eq!(transaction(&mut process, &lines.concat()), "OK");
     }
-    let taken = sink.lines();
-    let count = |words: &str| taken.iter().filter(|line| line.contains(words)).count();
-    assert_eq!(count("nothing 0\""), 2);
-    assert_eq!(count("nothing "), 6);
-    assert_eq!(count("connection-limit-exceeded"), 29);
-    assert_eq!(count("flood-start"), 1);
-    let admin = process.address("admin");
-    until("statistics", || {
-        metric(admin, "maxconn_records_total") == 46
-    });
+    for (words, count) in [
+        ("nothing 0\"", 2),
+        ("nothing ", 6),
+        ("connection-limit-exceeded", 29),
+        ("flood-start", 1),
+    ] {
+        assert_eq!(sink.count(words), count, "{words}");
+    }
+    process.until_metric("maxconn_records_total", 46);
     process.stop();
 }
 
 #[test]
 fn answers_do_not_mix_with_records() {
     for (arguments, words) in [
-        (&["--confirm", "messages"][..], "name another --output"),
-        (
-            &["--confirm", "messages", "--input", "tcp://:0"],
-            "leave it out",
-        ),
+        ("--confirm messages", "name another --output"),
+        ("--confirm messages --input tcp://:0", "leave it out"),
     ] {
-        let mut process = Process::start(arguments);
-        assert_eq!(process.wait().code(), Some(2));
-        process.said(words);
+        Process::start(arguments).end().is(2, words);
     }
 }
 
@@ -175,19 +160,15 @@ fn blank_and_long_lines_and_large_transactions_are_answered_and_bounded() {
     process.write(&format!("{long}\nend\n"));
     assert_eq!([process.line(), process.line()], ["OK", "OK"]);
     let texts = |sink: &Sink| -> Vec<String> {
-        let lines = sink.lines();
-        let text = |line: &String| {
-            let record: serde_json::Value = serde_json::from_str(line).unwrap();
-            record["message"].as_str().unwrap().to_string()
-        };
-        lines.iter().map(text).collect()
+        let record = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let text = |line| record(line)["message"].as_str().unwrap().to_string();
+        sink.lines().iter().map(text).collect()
     };
     let pieces = texts(&sink);
     assert_eq!(pieces.concat(), long + "end");
     let lengths: Vec<usize> = pieces.iter().map(String::len).collect();
     assert_eq!(lengths, [1 << 20, 1 << 20, 5, 3]);
-    let admin = process.address("admin");
-    assert_eq!(metric(admin, "maxconn_cut_lines_total"), 1);
+    assert_eq!(process.metric("maxconn_cut_lines_total"), 1);
 
     // More than are remembered; the next one is another matter.
     let mut process = start(&sink, "transactions");

@@ -1,37 +1,36 @@
 //! Standard input and output, signals, and a plugin that traps.
 
-use std::fs;
 use std::io::Write;
 
-use crate::process::{Process, folder, get, gzip, metric, others, refusals, until};
+use flate2::Compression;
+use test_support::command::{Folder, Process};
+use test_support::http::{get, gzip};
+use test_support::refusal::{each_second, others};
+use test_support::until;
 
 #[test]
 fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
-    let mut process = Process::start(&[]);
+    let mut process = Process::start("");
     process.write(&["\u{feff}", &others(0..2)].concat());
     // Before anything else is written: nothing waits for a buffer to fill.
     assert_eq!(process.document()["message"], "nothing 0");
     assert_eq!(process.document()["message"], "nothing 1");
-    process.write(&refusals(0..60));
+    process.write(&each_second(0..60));
     drop(process.stdin.take());
     let documents = process.rest();
     assert_eq!(process.wait().code(), Some(0));
-    let actions: Vec<_> = documents
+    let actions = documents
         .iter()
-        .map(|it| it["event"]["action"].as_str().unwrap())
-        .collect();
-    let alerts: Vec<_> = actions.iter().filter(|it| it.contains("flood")).collect();
+        .map(|it| it["event"]["action"].as_str().unwrap());
+    let alerts: Vec<_> = actions.filter(|it| it.contains("flood")).collect();
     assert_eq!(
         alerts,
-        [
-            &"connection-limit-flood-start",
-            &"connection-limit-flood-end"
-        ]
+        ["connection-limit-flood-start", "connection-limit-flood-end"]
     );
     let flood = &documents.last().unwrap()["maxconn"]["flood"];
     assert_eq!(
-        (flood["count"].as_u64(), flood["end_reason"].as_str()),
-        (Some(60), Some("shutdown"))
+        (&flood["count"], &flood["end_reason"]),
+        (&60.into(), &"shutdown".into())
     );
     assert_eq!(
         documents.len() as u64,
@@ -41,8 +40,8 @@ fn what_is_piped_in_comes_out_at_once_and_a_flood_becomes_alerts() {
 
 #[test]
 fn compressed_standard_input_is_told_of() {
-    let mut process = Process::start(&[]);
-    let body = gzip(others(0..2).as_bytes(), flate2::Compression::fast());
+    let mut process = Process::start("");
+    let body = gzip(others(0..2).as_bytes(), Compression::fast());
     process.stdin.as_mut().unwrap().write_all(&body).unwrap();
     drop(process.stdin.take());
     process.said("standard input is compressed by gzip");
@@ -51,8 +50,8 @@ fn compressed_standard_input_is_told_of() {
 
 #[test]
 fn a_request_to_terminate_delivers_what_was_taken_and_ends_well() {
-    let mut process = Process::start(&["--only", "alerts"]);
-    process.write(&refusals(0..60));
+    let mut process = Process::start("--only alerts");
+    process.write(&each_second(0..60));
     assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
     process.stop();
     let rest = process.rest();
@@ -62,15 +61,11 @@ fn a_request_to_terminate_delivers_what_was_taken_and_ends_well() {
 
 #[test]
 fn time_goes_on_when_nothing_comes() {
-    let folder = folder("ticks");
-    let config = folder.join("maxconn.toml");
-    fs::write(
-        &config,
-        "allowed_lateness = \"0s\"\n[[rule]]\nname = \"userip\"\nthreshold = 3\nwithin = \"1s\"\nquiet = \"1s\"\n",
-    )
-    .unwrap();
-    let mut process = Process::start(&["--only", "alerts", "--config", config.to_str().unwrap()]);
-    process.write(&refusals(5..6).repeat(5));
+    let folder = Folder::new();
+    let rule = "[[rule]]\nname = \"userip\"\nthreshold = 3\nwithin = \"1s\"\nquiet = \"1s\"\n";
+    folder.write("maxconn.toml", format!("allowed_lateness = \"0s\"\n{rule}"));
+    let mut process = Process::at(&folder, "run --only alerts --config maxconn.toml");
+    process.write(&each_second(5..6).repeat(5));
     assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
     let end = process.document();
     assert_eq!(end["maxconn"]["flood"]["end_reason"], "quiet");
@@ -80,33 +75,27 @@ fn time_goes_on_when_nothing_comes() {
 
 #[test]
 fn the_configuration_is_read_again_and_a_wrong_one_changes_nothing() {
-    let folder = folder("reload");
-    let config = folder.join("maxconn.toml");
-    fs::write(&config, "").unwrap();
-    let arguments = [
-        "--only",
-        "alerts",
-        "--admin",
-        ":0",
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    let mut process = Process::start(&arguments);
-    process.write(&refusals(0..40));
+    let folder = Folder::new();
+    folder.write("maxconn.toml", "");
+    let mut process = Process::at(
+        &folder,
+        "run --only alerts --admin :0 --config maxconn.toml",
+    );
+    process.write(&each_second(0..40));
     assert_eq!(process.document()["maxconn"]["flood"]["state"], "start");
 
-    fs::write(&config, "[[rule]]\nname = \"userip\"\nquiet = \"1s\"\n").unwrap();
+    let rule = "[[rule]]\nname = \"userip\"\n";
+    folder.write("maxconn.toml", format!("{rule}quiet = \"1s\"\n"));
     process.signal("HUP");
     let said = process.said("stays as it was");
     assert!(said.contains("maxconn.toml"), "{said}");
-    let admin = process.address("admin");
-    assert_eq!(metric(admin, "maxconn_reload_failures_total"), 1);
+    assert_eq!(process.metric("maxconn_reload_failures_total"), 1);
 
     // The flood is still open: its events count, and no second start comes.
-    fs::write(&config, "[[rule]]\nname = \"userip\"\npolicy = \"pass\"\n").unwrap();
+    folder.write("maxconn.toml", format!("{rule}policy = \"pass\"\n"));
     process.signal("HUP");
     process.said("was read again");
-    process.write(&refusals(40..50));
+    process.write(&each_second(40..50));
     // The end of the input ends it; a signal could come before the last lines are read.
     drop(process.stdin.take());
     assert_eq!(process.wait().code(), Some(0));
@@ -117,12 +106,12 @@ fn the_configuration_is_read_again_and_a_wrong_one_changes_nothing() {
 
 #[test]
 fn a_pipe_that_nobody_reads_ends_it_quietly() {
-    let mut process = Process::start(&[]);
+    let mut process = Process::start("");
     process.close_stdout();
     // The first write may still find the reader there.
     until("its end", || {
         let stdin = process.stdin.as_mut().unwrap();
-        std::io::Write::write_all(stdin, b"x\n").is_err()
+        stdin.write_all(b"x\n").is_err()
     });
     assert_eq!(process.wait().code(), Some(0));
 }
@@ -171,14 +160,12 @@ const TRAPS: &str = r#"(module
 
 #[test]
 fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
-    let folder = folder("traps");
-    let plugin = folder.join("traps.wasm");
-    fs::write(&plugin, wat::parse_str(TRAPS).unwrap()).unwrap();
-    let config = folder.join("none.toml");
-    fs::write(&config, "").unwrap();
-    let guest = ["--plugin", plugin.to_str().unwrap()];
-    let config = ["--config", config.to_str().unwrap()];
-    let mut process = Process::start(&[&["--admin", ":0"], &guest[..], &config[..]].concat());
+    let folder = Folder::new();
+    folder.write("traps.wasm", wat::parse_str(TRAPS).unwrap());
+    folder.write("none.toml", "");
+    let guest = "--plugin traps.wasm";
+    let more = "--admin :0 --config none.toml";
+    let mut process = Process::at(&folder, &format!("run {guest} {more}"));
     for (line, count) in [
         ("one\n", Some("1")),
         ("boom\n", None),
@@ -209,23 +196,15 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
         let said = document.get("message").or(document.get("count"));
         assert_eq!(said, Some(&expected.into()));
     }
-    let admin = process.address("admin");
     // Twice each `boom` alone; before that what the third was in, and the half.
-    assert_eq!(metric(admin, "maxconn_guest_restarts_total"), 8);
-    assert_eq!(metric(admin, "maxconn_bypassed_bytes_total"), 15);
-    assert_eq!(get(admin, "/healthz").status, 200);
+    assert_eq!(process.metric("maxconn_guest_restarts_total"), 8);
+    assert_eq!(process.metric("maxconn_bypassed_bytes_total"), 15);
+    assert_eq!(get(process.address("admin"), "/healthz").status, 200);
     process.stop();
 
     // Where names are redacted nobody knows which are in such lines: only their size goes on.
-    let config = folder.join("redacting.toml");
-    fs::write(&config, "redact_key = \"0123456789abcdef\"").unwrap();
-    let arguments = [
-        "--plugin",
-        plugin.to_str().unwrap(),
-        "--config",
-        config.to_str().unwrap(),
-    ];
-    let mut process = Process::start(&arguments);
+    folder.write("redacting.toml", "redact_key = \"0123456789abcdef\"");
+    let mut process = Process::at(&folder, &format!("run {guest} --config redacting.toml"));
     process.write("one\n");
     assert_eq!(process.document()["message"], "one");
     assert_eq!(process.document()["count"], "1");
@@ -241,29 +220,22 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
 #[test]
 fn wrong_command_lines_are_told_with_a_mend() {
     for (arguments, words) in [
-        (&["--input", "carrier-pigeon"][..], "write stdin"),
-        (&["--input", "stdin", "--input", "-"], "given twice"),
+        ("--input carrier-pigeon", "write stdin"),
+        ("--input stdin --input -", "given twice"),
         (
-            &["--output", "http://user:pass@127.0.0.1/"],
+            "--output http://user:pass@127.0.0.1/",
             "put the secret into a file",
         ),
-        (&["--output-token", "x"], "leave it out"),
-        (&["--input-token", "x"], "leave it out"),
-        (&["--grace", "soon"], "write it like"),
-        (&["--admin", "127.0.0.1"], "write it like"),
+        ("--output-token x", "leave it out"),
+        ("--input-token x", "leave it out"),
+        ("--grace soon", "write it like"),
+        ("--admin 127.0.0.1", "write it like"),
         (
-            &[
-                "--output",
-                "http://127.0.0.1:1",
-                "--output-token",
-                "/nowhere",
-            ],
+            "--output http://127.0.0.1:1 --output-token /nowhere",
             "/nowhere",
         ),
     ] {
-        let mut process = Process::start(arguments);
-        assert_eq!(process.wait().code(), Some(2), "{arguments:?}");
-        let said = process.said(words);
-        assert!(!said.contains("pass@"), "{said}");
+        let ran = Process::start(arguments).end();
+        assert!(!ran.is(2, words).stderr.contains("pass@"), "{ran:?}");
     }
 }

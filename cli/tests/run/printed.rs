@@ -1,41 +1,40 @@
 //! What the READMEs in `pipelines/` print: their commands as they stand there, and configurations in YAML of which
 //! every key is known.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use saphyr::{LoadableYamlNode, Yaml};
-
-use crate::process::{Process, folder};
-
-/// What a refusal has in it.
-const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
+use test_support::command::{Folder, Process};
+use test_support::data::{self, FLOOD};
+use test_support::refusal;
+use test_support::store::Store;
+use test_support::until;
 
 /// A file of a pipeline.
 pub fn read(pipeline: &str, file: &str) -> String {
-    let path = root().join("pipelines").join(pipeline).join(file);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The repository.
-pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap().to_path_buf()
+    data::text(&format!("pipelines/{pipeline}/{file}"))
 }
 
 /// A real flood of Dovecot's own log, two lines at its end that come long after it, and how many refusals are in the flood.
 /// Two, for time moves on the word of two.
-pub fn flood() -> (Vec<String>, u64) {
-    let path = root().join("testdata/dovecot/14_flood_servicecount0.log.gz");
-    let log = flate2::read::GzDecoder::new(fs::File::open(path).unwrap());
-    let log = std::io::read_to_string(log).unwrap();
-    let refusals = log.lines().filter(|line| line.contains(REFUSAL)).count();
+pub fn flood() -> (Vec<String>, usize) {
+    let log = data::text(FLOOD);
+    let refusals = log.lines().filter(|line| line.contains(refusal::WORDS));
+    let refusals = refusals.count();
     let mut lines: Vec<String> = log.lines().map(str::to_string).collect();
-    lines.extend(["22:35:00", "22:35:01"].map(|time| format!(
-        "Nov 22 {time} imap-login: Info: {REFUSAL} (mail_max_userip_connections=10): user=<later>, method=PLAIN, \
-         rip=192.0.2.9, lip=192.0.2.1"
-    )));
-    (lines, refusals as u64)
+    let later = refusal::message("later", "192.0.2.9");
+    lines.extend(["22:35:00", "22:35:01"].map(|time| format!("Nov 22 {time} {later}")));
+    (lines, refusals)
+}
+
+/// Waits for the end of the flood among so many lines, and checks that all is there that should be, once: of the flood 29
+/// events, alerts, and nothing else of what was held back.
+pub fn check_flood(store: &Store, stream: &str, lines: usize, refusals: usize) {
+    let of = |action: &str| store.of_action(&format!("connection-limit-{action}"));
+    until("the flood's end", || !of("flood-end").is_empty());
+    let counts = ["exceeded", "flood-start", "flood-end"].map(|action| of(action).len());
+    assert_eq!(counts, [31, 1, 1]);
+    assert_eq!(of("flood-end")[0]["maxconn"]["flood"]["count"], refusals);
+    // What has no event is in the stream that the command names for it.
+    assert_eq!(store.stored(stream), lines - refusals - 2);
 }
 
 /// A command that a README prints on a line of its own.
@@ -58,22 +57,19 @@ impl Command {
         &self.0[at + 1]
     }
 
-    /// Starts it with ports that are free, another output, and files in a folder of the test's own.
-    pub fn start(&self, test: &str, output: &str, more: &[&str]) -> Process {
-        let folder = folder(test);
-        let folder = folder.to_str().unwrap();
+    /// Starts it with ports that are free, another output, and files in a folder.
+    pub fn start(&self, folder: &Folder, output: &str, more: &str) -> Process {
+        let at = folder.to_str().unwrap();
         let mut words = self.0.clone();
         for index in 0..words.len() - 1 {
-            let value = match words[index].as_str() {
+            words[index + 1] = match words[index].as_str() {
                 "--input" => "http://127.0.0.1:0".to_string(),
                 "--output" => output.to_string(),
                 "--admin" => "127.0.0.1:0".to_string(),
-                _ => words[index + 1].replace("/var/lib/maxconn", folder),
+                _ => words[index + 1].replace("/var/lib/maxconn", at),
             };
-            words[index + 1] = value;
         }
-        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-        Process::start(&[&words, more].concat())
+        Process::at(folder, &format!("{} {more}", words.join(" ")))
     }
 }
 
@@ -100,13 +96,11 @@ fn collect(node: &Yaml<'_>, at: &str, all: &mut Vec<(String, String)>) {
         }
     } else {
         let text = node.as_str().map(str::to_string);
-        let text = text.or_else(|| node.as_integer().map(|it| it.to_string()));
-        let text = text.or_else(|| node.as_floating_point().map(|it| it.to_string()));
-        let text = text.or_else(|| node.as_bool().map(|it| it.to_string()));
-        all.push((
-            at.to_string(),
-            text.unwrap_or_else(|| panic!("{at}: no plain value")),
-        ));
+        let text = text.or_else(|| Some(node.as_integer()?.to_string()));
+        let text = text.or_else(|| Some(node.as_floating_point()?.to_string()));
+        let text = text.or_else(|| Some(node.as_bool()?.to_string()));
+        let text = text.unwrap_or_else(|| panic!("{at}: no plain value"));
+        all.push((at.to_string(), text));
     }
 }
 

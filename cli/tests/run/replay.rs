@@ -1,49 +1,36 @@
 //! `maxconn replay` into the outputs of `maxconn run`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
+use test_support::command::{Folder, run};
+use test_support::http::Sink;
+use test_support::refusal::{each_second, others};
+use test_support::store::Store;
 
-use crate::process::{folder, others, refusals};
-use crate::sink::Sink;
-use crate::store::{away_at_first, check_shared_ids, count, shared_ids, store};
-
-const EVENTS: &str = "logs-dovecot.maxconn-default";
-const RECORDS: &str = "logs-mail-default";
-
-fn replay(arguments: &[&str], file: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_maxconn"))
-        .arg("replay")
-        .args(arguments)
-        .arg(file)
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::store::{check_shared_ids, shared_ids};
+use crate::{EVENTS, RECORDS};
 
 /// A log of several deliveries, with equal lines in it and a flood in the middle.
-fn log(test: &str) -> PathBuf {
-    let path = folder(test).join("mail.log");
+fn log() -> Folder {
+    let folder = Folder::new();
     let records = others(0..8000);
-    let text = format!("twice\ntwice\n{records}{}{records}", refusals(0..40));
-    fs::write(&path, text).unwrap();
-    path
+    let text = format!("twice\ntwice\n{records}{}{records}", each_second(0..40));
+    folder.write("mail.log", text);
+    folder
 }
 
-fn times_seen(documents: impl Iterator<Item = Value>) -> BTreeMap<String, usize> {
+fn into(store: &Store) -> String {
+    let url = store.url();
+    format!("replay mail.log --output {url} --records-stream {RECORDS}")
+}
+
+fn times_seen(documents: impl IntoIterator<Item = Value>) -> BTreeMap<String, usize> {
     let mut seen = BTreeMap::new();
     for mut document in documents {
         // The store's documents have that of their arrival, if they had none.
-        if document["message"]
-            .as_str()
-            .is_some_and(|it| !it.contains("dovecot"))
-        {
+        let message = document["message"].as_str();
+        if message.is_some_and(|it| !it.contains("dovecot")) {
             document.as_object_mut().unwrap().remove("@timestamp");
         }
         *seen.entry(document.to_string()).or_default() += 1;
@@ -53,28 +40,15 @@ fn times_seen(documents: impl Iterator<Item = Value>) -> BTreeMap<String, usize>
 
 #[test]
 fn a_store_gets_all_that_standard_output_would_and_the_same_again_makes_nothing_twice() {
-    let log = log("replayed-store");
-    let printed = replay(&["--summary", "none"], &log).stdout;
-    assert!(
-        printed.len() > 256 << 10,
-        "several deliveries: {}",
-        printed.len()
-    );
-    let printed: Vec<Value> = printed
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice(line).unwrap())
-        .collect();
-    let (sink, documents) = store(|_| 201);
-    away_at_first(&sink);
-    let url = format!("elasticsearch+http://{}", sink.address);
-    let arguments = ["--output", &url, "--records-stream", RECORDS];
-    let output = replay(&arguments, &log);
-    assert!(
-        output.status.success() && output.stdout.is_empty(),
-        "{output:?}"
-    );
-    let said = said(&output);
+    let folder = log();
+    let printed = run(&folder, "replay --summary none mail.log");
+    let length = printed.stdout.len();
+    assert!(length > 256 << 10, "several deliveries: {length}");
+    let printed = printed.documents();
+    let store = Store::start();
+    store.is_away_at_first();
+    let ran = run(&folder, &into(&store));
+    assert_eq!(ran.stdout, "");
     // What failed at first, what became of it, and the summary.
     for words in [
         "answers 503",
@@ -82,120 +56,84 @@ fn a_store_gets_all_that_standard_output_would_and_the_same_again_makes_nothing_
         "takes what it is given again",
         "alice from 192.0.2.7",
     ] {
-        assert!(said.contains(words), "{words} is not in {said}");
+        ran.is(0, words);
     }
-    let before = documents.lock().unwrap().clone();
+    let before = store.documents();
+    let count = printed.len();
+    assert_eq!(times_seen(before.values().cloned()), times_seen(printed));
     assert_eq!(
-        times_seen(before.values().cloned()),
-        times_seen(printed.iter().cloned())
+        (store.stored(RECORDS), store.stored(EVENTS)),
+        (16_002, count - 16_002)
     );
-    assert_eq!(count(&documents, RECORDS), 16_002);
-    assert_eq!(count(&documents, EVENTS), printed.len() - 16_002);
 
-    let output = replay(&arguments, &log);
-    assert!(output.status.success());
-    assert_eq!(*documents.lock().unwrap(), before);
     let sentence = format!("{} documents were there already", before.len());
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains(&sentence), "{said}");
+    run(&folder, &into(&store)).is(0, &sentence);
+    assert_eq!(store.documents(), before);
     // Other contents at the same place are other documents.
-    fs::write(&log, others(0..8000)).unwrap();
-    assert!(replay(&arguments, &log).status.success());
-    assert_eq!(count(&documents, RECORDS), 24_002);
+    folder.write("mail.log", others(0..8000));
+    run(&folder, &into(&store)).is(0, "");
+    assert_eq!(store.stored(RECORDS), 24_002);
 }
 
 #[test]
 fn records_that_share_an_id_are_all_stored() {
-    let path = folder("replayed-ids").join("mail.log");
-    fs::write(&path, shared_ids()).unwrap();
-    let (sink, documents) = store(|_| 201);
-    let url = format!("elasticsearch+http://{}", sink.address);
+    let (folder, store) = (Folder::new(), Store::start());
+    folder.write("mail.log", shared_ids());
     for _ in 0..2 {
-        let output = replay(&["--output", &url, "--records-stream", RECORDS], &path);
-        assert!(output.status.success(), "{output:?}");
-        check_shared_ids(&documents);
+        run(&folder, &into(&store)).is(0, "");
+        check_shared_ids(&store);
     }
 }
 
 #[test]
 fn a_next_hop_gets_the_same_bytes_as_standard_output() {
-    let log = log("replayed-http");
-    for only in [
-        &[][..],
-        &["--only", "changed"],
-        &["--only", "alerts", "--statistics"],
-    ] {
-        let printed = replay(only, &log).stdout;
+    let folder = log();
+    for only in ["", "--only changed", "--only alerts --statistics"] {
+        let printed = run(&folder, &format!("replay mail.log {only}")).stdout;
         let sink = Sink::start();
-        let output = replay(&[only, &["--output", &sink.url()]].concat(), &log);
-        assert!(output.status.success(), "{output:?}");
-        let (got, expected) = (sink.lines(), String::from_utf8(printed).unwrap());
-        assert!(
-            got.iter().map(String::as_str).eq(expected.lines()),
-            "{only:?}"
-        );
+        let output = format!("replay mail.log {only} --output {}", sink.url());
+        run(&folder, &output).is(0, "");
+        assert!(sink.lines().iter().eq(printed.lines()), "{only}");
     }
 }
 
 #[test]
 fn what_is_refused_for_good_is_set_aside_and_told() {
-    let folder = folder("replayed-dead");
-    let (log, dead) = (folder.join("mail.log"), folder.join("dead.ndjson"));
-    let _ = fs::remove_file(&dead);
-    fs::write(&log, others(0..10)).unwrap();
-    let (sink, documents) = store(|document| match document["message"].as_str() {
+    let folder = Folder::new();
+    folder.write("mail.log", others(0..10));
+    let store = Store::judging(|document| match document["message"].as_str() {
         Some("nothing 5") => 400,
         _ => 201,
     });
-    let url = format!("elasticsearch+http://{}", sink.address);
-    let dead_letter = dead.to_str().unwrap();
-    let output = replay(
-        &[
-            "--output",
-            &url,
-            "--records-stream",
-            RECORDS,
-            "--dead-letter",
-            dead_letter,
-        ],
-        &log,
-    );
-    assert!(output.status.success(), "{output:?}");
-    let said = said(&output);
-    let sentence =
-        format!("maxconn: 1 document was refused for good and set aside in {dead_letter}\n");
-    assert!(said.contains(&sentence), "{said}");
-    assert_eq!(count(&documents, RECORDS), 9);
-    assert_eq!(fs::read_to_string(&dead).unwrap().lines().count(), 1);
+    let sentence = "maxconn: 1 document was refused for good and set aside in dead.ndjson";
+    let arguments = into(&store) + " --dead-letter dead.ndjson";
+    run(&folder, &arguments).is(0, sentence);
+    assert_eq!(store.stored(RECORDS), 9);
+    let letters = String::from_utf8(folder.read("dead.ndjson")).unwrap();
+    assert_eq!(letters.lines().count(), 1);
 }
 
 #[test]
 fn what_does_not_go_together_is_told_before_anything_is_read() {
-    let log = log("replayed-wrong");
+    let folder = log();
+    let http = "--output http://127.0.0.1:1";
     for (arguments, words) in [
+        (format!("--quiet {http}"), "--quiet leaves nothing"),
         (
-            &["--quiet", "--output", "http://127.0.0.1:1"][..],
-            "--quiet leaves nothing",
+            "--dead-letter x".into(),
+            "--dead-letter is for http outputs",
         ),
-        (&["--dead-letter", "x"], "--dead-letter is for http outputs"),
         (
-            &["--output", "elasticsearch+http://127.0.0.1:1"],
+            "--output elasticsearch+http://127.0.0.1:1".into(),
             "--records-stream NAME",
         ),
-        (&["--output", "ftp://127.0.0.1"], "none of the outputs"),
+        ("--output ftp://127.0.0.1".into(), "none of the outputs"),
         (
-            &[
-                "--output",
-                "http://127.0.0.1:1",
-                "--output-token",
-                "/nowhere",
-            ],
+            format!("{http} --output-token /nowhere"),
             "cannot read the secret in /nowhere",
         ),
     ] {
-        let output = replay(arguments, &log);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(said(&output).contains(words), "{}", said(&output));
-        assert!(output.stdout.is_empty());
+        let ran = run(&folder, &format!("replay {arguments} mail.log"));
+        assert_eq!(ran.is(2, words).stdout, "", "{arguments}");
     }
 }

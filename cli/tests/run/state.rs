@@ -1,296 +1,217 @@
 //! What a restart goes on from.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, panic, thread, time};
 
-use crate::process::{Process, folder, get, metric, mode, others, post, refusals, until};
-use crate::sink::{self, Sink};
+use serde_json::Value;
+use test_support::command::{Folder, Process};
+use test_support::http::{Sink, get, post};
+use test_support::refusal::{each_second, others};
+use test_support::until;
 
-fn start(state: &Path, sink: &Sink, more: &[&str]) -> Process {
-    let state = state.to_str().unwrap();
-    let kept = ["--state", state, "--state-interval", "20ms"];
-    Process::http(&sink.url(), &[&kept, more].concat())
+use crate::STATE;
+
+/// Starts it where it keeps a state, and writes that often.
+fn start(folder: &Folder, sink: &Sink, more: &str) -> Process {
+    Process::http_at(folder, &sink.url(), &format!("{STATE} {more}"))
 }
 
-fn count(sink: &Sink, words: &str) -> usize {
-    sink.lines()
-        .iter()
-        .filter(|line| line.contains(words))
-        .count()
+fn until_told(folder: &Folder) {
+    until("a state with the alert in it", || {
+        folder.holds("kept.state", "flood-start")
+    });
 }
 
 #[test]
 fn a_stop_ends_no_flood_and_the_next_process_goes_on() {
-    let state = folder("restart").join("state");
-    let sink = Sink::start();
-    for seconds in [0..40, 40..50, 50..60] {
-        let mut process = start(&state, &sink, &[]);
-        assert_eq!(
-            post(process.address("input"), &[], refusals(seconds).as_bytes()).status,
-            204
-        );
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let mut goes_on = |seconds| {
+        let mut process = start(&folder, &sink, "");
+        assert_eq!(process.post(each_second(seconds)), 204);
         process.stop();
-    }
-    assert_eq!(
-        (count(&sink, "flood-start"), count(&sink, "flood-end")),
-        (1, 0)
-    );
-    let mut process = start(&state, &sink, &[]);
-    assert_eq!(
-        post(
-            process.address("input"),
-            &[],
-            refusals(1800..1802).as_bytes()
-        )
-        .status,
-        204
-    );
+    };
+    [0..40, 40..50, 50..60].into_iter().for_each(&mut goes_on);
+    assert_eq!((sink.count("flood-start"), sink.count("flood-end")), (1, 0));
+    goes_on(1800..1802);
     let lines = sink.lines();
-    let end = lines
-        .iter()
-        .find(|line| line.contains("flood-end"))
-        .unwrap();
-    let end: serde_json::Value = serde_json::from_str(end).unwrap();
+    let end = lines.iter().find(|line| line.contains("flood-end"));
+    let end: Value = serde_json::from_str(end.unwrap()).unwrap();
     assert_eq!(end["maxconn"]["flood"]["count"], 60);
-    process.stop();
 }
 
 #[test]
 fn killed_while_the_next_hop_is_down_nothing_is_missing_or_counted_twice() {
-    let state = folder("killed").join("state");
-    let sink = Sink::start();
-    sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
+    let (folder, sink) = (Folder::new(), Sink::start());
+    sink.says(503);
     // A flood's start and other records, none delivered, all counted.
-    let batch = refusals(0..40) + &others(0..10);
-    let short = ["--request-timeout", "50ms"];
-    let mut process = start(&state, &sink, &short);
-    assert_eq!(
-        post(process.address("input"), &[], batch.as_bytes()).status,
-        503
-    );
-    until("a state with the alert in it", || {
-        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
-    });
+    let batch = each_second(0..40) + &others(0..10);
+    let mut process = start(&folder, &sink, "--request-timeout 50ms");
+    assert_eq!(process.post(&batch), 503);
+    until_told(&folder);
     process.kill();
 
-    sink.answers(|_, _| sink::ok());
-    let mut process = start(&state, &sink, &[]);
+    sink.says(200);
+    let mut process = start(&folder, &sink, "");
     process.said("did not end by itself");
     // The alert is there before the sender comes back, as it may never do.
-    until("the alert", || count(&sink, "flood-start") == 1);
-    let input = process.address("input");
-    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
-    assert_eq!(count(&sink, "flood-start"), 1);
-    assert_eq!(count(&sink, "nothing "), 10);
-    let admin = process.address("admin");
-    until("statistics", || {
-        metric(admin, "maxconn_records_total") == 50
-    });
-    assert_eq!(
-        metric(
-            admin,
-            "maxconn_events_total{limit=\"mail_max_userip_connections\"}"
-        ),
-        40
-    );
+    until("the alert", || sink.count("flood-start") == 1);
+    assert_eq!(process.post(&batch), 204);
+    assert_eq!((sink.count("flood-start"), sink.count("nothing ")), (1, 10));
+    process.until_metric("maxconn_records_total", 50);
+    let events = "maxconn_events_total{limit=\"mail_max_userip_connections\"}";
+    assert_eq!(process.metric(events), 40);
     // Acknowledged: from now on the same bytes are another batch.
-    assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
-    until("statistics", || {
-        metric(admin, "maxconn_records_total") == 100
-    });
+    assert_eq!(process.post(&batch), 204);
+    process.until_metric("maxconn_records_total", 100);
     process.stop();
 }
 
 #[test]
 fn a_batch_that_opened_a_flood_and_comes_again_after_a_crash_has_the_verdicts_of_its_first_time() {
-    let folder = folder("verdicts");
-    let batch = refusals(0..40) + &others(0..10);
-    let lines = |state: &Path, crash: bool| {
-        let sink = Sink::start();
-        let timeout = if crash { "50ms" } else { "30s" };
-        let mut process = start(state, &sink, &["--request-timeout", timeout]);
+    let batch = each_second(0..40) + &others(0..10);
+    let lines = |crash: bool| {
+        let (folder, sink) = (Folder::new(), Sink::start());
         if crash {
-            sink.answers(|_, _| sink::answer("503 Service Unavailable", ""));
-            for _ in 0..2 {
-                let answer = post(process.address("input"), &[], batch.as_bytes());
-                assert_eq!(answer.status, 503);
-            }
-            until("a state with the alert in it", || {
-                fs::read(state)
-                    .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("flood-start"))
-            });
+            sink.says(503);
+            let mut process = start(&folder, &sink, "--request-timeout 50ms");
+            assert_eq!([process.post(&batch), process.post(&batch)], [503; 2]);
+            until_told(&folder);
             process.kill();
-            sink.answers(|_, _| sink::ok());
-            process = start(state, &sink, &["--request-timeout", "30s"]);
+            sink.says(200);
         }
-        let (input, admin) = (process.address("input"), process.address("admin"));
-        assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
-        let repeated = metric(admin, "maxconn_repeated_batches_total");
+        let mut process = start(&folder, &sink, "--request-timeout 30s");
+        assert_eq!(process.post(&batch), 204);
+        let repeated = process.metric("maxconn_repeated_batches_total");
         assert_eq!(repeated, u64::from(crash));
         process.stop();
-        let mut lines: Vec<String> = sink
-            .lines()
-            .iter()
-            .map(|line| {
-                let mut document: serde_json::Value = serde_json::from_str(line).unwrap();
-                let action = document["event"]["action"]
-                    .as_str()
-                    .unwrap_or("")
-                    .to_string();
-                // What comes again is told of the flood that is open by now.
-                format!("{action} {}", document["message"].take())
-            })
-            .collect();
+        let shown = |line: &String| {
+            let document: Value = serde_json::from_str(line).unwrap();
+            let action = document["event"]["action"].as_str().unwrap_or("");
+            // What comes again is told of the flood that is open by now.
+            format!("{action} {}", document["message"])
+        };
+        let mut lines: Vec<String> = sink.lines().iter().map(shown).collect();
         lines.sort();
         lines
     };
-    let expected = lines(&folder.join("whole"), false);
+    let expected = lines(false);
     assert_eq!(expected.len(), 29 + 1 + 10);
-    assert_eq!(lines(&folder.join("crashed"), true), expected);
+    assert_eq!(lines(true), expected);
 }
 
 #[test]
 fn a_flood_whose_start_was_told_is_kept_long_before_the_next_write_is_due() {
-    let state = folder("alerted").join("state");
-    let sink = Sink::start();
-    let url = sink.url();
-    let arguments = [
-        "--input",
-        "http://127.0.0.1:0",
-        "--output",
-        &url,
-        "--state",
-        state.to_str().unwrap(),
-        "--state-interval",
-        "1h",
-    ];
-    let mut process = Process::start(&arguments);
-    let input = process.address("input");
-    assert_eq!(post(input, &[], refusals(0..40).as_bytes()).status, 204);
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let rarely = "--state kept.state --state-interval 1h";
+    let start = || Process::http_at(&folder, &sink.url(), rarely);
+    let mut process = start();
+    assert_eq!(process.post(each_second(0..40)), 204);
     until("a state with the flood in it", || {
-        fs::read(&state).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("alice"))
+        folder.holds("kept.state", "alice")
     });
     process.kill();
-    let mut process = Process::start(&arguments);
-    let input = process.address("input");
-    assert_eq!(post(input, &[], refusals(40..80).as_bytes()).status, 204);
-    assert_eq!(count(&sink, "flood-start"), 1);
+    let mut process = start();
+    assert_eq!(process.post(each_second(40..80)), 204);
+    assert_eq!(sink.count("flood-start"), 1);
     process.stop();
 }
 
 #[test]
 fn a_killed_process_loses_no_record_whatever_the_moment() {
-    let state = folder("moments").join("state");
-    let sink = Sink::start();
-    let mut serial = 0;
-    let mut process = start(&state, &sink, &[]);
-    for round in 0..6_u32 {
-        let input = process.address("input");
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let mut serials = (0..).step_by(10);
+    let mut batch = || {
+        serials
+            .next()
+            .map(|serial| others(serial..serial + 10))
+            .unwrap()
+    };
+    let mut sent = String::new();
+    let mut process = start(&folder, &sink, "");
+    for round in 0..6_u64 {
         // As a shipper does: a batch is sent until it is acknowledged.
         for _ in 0..20 {
-            let batch = others(serial..serial + 10);
-            assert_eq!(post(input, &[], batch.as_bytes()).status, 204);
-            serial += 10;
+            let batch = batch();
+            assert_eq!(process.post(&batch), 204);
+            sent += &batch;
         }
         // One that is on the way when it is killed, sent again afterwards.
-        let batch = others(serial..serial + 10);
-        serial += 10;
-        let (sender, text) = (input, batch.clone());
-        let post_it = std::thread::spawn(move || {
-            std::panic::catch_unwind(|| post(sender, &[], text.as_bytes()).status)
-        });
-        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 300));
+        let (input, batch) = (process.address("input"), batch());
+        let text = batch.clone();
+        let post = move || panic::catch_unwind(|| post(input, &[], text).status);
+        let posted = thread::spawn(post);
+        thread::sleep(time::Duration::from_micros(round * 300));
         process.kill();
-        let answered = matches!(post_it.join().unwrap(), Ok(204));
-        process = start(&state, &sink, &[]);
+        let answered = matches!(posted.join().unwrap(), Ok(204));
+        process = start(&folder, &sink, "");
         if !answered {
-            assert_eq!(
-                post(process.address("input"), &[], batch.as_bytes()).status,
-                204
-            );
+            assert_eq!(process.post(&batch), 204);
         }
+        sent += &batch;
     }
-    for number in 0..serial {
-        assert!(
-            count(&sink, &format!("nothing {number}\"")) >= 1,
-            "{number} is missing"
-        );
+    for line in sent.lines() {
+        assert!(sink.count(line) >= 1, "{line} is missing");
     }
     process.stop();
 }
 
 #[test]
 fn damaged_and_foreign_states_are_refused_by_name_and_can_be_set_aside() {
-    let folder = folder("damaged");
-    let state = folder.join("state");
-    let sink = Sink::start();
-    let mut process = start(&state, &sink, &[]);
-    assert_eq!(
-        post(process.address("input"), &[], refusals(0..40).as_bytes()).status,
-        204
-    );
-    let mut second = start(&state, &sink, &[]);
-    assert_eq!(second.wait().code(), Some(1));
-    second.said("in use by another process");
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let mut process = start(&folder, &sink, "");
+    assert_eq!(process.post(each_second(0..40)), 204);
+    start(&folder, &sink, "")
+        .end()
+        .is(1, "in use by another process");
     process.stop();
 
-    assert_eq!(mode(&state), 0o600);
-    let whole = fs::read(&state).unwrap();
-    let mut damaged = whole.clone();
-    damaged[whole.len() / 2] ^= 1;
+    assert_eq!(folder.mode("kept.state"), 0o600);
+    let mut damaged = folder.read("kept.state");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
     for (bytes, words, code) in [
         (&damaged[..], "is damaged", 1),
         (b"MXRUNST1", "another version", 2),
         (b"{}", "is not one of `maxconn run`", 2),
     ] {
-        fs::write(&state, bytes).unwrap();
-        let mut process = start(&state, &sink, &[]);
-        assert_eq!(process.wait().code(), Some(code));
-        let said = process.said(words);
-        assert!(
-            said.contains(state.to_str().unwrap()) && said.contains("--state-reset"),
-            "{said}"
-        );
-        assert_eq!(fs::read(&state).unwrap(), bytes, "it must not be touched");
+        folder.write("kept.state", bytes);
+        let ran = start(&folder, &sink, "").end();
+        ran.is(code, words)
+            .is(code, "kept.state")
+            .is(code, "--state-reset");
+        assert_eq!(folder.read("kept.state"), bytes, "it must not be touched");
     }
-    let mut process = start(&state, &sink, &["--state-reset"]);
+    let mut process = start(&folder, &sink, "--state-reset");
     process.said("was set aside");
-    assert_eq!(
-        post(process.address("input"), &[], refusals(0..1).as_bytes()).status,
-        204
-    );
+    assert_eq!(process.post(each_second(0..1)), 204);
     process.stop();
-    let aside = fs::read_dir(&folder).unwrap().flatten();
-    let aside: Vec<_> = aside
-        .filter(|it| it.file_name().to_string_lossy().contains(".aside-"))
-        .collect();
-    assert_eq!(fs::read(aside[0].path()).unwrap(), b"{}");
+    let files = fs::read_dir(&*folder).unwrap().flatten();
+    let names = files.map(|it| it.file_name().into_string().unwrap());
+    let aside: Vec<String> = names.filter(|it| it.contains(".aside-")).collect();
+    assert_eq!(folder.read(&aside[0]), b"{}");
 }
 
 #[test]
 fn a_state_that_cannot_be_written_is_not_relied_on() {
-    let folder = folder("unwritable");
-    let state = folder.join("state");
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let inner = folder.join("inner");
     // Where it is written first there is something else.
-    let new = folder.join("state.new");
-    fs::create_dir(&new).unwrap();
-    let sink = Sink::start();
-    let mut process = start(&state, &sink, &[]);
-    assert_eq!(process.wait().code(), Some(1));
-    process.said("cannot write the state");
-    fs::remove_dir(&new).unwrap();
+    fs::create_dir_all(inner.join("state.new")).unwrap();
+    let state = "--state inner/state --state-interval 20ms";
+    let start = || Process::http_at(&folder, &sink.url(), state);
+    start().end().is(1, "cannot write the state");
+    fs::remove_dir(inner.join("state.new")).unwrap();
 
-    let mut process = start(&state, &sink, &[]);
-    let (input, admin) = (process.address("input"), process.address("admin"));
+    let mut process = start();
+    let admin = process.address("admin");
     assert_eq!(get(admin, "/readyz").status, 200);
     // It may be writing just now.
-    until("removed", || fs::remove_dir_all(&folder).is_ok());
-    assert_eq!(post(input, &[], refusals(0..1).as_bytes()).status, 204);
+    until("removed", || fs::remove_dir_all(&inner).is_ok());
+    assert_eq!(process.post(each_second(0..1)), 204);
     until("not ready", || {
         let answer = get(admin, "/readyz");
         answer.status == 503 && answer.body.contains("the state cannot be written")
     });
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&inner).unwrap();
     until("ready again", || get(admin, "/readyz").status == 200);
     process.stop();
 }

@@ -9,61 +9,33 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use test_support::command::{Folder, Process};
+use test_support::http::{Answer, Sink, post, reply};
+use test_support::store::Store;
+use test_support::until;
 
-use crate::printed::{Command, flood, read, setting, settings};
-use crate::process::{Answer, Process, metric, post, until};
-use crate::sink::{self, Sink};
-use crate::store;
+use crate::printed::{Command, check_flood, flood, read, setting, settings};
 
 /// What Vector adds for the time at which it saw a line.
 const ARRIVAL: &str = "2030-01-01T00:00:00Z";
 
 /// The keys that a component may have here; a misspelt one is none of them.
-const KNOWN: [(&str, &[&str]); 5] = [
-    ("file", &["include.0", "file_key", "offset_key", "host_key"]),
+const KNOWN: [(&str, &str); 5] = [
+    ("file", "include.0 file_key offset_key host_key"),
     (
         "http_server",
-        &[
-            "address",
-            "method",
-            "path",
-            "framing.method",
-            "decoding.codec",
-        ],
+        "address method path framing.method decoding.codec",
     ),
-    ("remap", &["inputs.0", "source"]),
+    ("remap", "inputs.0 source"),
     (
         "http",
-        &[
-            "inputs.0",
-            "uri",
-            "method",
-            "encoding.codec",
-            "framing.method",
-            "acknowledgements.enabled",
-            "batch.max_bytes",
-            "batch.timeout_secs",
-            "request.concurrency",
-            "request.timeout_secs",
-            "buffer.type",
-            "buffer.max_size",
-            "buffer.when_full",
-        ],
+        "inputs.0 uri method encoding.codec framing.method acknowledgements.enabled batch.max_bytes \
+         batch.timeout_secs request.concurrency request.timeout_secs buffer.type buffer.max_size buffer.when_full",
     ),
     (
         "elasticsearch",
-        &[
-            "inputs.0",
-            "endpoints.0",
-            "api_version",
-            "mode",
-            "data_stream.type",
-            "data_stream.dataset",
-            "data_stream.namespace",
-            "id_key",
-            "request_retry_partial",
-            "acknowledgements.enabled",
-        ],
+        "inputs.0 endpoints.0 api_version mode data_stream.type data_stream.dataset data_stream.namespace id_key \
+         request_retry_partial acknowledgements.enabled",
     ),
 ];
 
@@ -84,10 +56,8 @@ impl Vector {
             let kind = setting(&settings, &format!("{section}.{component}.type"));
             let known = KNOWN.iter().find(|(it, _)| *it == kind);
             let (_, keys) = known.unwrap_or_else(|| panic!("{section} {kind}: not known here"));
-            assert!(
-                key == "type" || keys.contains(&key),
-                "{path}: not known here"
-            );
+            let is_known = key == "type" || keys.split(' ').any(|it| it == key);
+            assert!(is_known, "{path}: not known here");
         }
         Vector { settings }
     }
@@ -104,21 +74,22 @@ impl Vector {
             ("offset_key", json!(offset)),
             ("host_key", json!("mail")),
         ] {
-            let path = self
-                .get(&format!("sources.mail_log.{key}"))
-                .replace('.', "/");
-            insert(&mut event, &path, value);
+            let path = self.get(&format!("sources.mail_log.{key}")).split('.');
+            *path.fold(&mut event, |at, key| &mut at[key]) = value;
         }
         remap(&mut event, self.get("transforms.to_ecs.source"));
         event
     }
 
+    fn batch_max_bytes(&self) -> usize {
+        self.get("sinks.to_maxconn.batch.max_bytes")
+            .parse()
+            .unwrap()
+    }
+
     /// Everything in batches of as many bytes as a batch has, a thousand events at most, so that there are several.
     fn batches(&self, lines: &[String]) -> Vec<String> {
-        let most: usize = self
-            .get("sinks.to_maxconn.batch.max_bytes")
-            .parse()
-            .unwrap();
+        let most = self.batch_max_bytes();
         let (mut batches, mut batch, mut offset) = (Vec::new(), Vec::new(), 0);
         for line in lines {
             let event = self.event(line, offset).to_string();
@@ -135,57 +106,50 @@ impl Vector {
     }
 
     /// The sink: one batch after the other, each until it is taken.
-    fn send(&self, process: &mut Process, lines: &[String]) {
+    fn send(&self, process: &Process, lines: &[String]) {
         let input = process.address("input");
-        let (method, codec) = (
-            "sinks.to_maxconn.framing.method",
-            "sinks.to_maxconn.encoding.codec",
-        );
-        assert_eq!(
-            (self.get(codec), self.get(method)),
-            ("json", "newline_delimited")
-        );
-        assert_eq!(self.get("sinks.to_maxconn.request.concurrency"), "1");
+        for (key, value) in [
+            ("encoding.codec", "json"),
+            ("framing.method", "newline_delimited"),
+            ("request.concurrency", "1"),
+        ] {
+            assert_eq!(self.get(&format!("sinks.to_maxconn.{key}")), value);
+        }
+        let headers = [
+            "Content-Type: application/x-ndjson",
+            "User-Agent: Vector/0.50.0",
+        ];
         for batch in self.batches(lines) {
-            let mut tries = 0;
-            loop {
-                let headers = [
-                    "Content-Type: application/x-ndjson",
-                    "User-Agent: Vector/0.50.0",
-                ];
-                let Answer { status, body, .. } = post(input, &headers, batch.as_bytes());
+            until("a batch is taken", || {
+                let Answer { status, body, .. } = post(input, &headers, &batch);
                 match status {
-                    200..=299 => break,
-                    408 | 429 | 500 | 502.. => tries += 1,
+                    200..=299 => true,
+                    408 | 429 | 500 | 502.. => false,
                     _ => panic!("{status}, for which Vector drops the batch: {body}"),
                 }
-                assert!(tries < 100, "{status}: {body}");
-            }
+            });
         }
     }
 
     /// What the `http_server` source makes of a request, after `from_ecs` and as the `elasticsearch` sink would
     /// write it.
     fn documents(&self, body: &[u8]) -> Vec<Value> {
-        assert_eq!(
-            self.get("sources.from_maxconn.framing.method"),
-            "newline_delimited"
-        );
+        let framing = self.get("sources.from_maxconn.framing.method");
+        assert_eq!(framing, "newline_delimited");
         let lines = std::str::from_utf8(body).unwrap().lines();
         let document = |line: &str| {
             let mut event: Value = serde_json::from_str(line).unwrap();
-            for (key, value) in [
+            let added = [
                 ("path", "/"),
                 ("source_type", "http_server"),
                 ("timestamp", ARRIVAL),
-            ] {
-                if event.get(key).is_none() {
-                    event[key] = json!(value);
-                }
+            ];
+            for (key, value) in added {
+                let fields = event.as_object_mut().unwrap();
+                fields.entry(key).or_insert(json!(value));
             }
             remap(&mut event, self.get("transforms.from_ecs.source"));
-            let renamed = event.as_object_mut().unwrap().remove("timestamp");
-            if let Some(time) = renamed {
+            if let Some(time) = event.as_object_mut().unwrap().remove("timestamp") {
                 event["@timestamp"] = time;
             }
             event
@@ -202,20 +166,11 @@ fn remap(event: &mut Value, source: &str) {
             let time = fields["timestamp"].clone();
             fields.entry("@timestamp").or_insert(time);
         } else {
-            let name = statement
-                .strip_prefix("del(.")
-                .and_then(|it| it.strip_suffix(')'));
+            let name = statement.strip_prefix("del(.");
+            let name = name.and_then(|it| it.strip_suffix(')'));
             fields.remove(name.unwrap_or_else(|| panic!("{statement}: not known here")));
         }
     }
-}
-
-fn insert(event: &mut Value, path: &str, value: Value) {
-    let mut at = event;
-    for key in path.split('/') {
-        at = &mut at[key];
-    }
-    *at = value;
 }
 
 fn port(address: &str) -> &str {
@@ -223,67 +178,49 @@ fn port(address: &str) -> &str {
 }
 
 /// A flood is 29 events, alerts, and the rest held back; its end says how many there were.
-fn check(documents: &[Value], refusals: u64) {
+fn check(documents: &[Value], refusals: usize) {
     let of = |action: &str| {
-        let all = documents
-            .iter()
-            .filter(|it| it["event"]["action"] == action);
-        all.collect::<Vec<_>>()
+        let is_of = |it: &&Value| it["event"]["action"] == format!("connection-limit-{action}");
+        documents.iter().filter(is_of).collect::<Vec<_>>()
     };
-    assert_eq!(of("connection-limit-exceeded").len(), 31);
-    assert_eq!(of("connection-limit-flood-start").len(), 1);
-    let ends = of("connection-limit-flood-end");
-    assert_eq!(ends.len(), 1);
-    assert_eq!(ends[0]["maxconn"]["flood"]["count"], refusals);
-    assert_eq!(ends[0]["maxconn"]["flood"]["suppressed"], refusals - 29);
+    let counts = ["exceeded", "flood-start", "flood-end"].map(|action| of(action).len());
+    assert_eq!(counts, [31, 1, 1]);
+    let flood = &of("flood-end")[0]["maxconn"]["flood"];
+    assert_eq!(flood["count"], refusals);
+    assert_eq!(flood["suppressed"], refusals - 29);
     for document in documents.iter().filter(|it| it["event"].is_object()) {
-        assert!(
-            document["@timestamp"].as_str().unwrap() < ARRIVAL,
-            "{document}"
-        );
+        let time = document["@timestamp"].as_str().unwrap();
+        assert!(time < ARRIVAL, "{document}");
         assert!(document["event"]["id"].is_string(), "{document}");
         assert_eq!(document["source_type"], Value::Null);
     }
-    let host = documents
-        .iter()
-        .find(|it| it["event"]["kind"] == "event")
-        .unwrap();
-    assert_eq!(host["host"]["name"], "mail");
-    assert_eq!(host["log"]["file"]["path"], "/var/log/mail.log");
+    let mut events = documents.iter().filter(|it| it["event"]["kind"] == "event");
+    let event = events.next().unwrap();
+    assert_eq!(event["host"]["name"], "mail");
+    assert_eq!(event["log"]["file"]["path"], "/var/log/mail.log");
 }
 
 #[test]
 fn records_go_to_maxconn_and_come_back_without_the_flood() {
     let vector = Arc::new(Vector::of(&read("vector", "vector.yaml")));
     let command = Command::of("vector", "--output http://");
-    assert_eq!(
-        port(command.option("--input")),
-        port(vector.get("sinks.to_maxconn.uri"))
-    );
-    assert_eq!(
-        port(command.option("--output")),
-        port(vector.get("sources.from_maxconn.address"))
-    );
-    let back = Sink::start();
+    for (option, setting) in [
+        ("--input", "sinks.to_maxconn.uri"),
+        ("--output", "sources.from_maxconn.address"),
+    ] {
+        assert_eq!(port(command.option(option)), port(vector.get(setting)));
+    }
     let stored: Arc<Mutex<BTreeMap<String, Value>>> = Arc::default();
     let (source, store) = (Arc::clone(&vector), Arc::clone(&stored));
     let requests = Mutex::new(0);
-    back.answers(move |head, body| {
-        assert!(
-            head.starts_with(&format!(
-                "POST {} ",
-                source.get("sources.from_maxconn.path")
-            )),
-            "{head}"
-        );
+    let back = Sink::judging(move |head, body| {
+        let path = source.get("sources.from_maxconn.path");
+        assert!(head.starts_with(&format!("POST {path} ")), "{head}");
         let mut requests = requests.lock().unwrap();
         *requests += 1;
         // The store is away at first.
         if *requests <= 2 {
-            return sink::answer(
-                "500 Internal Server Error",
-                "Error delivering contents to sink",
-            );
+            return reply(500, "Error delivering contents to sink");
         }
         let mut store = store.lock().unwrap();
         let mut conflict = false;
@@ -293,22 +230,23 @@ fn records_go_to_maxconn_and_come_back_without_the_flood() {
             conflict |= store.insert(id, document).is_some();
         }
         match conflict {
-            true => sink::answer("400 Bad Request", "Contents failed to deliver to sink"),
+            true => reply(400, "Contents failed to deliver to sink"),
             // The whole was taken, and still the answer is lost: it comes again.
             false if *requests == 3 => String::new(),
-            false => sink::ok(),
+            false => reply(200, ""),
         }
     });
-    let mut process = command.start("vector", &format!("http://{}", back.address), &[]);
+    let folder = Folder::new();
+    let mut process = command.start(&folder, &format!("http://{}", back.address), "");
     let (lines, refusals) = flood();
-    vector.send(&mut process, &lines);
+    vector.send(&process, &lines);
     let documents = || stored.lock().unwrap().values().cloned().collect::<Vec<_>>();
     until("the flood's end", || {
         let end = |it: &Value| it["event"]["action"] == "connection-limit-flood-end";
         documents().iter().any(end)
     });
     // What came again was there already, which Vector reports as a refusal: it is set aside, and stored once.
-    assert!(metric(process.address("admin"), "maxconn_dead_letters_total") > 0);
+    assert!(process.metric("maxconn_dead_letters_total") > 0);
     process.stop();
     check(&documents(), refusals);
 }
@@ -317,46 +255,33 @@ fn records_go_to_maxconn_and_come_back_without_the_flood() {
 fn records_go_through_maxconn_into_the_store() {
     let vector = Vector::of(&read("vector", "vector-direct.yaml"));
     let command = Command::of("vector", "--output elasticsearch+http://");
-    assert_eq!(
-        port(command.option("--input")),
-        port(vector.get("sinks.to_maxconn.uri"))
-    );
-    let (sink, stored) = store::store(|_| 201);
-    let output = format!("elasticsearch+http://{}", sink.address);
-    let mut process = command.start("vector-direct", &output, &[]);
+    let uri = vector.get("sinks.to_maxconn.uri");
+    assert_eq!(port(command.option("--input")), port(uri));
+    let (folder, store) = (Folder::new(), Store::start());
+    let mut process = command.start(&folder, &store.url(), "");
     let (lines, refusals) = flood();
-    vector.send(&mut process, &lines);
-    let documents = || stored.lock().unwrap().values().cloned().collect::<Vec<_>>();
-    until("the flood's end", || {
-        let end = |it: &Value| it["event"]["action"] == "connection-limit-flood-end";
-        documents().iter().any(end)
-    });
-    // What has no event is in the stream that the command names for it.
-    let others = lines.len() as u64 - refusals - 2;
-    let stream = command.option("--records-stream");
-    assert_eq!(store::count(&stored, stream) as u64, others);
+    vector.send(&process, &lines);
+    check_flood(
+        &store,
+        command.option("--records-stream"),
+        lines.len(),
+        refusals,
+    );
     process.stop();
-    check(&documents(), refusals);
+    let documents: Vec<Value> = store.documents().into_values().collect();
+    check(&documents, refusals);
 }
 
 #[test]
 fn a_batch_of_the_size_that_the_files_allow_is_taken() {
     for file in ["vector.yaml", "vector-direct.yaml"] {
-        let vector = Vector::of(&read("vector", file));
-        let most: usize = vector
-            .get("sinks.to_maxconn.batch.max_bytes")
-            .parse()
-            .unwrap();
+        let most = Vector::of(&read("vector", file)).batch_max_bytes();
         let sink = Sink::start();
-        let mut process = Process::start(&["--input", "http://:0", "--output", &sink.url()]);
+        let mut process = Process::http(&sink.url(), "");
         // The size is an estimate before it is encoded: escapes may make it several times as large.
         let line = json!({"message": "\u{1}".repeat(most)}).to_string();
         assert!(line.len() > 5 * most);
-        assert_eq!(
-            post(process.address("input"), &[], line.as_bytes()).status,
-            204,
-            "{file}"
-        );
+        assert_eq!(process.post(&line), 204, "{file}");
         process.stop();
     }
 }

@@ -1,0 +1,31 @@
+//! The files of `testdata/`, and of the rest of the repository.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A real flood: 7,500 refusals among 7,514 lines of Dovecot's own log.
+pub const FLOOD: &str = "testdata/dovecot/14_flood_servicecount0.log.gz";
+
+/// A place in the repository.
+pub fn path(name: &str) -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).join(name)
+}
+
+/// A file of the repository, decompressed if its name ends in `.gz`.
+pub fn read(name: &str) -> Vec<u8> {
+    let bytes = fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    if !name.ends_with(".gz") {
+        return bytes;
+    }
+    let mut plain = Vec::new();
+    let decompressed = flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain);
+    decompressed.unwrap_or_else(|error| panic!("{name}: {error}"));
+    plain
+}
+
+/// The same as text.
+pub fn text(name: &str) -> String {
+    String::from_utf8(read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
