@@ -241,15 +241,15 @@ fn a_file_without_an_end_is_read_no_further_than_a_configuration_goes() {
 }
 
 #[test]
-fn the_example_of_the_readme_counts_all_that_it_finds() {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("```toml\n").expect("an example");
+fn the_example_of_the_documentation_counts_all_that_it_finds() {
+    let page = include_str!("../../../docs/configuration.md");
+    let (_, rest) = page.split_once("```toml\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("its end");
-    let config = read_toml("README.md", example).expect("it is right");
+    let config = read_toml("configuration.md", example).expect("it is right");
     assert_eq!(config.effective.patterns.len(), 1);
     assert_eq!(uncounted(&config.effective), Vec::new());
     let without = example.replace("scope = [\"user\"]", "scope = [\"ip\"]");
-    let config = read_toml("README.md", &without).expect("it is right");
+    let config = read_toml("configuration.md", &without).expect("it is right");
     let warnings = uncounted(&config.effective);
     assert!(
         matches!(&warnings[..], [one] if one.pattern == "postgresql" && one.to_string().contains("scope = [\"user\"]")),

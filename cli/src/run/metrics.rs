@@ -345,6 +345,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_metric_is_in_the_documentation() {
+        let page = include_str!("../../../docs/run.md");
+        let text = Metrics::new().text();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let names: Vec<&str> = types.filter_map(|it| it.split(' ').next()).collect();
+        assert!(names.len() > 25, "{names:?}");
+        for name in names {
+            assert!(page.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn counters_do_not_go_back_with_a_guest_that_starts_afresh() {
         let metrics = Metrics::new();
         for (records, starts, expected) in [
