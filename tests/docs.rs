@@ -106,16 +106,35 @@ fn links_lead_somewhere() {
     assert!(count > 60, "{count} links");
 }
 
+/// What is between backticks.
+fn spans(prose: &[String]) -> impl Iterator<Item = &str> {
+    prose
+        .iter()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn paths_of_the_map_are_there() {
+    let mut count = 0;
+    let map = lines(&root().join("ARCHITECTURE.md")).0;
+    for path in spans(&map).filter(|it| it.contains('/') && !it.contains(['*', ' '])) {
+        let first = path.split('/').next().unwrap_or_default();
+        // Others are places within a folder that is named beside them, or stand for many.
+        if root().join(first).is_dir() && !path.contains("NAME") {
+            count += 1;
+            assert!(root().join(path).exists(), "{path}");
+        }
+    }
+    assert!(count > 40, "{count} paths");
+}
+
 #[test]
 fn commands_are_there() {
     let makefile = fs::read_to_string(root().join("Makefile")).expect("a Makefile");
     let mut count = 0;
     for page in pages() {
         let (prose, code) = lines(&page);
-        let quoted = prose
-            .iter()
-            .flat_map(|line| line.split('`').skip(1).step_by(2));
-        let commands = quoted.chain(code.iter().map(String::as_str));
+        let commands = spans(&prose).chain(code.iter().map(String::as_str));
         for command in commands.filter_map(|command| command.strip_prefix("make ")) {
             count += 1;
             let target = command.split_whitespace().next().unwrap_or_default();
