@@ -1,5 +1,5 @@
-//! Builds the guests: embed also as machine code, so that the command starts at once, and each as it is, so that
-//! a configuration can be baked into it.
+//! Builds the guests into the command: embed as machine code, so that the command starts at once, and each as wasm, so
+//! that a configuration can be baked into it.
 
 use std::path::Path;
 use std::{env, fs};

@@ -1,4 +1,4 @@
-//! Addresses as people write them after `--input` and `--output`.
+//! Parses the addresses that people write after `--input` and `--output`.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `maxconn bench`: how many records a second the plugin takes on this machine.
+//! `maxconn bench` measures how many records a second the plugin takes on this machine.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};

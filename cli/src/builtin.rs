@@ -1,4 +1,4 @@
-//! The guest inside this program.
+//! Loads the guest inside this program.
 
 use maxconn_host::{HostError, Limits, Plugin};
 

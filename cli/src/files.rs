@@ -1,7 +1,7 @@
-//! Files that are written: how each is opened, so that what is in it stays with its owner.
+//! Opens the files that are written so that only their owner can read them.
 //!
-//! They hold users' names, and modules a key. So each is a plain file with one name, which only its owner may read, in
-//! a folder where nobody else can put another into its place; and no symbolic link leads to it.
+//! They hold users' names, and baked modules a key. So each is a plain file with one name, in a folder where nobody else can
+//! put another into its place, and no symbolic link leads to it.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the command `maxconn` is made of.
+//! The rooms of the command `maxconn`.
 //!
 //! | module | what it does |
 //! |---|---|

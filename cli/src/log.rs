@@ -1,4 +1,4 @@
-//! What is said on standard error while it runs: one line a sentence.
+//! Writes to standard error while something runs, one sentence a line.
 
 use std::fmt;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The command `maxconn`: what it is told, and how it ends.
+//! The command `maxconn`: parses its command line, and exits with a code that says how it went.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};

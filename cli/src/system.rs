@@ -1,6 +1,5 @@
-//! What is asked of the machine while something runs: threads, the wall clock, chance, connections, and what must
-//! be on the disk. All of it is here, so that in tests a simulation stands in the machine's place (`sim`); the rest
-//! is the same code there.
+//! Asks the machine for threads, the wall clock, chance, connections, and for what must be on the disk. All of it is here, so
+//! that in tests a simulation stands in the machine's place (`sim`) and the rest is the same code.
 
 use std::fs::{self, File};
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The notices of other people's packages that their licences ask for, made from what cargo builds with.
+//! Gathers the notices that the licences of other people's packages ask for.
 //!
 //! `cargo tree` names the packages, and their sources, which cargo has unpacked to build them, hold the texts.
 

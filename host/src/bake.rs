@@ -1,5 +1,5 @@
-//! The configuration inside a guest's file, for hosts that give a module neither arguments nor files. The guest's side, and
-//! the layout, is [`maxconn_core::config::baked`].
+//! Writes a configuration into a guest's file, and reads it back, for hosts that give a module neither arguments nor files.
+//! [`maxconn_core::config::baked`] is the guest's side, and has the layout.
 
 use maxconn_core::config::baked::{LEN_BYTES, MAGIC, ROOM_BYTES};
 use maxconn_core::config::{Config, ConfigError};

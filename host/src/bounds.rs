@@ -1,5 +1,5 @@
-//! How much a module from a file may be, looked at before it is compiled: that takes time and memory for all of what
-//! is bounded here, some of it more than in proportion, and cannot be interrupted.
+//! Measures a module from a file before it is compiled: compiling takes time and memory for all that is bounded here, some of
+//! it more than in proportion, and cannot be interrupted.
 
 use std::fs::File;
 use std::io::{self, Read};

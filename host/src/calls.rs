@@ -1,4 +1,4 @@
-//! The functions that a guest exports, with their types.
+//! Names the functions that a guest exports, with their types.
 
 use wasmtime::{Store, TypedFunc};
 

@@ -1,4 +1,4 @@
-//! How wasmtime compiles and runs a guest.
+//! Sets how wasmtime compiles and runs a guest.
 
 use wasmtime::{Config, Engine};
 

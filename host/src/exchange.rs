@@ -1,4 +1,4 @@
-//! What passes between host and guest: calls, the input that is written for them, the output that is read.
+//! Calls a guest: writes the input, makes the call, reads the output.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! One running guest: its calls with types, and its output handed on piece by piece.
+//! Drives one running guest: calls with types, and output handed on piece by piece.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! The wasmtime host: loads a guest of the embed ABI and drives it. A guest is not trusted: every address, length and
-//! answer of its is checked, and its memory and tables are limited. One that is not your own ([`Plugin::from_bytes`],
-//! [`Plugin::load`]) is measured before it is compiled, stopped where it takes too long, from its start on, or says too
-//! much for what it was given, and its documents are looked at.
+//! Loads a guest of the embed ABI under wasmtime and drives it.
+//!
+//! A guest is not trusted: every address, length and answer of its is checked, and its memory and tables are limited. One that
+//! is not your own ([`Plugin::from_bytes`], [`Plugin::load`]) is measured before it is compiled, stopped where it takes too long or
+//! says too much for what it was given, and its documents are looked at.
 //!
 //! ```
 //! use maxconn_host::{Kind, Limits, Plugin, Want};

@@ -1,4 +1,4 @@
-//! What a guest may take and say, and who watches over it.
+//! Limits what a guest may take and emit.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Reading a guest's output in place, without believing any of its numbers.
+//! Reads a guest's output in place, without believing any of its numbers.
 
 use super::Kind;
 

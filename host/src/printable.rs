@@ -1,4 +1,4 @@
-//! Text from elsewhere, fit for a terminal and a log.
+//! Makes text from elsewhere fit for a terminal and a log.
 
 use std::fmt::Write as _;
 

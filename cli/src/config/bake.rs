@@ -1,4 +1,4 @@
-//! Configurations inside guests: for hosts that give a module neither arguments nor files.
+//! Writes configurations into guests, for hosts that give a module neither arguments nor files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

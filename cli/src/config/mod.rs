@@ -1,5 +1,5 @@
-//! Configurations as people write them: TOML (or JSON) in, the JSON that every guest parses out, and
-//! errors that show the line.
+//! Reads configurations as people write them: turns TOML (or JSON) into the JSON that every guest parses, and shows the line
+//! that is wrong.
 
 pub mod bake;
 mod place;

@@ -1,4 +1,4 @@
-//! From a path such as `rule[1].quiet` to the line of the TOML that it is about, shown as compilers do.
+//! Finds the line of the TOML that a path such as `rule[1].quiet` is about, and shows it as compilers do.
 
 use std::ops::Range;
 

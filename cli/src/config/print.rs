@@ -1,4 +1,4 @@
-//! The effective configuration as TOML.
+//! Prints the effective configuration as TOML.
 
 use maxconn_core::config::{Config, KEYS, PATTERN_KEYS, RULE_KEYS};
 use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! Time zones by name. Guests have no time zone database: they get the POSIX rule that the zone's table
-//! ends with, which holds for today's times and the years around them.
+//! Resolves time zones by name. Guests have no time zone database: they get the POSIX rule that ends the zone's table, which
+//! holds for today's times and the years around them.
 
 use maxconn_core::config::{ConfigError, nearest};
 use maxconn_core::time::TimeZone;

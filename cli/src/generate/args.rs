@@ -1,4 +1,4 @@
-//! `maxconn generate`: the command line of the generator.
+//! The command line of `maxconn generate`.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};

@@ -1,5 +1,5 @@
-//! Timestamps as the formats write them. Lines of one second share all but the fraction, so the rest is
-//! rendered once a second.
+//! Writes timestamps in each format. Lines of one second share all but the fraction, so the rest is rendered once a
+//! second.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,4 +1,4 @@
-//! Lines: what Dovecot says, in the frame that each format puts around it.
+//! Writes lines: what Dovecot says, in the frame that each format puts around it.
 
 use std::io::Write as _;
 

@@ -1,7 +1,7 @@
-//! Synthetic incidents: the same specification gives the same bytes on every machine.
+//! `maxconn generate` writes synthetic incidents: the same specification gives the same bytes on every machine.
 //!
-//! Addresses are those set aside for documentation, users are of example.org, time starts where the
-//! specification says; nothing is read from a clock or the machine. Lines come in the order of their times.
+//! It uses the addresses set aside for documentation and users of example.org, starts at the time that the specification
+//! gives, and reads neither clock nor machine. Lines come in the order of their times.
 
 pub mod args;
 mod clock;

@@ -1,5 +1,5 @@
-//! Random numbers that are the same on every machine and in every version: SplitMix64, in integers only,
-//! for what floating point rounds may differ between machines.
+//! Draws random numbers that are the same on every machine and in every version: SplitMix64, in integers only, as machines
+//! may round floating point differently.
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]

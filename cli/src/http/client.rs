@@ -1,4 +1,4 @@
-//! A client of one connection: requests go one after the other, so that their order is kept.
+//! A client of one connection, which sends requests one after the other to keep their order.
 
 use std::time::Duration;
 

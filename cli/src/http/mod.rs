@@ -1,4 +1,4 @@
-//! HTTP as both sides need it: bodies, a client of one connection, TLS, secrets.
+//! What HTTP servers and clients share: bodies, a client of one connection, TLS, secrets.
 
 pub mod client;
 pub mod secret;

@@ -1,4 +1,4 @@
-//! Secrets: read from files, so that `ps` does not show them, and never printed.
+//! Reads secrets from files, so that `ps` does not show them, and never prints them.
 
 use std::fmt;
 use std::fs;

@@ -1,4 +1,4 @@
-//! TLS by rustls: whom to trust, and who we are.
+//! Sets up TLS by rustls: whom to trust, and who we are.
 
 use std::io;
 use std::path::Path;

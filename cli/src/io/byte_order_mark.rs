@@ -1,4 +1,4 @@
-//! The byte order mark that some programs put before a text in UTF-8.
+//! Skips the byte order mark that some programs put before a text in UTF-8.
 
 use std::io::{self, Cursor, Read};
 

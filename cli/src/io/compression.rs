@@ -1,4 +1,4 @@
-//! Compressed streams: told by their first bytes, never by a name, and decompressed with bounded memory.
+//! Knows compressed streams by their first bytes, never by a name, and decompresses them with bounded memory.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 

@@ -1,4 +1,4 @@
-//! Cutting a stream into chunks of whole lines, with bounded memory whatever the length of a line; and which of them are
+//! Cuts a stream into chunks of whole lines, with bounded memory whatever the length of a line, and tells which of them are
 //! records.
 
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Cutting texts between lines, and lines between characters.
+//! Cuts texts between lines, and lines between characters.
 
 /// A longer line is cut into pieces, in bytes: it is never held as a whole.
 pub const LINE_MAX_BYTES: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! What goes out is one JSON object a line, whatever came in.
+//! Makes one JSON object a line of whatever came in.
 //!
 //! A guest passes lines that look like JSON as they are, for most of them it never reads. One that is none
 //! would make the next hop refuse everything that is sent with it.

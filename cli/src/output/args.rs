@@ -1,4 +1,4 @@
-//! The part of a command line that says where the output goes.
+//! The options that say where the output goes, shared by `run` and `replay`.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! What the guest has made and the next hop has not taken yet, in order. It is bounded: when it is full the
-//! engine waits, then the inputs do, then the senders.
+//! Keeps, in order, what the guest has emitted and the next hop has not taken yet. It is bounded: when it is full the engine
+//! waits, then the inputs do, then the senders.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

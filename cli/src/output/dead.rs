@@ -1,4 +1,4 @@
-//! Dead letters: documents that the next hop refuses for good, set aside with the reason.
+//! Sets dead letters aside: documents that the next hop refuses for good, each with the reason.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! Handing deliveries to the next hop, in order, for as long as it takes.
+//! Hands deliveries to the next hop, in order, for as long as it takes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

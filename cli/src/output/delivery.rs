@@ -1,4 +1,4 @@
-//! What goes out: lines of JSON, and what they are.
+//! What goes out at once: lines of JSON, and what each of them is.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `http://` and `https://`: lines posted to the next hop, such as Vector's `http_server` source.
+//! `http://` and `https://` post lines to the next hop, such as Vector's `http_server` source.
 
 use std::sync::Arc;
 use std::time::Duration;

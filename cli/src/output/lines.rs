@@ -1,5 +1,5 @@
-//! `tcp://` and `unix:`: lines on a connection. The next hop confirms nothing, so what the system had
-//! taken when the connection broke may be lost; what was not is sent again.
+//! `tcp://` and `unix:` write lines to a connection. The next hop confirms nothing, so what the system had taken when the
+//! connection broke may be lost; the rest is sent again.
 
 use std::io;
 use std::mem::MaybeUninit;

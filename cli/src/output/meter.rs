@@ -1,4 +1,4 @@
-//! What is counted of deliveries, for whoever shows it.
+//! Counts deliveries and what becomes of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

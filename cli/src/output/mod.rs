@@ -1,5 +1,5 @@
-//! The ways out. Each takes a group of deliveries whole, or says why not; `deliver` hands them what waits in the
-//! backlog, for as long as it takes.
+//! The outputs. Each takes a group of deliveries whole, or says why not; `deliver` hands them what waits in the backlog, for as
+//! long as it takes.
 
 mod args;
 pub(crate) mod backlog;

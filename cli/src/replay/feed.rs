@@ -1,5 +1,5 @@
-//! Reading ahead: a thread of its own for each input that is open, so that decompression and the
-//! guest's work go on at the same time.
+//! Reads ahead, on a thread of its own for each open input, so that decompression and the guest's work go on at the same
+//! time.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};

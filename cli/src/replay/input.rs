@@ -1,4 +1,4 @@
-//! Opening what is to be replayed: files and standard input, plain or compressed.
+//! Opens what is to be replayed: files and standard input, plain or compressed.
 
 use std::fs::File;
 use std::io::{self, Read};

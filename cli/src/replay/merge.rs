@@ -1,4 +1,4 @@
-//! Several inputs as one stream, merged by the time of their lines.
+//! Merges several inputs into one stream, by the time of their lines.
 //!
 //! Each input keeps its own order, and a line without a time stays with the line before it. At equal
 //! times the input that was named first goes first. Regular files are opened only when their first

@@ -1,5 +1,5 @@
-//! `maxconn replay`: what is in files goes through the guest, what comes out goes to standard output
-//! or another next hop, and what a person wants to know of it to standard error.
+//! `maxconn replay` takes files through the guest, sends what comes out to standard output or another next hop, and writes a
+//! summary for people to standard error.
 //!
 //! ```text
 //! reader threads ─► merge ─► guest ─► writer thread

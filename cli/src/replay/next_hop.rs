@@ -1,4 +1,4 @@
-//! Handing what comes out to another next hop than standard output, on a thread of its own.
+//! Hands what comes out to another next hop than standard output, on a thread of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The progress bar: only where somebody looks at it.
+//! Shows a progress bar where standard error is a terminal.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;

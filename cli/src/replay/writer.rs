@@ -1,4 +1,4 @@
-//! Writing what comes out, on a thread of its own.
+//! Writes what comes out to standard output, on a thread of its own.
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `--admin`: what monitoring asks.
+//! `--admin` answers monitoring: metrics, health, readiness.
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};

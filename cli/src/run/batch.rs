@@ -1,4 +1,4 @@
-//! What moves through the process on its way in: batches of lines.
+//! Batches of lines on their way in.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

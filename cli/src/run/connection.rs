@@ -1,4 +1,4 @@
-//! What a connection does, so that those that do nothing can make room for others.
+//! Watches what a connection does, so that those that do nothing can make room for others.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! File descriptors: with few of them, state, output and admin come before senders.
+//! Shares out file descriptors: with few of them, state, output and admin come before senders.
 
 use std::fs;
 use std::sync::Arc;

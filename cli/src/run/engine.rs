@@ -1,5 +1,5 @@
-//! The thread that owns the guest: batches in, deliveries out, ticks in between. It alone decides in
-//! which order things happen; the snapshot it takes lies between two of them.
+//! The thread that owns the guest: takes batches, emits deliveries, ticks in between. It alone decides in which order things
+//! happen; a snapshot lies between two of them.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The guest, and what is done when it fails: a new one goes on from where it was. It is given the last snapshot, and
-//! again what the other one had taken since; only the lines that no guest takes are lost to it.
+//! Replaces a guest that fails by one that goes on from where it was: restores the last snapshot, and repeats what the other one
+//! had taken since. Only the lines that no guest takes are lost to it.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What the guest says, gathered for a delivery.
+//! Gathers what the guest emits for a delivery.
 
 use super::suppressed::Suppressed;
 use crate::io::ndjson::append_records;

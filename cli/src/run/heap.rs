@@ -1,4 +1,4 @@
-//! What is freed goes back to the system.
+//! Gives freed memory back to the system.
 
 /// Pieces from this size on, in bytes, are had from the system and given back to it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -1,5 +1,5 @@
-//! Batches that were taken and not acknowledged, by what is in them: the same bytes sent again are the
-//! same batch, not another one.
+//! Remembers batches that were taken and not acknowledged by what is in them: the same bytes sent again are the same batch, not
+//! another one.
 //!
 //! A batch is *claimed* while a request waits for it. When the request is answered with "try again", or
 //! its connection breaks, the batch is left behind; the next request with the same bytes claims it. Two

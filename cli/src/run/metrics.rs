@@ -1,4 +1,4 @@
-//! What is counted while it runs, in the shape of Prometheus.
+//! Counts what happens while it runs, and shows it to Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::{Error, Write as _};

@@ -1,4 +1,4 @@
-//! `maxconn run`: the plugin as a process beside a shipper.
+//! `maxconn run` is the plugin as a process beside a shipper.
 //!
 //! ```text
 //! inputs ─► jobs ─► engine (guest, ticks) ─► backlog ─► deliver ─► output

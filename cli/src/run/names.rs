@@ -1,4 +1,4 @@
-//! Names for what nobody sends again.
+//! Names batches that nobody sends again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! Sockets: what is listened at, and connections of every kind as one.
+//! Listens at sockets, and treats connections of every kind alike.
 
 use std::fs;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What a service manager hears of us: the protocol of systemd's `Type=notify`.
+//! Tells the service manager that we are ready or stop: the protocol of systemd's `Type=notify`.
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;

@@ -1,4 +1,4 @@
-//! Connections of HTTP/1.1 whose every resource has a limit.
+//! Serves connections of HTTP/1.1, every resource of which has a limit.
 
 use std::convert::Infallible;
 use std::future::Future;

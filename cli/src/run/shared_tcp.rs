@@ -1,4 +1,4 @@
-//! A connection that can be asked whether its other side is gone, while somebody else has it.
+//! A connection that tells whether its other side is gone while somebody else uses it.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,4 @@
-//! Signals: what people and service managers ask of a running process.
+//! Catches the signals by which people and service managers stop or reload a process.
 
 use std::io;
 

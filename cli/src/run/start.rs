@@ -1,4 +1,4 @@
-//! Starting everything: what the state has, the engine, the output, then the inputs.
+//! Starts everything: reads the state, then starts the engine, the output, and last the inputs.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `--state FILE`: what a restart goes on from. The file is always whole: it is written beside and then
-//! takes the place of the one before.
+//! `--state FILE` keeps what a restart goes on from. The file is always whole: a new one is written beside it and then takes its
+//! place.
 //!
 //! The format: `MXRUNST2`, the SHA-256 of the rest, a byte that is 1 if the process ended by itself, the
 //! lengths of the snapshot and of the alerts (u64, little endian), both of them, and the batches that were

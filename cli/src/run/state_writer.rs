@@ -1,4 +1,4 @@
-//! Writing the state while it runs, on a thread of its own: a slow disk must not hold up the records.
+//! Writes the state while it runs, on a thread of its own: a slow disk must not hold up the records.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Waiting for the end, and stopping everything in the right order: first what takes records, then the engine, then the
-//! output, so that what was taken is delivered.
+//! Waits for the end, and stops everything in the right order: first what takes records, then the engine, then the output, so
+//! that what was taken is delivered.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Which records of a batch a flood held back. A batch that comes again after a restart must have the verdicts
-//! of its first time: by then the floods that it opened itself are open, and would hold back what went before
-//! their opening and was never delivered.
+//! Remembers which records of a batch a flood held back. A batch that comes again after a restart must get the verdicts of its
+//! first time: by then the floods that it opened itself are open, and would hold back what went before their opening and was
+//! never delivered.
 
 /// The numbers of the records that were held back, as ranges.
 ///

@@ -1,8 +1,8 @@
-//! `maxconn setup`: templates and lifecycle for the data stream of events and alerts, in Elasticsearch or
-//! OpenSearch. Asked twice it changes nothing the second time.
+//! `maxconn setup` puts templates and a lifecycle for the data stream of events and alerts into Elasticsearch or OpenSearch.
+//! Asked again, it changes nothing.
 //!
-//! What is put there carries a digest of what it was made from, so that a later version knows its own and
-//! leaves what somebody else put under the same name alone.
+//! Each part carries a digest of what it was made from, so that a later version knows its own and leaves alone what somebody
+//! else put under the same name.
 
 pub mod args;
 mod parts;

@@ -1,4 +1,4 @@
-//! What is put into a server: the files of `pipelines/elasticsearch`, with better types where the server has them.
+//! The parts that are put into a server: the files of `pipelines/elasticsearch`, with better types where the server has them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The server: what it is, what it has, and its answers in sentences.
+//! Asks the server what it is and what it has, and puts parts into it.
 
 use std::time::Duration;
 

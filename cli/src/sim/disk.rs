@@ -1,4 +1,4 @@
-//! The disk: a folder of the real one, whose files are there as a power cut would leave them.
+//! A simulated disk: a folder of the real one, whose files are there as a power cut would leave them.
 //!
 //! What the process does to files it does to real ones, so that all looks at them are real, too. Only what changes
 //! them is done by way of this, which remembers what has been synchronised, and can be full.

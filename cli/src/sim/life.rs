@@ -1,4 +1,4 @@
-//! Processes, one after the other.
+//! Runs processes, one after the other.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, Weak};

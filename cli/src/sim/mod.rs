@@ -1,5 +1,5 @@
-//! `maxconn run` in a simulation: one process with its senders, its next hop, its disk and its clock, all in one
-//! thread, and all that fails from one seed.
+//! Simulates `maxconn run`: one process with its senders, its next hop, its disk and its clock, all in one thread, and all that
+//! fails from one seed.
 //!
 //! The process is what it always is, guest and all, but for `crate::system`, where this stands in the machine's place.
 //! When it is killed all of its threads are gone at once, and of its files what a power cut would leave. The next

@@ -1,4 +1,4 @@
-//! What must be, whatever fails: what was sent, what the next hop has taken, and what follows from both.
+//! Says what must hold, whatever fails: from what was sent and what the next hop has taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What is to happen in a simulation, all of it from its seed.
+//! Plans what happens in a simulation, all of it from its seed.
 
 use std::time::Duration;
 

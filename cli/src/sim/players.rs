@@ -1,4 +1,4 @@
-//! Who else plays: senders, and the next hop.
+//! Plays the senders and the next hop.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The next hop as Elasticsearch is: a document is there once for each id.
+//! Plays Elasticsearch as the next hop: a document is there once for each id.
 
 use std::io::Read;
 

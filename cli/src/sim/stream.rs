@@ -1,4 +1,4 @@
-//! Connections: bytes take their time, come in other pieces than they went, and a connection may break.
+//! Simulated connections: bytes take their time, come in other pieces than they went, and a connection may break.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What is tried.
+//! The simulations that tests run.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What is there beside the process: time, chance, connections, the disk, and what was seen of all.
+//! The world around the process: time, chance, connections, the disk, and what was seen of all.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};

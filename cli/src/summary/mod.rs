@@ -1,5 +1,4 @@
-//! What a replay says at its end: read off the alerts and the statistics that the guest wrote, never
-//! off the records.
+//! Sums a replay up from the alerts and statistics that the guest emitted, never from the records.
 
 mod text;
 

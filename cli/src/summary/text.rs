@@ -1,4 +1,4 @@
-//! The summary for people: what a tired one has to know, first things first.
+//! Writes the summary for people: what a tired one has to know, first things first.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What `_bulk` answers.
+//! Reads the answers of `_bulk`.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! What `_bulk` is sent.
+//! Writes the requests to `_bulk`.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

@@ -1,7 +1,7 @@
-//! `elasticsearch+http(s)://`: documents into data streams of Elasticsearch and OpenSearch, by `_bulk`.
+//! `elasticsearch+http(s)://` creates documents in data streams of Elasticsearch and OpenSearch, by `_bulk`.
 //!
-//! Every document has an id that a repetition has again and no other document, and is created, never replaced: what
-//! was taken before answers 409, which is success, and counted. So whatever fails in between, each is there once.
+//! Every document has an id that a repetition has again and no other document, and is created, never replaced: if the store
+//! has it already it answers 409, which counts as success. So whatever fails in between, each is there once.
 
 mod answer;
 mod bulk;

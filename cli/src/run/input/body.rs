@@ -1,4 +1,4 @@
-//! What a shipper posts: decompressed, and as records.
+//! Decompresses the body that a shipper posts, and splits it into records.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! What inputs have in common that tell their senders when a batch was delivered.
+//! What confirming inputs share: they tell their senders when a batch was delivered.
 
 use std::sync::Arc;
 

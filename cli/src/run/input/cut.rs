@@ -1,5 +1,5 @@
-//! Whatever comes in becomes batches that are small, so that nothing behind them has to be large: not the
-//! output that is made of one, not its documents, not their ids.
+//! Cuts whatever comes in into small batches, so that nothing behind them has to be large: not the output that is made of one,
+//! not its documents, not their ids.
 
 use crate::io::lines::{LINE_MAX_BYTES, line_piece};
 

@@ -1,4 +1,4 @@
-//! `http://`: batches that a shipper posts. Each is answered once the next hop has taken what became of it.
+//! `http://` takes batches that a shipper posts, and answers each once the next hop has taken what became of it.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `tcp://` and `unix:`: lines on a connection, as syslog daemons send them. They confirm nothing.
+//! `tcp://` and `unix:` take lines on a connection, as syslog daemons send them. They confirm nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The ways in. Each cuts what it gets into batches of whole lines and hands them to the engine, which
-//! keeps their order.
+//! The inputs. Each cuts what it gets into batches of whole lines and hands them to the engine, which keeps their order.
 
 pub mod body;
 pub mod confirming;

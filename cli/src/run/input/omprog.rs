@@ -1,5 +1,5 @@
-//! Standard input in the way of rsyslog's `omprog` with `confirmMessages`: every line, or every
-//! transaction, is answered on standard output once it was delivered.
+//! Speaks the protocol of rsyslog's `omprog` with `confirmMessages`: answers every line, or every transaction, on standard output
+//! once it was delivered.
 //!
 //! What was not confirmed comes again, but not in the same transactions: rsyslog cuts them anew, down to
 //! single lines. So each line is known by itself.

@@ -1,4 +1,4 @@
-//! Starting every input that the command line names.
+//! Starts every input that the command line names.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Standard input: a pipe from a shipper. It confirms nothing.
+//! Reads standard input, a pipe from a shipper. It confirms nothing.
 
 use std::io::{self, Read};
 use std::thread;
