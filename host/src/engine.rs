@@ -2,12 +2,17 @@
 
 use wasmtime::{Config, Engine};
 
+use super::Fault;
+use super::plugin::one_line;
+
 /// Compiles a guest for a target (`x86_64-unknown-linux-gnu`), to be loaded by [`Plugin::precompiled`](crate::Plugin::precompiled).
 ///
 /// # Errors
-/// What wasmtime says of the module or the target.
-pub fn precompile(wasm: &[u8], target: &str) -> wasmtime::Result<Vec<u8>> {
-    Engine::new(&config(Some(target), false)?)?.precompile_module(wasm)
+/// [`Fault::NotAModule`], with what wasmtime says of the module or the target.
+pub fn precompile(wasm: &[u8], target: &str) -> Result<Vec<u8>, Fault> {
+    config(Some(target), false)
+        .and_then(|config| Engine::new(&config)?.precompile_module(wasm))
+        .map_err(|error| Fault::NotAModule(one_line(&error)))
 }
 
 /// The configuration of wasmtime, for this machine (`None`) or any machine of a target.

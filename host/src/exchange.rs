@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use maxconn_core::json::scan::is_object;
-use wasmtime::{Trap, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Trap, WasmParams};
 
-use super::calls::Calls;
-use super::output::{Output, slice};
+use super::abi::{Export, Exports};
 use super::plugin::{one_line, told};
-use super::{HostError, Instance, Kind};
+use super::segments::{Segments, slice};
+use super::{Breach, Fault, HostError, Instance, Kind};
 
 /// The input buffer is made at least this large, so that it is rarely made again.
 const INPUT_MIN_BYTES: usize = 128 * 1024;
@@ -27,13 +27,13 @@ impl Instance {
     /// A call that is made again as long as the guest says that there is more.
     pub(super) fn drive<P: WasmParams + Copy>(
         &mut self,
-        name: &'static str,
-        function: fn(&Calls) -> &TypedFunc<P, i32>,
+        export: fn(&Exports) -> &Export<P>,
         arguments: P,
         mut sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
+        let name = export(&self.exports).name;
         loop {
-            let answer = self.call(name, function, arguments)?;
+            let answer = self.call(export, arguments)?;
             if answer != MORE {
                 self.done(name, answer)?;
                 return self.drain(name, 0, 0, sink);
@@ -44,26 +44,26 @@ impl Instance {
                 sink(kind, bytes);
             })?;
             if pieces == 0 {
-                return Err(self.invalid(name, "has more to say but says nothing".to_string()));
+                return Err(self.breach(name, Breach::SaysNothing));
             }
         }
     }
 
-    pub(super) fn call<P: WasmParams, R: WasmResults>(
+    pub(super) fn call<P: WasmParams>(
         &mut self,
-        name: &'static str,
-        function: fn(&Calls) -> &TypedFunc<P, R>,
+        export: fn(&Exports) -> &Export<P>,
         arguments: P,
-    ) -> Result<R, HostError> {
+    ) -> Result<i32, HostError> {
         self.store.set_epoch_deadline(self.allowance.epochs());
         let started = self.allowance.is_watched().then(Instant::now);
-        let answer = function(&self.calls).call(&mut self.store, arguments);
+        let Export { name, function } = export(&self.exports);
+        let answer = function.call(&mut self.store, arguments);
         if let Some(started) = started {
             self.allowance.took(started.elapsed());
         }
         answer.map_err(|error| {
             let refused = self.store.data().refused();
-            failure(&self.plugin, name, self.limit, &error, refused)
+            failure(name, self.limit, &error, refused).of(&self.plugin)
         })
     }
 
@@ -72,21 +72,16 @@ impl Instance {
         match answer {
             0 => Ok(()),
             REFUSED => {
-                let reason: serde_json::Value = serde_json::from_slice(self.output(name)?.bytes)
-                    .unwrap_or(serde_json::Value::Null);
-                let member = |key: &str| {
-                    reason
-                        .get(key)
-                        .and_then(|value| value.as_str())
-                        .map_or(String::new(), told)
-                };
+                let reason: serde_json::Value =
+                    serde_json::from_slice(self.output(name)?.bytes).unwrap_or_default();
+                let member = |key: &str| reason[key].as_str().map_or(String::new(), told);
                 Err(HostError::Refused {
                     path: member("path"),
                     problem: member("problem"),
                     mend: member("mend"),
                 })
             }
-            other => Err(self.invalid(name, format!("answers {other}"))),
+            other => Err(self.breach(name, Breach::Answer(other))),
         }
     }
 
@@ -98,71 +93,53 @@ impl Instance {
         len: i32,
         mut sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
-        let (input, address) = (
-            self.input_address,
-            self.call("maxconn_output", |calls| &calls.output, ())?,
-        );
+        let address = self.call(|exports| &exports.output, ())?;
         let memory = self.memory.data(&self.store);
         let allowance = &mut self.allowance;
         // Both are not negative, and within the input buffer, which was checked when it was written.
-        let pushed = slice(memory, input.wrapping_add(start as u32), len as u32).unwrap_or(&[]);
-        let mut says_too_much = false;
-        let result = Output::read(memory, address as u32).and_then(|output| {
-            output.segments(pushed).try_for_each(|segment| {
-                let (kind, bytes) = segment?;
+        let pushed = self.input_address.wrapping_add(start as u32);
+        let pushed = slice(memory, pushed, len as u32).unwrap_or(&[]);
+        let broken = |breach| Fault::Breach(name, breach);
+        let mut hand_on = || {
+            for segment in Segments::read(memory, address as u32)
+                .map_err(broken)?
+                .iter(pushed)
+            {
+                let (kind, bytes) = segment.map_err(broken)?;
                 if !allowance.says(bytes.len()) {
-                    says_too_much = true;
-                    return Err(String::new());
+                    return Err(Fault::TooMuch(name));
                 }
                 if kind != Kind::Passed && allowance.is_watched() && !is_document(bytes) {
-                    return Err(
-                        "gives a document that is no JSON object on a line of its own".to_string(),
-                    );
+                    return Err(broken(Breach::NotADocument));
                 }
                 sink(kind, bytes);
-                Ok(())
-            })
-        });
-        result.map_err(|problem| match says_too_much {
-            true => HostError::TooMuch {
-                plugin: self.plugin.clone(),
-                call: name,
-            },
-            false => self.invalid(name, problem),
-        })
+            }
+            Ok(())
+        };
+        hand_on().map_err(|fault| fault.of(&self.plugin))
     }
 
-    pub(super) fn output(&mut self, name: &'static str) -> Result<Output<'_>, HostError> {
-        let address = self.call("maxconn_output", |calls| &calls.output, ())?;
-        let plugin = &self.plugin;
-        Output::read(self.memory.data(&self.store), address as u32).map_err(|problem| {
-            HostError::Invalid {
-                plugin: plugin.clone(),
-                call: name,
-                problem,
-            }
-        })
+    pub(super) fn output(&mut self, name: &'static str) -> Result<Segments<'_>, HostError> {
+        let address = self.call(|exports| &exports.output, ())?;
+        Segments::read(self.memory.data(&self.store), address as u32)
+            .map_err(|breach| Fault::Breach(name, breach).of(&self.plugin))
     }
 
     /// Writes the parts one after the other into the input buffer; answers their length.
     pub(super) fn write_input(&mut self, parts: &[&[u8]]) -> Result<i32, HostError> {
-        const CALL: &str = "maxconn_input";
         let total: usize = parts.iter().map(|part| part.len()).sum();
         self.grant(total);
+        let no_room = |bytes| Fault::Breach("maxconn_input", Breach::NoRoom(bytes));
         let Ok(len) = i32::try_from(total) else {
-            return Err(self.invalid(CALL, format!("cannot take {total} bytes")));
+            return Err(no_room(total).of(&self.plugin));
         };
         if total > self.input_capacity {
             let capacity = total.next_power_of_two().max(INPUT_MIN_BYTES);
-            let address = self.call(
-                CALL,
-                |calls| &calls.input,
-                i32::try_from(capacity).unwrap_or(len),
-            )? as u32;
-            if address == 0
-                || slice(self.memory.data(&self.store), address, capacity as u32).is_none()
-            {
-                return Err(self.invalid(CALL, format!("has no room for {capacity} bytes")));
+            let asked = i32::try_from(capacity).unwrap_or(len);
+            let address = self.call(|exports| &exports.input, (asked,))? as u32;
+            let memory = self.memory.data(&self.store);
+            if address == 0 || slice(memory, address, capacity as u32).is_none() {
+                return Err(no_room(capacity).of(&self.plugin));
             }
             (self.input_address, self.input_capacity) = (address, capacity);
         }
@@ -178,12 +155,8 @@ impl Instance {
         Ok(len)
     }
 
-    pub(super) fn invalid(&self, call: &'static str, problem: String) -> HostError {
-        HostError::Invalid {
-            plugin: self.plugin.clone(),
-            call,
-            problem,
-        }
+    pub(super) fn breach(&self, name: &'static str, breach: Breach) -> HostError {
+        Fault::Breach(name, breach).of(&self.plugin)
     }
 }
 
@@ -196,29 +169,15 @@ fn is_document(bytes: &[u8]) -> bool {
 
 /// Why a call failed; `refused` is what the guest had wanted more of.
 pub(super) fn failure(
-    plugin: &str,
-    call: &'static str,
+    name: &'static str,
     limit: Duration,
     error: &wasmtime::Error,
     refused: Option<&'static str>,
-) -> HostError {
-    let plugin = plugin.to_string();
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => HostError::TooSlow {
-            plugin,
-            call,
-            limit,
-        },
-        _ if let Some(what) = refused => HostError::Exhausted { plugin, call, what },
-        Some(trap) => HostError::Trapped {
-            plugin,
-            call,
-            reason: trap.to_string(),
-        },
-        None => HostError::Trapped {
-            plugin,
-            call,
-            reason: one_line(error),
-        },
+) -> Fault {
+    match (error.downcast_ref::<Trap>(), refused) {
+        (Some(Trap::Interrupt), _) => Fault::TooSlow(name, limit),
+        (_, Some(what)) => Fault::Exhausted(name, what),
+        (Some(trap), None) => Fault::Trapped(name, trap.to_string()),
+        (None, None) => Fault::Trapped(name, one_line(error)),
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use wasmtime::{Memory, Store};
 
-use super::calls::Calls;
+use super::abi::Exports;
 use super::exchange::failure;
 use super::limits::{Allowance, Limiter};
-use super::{ABI_VERSION, Format, HostError, Kind, Plugin, Verdict, Want};
+use super::{ABI_VERSION, Breach, Fault, Format, HostError, Kind, Plugin, Verdict, Want};
 
 /// The number that stands for "no time" in the ABI.
 const NO_TIME: i64 = i64::MIN;
@@ -25,14 +25,15 @@ pub struct Source {
     pub format: Format,
 }
 
-/// A running guest. After an error other than [`HostError::Refused`] it is of no more use.
+/// A running guest. Any call of it may fail ([`HostError`]); after another error than [`HostError::Refused`] it is of no
+/// more use.
 pub struct Instance {
     pub(super) plugin: String,
     pub(super) limit: Duration,
     pub(super) allowance: Allowance,
     pub(super) store: Store<Limiter>,
     pub(super) memory: Memory,
-    pub(super) calls: Calls,
+    pub(super) exports: Exports,
     pub(super) input_address: u32,
     pub(super) input_capacity: usize,
 }
@@ -43,36 +44,29 @@ impl Instance {
         store.limiter(|limiter| limiter);
         let allowance = Allowance::new(plugin.is_foreign.then_some(plugin.limits));
         store.set_epoch_deadline(allowance.epochs());
-        let failed = |call, error: &wasmtime::Error, refused| {
-            failure(&plugin.name, call, plugin.limits.call, error, refused)
+        let failed = |name, error: &wasmtime::Error, refused| {
+            failure(name, plugin.limits.call, error, refused).of(&plugin.name)
         };
         let instance = wasmtime::Instance::new(&mut store, &plugin.module, &[])
             .map_err(|error| failed("its start", &error, store.data().refused()))?;
-        let memory =
-            instance
-                .get_memory(&mut store, "memory")
-                .ok_or_else(|| HostError::Surface {
-                    plugin: plugin.name.clone(),
-                    problem: "it lacks the export memory".to_string(),
-                })?;
-        let calls =
-            Calls::of(&instance, &mut store).map_err(|(name, error)| failed(name, &error, None))?;
+        let exports = Exports::of(&instance, &mut store)
+            .map_err(|(name, error)| failed(name, &error, None))?;
+        let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| {
+            Fault::Surface("it lacks the export memory".to_string()).of(&plugin.name)
+        })?;
         let mut instance = Instance {
             plugin: plugin.name.clone(),
             limit: plugin.limits.call,
             allowance,
             store,
             memory,
-            calls,
+            exports,
             input_address: 0,
             input_capacity: 0,
         };
-        let version = instance.call("maxconn_abi_version", |calls| &calls.abi_version, ())?;
+        let version = instance.call(|exports| &exports.abi_version, ())?;
         if version != ABI_VERSION {
-            return Err(HostError::Version {
-                plugin: instance.plugin,
-                version,
-            });
+            return Err(Fault::Version(version).of(&plugin.name));
         }
         Ok(instance)
     }
@@ -87,13 +81,10 @@ impl Instance {
         sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
         let len = self.write_input(&[json])?;
-        self.drive("maxconn_configure", |calls| &calls.configure, len, sink)
+        self.drive(|exports| &exports.configure, (len,), sink)
     }
 
     /// Describes source `number` (0 to 1023), where the records that follow come from.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn source(&mut self, number: u16, source: &Source) -> Result<(), HostError> {
         let format = match source.format {
             Format::Auto => "auto",
@@ -106,31 +97,19 @@ impl Instance {
         });
         let len = self.write_input(&[json.to_string().as_bytes()])?;
         self.drive(
-            "maxconn_source",
-            |calls| &calls.source,
+            |exports| &exports.source,
             (i32::from(number), len),
             |_, _| {},
         )
     }
 
     /// Goes back to a source that was described before.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn select_source(&mut self, number: u16) -> Result<(), HostError> {
         self.grant(0);
-        self.drive(
-            "maxconn_source",
-            |calls| &calls.source,
-            (i32::from(number), 0),
-            |_, _| {},
-        )
+        self.drive(|exports| &exports.source, (i32::from(number), 0), |_, _| {})
     }
 
     /// Which output is written.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn want(&mut self, want: Want) -> Result<(), HostError> {
         let flags = i32::from(want.records)
             | i32::from(want.enriched) << 1
@@ -139,19 +118,16 @@ impl Instance {
             | i32::from(want.held_back) << 4;
         let ids = i32::from(want.ids) << 5;
         self.grant(0);
-        let mut answer = self.call("maxconn_want", |calls| &calls.want, flags | ids)?;
+        let mut answer = self.call(|exports| &exports.want, (flags | ids,))?;
         if answer != 0 && ids != 0 {
             // A guest of before tells none apart; then no id counts as its own.
             self.grant(0);
-            answer = self.call("maxconn_want", |calls| &calls.want, flags)?;
+            answer = self.call(|exports| &exports.want, (flags,))?;
         }
         self.done("maxconn_want", answer)
     }
 
     /// Pushes whole lines; `offset` is where the first lies in its source. All output goes to `sink`.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn push(
         &mut self,
         lines: &[u8],
@@ -165,11 +141,8 @@ impl Instance {
             let offset =
                 offset.and_then(|offset| i64::try_from(offset).ok()?.checked_add(i64::from(start)));
             let rest = len - start;
-            let consumed = self.call(
-                CALL,
-                |calls| &calls.push,
-                (start, rest, offset.unwrap_or(-1)),
-            )?;
+            let consumed =
+                self.call(|exports| &exports.push, (start, rest, offset.unwrap_or(-1)))?;
             let mut pieces = 0;
             self.drain(CALL, start, rest, |kind, bytes| {
                 pieces += 1;
@@ -177,7 +150,7 @@ impl Instance {
             })?;
             // A guest that takes nothing must at least have had something to say.
             if consumed < 0 || consumed > rest || (consumed == 0 && pieces == 0) {
-                return Err(self.invalid(CALL, format!("answers {consumed} for {rest} bytes")));
+                return Err(self.breach(CALL, Breach::Taken(consumed, rest)));
             }
             start += consumed;
         }
@@ -185,9 +158,6 @@ impl Instance {
     }
 
     /// Pushes one record without a newline, with the host's own time and a unique position for it.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn push_record(
         &mut self,
         record: &[u8],
@@ -200,21 +170,18 @@ impl Instance {
         // Both fit, as their sum does.
         let (len, position_len) = (record.len() as i32, position.len() as i32);
         let arguments = (len, time_ms.unwrap_or(NO_TIME), position_len);
-        let answer = self.call(CALL, |calls| &calls.push_record, arguments)?;
+        let answer = self.call(|exports| &exports.push_record, arguments)?;
         let verdict = match answer {
             0 => Verdict::Passed,
             1 => Verdict::Enriched,
             2 => Verdict::Suppressed,
-            other => return Err(self.invalid(CALL, format!("answers {other}"))),
+            other => return Err(self.breach(CALL, Breach::Answer(other))),
         };
         self.drain(CALL, 0, total, sink)?;
         Ok(verdict)
     }
 
     /// Appends the time of every line to `times`, without taking the lines.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn line_times(
         &mut self,
         lines: &[u8],
@@ -222,12 +189,12 @@ impl Instance {
     ) -> Result<(), HostError> {
         const CALL: &str = "maxconn_line_times";
         let len = self.write_input(&[lines])?;
-        let count = self.call(CALL, |calls| &calls.line_times, len)?;
+        let count = self.call(|exports| &exports.line_times, (len,))?;
         let (found, _) = self.output(CALL)?.bytes.as_chunks::<8>();
         // No line is shorter than its newline, but for a last one without.
         if found.len() > lines.len() + 1 || usize::try_from(count) != Ok(found.len()) {
-            let found = found.len();
-            return Err(self.invalid(CALL, format!("answers {count} and gives {found} times")));
+            let times = found.len();
+            return Err(self.breach(CALL, Breach::Times(count, times)));
         }
         times.extend(found.iter().map(|bytes| match i64::from_le_bytes(*bytes) {
             NO_TIME => None,
@@ -237,18 +204,12 @@ impl Instance {
     }
 
     /// Says that time goes on though nothing arrives.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn tick(&mut self, now_ms: i64, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
         self.grant(0);
-        self.drive("maxconn_tick", |calls| &calls.tick, now_ms, sink)
+        self.drive(|exports| &exports.tick, (now_ms,), sink)
     }
 
     /// The end of input, at the time of its last line (`None`: the newest event).
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn finish(
         &mut self,
         time_ms: Option<i64>,
@@ -256,39 +217,29 @@ impl Instance {
     ) -> Result<(), HostError> {
         self.grant(0);
         self.drive(
-            "maxconn_finish",
-            |calls| &calls.finish,
-            time_ms.unwrap_or(NO_TIME),
+            |exports| &exports.finish,
+            (time_ms.unwrap_or(NO_TIME),),
             sink,
         )
     }
 
     /// Ends every open flood, for a stop that keeps no state.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn shutdown(&mut self, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
         self.grant(0);
-        self.drive("maxconn_shutdown", |calls| &calls.shutdown, (), sink)
+        self.drive(|exports| &exports.shutdown, (), sink)
     }
 
     /// Writes a statistics document to `sink`.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn statistics(&mut self, sink: impl FnMut(Kind, &[u8])) -> Result<(), HostError> {
         self.grant(0);
-        self.drive("maxconn_statistics", |calls| &calls.statistics, (), sink)
+        self.drive(|exports| &exports.statistics, (), sink)
     }
 
     /// All state, open floods included.
-    ///
-    /// # Errors
-    /// See [`HostError`].
     pub fn snapshot(&mut self) -> Result<Vec<u8>, HostError> {
         const CALL: &str = "maxconn_snapshot";
         self.grant(0);
-        let answer = self.call(CALL, |calls| &calls.snapshot, ())?;
+        let answer = self.call(|exports| &exports.snapshot, ())?;
         self.done(CALL, answer)?;
         Ok(self.output(CALL)?.bytes.to_vec())
     }
@@ -303,7 +254,7 @@ impl Instance {
         sink: impl FnMut(Kind, &[u8]),
     ) -> Result<(), HostError> {
         let len = self.write_input(&[snapshot])?;
-        self.drive("maxconn_restore", |calls| &calls.restore, len, sink)
+        self.drive(|exports| &exports.restore, (len,), sink)
     }
 
     /// How large the guest's memory is.

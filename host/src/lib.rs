@@ -27,21 +27,21 @@
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod abi;
 pub mod bake;
 mod bounds;
-mod calls;
 mod engine;
 mod error;
 mod exchange;
 mod instance;
 mod limits;
-mod output;
 mod plugin;
 mod printable;
+mod segments;
 
 pub use bounds::read_module;
 pub use engine::precompile;
-pub use error::HostError;
+pub use error::{Breach, Fault, HostError};
 pub use instance::{Instance, Source};
 pub use limits::{Limits, OUTPUT_BYTES_PER_INPUT_BYTE};
 pub use maxconn_core::engine::{Format, Kind, Verdict, Want};

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::thread;
 
-use wasmtime::{Engine, ExternType, Module, ValType};
+use wasmtime::{Engine, Module};
 
 use super::bake::configuration;
 use super::bounds::{self, Unfit};
 use super::engine::config;
 use super::limits::EPOCHS_PER_LIMIT;
 use super::printable::printable;
-use super::{HostError, Instance, Limits};
+use super::{Fault, HostError, Instance, Limits, abi};
 
 /// The most of a text from a guest that is told, in characters.
 const TOLD_CHARS_MAX: usize = 500;
@@ -33,9 +33,9 @@ impl Plugin {
     /// # Errors
     /// See [`HostError`].
     pub fn trusted(name: &str, wasm: &[u8], limits: Limits) -> Result<Plugin, HostError> {
-        let engine = engine(name)?;
+        let engine = engine(false).map_err(|fault| fault.of(name))?;
         let module = Module::new(&engine, wasm);
-        Plugin::new(name.to_string(), engine, module, limits, false)
+        Plugin::new(name, engine, module, limits, false)
     }
 
     /// The same from machine code, which starts at once. Refused where it was made for another machine or by another version.
@@ -50,10 +50,10 @@ impl Plugin {
         machine_code: &[u8],
         limits: Limits,
     ) -> Result<Plugin, HostError> {
-        let engine = engine(name)?;
+        let engine = engine(false).map_err(|fault| fault.of(name))?;
         // SAFETY: the caller promises that they are what `Engine::precompile_module` made.
         let module = unsafe { Module::deserialize(&engine, machine_code) };
-        Plugin::new(name.to_string(), engine, module, limits, false)
+        Plugin::new(name, engine, module, limits, false)
     }
 
     /// The guest in a file: a wasm module. What would take too long to compile is refused before.
@@ -75,24 +75,19 @@ impl Plugin {
     /// # Errors
     /// See [`HostError`].
     pub fn from_bytes(name: &str, wasm: &[u8], limits: Limits) -> Result<Plugin, HostError> {
-        let name = name.to_string();
-        bounds::check(wasm).map_err(|unfit| match unfit {
-            Unfit::Excess { what, most } => HostError::TooLarge {
-                plugin: name.clone(),
-                what,
-                most,
-            },
-            Unfit::Foreign => HostError::NotAModule {
-                plugin: name.clone(),
-                reason: "it does not begin as one does (compressed ones are to be unpacked first)"
-                    .to_string(),
-            },
-            Unfit::Damaged(error) => HostError::NotAModule {
-                plugin: name.clone(),
-                reason: told(&error.to_string()),
-            },
+        bounds::check(wasm).map_err(|unfit| {
+            let fault = match unfit {
+                Unfit::Excess { what, most } => Fault::TooLarge(what, most),
+                Unfit::Foreign => {
+                    let reason =
+                        "it does not begin as one does (compressed ones are to be unpacked first)";
+                    Fault::NotAModule(reason.to_string())
+                }
+                Unfit::Damaged(error) => Fault::NotAModule(told(&error.to_string())),
+            };
+            fault.of(name)
         })?;
-        let engine = watched_engine(&name, limits)?;
+        let engine = watched_engine(limits).map_err(|fault| fault.of(name))?;
         let module = Module::from_binary(&engine, wasm);
         let plugin = Plugin::new(name, engine, module, limits, true)?;
         let redacts = configuration(wasm).is_ok_and(|config| config.redact_key.is_some());
@@ -100,16 +95,18 @@ impl Plugin {
     }
 
     fn new(
-        name: String,
+        name: &str,
         engine: Engine,
         module: wasmtime::Result<Module>,
         limits: Limits,
         is_foreign: bool,
     ) -> Result<Plugin, HostError> {
-        let module = module.map_err(|error| not_a_module(&name, &error))?;
-        check_surface(&name, &module)?;
+        let module = module.map_err(|error| not_a_module(&error).of(name))?;
+        if let Some(lack) = abi::lack(&module) {
+            return Err(Fault::Surface(lack).of(name));
+        }
         let plugin = Plugin {
-            name,
+            name: name.to_string(),
             engine,
             module,
             limits,
@@ -145,43 +142,34 @@ impl Plugin {
     }
 }
 
-/// An engine whose guests run until they return.
-fn engine(name: &str) -> Result<Engine, HostError> {
-    let engine = config(None, false).and_then(|config| Engine::new(&config));
-    engine.map_err(|error| not_a_module(name, &error))
+/// An engine whose guests run until they return, or can be stopped.
+fn engine(is_watched: bool) -> Result<Engine, Fault> {
+    let engine = config(None, is_watched).and_then(|config| Engine::new(&config));
+    engine.map_err(|error| not_a_module(&error))
 }
 
 /// An engine whose guests are stopped when a call takes too long.
-fn watched_engine(name: &str, limits: Limits) -> Result<Engine, HostError> {
-    let engine = config(None, true)
-        .and_then(|config| Engine::new(&config))
-        .map_err(|error| not_a_module(name, &error))?;
+fn watched_engine(limits: Limits) -> Result<Engine, Fault> {
+    let engine = engine(true)?;
     let weak = engine.weak();
     let pause = limits.call / EPOCHS_PER_LIMIT;
     // Ends with the engine: at the next tick after the last user of it is gone.
-    thread::Builder::new()
-        .name("watchdog".to_string())
-        .spawn(move || {
-            loop {
-                thread::sleep(pause);
-                match weak.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
-                }
+    let watch = move || {
+        loop {
+            thread::sleep(pause);
+            match weak.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
             }
-        })
-        .map_err(|error| HostError::Read {
-            plugin: name.to_string(),
-            error,
-        })?;
+        }
+    };
+    let watchdog = thread::Builder::new().name("watchdog".to_string());
+    watchdog.spawn(watch).map_err(Fault::Unwatched)?;
     Ok(engine)
 }
 
-fn not_a_module(name: &str, error: &wasmtime::Error) -> HostError {
-    HostError::NotAModule {
-        plugin: name.to_string(),
-        reason: one_line(error),
-    }
+fn not_a_module(error: &wasmtime::Error) -> Fault {
+    Fault::NotAModule(one_line(error))
 }
 
 /// All causes of an error on one line.
@@ -197,64 +185,4 @@ pub(super) fn one_line(error: &wasmtime::Error) -> String {
 pub(super) fn told(text: &str) -> String {
     let end = text.char_indices().nth(TOLD_CHARS_MAX);
     printable(end.map_or(text, |(end, _)| &text[..end]))
-}
-
-const I32: ValType = ValType::I32;
-const I64: ValType = ValType::I64;
-
-/// The functions of the ABI with their parameters; each answers one `i32`.
-const FUNCTIONS: [(&str, &[ValType]); 15] = [
-    ("maxconn_abi_version", &[]),
-    ("maxconn_input", &[I32]),
-    ("maxconn_output", &[]),
-    ("maxconn_configure", &[I32]),
-    ("maxconn_source", &[I32, I32]),
-    ("maxconn_want", &[I32]),
-    ("maxconn_push", &[I32, I32, I64]),
-    ("maxconn_push_record", &[I32, I64, I32]),
-    ("maxconn_line_times", &[I32]),
-    ("maxconn_tick", &[I64]),
-    ("maxconn_finish", &[I64]),
-    ("maxconn_shutdown", &[]),
-    ("maxconn_statistics", &[]),
-    ("maxconn_snapshot", &[]),
-    ("maxconn_restore", &[I32]),
-];
-
-/// Says in one sentence what is missing, of the wrong type, or asked for in vain.
-fn check_surface(name: &str, module: &Module) -> Result<(), HostError> {
-    let wrong = |problem: String| {
-        Err(HostError::Surface {
-            plugin: name.to_string(),
-            problem,
-        })
-    };
-    if let Some(import) = module.imports().next() {
-        return wrong(format!(
-            "it imports {}.{}, and nothing is offered",
-            told(import.module()),
-            told(import.name())
-        ));
-    }
-    match module.get_export("memory") {
-        Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {}
-        Some(_) => return wrong("its export memory is not a plain 32-bit memory".to_string()),
-        None => return wrong("it lacks the export memory".to_string()),
-    }
-    for (function, parameters) in FUNCTIONS {
-        let Some(export) = module.get_export(function) else {
-            return wrong(format!("it lacks the export {function}"));
-        };
-        let ExternType::Func(found) = export else {
-            return wrong(format!("its export {function} is not a function"));
-        };
-        let same = |found: &mut dyn Iterator<Item = ValType>, wanted: &[ValType]| {
-            let found: Vec<ValType> = found.collect();
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| ValType::eq(a, b))
-        };
-        if !same(&mut found.params(), parameters) || !same(&mut found.results(), &[I32]) {
-            return wrong(format!("its export {function} has the type {found}"));
-        }
-    }
-    Ok(())
 }
