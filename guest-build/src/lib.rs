@@ -38,29 +38,12 @@ pub const STACK_BYTES: u32 = 64 * 1024;
 pub struct Features {
     /// Patterns of one's own (the cargo feature `patterns`).
     pub patterns: bool,
-    /// 128-bit SIMD instructions, which Fluent Bit and other runtimes refuse: for our own host only.
-    pub simd: bool,
 }
 
 impl Default for Features {
-    /// What users get: with patterns, without SIMD.
+    /// What users get.
     fn default() -> Features {
-        Features {
-            patterns: true,
-            simd: false,
-        }
-    }
-}
-
-impl Features {
-    /// The variant's folder below `target/guest-build`.
-    fn folder(self) -> &'static str {
-        match (self.patterns, self.simd) {
-            (true, false) => "default",
-            (false, false) => "without-patterns",
-            (true, true) => "simd",
-            (false, true) => "simd-without-patterns",
-        }
+        Features { patterns: true }
     }
 }
 
@@ -73,6 +56,8 @@ pub enum BuildError {
     NoCargo(std::io::Error),
     /// Cargo said no; its own words are above this one's.
     Failed(String),
+    /// What was built can't be written there.
+    Write(PathBuf, std::io::Error),
 }
 
 impl fmt::Display for BuildError {
@@ -90,6 +75,9 @@ impl fmt::Display for BuildError {
                 out,
                 "the guest {name} does not build; the compiler says why, above"
             ),
+            BuildError::Write(file, error) => {
+                write!(out, "cannot write {}: {error}", file.display())
+            }
         }
     }
 }
@@ -129,9 +117,13 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
     ensure_target(&root)?;
     // Other flags, another folder: in one cargo would build all anew for each.
     let kind = if name == EMBED { "speed" } else { "size" };
+    let variant = match features.patterns {
+        true => "default",
+        false => "without-patterns",
+    };
     let target_dir = root
         .join("target/guest-build")
-        .join(format!("{kind}-{}", features.folder()));
+        .join(format!("{kind}-{variant}"));
     let mut cargo = clean_command(
         &env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
         &root,
@@ -151,7 +143,7 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
         .arg(&target_dir)
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            rustc_flags(&root, name, features).join("\u{1f}"),
+            rustc_flags(&root, name).join("\u{1f}"),
         );
     if !features.patterns {
         cargo.arg("--no-default-features");
@@ -175,7 +167,7 @@ pub fn workspace() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
+fn rustc_flags(root: &Path, name: &str) -> Vec<String> {
     let mut flags = vec![
         "-Clink-arg=-zstack-size=".to_string() + &STACK_BYTES.to_string(),
         // The same source makes the same module wherever it lies.
@@ -200,10 +192,8 @@ fn rustc_flags(root: &Path, name: &str, features: Features) -> Vec<String> {
     flags.push("-Clink-arg=--compress-relocations".to_string());
     // A loop for the rounds of SHA-256, which only names that are redacted pass through.
     flags.push("--cfg=sha2_backend_soft=\"compact\"".to_string());
-    flags.push(format!(
-        "-Ctarget-feature={}simd128",
-        if features.simd { '+' } else { '-' }
-    ));
+    // Fluent Bit and other runtimes refuse it.
+    flags.push("-Ctarget-feature=-simd128".to_string());
     flags
 }
 

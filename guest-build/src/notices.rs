@@ -76,12 +76,16 @@ fn package(line: &str) -> Option<Package> {
     })
 }
 
-/// The notices of what the guest `pipelines/NAME` is made of.
+/// The packages of somebody else that the guests `pipelines/NAME` are made of.
 ///
 /// # Errors
 /// See [`packages`].
-pub fn of_guest(name: &str) -> Result<BTreeSet<Package>, BuildError> {
-    packages(&format!("maxconn-{name}"), Some(TARGET))
+pub fn of_guests(names: &[&str]) -> Result<BTreeSet<Package>, BuildError> {
+    let each = names
+        .iter()
+        .map(|name| packages(&format!("maxconn-{name}"), Some(TARGET)));
+    let all: Result<Vec<_>, _> = each.collect();
+    Ok(all?.into_iter().flatten().collect())
 }
 
 /// The whole file for `what`: every package, then every text once.

@@ -17,9 +17,7 @@ const WITHOUT_TEXT: [&str; 7] = [
 #[test]
 fn every_package_is_named_with_its_licence_and_the_texts_that_it_brings() {
     let mut all = notices::packages("maxconn", None).expect("cargo knows the command");
-    for name in GUESTS {
-        all.extend(notices::of_guest(name).expect("cargo knows the guest"));
-    }
+    all.extend(notices::of_guests(&GUESTS).expect("cargo knows the guests"));
     for needed in ["memchr-", "wasmtime-", "rlsf-", "regex-lite-"] {
         assert!(
             all.iter().any(|package| package.folder.starts_with(needed)),

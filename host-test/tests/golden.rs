@@ -21,10 +21,7 @@ const DRIFT_PERCENT: u64 = 3;
 fn module(name: &str, patterns: bool) -> Result<Vec<u8>, Error> {
     Ok(fs::read(guest_build::try_build(
         name,
-        Features {
-            patterns,
-            simd: false,
-        },
+        Features { patterns },
     )?)?)
 }
 

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use guest_build::{GUESTS, notices};
 
 fn main() -> ExitCode {
-    let guests = GUESTS.iter().map(|name| notices::of_guest(name));
-    let all: Result<Vec<_>, _> = guests.chain([notices::packages("maxconn", None)]).collect();
+    let all = notices::of_guests(&GUESTS).and_then(|mut all| {
+        all.append(&mut notices::packages("maxconn", None)?);
+        Ok(all)
+    });
     match all {
         Ok(all) => {
-            print!(
-                "{}",
-                notices::file("maxconn", &all.into_iter().flatten().collect())
-            );
+            print!("{}", notices::file("maxconn", &all));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -63,7 +63,7 @@ fn build(root: &Path, package: &Path) -> Result<(), Box<dyn Error>> {
         manifest.replace("\"version\": \"0.0.0\"", &version),
     )?;
     fs::copy(ours.join("README.md"), package.join("README.md"))?;
-    let text = notices::file("The module", &notices::of_guest("js")?);
+    let text = notices::file("The module", &notices::of_guests(&["js"])?);
     fs::write(package.join(notices::FILE), text)?;
     for licence in ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(root.join(licence), package.join(licence))?;
