@@ -15,40 +15,17 @@ const BATCH_BYTES: usize = 128 * 1024;
 /// What keeps floods from holding anything back.
 const PASS: &str = r#"{"rule":[{"name":"userip","policy":"pass"}]}"#;
 
-/// One kind of input.
-struct Workload {
-    name: &'static str,
-    cause: Cause,
-    format: Format,
-    events_percent: f64,
-    config: &'static str,
-}
+/// One kind of input: its name, what it is made of, how much of it are events (percent), and the configuration.
+type Workload = (&'static str, Cause, Format, f64, &'static str);
 
 /// In the order in which they are printed.
+#[rustfmt::skip]
 const WORKLOADS: [Workload; 5] = [
-    Workload::new("JSON, no events", Cause::Normal, Format::Json, 0.0, "{}"),
-    Workload::new(NORMAL, Cause::Normal, Format::Json, 1.0, "{}"),
-    Workload::new(
-        "JSON, a flood held back",
-        Cause::RetryStorm,
-        Format::Json,
-        100.0,
-        "{}",
-    ),
-    Workload::new(
-        "JSON, a flood enriched",
-        Cause::RetryStorm,
-        Format::Json,
-        100.0,
-        PASS,
-    ),
-    Workload::new(
-        "text, 1 % events",
-        Cause::Normal,
-        Format::Rfc3164,
-        1.0,
-        "{}",
-    ),
+    ("JSON, no events", Cause::Normal, Format::Json, 0.0, "{}"),
+    (NORMAL, Cause::Normal, Format::Json, 1.0, "{}"),
+    ("JSON, a flood held back", Cause::RetryStorm, Format::Json, 100.0, "{}"),
+    ("JSON, a flood enriched", Cause::RetryStorm, Format::Json, 100.0, PASS),
+    ("text, 1 % events", Cause::Normal, Format::Rfc3164, 1.0, "{}"),
 ];
 
 /// What a mail server's log is nearly always like.
@@ -63,17 +40,13 @@ pub fn run(plugin: &Plugin, seconds: f64, out: &mut impl Write) -> Result<(), Be
     let mut normal = 0.0;
     writeln!(out, "{:<24} {:>12} {:>8}", "one core", "records/s", "MB/s")?;
     for workload in &WORKLOADS {
-        let (records_per_second, bytes_per_second) = measure(plugin, workload, share)?;
-        if workload.name == NORMAL {
-            normal = records_per_second;
+        let (name, ..) = workload;
+        let (records, bytes) = measure(plugin, workload, share)?;
+        if *name == NORMAL {
+            normal = records;
         }
-        writeln!(
-            out,
-            "{:<24} {:>12.0} {:>8.0}",
-            workload.name,
-            records_per_second,
-            bytes_per_second / 1e6
-        )?;
+        let megabytes = bytes / 1e6;
+        writeln!(out, "{name:<24} {records:>12.0} {megabytes:>8.0}")?;
     }
     writeln!(
         out,
@@ -85,12 +58,13 @@ pub fn run(plugin: &Plugin, seconds: f64, out: &mut impl Write) -> Result<(), Be
 
 /// Records and bytes a second: the best pass, for everything else a machine does only slows one down.
 fn measure(plugin: &Plugin, workload: &Workload, share: Duration) -> Result<(f64, f64), HostError> {
-    let batches = workload.batches();
+    let (.., config) = workload;
+    let batches = batches(workload);
     let bytes: usize = batches.iter().map(Vec::len).sum();
     let (started, mut best) = (Instant::now(), f64::INFINITY);
     loop {
         let mut instance = plugin.instantiate()?;
-        instance.configure(workload.config.as_bytes(), |_, _| {})?;
+        instance.configure(config.as_bytes(), |_, _| {})?;
         let mut sent = Vec::with_capacity(2 * BATCH_BYTES);
         let pass = Instant::now();
         for batch in &batches {
@@ -105,74 +79,35 @@ fn measure(plugin: &Plugin, workload: &Workload, share: Duration) -> Result<(f64
     }
 }
 
-impl Workload {
-    const fn new(
-        name: &'static str,
-        cause: Cause,
-        format: Format,
-        events_percent: f64,
-        config: &'static str,
-    ) -> Workload {
-        Workload {
-            name,
-            cause,
-            format,
-            events_percent,
-            config,
+/// The records in batches of whole lines. Lone events are of so many users that none makes a flood.
+fn batches(&(_, cause, format, events_percent, _): &Workload) -> Vec<Vec<u8>> {
+    let mut generator = Generator::new(&Spec {
+        amount: Amount::Lines(RECORDS),
+        format,
+        events_percent,
+        users: 20_000,
+        ..Spec::of(cause)
+    });
+    let (mut batches, mut batch) = (Vec::new(), Vec::new());
+    while generator.next_line(&mut batch) {
+        if batch.len() >= BATCH_BYTES {
+            batches.push(std::mem::take(&mut batch));
         }
     }
-
-    /// The records in batches of whole lines. Lone events are of so many users that none makes a flood.
-    fn batches(&self) -> Vec<Vec<u8>> {
-        let mut generator = Generator::new(&Spec {
-            amount: Amount::Lines(RECORDS),
-            format: self.format,
-            events_percent: self.events_percent,
-            users: 20_000,
-            ..Spec::of(self.cause)
-        });
-        let (mut batches, mut batch) = (Vec::new(), Vec::new());
-        while generator.next_line(&mut batch) {
-            if batch.len() >= BATCH_BYTES {
-                batches.push(std::mem::take(&mut batch));
-            }
-        }
-        batches.push(batch);
-        batches
-    }
+    batches.push(batch);
+    batches
 }
 
 /// Why a measurement ended early.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// The plugin failed.
-    Host(HostError),
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The figures can't be written.
-    Write(io::Error),
+    #[error("cannot write the figures: {0}")]
+    Write(#[from] io::Error),
 }
-
-impl From<HostError> for BenchError {
-    fn from(error: HostError) -> BenchError {
-        BenchError::Host(error)
-    }
-}
-
-impl From<io::Error> for BenchError {
-    fn from(error: io::Error) -> BenchError {
-        BenchError::Write(error)
-    }
-}
-
-impl std::fmt::Display for BenchError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            BenchError::Host(error) => error.fmt(formatter),
-            BenchError::Write(error) => write!(formatter, "cannot write the figures: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for BenchError {}
 
 #[cfg(test)]
 mod tests {
@@ -186,9 +121,7 @@ mod tests {
         run(&plugin, 0.0, &mut out).expect("figures");
         let text = String::from_utf8(out).expect("text");
         assert!(
-            WORKLOADS
-                .iter()
-                .all(|workload| text.contains(workload.name)),
+            WORKLOADS.iter().all(|(name, ..)| text.contains(name)),
             "{text}"
         );
         assert_eq!(text.lines().count(), WORKLOADS.len() + 2, "{text}");

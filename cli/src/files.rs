@@ -4,7 +4,6 @@
 //! put another into its place, and no symbolic link leads to it.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -25,73 +24,45 @@ const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// Why a file is not written. The sentence goes on after the file's name.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// What the system says.
-    Io(io::Error),
+    #[error("{0}; name a file in a folder that can be written")]
+    Io(#[from] io::Error),
     /// The path ends in no name.
+    #[error("it ends in no name; name a file")]
     Nameless,
     /// There is a folder.
+    #[error("it is a folder; name a file in it")]
     Folder,
     /// There is a pipe, a socket or a device.
+    #[error("it is a pipe, a socket or a device; name a file")]
     Special,
     /// There is a symbolic link to this.
+    #[error("it is a symbolic link; name what it leads to, {}, or another file", .0.display())]
     Symlink(PathBuf),
     /// The file has so many names.
+    #[error(
+        "it has {0} names (hard links), and by another one it may be in use; name a file that has one"
+    )]
     HardLinks(u64),
     /// The file is somebody else's, in a folder where everybody may put one.
+    #[error(
+        "somebody else has put it into a folder where everybody may; remove it, or name a file in another folder"
+    )]
     Foreign,
     /// Everybody may put another file in its place, in this folder.
+    #[error(
+        "everybody may put another file in its place; `chmod o-w {}`, or name a file in another folder",
+        .0.display()
+    )]
     OpenFolder(PathBuf),
     /// Another process writes it.
+    #[error("it is in use by another process; name another one")]
     InUse,
     /// What is in it is somebody's own: there should be this, or nothing.
+    #[error("it holds something else than {0}; name another file, or move this one away")]
     Other(&'static str),
-}
-
-impl fmt::Display for FileError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FileError::Io(error) => {
-                write!(out, "{error}; name a file in a folder that can be written")
-            }
-            FileError::Nameless => out.write_str("it ends in no name; name a file"),
-            FileError::Folder => out.write_str("it is a folder; name a file in it"),
-            FileError::Special => {
-                out.write_str("it is a pipe, a socket or a device; name a file")
-            }
-            FileError::Symlink(target) => write!(
-                out,
-                "it is a symbolic link; name what it leads to, {}, or another file",
-                target.display()
-            ),
-            FileError::HardLinks(count) => write!(
-                out,
-                "it has {count} names (hard links), and by another one it may be in use; name a file that has one"
-            ),
-            FileError::Foreign => out.write_str(
-                "somebody else has put it into a folder where everybody may; remove it, or name a file in another folder",
-            ),
-            FileError::OpenFolder(folder) => write!(
-                out,
-                "everybody may put another file in its place; `chmod o-w {}`, or name a file in another folder",
-                folder.display()
-            ),
-            FileError::InUse => {
-                out.write_str("it is in use by another process; name another one")
-            }
-            FileError::Other(wanted) => write!(
-                out,
-                "it holds something else than {wanted}; name another file, or move this one away"
-            ),
-        }
-    }
-}
-
-impl From<io::Error> for FileError {
-    fn from(error: io::Error) -> FileError {
-        FileError::Io(error)
-    }
 }
 
 /// Where a file is written.

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, bake::Target};
-use maxconn::generate::args::{self as generate, GenerateArgs};
+use maxconn::generate::args::GenerateArgs;
 use maxconn::printable::printable_lines;
 use maxconn::replay::{self, Interrupt, ReplayArgs, ReplayError};
 use maxconn::run::{RunArgs, RunError};
-use maxconn::setup::{self, SetupArgs, SetupError};
+use maxconn::setup::{self, SetupArgs};
 use maxconn_host::{HostError, Limits, Plugin};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
@@ -115,13 +115,13 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Print(args)) => {
             let file = args.file.as_deref().or(path);
             let printed = match (&cli.plugin, file) {
-                (Some(plugin), None) => config::bake::read(plugin),
-                (_, file) => config::print(file),
+                (Some(plugin), None) => config::bake::read(plugin).map_err(usage),
+                (_, file) => config::print(file).map_err(usage),
             };
-            printed.map_err(usage).and_then(|toml| print(&toml))
+            printed.and_then(|toml| print(&toml))
         }
         Command::Config(ConfigCommand::Bake(args)) => run_bake(&cli, args),
-        Command::Generate(args) => generate::run(args).map_err(Failure::Run),
+        Command::Generate(args) => args.run().map_err(run),
         Command::Bench(args) => run_bench(&cli, args),
     };
     let (code, sentence) = match result {
@@ -141,12 +141,12 @@ fn run_setup(args: &SetupArgs) -> Result<(), Failure> {
     if args.print {
         return print(&setup::print());
     }
-    let options = args.options().map_err(Failure::Usage)?;
+    let options = args.options().map_err(usage)?;
     // What happened is worth reading even when the rest fails.
-    setup::run(&options, |line| drop(writeln!(io::stdout(), "{line}"))).map_err(|error| match error
-    {
-        SetupError::Usage(sentence) => Failure::Usage(sentence),
-        SetupError::Server(sentence) => Failure::Run(sentence),
+    let done = setup::run(&options, |line| drop(writeln!(io::stdout(), "{line}")));
+    done.map_err(|error| match error.is_usage() {
+        true => usage(error),
+        false => run(error),
     })
 }
 

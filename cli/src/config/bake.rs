@@ -1,14 +1,15 @@
 //! Writes configurations into guests, for hosts that give a module neither arguments nor files.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use maxconn_host::bake::{bake, baked, configuration, defaults_of, validate};
+use maxconn_host::bake::{BakeError, bake, baked, configuration, defaults_of, validate};
 use maxconn_host::read_module;
 
 use super::{LoadError, LoadedConfig, load_onto, print};
-use crate::files::{PRIVATE, Place, SHARED};
+use crate::files::{FileError, PRIVATE, Place, SHARED};
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
 const GUESTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/guests.rs"));
@@ -35,14 +36,37 @@ pub struct Baked {
     pub only_reader: Option<u32>,
 }
 
+/// Why no configuration goes into a module, or comes out.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    /// No guest in this program has this name.
+    #[error(
+        "there is no guest {0} in this program\nhelp: one of {known}; for any other module use --plugin FILE",
+        known = guests().join(", ")
+    )]
+    NoGuest(String),
+    /// The module can't be read.
+    #[error("cannot read {file}: {1}\nhelp: name a wasm module that can be read", file = .0.display())]
+    Read(PathBuf, io::Error),
+    /// The module of this name takes or gives none.
+    #[error("{0}: {1}")]
+    Module(String, BakeError),
+    /// The module can't be written.
+    #[error("cannot write {file}: {1}", file = .0.display())]
+    Write(PathBuf, FileError),
+}
+
 /// `maxconn config bake`: writes a guest with the configuration inside it. What the module held before is
 /// replaced; nothing is written if anything is wrong.
 ///
 /// # Errors
-/// The configuration is wrong, the module takes none, or a file can't be read or written.
-pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Baked, LoadError> {
+/// See [`ModuleError`].
+pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Baked, ModuleError> {
     let mut module = module(target)?;
-    let refused = |error| LoadError(format!("{}: {error}", name(target)));
+    let refused = |error| ModuleError::Module(name(target), error);
     let defaults = defaults_of(&module).map_err(refused)?;
     let LoadedConfig { json, effective } = load_onto(config, &defaults)?;
     let replaced = baked(&module).map_err(refused)?.is_some();
@@ -56,8 +80,7 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
         place.replace(&[&module], mode)?;
         Ok(fs::metadata(place.path())?.uid())
     });
-    let owner = written
-        .map_err(|error| LoadError(format!("cannot write {}: {error}", output.display())))?;
+    let owner = written.map_err(|error| ModuleError::Write(output.to_path_buf(), error))?;
     Ok(Baked {
         output: output.to_path_buf(),
         bytes: module.len(),
@@ -69,11 +92,11 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
 /// `maxconn config print --plugin FILE`: the configuration that a module holds, as TOML.
 ///
 /// # Errors
-/// The file can't be read, has no room for a configuration, or holds one that is wrong.
-pub fn read(path: &Path) -> Result<String, LoadError> {
-    let module = module(&Target::File(path.to_path_buf()))?;
-    let name = path.display();
-    let refused = |error| LoadError(format!("{name}: {error}"));
+/// See [`ModuleError`].
+pub fn read(path: &Path) -> Result<String, ModuleError> {
+    let target = Target::File(path.to_path_buf());
+    let (module, name) = (module(&target)?, name(&target));
+    let refused = |error| ModuleError::Module(name.clone(), error);
     let config = configuration(&module).map_err(refused)?;
     let heading = match baked(&module).map_err(refused)? {
         Some(_) => format!("# baked into {name}"),
@@ -89,24 +112,19 @@ fn name(target: &Target) -> String {
     }
 }
 
-fn module(target: &Target) -> Result<Vec<u8>, LoadError> {
+fn guests() -> Vec<&'static str> {
+    GUESTS.iter().map(|(name, _)| *name).collect()
+}
+
+fn module(target: &Target) -> Result<Vec<u8>, ModuleError> {
     match target {
         Target::Guest(name) => GUESTS
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, wasm)| wasm.to_vec())
-            .ok_or_else(|| {
-                let known: Vec<&str> = GUESTS.iter().map(|(known, _)| *known).collect();
-                LoadError(format!(
-                    "there is no guest {name} in this program\nhelp: one of {}; for any other module use --plugin FILE",
-                    known.join(", ")
-                ))
-            }),
-        Target::File(path) => read_module(path).map_err(|error| {
-            LoadError(format!(
-                "cannot read {}: {error}\nhelp: name a wasm module that can be read",
-                path.display()
-            ))
-        }),
+            .ok_or_else(|| ModuleError::NoGuest(name.clone())),
+        Target::File(path) => {
+            read_module(path).map_err(|error| ModuleError::Read(path.clone(), error))
+        }
     }
 }

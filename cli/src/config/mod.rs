@@ -15,8 +15,10 @@ use maxconn_core::config::limits::CONFIG_BYTES_MAX;
 use maxconn_core::config::{Config, ConfigError, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
-use serde_json::{Map, Value};
-use toml_edit::{Document, Item, TableLike};
+use serde_json::Value;
+use toml_edit::{Document, Item};
+
+pub use place::Excerpt;
 
 /// A configuration that was read and found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,17 +29,39 @@ pub struct LoadedConfig {
     pub effective: Config,
 }
 
-/// Why a configuration can't be used: a text of one or more lines for people, place and mend included.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError(String);
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
+/// Why a configuration can't be used, in one or more lines.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file can't be read.
+    #[error(
+        "cannot read the configuration {0}: {1}\nhelp: name a file with --config that can be read, in UTF-8"
+    )]
+    Read(String, io::Error),
+    /// It is wrong, in this line.
+    #[error("{}", wrong(.file, .excerpt.as_deref(), .error))]
+    Wrong {
+        /// The file's name.
+        file: String,
+        /// The line, if it is known.
+        excerpt: Option<Box<Excerpt>>,
+        /// What is wrong there.
+        error: ConfigError,
+    },
 }
 
-impl std::error::Error for LoadError {}
+fn wrong(file: &str, excerpt: Option<&Excerpt>, error: &ConfigError) -> String {
+    let (place, shown) = match excerpt {
+        Some(it) => (format!(":{}:{}", it.line, it.column), it.shown.as_str()),
+        None => (String::new(), ""),
+    };
+    let ConfigError {
+        path,
+        problem,
+        mend,
+    } = error;
+    let colon = if path.is_empty() { "" } else { ": " };
+    format!("{file}{place}{colon}{path}: {problem}\n{shown}help: {mend}")
+}
 
 /// Reads the configuration; without a path it is empty, which is the normal way to start.
 pub fn load(path: Option<&Path>) -> Result<LoadedConfig, LoadError> {
@@ -53,19 +77,10 @@ fn load_onto(path: Option<&Path>, defaults: &Config) -> Result<LoadedConfig, Loa
         });
     };
     let name = path.display().to_string();
-    let text = read(path).map_err(|error| {
-        let mend = "name a file with --config that can be read, in UTF-8";
-        LoadError(format!(
-            "cannot read the configuration {name}: {error}\nhelp: {mend}"
-        ))
-    })?;
-    let is_json = path
-        .extension()
-        .is_some_and(|extension| extension == "json");
-    if is_json {
-        read_json(&name, &text, defaults)
-    } else {
-        read_toml(&name, &text, defaults)
+    let text = read(path).map_err(|error| LoadError::Read(name.clone(), error))?;
+    match path.extension().is_some_and(|it| it == "json") {
+        true => read_json(&name, &text, defaults),
+        false => read_toml(&name, &text, defaults),
     }
 }
 
@@ -173,56 +188,30 @@ pub(crate) fn read_text(text: &str, is_json: bool) -> Result<(Config, String), L
 }
 
 fn read_toml(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
+    let wrong = |span: Option<_>, error| LoadError::Wrong {
+        file: name.to_string(),
+        excerpt: span.map(|span| Excerpt::of(text, span)),
+        error,
+    };
     let document = Document::parse(text).map_err(|error| {
+        let mend = "see https://toml.io for how TOML is written";
         let span = error.span().unwrap_or_default();
-        LoadError(place::shown(
-            name,
-            text,
-            span,
-            error.message(),
-            "see https://toml.io for how TOML is written",
-        ))
+        wrong(Some(span), ConfigError::new("", error.message(), mend))
     })?;
-    finish(table_value(document.as_table()), defaults).map_err(|error| {
-        let span = place::find(document.as_table(), &error.path);
-        let problem = if error.path.is_empty() {
-            error.problem.clone()
-        } else {
-            format!("{}: {}", error.path, error.problem)
-        };
-        match span {
-            Some(span) => LoadError(place::shown(name, text, span, &problem, &error.mend)),
-            None => LoadError(format!("{name}: {problem}\nhelp: {}", error.mend)),
-        }
-    })
+    finish(json(document.as_item()), defaults)
+        .map_err(|error| wrong(place::find(document.as_item(), &error.path), error))
 }
 
 fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
-    let value = match serde_json::from_str(text) {
-        Ok(value) => value,
+    let result = match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => finish(value, defaults),
         // The core's own words for it, which carry line and column.
-        Err(_) => Value::String(String::new()),
+        _ => judged(text.to_string(), defaults),
     };
-    let result = match value {
-        Value::Object(_) => finish(value, defaults),
-        _ => Config::parse(text.as_bytes(), defaults.clone()).and_then(|effective| {
-            patterns::compile(&effective.patterns)?;
-            Ok(LoadedConfig {
-                json: text.to_string(),
-                effective,
-            })
-        }),
-    };
-    result.map_err(|error| {
-        let place = if error.path.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", error.path)
-        };
-        LoadError(format!(
-            "{name}: {place}{}\nhelp: {}",
-            error.problem, error.mend
-        ))
+    result.map_err(|error| LoadError::Wrong {
+        file: name.to_string(),
+        excerpt: None,
+        error,
     })
 }
 
@@ -231,39 +220,31 @@ fn finish(mut value: Value, defaults: &Config) -> Result<LoadedConfig, ConfigErr
     if let Some(Value::String(name)) = value.get_mut("timezone") {
         *name = zone::resolve(name)?;
     }
-    let json = value.to_string();
+    judged(value.to_string(), defaults)
+}
+
+fn judged(json: String, defaults: &Config) -> Result<LoadedConfig, ConfigError> {
     let effective = Config::parse(json.as_bytes(), defaults.clone())?;
     patterns::compile(&effective.patterns)?;
     Ok(LoadedConfig { json, effective })
 }
 
-fn table_value(table: &dyn TableLike) -> Value {
-    let entries = table.iter();
-    let entries: Map<String, Value> = entries
-        .map(|(key, item)| (key.to_string(), item_value(item)))
-        .collect();
-    Value::Object(entries)
-}
-
-fn item_value(item: &Item) -> Value {
-    match item {
-        Item::None => Value::Null,
-        Item::Value(value) => plain_value(value),
-        Item::Table(table) => table_value(table),
-        Item::ArrayOfTables(tables) => tables.iter().map(|table| table_value(table)).collect(),
+fn json(item: &Item) -> Value {
+    if let Some(table) = item.as_table_like() {
+        return table.iter().map(|(key, item)| (key, json(item))).collect();
     }
-}
-
-fn plain_value(value: &toml_edit::Value) -> Value {
-    match value {
-        toml_edit::Value::String(text) => Value::from(text.value().as_str()),
-        toml_edit::Value::Integer(number) => Value::from(*number.value()),
-        toml_edit::Value::Float(number) => Value::from(*number.value()),
-        toml_edit::Value::Boolean(flag) => Value::from(*flag.value()),
+    match item.as_value() {
+        Some(toml_edit::Value::String(text)) => Value::from(text.value().as_str()),
+        Some(toml_edit::Value::Integer(number)) => Value::from(*number.value()),
+        Some(toml_edit::Value::Float(number)) => Value::from(*number.value()),
+        Some(toml_edit::Value::Boolean(flag)) => Value::from(*flag.value()),
         // No key takes a date; as text it is told what belongs there instead.
-        toml_edit::Value::Datetime(date) => Value::from(date.value().to_string()),
-        toml_edit::Value::Array(values) => values.iter().map(plain_value).collect(),
-        toml_edit::Value::InlineTable(table) => table_value(table),
+        Some(toml_edit::Value::Datetime(date)) => Value::from(date.value().to_string()),
+        // An array, of values or of tables.
+        _ => (0..)
+            .map_while(|at: usize| item.get(at))
+            .map(json)
+            .collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use maxconn_core::config::{KEYS, PATTERN_KEYS, RULE_KEYS};
-use toml_edit::{Item, TableLike, Value};
+use toml_edit::Item;
 
 /// Longer lines are cut.
 const LINE_CHARS_MAX: usize = 120;
@@ -15,59 +15,26 @@ enum Step {
     Index(usize),
 }
 
-/// What a step leads to.
-#[derive(Clone, Copy)]
-enum Node<'a> {
-    Table(&'a dyn TableLike),
-    Item(&'a Item),
-    Value(&'a Value),
-}
-
 /// Where `path` is in the document: the value; of a key that is not known the key itself; of one that is
 /// missing what it is missing from.
-pub(super) fn find(document: &dyn TableLike, path: &str) -> Option<Range<usize>> {
-    let mut node = Node::Table(document);
-    let mut found = None;
+pub(super) fn find(document: &Item, path: &str) -> Option<Range<usize>> {
+    let known = [&KEYS[..], &RULE_KEYS, &PATTERN_KEYS, &["field", "at_least"]].concat();
+    let (mut item, mut found) = (document, None);
     for step in steps(path) {
-        let (next, span) = match (node, &step) {
-            (_, Step::Key(key)) => {
-                let Some((key, item)) = table_of(node).and_then(|t| t.get_key_value(key)) else {
-                    break;
-                };
-                let known = [&KEYS[..], &RULE_KEYS, &PATTERN_KEYS, &["field", "at_least"]];
-                let is_known = known.iter().any(|keys| keys.contains(&key.get()));
-                let span = if is_known { item.span() } else { key.span() };
-                (Node::Item(item), span.or(key.span()))
+        let next = match step {
+            Step::Key(name) => {
+                let entry = item.as_table_like().and_then(|it| it.get_key_value(&name));
+                entry.map(|(key, next)| {
+                    let span = next.span().filter(|_| known.contains(&key.get()));
+                    (next, span.or(key.span()))
+                })
             }
-            (Node::Item(Item::ArrayOfTables(tables)), Step::Index(index)) => {
-                let Some(table) = tables.get(*index) else {
-                    break;
-                };
-                (Node::Table(table), table.span())
-            }
-            (
-                Node::Item(Item::Value(Value::Array(values))) | Node::Value(Value::Array(values)),
-                Step::Index(index),
-            ) => {
-                let Some(value) = values.get(*index) else {
-                    break;
-                };
-                (Node::Value(value), value.span())
-            }
-            _ => break,
+            Step::Index(index) => item.get(index).map(|next| (next, next.span())),
         };
-        node = next;
-        found = span.or(found);
+        let Some((next, span)) = next else { break };
+        (item, found) = (next, span.or(found));
     }
     found
-}
-
-fn table_of(node: Node<'_>) -> Option<&dyn TableLike> {
-    match node {
-        Node::Table(table) => Some(table),
-        Node::Item(item) => item.as_table_like(),
-        Node::Value(value) => value.as_inline_table().map(|table| table as &dyn TableLike),
-    }
 }
 
 /// `rule[1]."odd key"` in its steps; what can't be read ends them.
@@ -99,78 +66,50 @@ fn steps(path: &str) -> Vec<Step> {
     steps
 }
 
-/// The error with its line:
+/// The line that an error is about, as compilers show it:
 ///
 /// ```text
-/// maxconn.toml:7:9: rule[0].quiet: `quiet` (10s) is shorter than `within` (1m)
 ///   |
 /// 7 | quiet = "10s"
 ///   |         ^^^^^
-/// help: set `quiet` to 1m or longer
 /// ```
-pub(super) fn shown(
-    name: &str,
-    text: &str,
-    span: Range<usize>,
-    problem: &str,
-    mend: &str,
-) -> String {
-    let start = floor_boundary(text, span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text.get(line_start..).unwrap_or_default();
-    let line = line.lines().next().unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let column = text
-        .get(line_start..start)
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-
-    let marked = text
-        .get(start..floor_boundary(text, span.end))
-        .unwrap_or_default();
-    let marked = marked
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        .max(1);
-    let visible: String = line
-        .chars()
-        .take(LINE_CHARS_MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let mut shown = format!("{name}:{number}:{column}: {problem}\n");
-    // A secret is not shown, were it only to those who look over a shoulder.
-    if !line.contains("redact_key") {
-        let width = number.to_string().len();
-        shown.push_str(&format!("{:width$} |\n{number} | {visible}\n", ""));
-        if column <= LINE_CHARS_MAX {
-            let marked = marked.min(LINE_CHARS_MAX + 1 - column);
-            let indent = column - 1;
-            shown.push_str(&format!(
-                "{:width$} | {:indent$}{}\n",
-                "",
-                "",
-                "^".repeat(marked)
-            ));
-        }
-    }
-    shown.push_str("help: ");
-    shown.push_str(mend);
-    shown
+#[derive(Debug)]
+pub struct Excerpt {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) shown: String,
 }
 
-/// The character boundary at or before `at`.
-fn floor_boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
+impl Excerpt {
+    pub(super) fn of(text: &str, span: Range<usize>) -> Box<Excerpt> {
+        let start = text.floor_char_boundary(span.start);
+        let end = text.floor_char_boundary(span.end).max(start);
+        let (before, marked) = (&text[..start], &text[start..end]);
+        let indent = before.rsplit('\n').next().unwrap_or_default();
+        let whole = &text[start - indent.len()..];
+        let whole = whole.lines().next().unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let indent = indent.chars().count();
+        let mut shown = String::new();
+        // A secret is not shown, were it only to those who look over a shoulder.
+        if !whole.contains("redact_key") {
+            let width = line.to_string().len();
+            let plain = |it: char| if it.is_control() { ' ' } else { it };
+            let visible: String = whole.chars().take(LINE_CHARS_MAX).map(plain).collect();
+            shown = format!("{:width$} |\n{line} | {visible}\n", "");
+            if indent < LINE_CHARS_MAX {
+                let marked = marked.lines().next().unwrap_or_default().chars().count();
+                let carets = "^".repeat(marked.clamp(1, LINE_CHARS_MAX - indent));
+                shown += &format!("{:width$} | {:indent$}{carets}\n", "", "");
+            }
+        }
+        let column = indent + 1;
+        Box::new(Excerpt {
+            line,
+            column,
+            shown,
+        })
     }
-    at
 }
 
 #[cfg(test)]

@@ -1,72 +1,87 @@
 //! Writes lines: what Dovecot says, in the frame that each format puts around it.
 
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::clock::{Clock, decimal};
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::random::{Random, mix};
 use super::{Cause, Format, From, Spec, Who, Wording};
 
 /// The mail server's address, which it logs as `lip`.
-const SERVER: [u8; 4] = [192, 0, 2, 1];
+const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// A client in its network.
-const NEIGHBOUR: [u8; 4] = [192, 0, 2, 7];
+const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
 
 const NAMES: [&str; 16] = [
     "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory",
     "niaj", "olivia", "peggy", "rupert", "sybil",
 ];
 
+/// Writing to a `Vec` can't fail.
+macro_rules! put {
+    ($out:expr, $($text:tt)*) => {{
+        let _ = write!($out, $($text)*);
+    }};
+}
+
 /// Appends whole lines in one format and wording.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct LineWriter {
     format: Format,
     wording: Wording,
     session: bool,
     /// What follows a user's name.
     domain: &'static str,
-    clock: Clock,
     lines: u64,
+    /// In µs since the Unix epoch.
+    time_us: i64,
+    /// Lines of one second share all but the fraction, so the rest is rendered once a second.
+    second: i64,
+    /// `Jan  5 03:12:45`, as syslog writes it, or `Jan 05 03:12:45`, as Dovecot does to its own file.
+    stamp: String,
+    /// `2026-01-05T03:12:45`.
+    iso: String,
 }
 
-impl Writer {
-    pub fn new(spec: &Spec) -> Writer {
-        Writer {
+impl LineWriter {
+    pub fn new(spec: &Spec) -> LineWriter {
+        LineWriter {
             format: spec.format,
             wording: spec.wording,
             session: spec.session,
             // The story's server has local users only.
-            domain: if spec.cause == Cause::Story {
-                ""
-            } else {
-                "@example.org"
+            domain: match spec.cause {
+                Cause::Story => "",
+                _ => "@example.org",
             },
-            clock: Clock::new(),
             lines: 0,
+            time_us: 0,
+            second: i64::MIN,
+            stamp: String::new(),
+            iso: String::new(),
         }
     }
 
     /// A login that the user+IP limit refused.
     pub fn refusal(&mut self, time_us: i64, who: Who, random: &mut Random, out: &mut Vec<u8>) {
-        const TEXT: &[u8] =
-            b"Maximum number of connections from user+IP exceeded (mail_max_userip_connections";
-        self.head(time_us, b"imap-login", b"Info: ", out);
-        match self.wording {
-            Wording::V1_2 | Wording::V2_0 => {}
-            Wording::V2_3 => out.extend_from_slice(b"Disconnected: "),
-            Wording::V2_4 => out.extend_from_slice(b"Login aborted: "),
-        }
-        out.extend_from_slice(TEXT);
-        out.extend_from_slice(match self.wording {
-            Wording::V1_2 => b")".as_slice(),
-            Wording::V2_0 | Wording::V2_3 => b"=10)",
-            Wording::V2_4 => {
-                b"=10) (connection limit reached, 1/1 successful auths in 0 secs) (connection_limit)"
-            }
-        });
-        out.extend_from_slice(b": user=<");
-        self.user_name(who.user, out);
-        out.extend_from_slice(b">, method=PLAIN");
-        self.client(who, None, random, out);
+        let (before, after) = match self.wording {
+            Wording::V1_2 => ("", ")"),
+            Wording::V2_0 => ("", "=10)"),
+            Wording::V2_3 => ("Disconnected: ", "=10)"),
+            Wording::V2_4 => (
+                "Login aborted: ",
+                "=10) (connection limit reached, 1/1 successful auths in 0 secs) (connection_limit)",
+            ),
+        };
+        self.head(time_us, "imap-login", out);
+        put!(
+            out,
+            "{before}Maximum number of connections from user+IP exceeded (mail_max_userip_connections{after}: "
+        );
+        self.login(who, None, random, out);
         self.tail(out);
     }
 
@@ -74,204 +89,181 @@ impl Writer {
     pub fn everyday(&mut self, time_us: i64, who: Who, random: &mut Random, out: &mut Vec<u8>) {
         let pid = 1_000 + random.below(60_000);
         match random.below(16) {
-            0..6 => self.login(time_us, b"imap-login", who, pid, random, out),
-            6 => self.login(time_us, b"pop3-login", who, pid, random, out),
+            which @ 0..7 => {
+                let service = if which < 6 {
+                    "imap-login"
+                } else {
+                    "pop3-login"
+                };
+                self.head(time_us, service, out);
+                put!(out, "Login: ");
+                self.login(who, Some(pid), random, out);
+            }
             7 => {
-                self.head(time_us, b"imap-login", b"Info: ", out);
+                self.head(time_us, "imap-login", out);
                 let seconds = 2 + random.below(8);
-                let _ = write!(
+                put!(
                     out,
-                    "Disconnected: Connection closed (auth failed, 1 attempts in {seconds} secs): user=<"
+                    "Disconnected: Connection closed (auth failed, 1 attempts in {seconds} secs): "
                 );
-                self.user_name(who.user, out);
-                out.extend_from_slice(b">, method=PLAIN");
-                self.client(who, None, random, out);
-                self.tail(out);
+                self.login(who, None, random, out);
             }
             8..10 => {
-                self.of_user(time_us, b"lmtp", who, pid, random, out);
-                let _ = write!(
+                self.of_user(time_us, "lmtp", who, pid, random, out);
+                let id = random.next();
+                put!(
                     out,
-                    "sieve: msgid=<{:016x}@example.org>: stored mail into mailbox 'INBOX'",
-                    random.next()
+                    "sieve: msgid=<{id:016x}@example.org>: stored mail into mailbox 'INBOX'"
                 );
-                self.tail(out);
             }
             _ => {
-                self.of_user(time_us, b"imap", who, pid, random, out);
-                out.extend_from_slice(b"Disconnected: Logged out in=");
-                decimal(out, 8 + random.below(4_000));
-                out.extend_from_slice(b" out=");
-                decimal(out, 400 + random.below(90_000));
-                out.extend_from_slice(
-                    b" deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=",
+                self.of_user(time_us, "imap", who, pid, random, out);
+                let (read, sent) = (8 + random.below(4_000), 400 + random.below(90_000));
+                let (bodies, bytes) = (random.below(20), random.below(200_000));
+                put!(
+                    out,
+                    "Disconnected: Logged out in={read} out={sent} deleted=0 expunged=0 trashed=0 hdr_count=0 \
+                     hdr_bytes=0 body_count={bodies} body_bytes={bytes}"
                 );
-                decimal(out, random.below(20));
-                out.extend_from_slice(b" body_bytes=");
-                decimal(out, random.below(200_000));
-                self.tail(out);
             }
         }
+        self.tail(out);
     }
 
     /// A service at its limit: the master's warning, or a connection that had to go.
     pub fn service_limit(&mut self, time_us: i64, random: &mut Random, out: &mut Vec<u8>) {
-        match random.below(8) {
-            0 => {
-                self.head(time_us, b"master", b"Warning: ", out);
-                out.extend_from_slice(
-                    b"service(imap): process_limit (1024) reached, client connections are being dropped",
-                );
-            }
-            1..3 => {
-                self.head(time_us, b"master", b"Warning: ", out);
-                out.extend_from_slice(
-                    b"service(imap-login): client_limit (200) reached, client connections are being dropped",
-                );
-            }
-            _ => {
-                self.head(time_us, b"imap-login", b"Info: ", out);
-                out.extend_from_slice(match self.wording {
-                    Wording::V2_4 => {
-                        b"Login aborted: Connection queue full (client_limit and process_limit was hit and \
-                          this login session was killed.) (process_full): user=<>"
-                            .as_slice()
-                    }
-                    _ => b"Disconnected: Connection queue full (no auth attempts in 0 secs): user=<>",
-                });
-                let who = Who {
-                    user: 0,
-                    from: From::Address(random.next()),
-                };
-                self.client(who, None, random, out);
-            }
+        let which = random.below(8);
+        if which < 3 {
+            self.frame(time_us, out);
+            let limit = match which {
+                0 => "service(imap): process_limit (1024)",
+                _ => "service(imap-login): client_limit (200)",
+            };
+            // The master's warnings name their level in every form.
+            put!(
+                out,
+                "master: Warning: {limit} reached, client connections are being dropped"
+            );
+        } else {
+            self.head(time_us, "imap-login", out);
+            let text = match self.wording {
+                Wording::V2_4 => {
+                    "Login aborted: Connection queue full (client_limit and process_limit was hit and this login session \
+                     was killed.) (process_full)"
+                }
+                _ => "Disconnected: Connection queue full (no auth attempts in 0 secs)",
+            };
+            put!(out, "{text}: user=<>");
+            self.client(From::Address(random.next()), None, random, out);
         }
         self.tail(out);
     }
 
-    fn login(
-        &mut self,
-        time_us: i64,
-        service: &[u8],
-        who: Who,
-        pid: u64,
-        random: &mut Random,
-        out: &mut Vec<u8>,
-    ) {
-        self.head(time_us, service, b"Info: ", out);
-        out.extend_from_slice(b"Login: user=<");
-        self.user_name(who.user, out);
-        out.extend_from_slice(b">, method=PLAIN");
-        self.client(who, Some(pid), random, out);
-        self.tail(out);
+    /// `user=<…>, method=PLAIN, rip=…`
+    fn login(&self, who: Who, pid: Option<u64>, random: &mut Random, out: &mut Vec<u8>) {
+        put!(out, "user=<{}>, method=PLAIN", self.user_name(who.user));
+        self.client(who.from, pid, random, out);
     }
 
     /// `imap(alice@example.org)<4711><kLD3SeNgnsF/AAAB>: `
     fn of_user(
         &mut self,
         time_us: i64,
-        service: &[u8],
+        service: &str,
         who: Who,
         pid: u64,
         random: &mut Random,
         out: &mut Vec<u8>,
     ) {
         self.frame(time_us, out);
-        out.extend_from_slice(service);
-        out.push(b'(');
-        self.user_name(who.user, out);
-        out.extend_from_slice(b")<");
-        decimal(out, pid);
-        out.extend_from_slice(b"><");
-        self.session_id(&Address::of(who.from), random, out);
-        out.extend_from_slice(b">: ");
-        self.level(b"Info: ", out);
+        let (user, session) = (
+            self.user_name(who.user),
+            self.session_id(address(who.from), random),
+        );
+        put!(out, "{service}({user})<{pid}><{session}>: ");
+        self.level(out);
     }
 
     /// `, rip=…, lip=…, mpid=…, TLS, session=<…>`
-    fn client(&self, who: Who, pid: Option<u64>, random: &mut Random, out: &mut Vec<u8>) {
-        let address = Address::of(who.from);
-        out.extend_from_slice(b", rip=");
-        address.text(out);
-        out.extend_from_slice(b", lip=");
-        if address.is_v6 {
-            out.extend_from_slice(b"2001:db8::1");
-        } else {
-            v4_text(SERVER, out);
+    fn client(&self, from: From, pid: Option<u64>, random: &mut Random, out: &mut Vec<u8>) {
+        let address = address(from);
+        put!(out, ", rip={address}, lip=");
+        match address {
+            IpAddr::V4(_) => put!(out, "{SERVER}"),
+            IpAddr::V6(_) => put!(out, "2001:db8::1"),
         }
         if let Some(pid) = pid {
-            out.extend_from_slice(b", mpid=");
-            decimal(out, pid);
+            put!(out, ", mpid={pid}");
         }
-        out.extend_from_slice(match who.from {
-            From::Local => b", secured".as_slice(),
-            From::Neighbour => b"",
-            From::Address(_) => b", TLS",
-        });
+        match from {
+            From::Local => put!(out, ", secured"),
+            From::Neighbour => {}
+            From::Address(_) => put!(out, ", TLS"),
+        }
         if self.session {
-            out.extend_from_slice(b", session=<");
-            self.session_id(&address, random, out);
-            out.push(b'>');
+            put!(out, ", session=<{}>", self.session_id(address, random));
         }
     }
 
     /// Base64 of the time in µs (six bytes), the client's port and its address, as Dovecot makes it.
-    fn session_id(&self, address: &Address, random: &mut Random, out: &mut Vec<u8>) {
-        let mut bytes = [0; 24];
-        let time = self.clock.time_us().to_le_bytes();
-        bytes[..6].copy_from_slice(&time[..6]);
+    fn session_id(&self, address: IpAddr, random: &mut Random) -> String {
         let port = 1_024 + random.below(64_512) as u16;
-        bytes[6..8].copy_from_slice(&port.to_le_bytes());
-        let used = if address.is_v6 { 24 } else { 12 };
-        bytes[8..].copy_from_slice(&address.bytes);
-        base64(&bytes[..used], out);
+        let address = match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let time = &self.time_us.to_le_bytes()[..6];
+        BASE64.encode(&[time, &port.to_le_bytes(), &address].concat())
     }
 
     /// Everything up to the message, and the message's service.
-    fn head(&mut self, time_us: i64, service: &[u8], level: &[u8], out: &mut Vec<u8>) {
+    fn head(&mut self, time_us: i64, service: &str, out: &mut Vec<u8>) {
         self.frame(time_us, out);
-        out.extend_from_slice(service);
-        out.extend_from_slice(b": ");
-        // The master's warnings name their level in every form, a login service's lines only in files.
-        if level == b"Info: " {
-            self.level(level, out)
-        } else {
-            out.extend_from_slice(level)
-        }
+        put!(out, "{service}: ");
+        self.level(out);
     }
 
     /// Dovecot writes the level to files, while syslog has a field for it.
-    fn level(&self, level: &[u8], out: &mut Vec<u8>) {
+    fn level(&self, out: &mut Vec<u8>) {
         if matches!(self.format, Format::Dovecot | Format::Docker) {
-            out.extend_from_slice(level);
+            put!(out, "Info: ");
         }
     }
 
     fn frame(&mut self, time_us: i64, out: &mut Vec<u8>) {
-        self.clock.set(time_us);
         self.lines += 1;
+        self.time_us = time_us;
+        let second = time_us.div_euclid(1_000_000);
+        if second != self.second {
+            self.second = second;
+            // Beyond the year 9999 it stands still.
+            let time = Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+            let time = TimeZone::UTC.to_datetime(time);
+            let day = match self.format {
+                Format::Rfc3164 => "%e",
+                _ => "%d",
+            };
+            self.stamp = time.strftime(&format!("%b {day} %T")).to_string();
+            self.iso = time.strftime("%FT%T").to_string();
+        }
+        let micros = time_us.rem_euclid(1_000_000);
+        let LineWriter { stamp, iso, .. } = &*self;
         match self.format {
-            Format::Dovecot => {
-                self.clock.dovecot(out);
-                out.push(b' ');
-            }
-            Format::Rfc3164 => {
-                self.clock.syslog(out);
-                out.extend_from_slice(b" mail dovecot: ");
-            }
+            Format::Dovecot => put!(out, "{stamp} "),
+            Format::Rfc3164 => put!(out, "{stamp} mail dovecot: "),
             Format::Rfc5424 => {
-                out.extend_from_slice(b"<22>1 ");
-                self.clock.iso(out, true);
-                out.extend_from_slice(b"+00:00 mail dovecot - - -  ");
+                put!(out, "<22>1 {iso}.{micros:06}+00:00 mail dovecot - - -  ");
             }
             Format::Json => {
-                out.extend_from_slice(b"{\"@timestamp\":\"");
-                self.clock.iso(out, false);
-                out.extend_from_slice(b"Z\",\"host\":{\"name\":\"mail\"},\"message\":\"dovecot: ");
+                let millis = micros / 1_000;
+                put!(
+                    out,
+                    r#"{{"@timestamp":"{iso}.{millis:03}Z","host":{{"name":"mail"}},"message":"dovecot: "#
+                );
             }
             Format::Journald => {
-                let micros = self.clock.time_us().max(0).unsigned_abs();
-                let _ = write!(
+                let micros = time_us.max(0);
+                put!(
                     out,
                     "{{\"__CURSOR\":\"s=75ffc91261fc4bcc;i={:x};t={micros:x}\",\
                      \"__REALTIME_TIMESTAMP\":\"{micros}\",\"_HOSTNAME\":\"mail\",\"_TRANSPORT\":\"syslog\",\
@@ -280,22 +272,18 @@ impl Writer {
                     self.lines
                 );
             }
-            Format::Docker => {
-                out.extend_from_slice(b"{\"log\":\"");
-                self.clock.dovecot(out);
-                out.push(b' ');
-            }
+            Format::Docker => put!(out, r#"{{"log":"{stamp} "#),
         }
     }
 
     /// `alice@example.org`, `bob1@example.org`, …
-    fn user_name(&self, number: u64, out: &mut Vec<u8>) {
+    fn user_name(&self, number: u64) -> String {
         let names = NAMES.len() as u64;
-        out.extend_from_slice(NAMES[(number % names) as usize].as_bytes());
-        if number >= names {
-            decimal(out, number / names);
+        let name = NAMES[(number % names) as usize];
+        match number / names {
+            0 => format!("{name}{}", self.domain),
+            again => format!("{name}{again}{}", self.domain),
         }
-        out.extend_from_slice(self.domain.as_bytes());
     }
 
     /// What follows the message. Nothing in it needs escaping: names, numbers and base64.
@@ -304,84 +292,36 @@ impl Writer {
             Format::Dovecot | Format::Rfc3164 | Format::Rfc5424 => out.push(b'\n'),
             Format::Json | Format::Journald => out.extend_from_slice(b"\"}\n"),
             Format::Docker => {
-                out.extend_from_slice(b"\\n\",\"stream\":\"stdout\",\"time\":\"");
-                self.clock.iso(out, true);
-                out.extend_from_slice(b"Z\"}\n");
+                let micros = self.time_us.rem_euclid(1_000_000);
+                put!(
+                    out,
+                    "\\n\",\"stream\":\"stdout\",\"time\":\"{}.{micros:06}Z\"}}\n",
+                    self.iso
+                );
             }
         }
     }
 }
 
 /// An address set aside for documentation.
-struct Address {
-    is_v6: bool,
-    /// Of IPv4 the first four.
-    bytes: [u8; 16],
-}
-
-impl Address {
-    fn of(from: From) -> Address {
-        let mut bytes = [0; 16];
-        let number = match from {
-            From::Address(number) => number,
-            From::Local | From::Neighbour => {
-                let local = matches!(from, From::Local);
-                bytes[..4].copy_from_slice(if local { &SERVER } else { &NEIGHBOUR });
-                return Address {
-                    is_v6: false,
-                    bytes,
-                };
-            }
+fn address(from: From) -> IpAddr {
+    let number = match from {
+        From::Local => return SERVER.into(),
+        From::Neighbour => return NEIGHBOUR.into(),
+        From::Address(number) => number,
+    };
+    let scattered = mix(number);
+    let [a, b, c, d, ..] = (scattered >> 8).to_le_bytes();
+    if scattered.is_multiple_of(4) {
+        // Neither group may begin with a zero or be one, so that the text is in its one short form.
+        let one = u16::from_be_bytes([a | 0x10, b]);
+        let two = u16::from_be_bytes([c | 0x10, d]);
+        Ipv6Addr::new(0x2001, 0xdb8, one, two, 0, 0, 0, 1).into()
+    } else {
+        let [x, y, z] = match scattered & 8 {
+            0 => [198, 51, 100],
+            _ => [203, 0, 113],
         };
-        let scattered = mix(number);
-        let is_v6 = scattered.is_multiple_of(4);
-        if is_v6 {
-            bytes[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
-            // Neither group may begin with a zero or be one, so that the text is in its one short form.
-            let [a, b, c, d, ..] = (scattered >> 8).to_le_bytes();
-            bytes[4..8].copy_from_slice(&[a | 0x10, b, c | 0x10, d]);
-            bytes[15] = 1;
-        } else {
-            let net = if scattered & 8 == 0 {
-                [198, 51, 100]
-            } else {
-                [203, 0, 113]
-            };
-            bytes[..3].copy_from_slice(&net);
-            bytes[3] = 1 + ((scattered >> 8) % 254) as u8;
-        }
-        Address { is_v6, bytes }
-    }
-
-    fn text(&self, out: &mut Vec<u8>) {
-        let [a, b, c, d, e, f, g, h, .., last] = self.bytes;
-        if self.is_v6 {
-            let group = |high, low| u16::from_be_bytes([high, low]);
-            let (one, two) = (group(e, f), group(g, h));
-            // Writing to a Vec can't fail.
-            let _ = write!(out, "2001:db8:{one:x}:{two:x}::{last:x}");
-        } else {
-            v4_text([a, b, c, d], out);
-        }
-    }
-}
-
-fn v4_text(address: [u8; 4], out: &mut Vec<u8>) {
-    for (index, byte) in address.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        decimal(out, u64::from(byte));
-    }
-}
-
-/// Base64 without padding; what is encoded here is a multiple of three bytes.
-fn base64(bytes: &[u8], out: &mut Vec<u8>) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for three in bytes.as_chunks::<3>().0 {
-        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for shift in [18, 12, 6, 0] {
-            out.push(ALPHABET[(bits >> shift & 63) as usize]);
-        }
+        Ipv4Addr::new(x, y, z, 1 + ((scattered >> 8) % 254) as u8).into()
     }
 }

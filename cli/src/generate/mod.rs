@@ -4,13 +4,12 @@
 //! gives, and reads neither clock nor machine. Lines come in the order of their times.
 
 pub mod args;
-mod clock;
 mod line;
 pub(crate) mod random;
 
 use std::io::{self, Write};
 
-use line::Writer;
+use line::LineWriter;
 use random::{Random, mix};
 
 /// The lines of the incident that this project exists for: one mail client, 52 hours, 1.7 GB.
@@ -160,7 +159,7 @@ enum From {
 pub struct Generator {
     spec: Spec,
     random: Random,
-    writer: Writer,
+    writer: LineWriter,
     interval_ns: u64,
     /// Events among a million lines.
     events_per_million: u64,
@@ -174,16 +173,11 @@ pub struct Generator {
 impl Generator {
     /// The incident of that specification, at its start.
     pub fn new(spec: &Spec) -> Generator {
-        let rate = if spec.lines_per_second.is_finite() {
-            spec.lines_per_second
-        } else {
-            1.0
-        };
         Generator {
             spec: spec.clone(),
             random: Random::new(mix(spec.seed)),
-            writer: Writer::new(spec),
-            interval_ns: (1e9 / rate.clamp(1e-3, 1e6)) as u64,
+            writer: LineWriter::new(spec),
+            interval_ns: (1e9 / spec.lines_per_second.clamp(1e-3, 1e6)) as u64,
             events_per_million: (spec.events_percent.clamp(0.0, 100.0) * 10_000.0) as u64,
             lines: 0,
             now_ns: 0,

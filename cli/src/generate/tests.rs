@@ -1,3 +1,5 @@
+use clap::ValueEnum;
+
 use super::*;
 
 fn lines(spec: &Spec) -> Vec<String> {
@@ -10,30 +12,9 @@ fn lines(spec: &Spec) -> Vec<String> {
     lines
 }
 
-const CAUSES: [Cause; 9] = [
-    Cause::RetryStorm,
-    Cause::ManyFolders,
-    Cause::SharedAddress,
-    Cause::WebmailOrProxy,
-    Cause::ManyAddresses,
-    Cause::ServiceLimit,
-    Cause::Normal,
-    Cause::Mixed,
-    Cause::Story,
-];
-
-const FORMATS: [Format; 6] = [
-    Format::Dovecot,
-    Format::Rfc3164,
-    Format::Rfc5424,
-    Format::Json,
-    Format::Journald,
-    Format::Docker,
-];
-
 #[test]
 fn the_same_specification_gives_the_same_bytes_and_another_seed_others() {
-    for cause in CAUSES {
+    for &cause in Cause::value_variants() {
         let spec = Spec {
             amount: Amount::Lines(500),
             session: true,
@@ -62,7 +43,7 @@ fn the_bytes_stay_the_same_from_version_to_version() {
 
 #[test]
 fn as_many_lines_come_as_were_asked_for_and_those_of_more_are_the_same() {
-    for cause in CAUSES {
+    for &cause in Cause::value_variants() {
         let of = |lines| Spec {
             amount: Amount::Lines(lines),
             ..Spec::of(cause)
@@ -89,7 +70,7 @@ fn a_duration_gives_its_share_of_lines() {
 #[test]
 fn json_formats_are_json() {
     for format in [Format::Json, Format::Journald, Format::Docker] {
-        for cause in CAUSES {
+        for &cause in Cause::value_variants() {
             for line in lines(&Spec {
                 format,
                 amount: Amount::Lines(300),
@@ -130,7 +111,8 @@ fn only_addresses_and_names_for_documentation_occur() {
             .iter()
             .any(|net| address.starts_with(net))
     };
-    for (cause, format) in CAUSES.into_iter().zip(FORMATS.into_iter().cycle()) {
+    let formats = Format::value_variants().iter().cycle();
+    for (&cause, &format) in Cause::value_variants().iter().zip(formats) {
         for line in lines(&Spec {
             format,
             amount: Amount::Lines(2_000),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Options;
+use super::{Options, SetupError};
 use crate::address::OutputAddress;
 use crate::http::secret::OutputKey;
 
@@ -44,15 +44,13 @@ impl SetupArgs {
     ///
     /// # Errors
     /// The address is none.
-    pub fn options(&self) -> Result<Options, String> {
+    pub fn options(&self) -> Result<Options, SetupError> {
         let url = self.elasticsearch.as_deref().unwrap_or_default();
         let url = url.strip_prefix("elasticsearch+").unwrap_or(url);
         let address = match format!("elasticsearch+{url}").parse() {
             Ok(OutputAddress::Elasticsearch(address)) => address,
-            Err(problem) if url.starts_with("http") => {
-                return Err(format!("--elasticsearch: {problem}"));
-            }
-            _ => return Err("--elasticsearch: write it like http://127.0.0.1:9200".to_string()),
+            Err(problem) if url.starts_with("http") => return Err(SetupError::Address(problem)),
+            _ => return Err(SetupError::NotHttp),
         };
         let api_key = self.api_key.clone().map(OutputKey::ApiKey);
         Ok(Options {

@@ -8,6 +8,11 @@ pub mod args;
 mod parts;
 mod server;
 
+use std::io;
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -15,15 +20,45 @@ pub use args::SetupArgs;
 use parts::{Features, Part};
 use server::Server;
 
-use crate::address::HttpAddress;
+use crate::address::{HttpAddress, OutputAddress};
 
-/// Why it failed.
-#[derive(Debug)]
+/// Why it failed. What was put before stays: asked again it goes on from there.
+#[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The command line is wrong.
-    Usage(String),
-    /// The server can't be reached, or says no.
-    Server(String),
+    /// The address is none.
+    #[error("--elasticsearch: {0}")]
+    Address(<OutputAddress as FromStr>::Err),
+    /// It is none of HTTP.
+    #[error("--elasticsearch: write it like http://127.0.0.1:9200")]
+    NotHttp,
+    /// A file with a secret or a certificate can't be used.
+    #[error("{0}")]
+    File(String),
+    /// There are no means to ask.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    /// The server can't be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server of this name says that it is no such server.
+    #[error("{0} names no nodes; is it Elasticsearch or OpenSearch?")]
+    NoNodes(String),
+    /// The server of this name says no, for this reason.
+    #[error("{0} answered {1}: {2}{mend}", mend = server::mend(*.1))]
+    Refused(String, StatusCode, String),
+    /// This is somebody else's, under our name, at this server.
+    #[error("{0} at {1} was made by somebody else; rename it, or replace it with --force")]
+    Foreign(String, HttpAddress),
+}
+
+impl SetupError {
+    /// The command line is wrong, or names a file that is.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            SetupError::Address(_) | SetupError::NotHttp | SetupError::File(_)
+        )
+    }
 }
 
 /// What became of one part.
@@ -58,7 +93,7 @@ pub fn print() -> String {
         } else {
             "opensearch"
         };
-        let parts = parts::all(features).into_iter().flatten();
+        let parts = parts::all(features).into_iter();
         let parts = parts.map(|part| (format!("PUT {}", part.path), part.body));
         all.insert(product.to_string(), Value::Object(parts.collect()));
     }
@@ -70,36 +105,30 @@ pub fn print() -> String {
 /// Puts everything there that is not yet; a line for each part goes to `say`.
 ///
 /// # Errors
-/// See [`SetupError`]. What was put before stays: asked again it goes on from there.
+/// See [`SetupError`].
 pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| SetupError::Server(format!("cannot start: {error}")))?;
+        .map_err(SetupError::Start)?;
     runtime.block_on(async {
         let mut server = Server::connect(options)?;
         let features = server.features().await?;
         say(&format!("{}: {features}", options.address));
+        if !features.has_lifecycle {
+            say("  left out    lifecycle: this server has none; delete old indices by other means");
+        }
         for part in parts::all(features) {
-            let part = match part {
-                Ok(part) => part,
-                Err(left_out) => {
-                    say(&format!("  left out    {left_out}"));
-                    continue;
-                }
-            };
-            let word = match put(&mut server, &part, options.force).await? {
+            let fate = put(&mut server, &part, options.force).await?;
+            let word = match fate {
                 Fate::Created => "created   ",
                 Fate::Updated => "updated   ",
                 Fate::LeftAlone => "left alone",
                 Fate::Foreign => "NOT OURS  ",
             };
             say(&format!("  {word}  {}", part.path));
-            if word == "NOT OURS  " {
-                return Err(SetupError::Server(format!(
-                    "{} at {} was made by somebody else; rename it, or replace it with --force",
-                    part.path, options.address
-                )));
+            if fate == Fate::Foreign {
+                return Err(SetupError::Foreign(part.path, options.address.clone()));
             }
         }
         Ok(())
@@ -129,9 +158,5 @@ async fn put(server: &mut Server, part: &Part, force: bool) -> Result<Fate, Setu
 /// A digest of what a part is made from: keys are in order, as `serde_json` keeps them.
 fn digest(body: &Value) -> String {
     let digest = Sha256::digest(json!([1, body]).to_string());
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(&digest[..16])
 }

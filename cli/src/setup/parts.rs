@@ -48,7 +48,7 @@ impl fmt::Display for Features {
 
 /// What a part is, as far as the APIs differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PartKind {
     /// A component template.
     Component,
     /// An index template.
@@ -63,7 +63,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Part {
     /// What it is.
-    pub kind: Kind,
+    pub kind: PartKind,
     /// Where, after the server's address.
     pub path: String,
     /// What.
@@ -73,21 +73,21 @@ pub struct Part {
 /// How our digest begins where there is only a text to hold it.
 const MARK: &str = "maxconn digest ";
 
-impl Kind {
+impl PartKind {
     /// The digest in what the server has; `None` if it is not ours.
     pub fn digest_in(self, found: &Value) -> Option<&str> {
         match self {
-            Kind::Component => {
+            PartKind::Component => {
                 found.pointer("/component_templates/0/component_template/_meta/digest")
             }
-            Kind::Index => found.pointer("/index_templates/0/index_template/_meta/digest"),
+            PartKind::Index => found.pointer("/index_templates/0/index_template/_meta/digest"),
             // By the policy's name.
-            Kind::Ilm => found
+            PartKind::Ilm => found
                 .as_object()?
                 .values()
                 .next()?
                 .pointer("/policy/_meta/digest"),
-            Kind::Ism => {
+            PartKind::Ism => {
                 let text = found.pointer("/policy/description")?.as_str()?;
                 return text.rsplit_once(MARK).map(|(_, digest)| digest);
             }
@@ -99,9 +99,9 @@ impl Kind {
     pub fn with_digest(self, mut body: Value, digest: &str) -> Value {
         let meta = json!({"managed_by": "maxconn", "digest": digest});
         let holder = match self {
-            Kind::Component | Kind::Index => Some(&mut body),
-            Kind::Ilm => body.get_mut("policy"),
-            Kind::Ism => {
+            PartKind::Component | PartKind::Index => Some(&mut body),
+            PartKind::Ilm => body.get_mut("policy"),
+            PartKind::Ism => {
                 if let Some(Value::String(text)) = body.pointer_mut("/policy/description") {
                     *text += &format!("; {MARK}{digest}");
                 }
@@ -118,7 +118,7 @@ impl Kind {
     pub fn condition(self, found: &Value) -> String {
         let number = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or_default();
         match self {
-            Kind::Ism => format!(
+            PartKind::Ism => format!(
                 "?if_seq_no={}&if_primary_term={}",
                 number("_seq_no"),
                 number("_primary_term")
@@ -139,8 +139,8 @@ macro_rules! file {
     };
 }
 
-/// Everything for a server, in the order in which it is put; an error says what is left out, and why.
-pub fn all(features: Features) -> Vec<Result<Part, String>> {
+/// Everything for a server, in the order in which it is put.
+pub fn all(features: Features) -> Vec<Part> {
     let part = |kind, path: &str, body: Value| Part {
         kind,
         path: path.to_string(),
@@ -157,36 +157,31 @@ pub fn all(features: Features) -> Vec<Result<Part, String>> {
     let lifecycle = match (features.has_lifecycle, features.is_elasticsearch) {
         (true, true) => {
             index["template"] = json!({"settings": {"index.lifecycle.name": "maxconn"}});
-            Ok(part(Kind::Ilm, "/_ilm/policy/maxconn", file!("ilm-policy")))
+            let policy = file!("ilm-policy");
+            Some(part(PartKind::Ilm, "/_ilm/policy/maxconn", policy))
         }
         // The policy itself names the streams that it is for.
-        (true, false) => Ok(part(
-            Kind::Ism,
-            "/_plugins/_ism/policies/maxconn",
-            file!("ism-policy"),
-        )),
-        (false, _) => {
-            Err("lifecycle: this server has none; delete old indices by other means".to_string())
+        (true, false) => {
+            let path = "/_plugins/_ism/policies/maxconn";
+            Some(part(PartKind::Ism, path, file!("ism-policy")))
         }
+        (false, _) => None,
     };
-    vec![
-        lifecycle,
-        Ok(part(
-            Kind::Component,
-            "/_component_template/maxconn-ecs",
-            ecs,
-        )),
-        Ok(part(
-            Kind::Component,
+    let templates = [
+        (PartKind::Component, "/_component_template/maxconn-ecs", ecs),
+        (
+            PartKind::Component,
             "/_component_template/maxconn-fields",
             fields,
-        )),
-        Ok(part(
-            Kind::Index,
+        ),
+        (
+            PartKind::Index,
             "/_index_template/logs-dovecot.maxconn",
             index,
-        )),
-    ]
+        ),
+    ];
+    let templates = templates.map(|(kind, path, body)| part(kind, path, body));
+    lifecycle.into_iter().chain(templates).collect()
 }
 
 #[cfg(test)]
@@ -197,16 +192,15 @@ mod tests {
     fn files_are_json_and_every_part_keeps_its_digest() {
         for features in [Features::ELASTICSEARCH, Features::OPENSEARCH] {
             for part in all(features) {
-                let part = part.expect("a usual server has everything");
                 assert!(part.body.is_object(), "{}", part.path);
                 let sent = part.kind.with_digest(part.body.clone(), "abc");
                 let found = match part.kind {
-                    Kind::Component => {
+                    PartKind::Component => {
                         json!({"component_templates": [{"component_template": sent}]})
                     }
-                    Kind::Index => json!({"index_templates": [{"index_template": sent}]}),
-                    Kind::Ilm => json!({"maxconn": sent}),
-                    Kind::Ism => sent,
+                    PartKind::Index => json!({"index_templates": [{"index_template": sent}]}),
+                    PartKind::Ilm => json!({"maxconn": sent}),
+                    PartKind::Ism => sent,
                 };
                 assert_eq!(part.kind.digest_in(&found), Some("abc"), "{}", part.path);
             }
@@ -226,6 +220,6 @@ mod tests {
             !text.contains("match_only_text") && !text.contains("lifecycle.name"),
             "{text}"
         );
-        assert_eq!(parts.iter().filter(|part| part.is_err()).count(), 1);
+        assert_eq!(parts.len(), all(Features::OPENSEARCH).len() - 1);
     }
 }

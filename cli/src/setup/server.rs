@@ -41,7 +41,7 @@ impl Server {
             name: address.to_string(),
             prefix: address.path().trim_end_matches('/').to_string(),
             client: Client::new(address, options.key.clone(), tls, PATIENCE)
-                .map_err(SetupError::Usage)?,
+                .map_err(SetupError::File)?,
         })
     }
 
@@ -60,10 +60,7 @@ impl Server {
             .flat_map(|nodes| nodes.values())
             .collect();
         let Some(version) = nodes.first().and_then(|node| node["version"].as_str()) else {
-            return Err(SetupError::Server(format!(
-                "{} names no nodes; is it Elasticsearch or OpenSearch?",
-                self.name
-            )));
+            return Err(SetupError::NoNodes(self.name.clone()));
         };
         // OpenSearch began anew at 1 and names no flavour of its build.
         let major: u32 = version
@@ -139,11 +136,11 @@ impl Server {
                 true => "",
                 false => "; start the server, or name another address by --elasticsearch",
             };
-            SetupError::Server(format!("{sentence}{mend}"))
+            SetupError::Unreachable(format!("{sentence}{mend}"))
         })
     }
 
-    /// The answer's body, or its refusal as a sentence.
+    /// The answer's body, or its refusal.
     fn value(&self, answer: &Answer) -> Result<Value, SetupError> {
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if answer.status.is_success() && value.is_object() {
@@ -158,29 +155,30 @@ impl Server {
             .filter(|it| !it.is_control())
             .take(REASON_MAX)
             .collect();
-        let mend = match answer.status {
-            StatusCode::UNAUTHORIZED => {
-                "; name a file with the right secret by --api-key or --basic"
-            }
-            StatusCode::FORBIDDEN => {
-                "; the key needs manage_index_templates, manage_ilm and monitor"
-            }
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                "; name the address of Elasticsearch or OpenSearch itself, this does not look like one"
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                "; it is not ready, try again later"
-            }
-            status if status.is_redirection() => "; it has moved, name its new address",
-            _ => "; its own log may say more",
-        };
-        Err(SetupError::Server(format!(
-            "{} answered {}: {reason}{mend}",
-            self.name, answer.status
-        )))
+        Err(SetupError::Refused(
+            self.name.clone(),
+            answer.status,
+            reason,
+        ))
+    }
+}
+
+/// What can be done where a server answers with this.
+pub fn mend(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "; name a file with the right secret by --api-key or --basic",
+        StatusCode::FORBIDDEN => "; the key needs manage_index_templates, manage_ilm and monitor",
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            "; name the address of Elasticsearch or OpenSearch itself, this does not look like one"
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            "; it is not ready, try again later"
+        }
+        status if status.is_redirection() => "; it has moved, name its new address",
+        _ => "; its own log may say more",
     }
 }
 
 fn usage(sentence: String) -> SetupError {
-    SetupError::Usage(sentence.replace("--output-ca", "--ca"))
+    SetupError::File(sentence.replace("--output-ca", "--ca"))
 }

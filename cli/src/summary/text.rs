@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use indicatif::HumanCount;
 use serde_json::Value;
 
 use super::{Flood, Gathered};
 use crate::printable::printable;
 
 /// Marks what is to be seen first; nothing where colours are not wanted.
+#[derive(Default)]
 struct Paint {
     strong: &'static str,
     alarm: &'static str,
@@ -17,20 +19,14 @@ struct Paint {
 
 /// Writes the summary, with escape sequences only if `colours`.
 pub(super) fn write(gathered: &Gathered, colours: bool) -> String {
-    let paint = if colours {
-        Paint {
+    let paint = match colours {
+        true => Paint {
             strong: "\x1b[1m",
             alarm: "\x1b[1;31m",
             dim: "\x1b[2m",
             plain: "\x1b[0m",
-        }
-    } else {
-        Paint {
-            strong: "",
-            alarm: "",
-            dim: "",
-            plain: "",
-        }
+        },
+        false => Paint::default(),
     };
     let mut out = String::new();
     headline(gathered, &paint, &mut out);
@@ -213,58 +209,54 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
 
 /// What the figures above do not tell.
 fn notes(gathered: &Gathered, out: &mut String) {
-    let mut notes = Vec::new();
-    let mut note = |count: u64, one: &str, many: &str| {
-        if count > 0 {
-            notes.push(format!(
-                "{} {}",
-                grouped(count),
-                if count == 1 { one } else { many }
-            ));
-        }
-    };
-    note(
-        gathered.number("/timeless"),
-        "refusal has no time and was counted at the time of the one before it.",
-        "refusals have no time and were counted at the time of the one before them.",
-    );
-    note(
-        gathered.number("/late"),
-        "refusal was out of order by more than allowed_lateness; if no flood was open for it, it opened none.",
-        "refusals were out of order by more than allowed_lateness; where no flood was open for them, they opened none.",
-    );
-    note(
-        gathered.number("/malformed"),
-        "line was to be read as JSON and is none; it went on as text, and nothing was looked for in it.",
-        "lines were to be read as JSON and are none; they went on as text, and nothing was looked for in them.",
-    );
-    note(
-        gathered.number("/unrecognised"),
-        "record holds the text `Maximum number of connections`, could not be read as a refusal and was not counted: a \
-         user may be named like that, or its prefix or the key of its message (message_keys) is unknown. Look with grep.",
-        "records hold the text `Maximum number of connections`, could not be read as refusals and were not counted: a \
-         user may be named like that, or their prefix or the key of their message (message_keys) is unknown. Look with grep.",
-    );
-    note(
-        gathered.cut_lines,
-        "line was longer than 1 MiB and was cut into pieces.",
-        "lines were longer than 1 MiB and were cut into pieces.",
-    );
-    note(
-        gathered.number("/rejected"),
-        "record could not be passed on.",
-        "records could not be passed on.",
-    );
-    note(
-        gathered.number("/alerts/dropped"),
-        "update of a flood gave way to more urgent alerts.",
-        "updates of floods gave way to more urgent alerts.",
-    );
-    note(
-        gathered.number("/floods_refused"),
-        "flood could not be opened at the limit max_floods.",
-        "floods could not be opened at the limit max_floods.",
-    );
+    let counts = [
+        (
+            gathered.number("/timeless"),
+            "refusal has no time and was counted at the time of the one before it.",
+            "refusals have no time and were counted at the time of the one before them.",
+        ),
+        (
+            gathered.number("/late"),
+            "refusal was out of order by more than allowed_lateness; if no flood was open for it, it opened none.",
+            "refusals were out of order by more than allowed_lateness; where no flood was open for them, they opened none.",
+        ),
+        (
+            gathered.number("/malformed"),
+            "line was to be read as JSON and is none; it went on as text, and nothing was looked for in it.",
+            "lines were to be read as JSON and are none; they went on as text, and nothing was looked for in them.",
+        ),
+        (
+            gathered.number("/unrecognised"),
+            "record holds the text `Maximum number of connections`, could not be read as a refusal and was not counted: a \
+             user may be named like that, or its prefix or the key of its message (message_keys) is unknown. Look with grep.",
+            "records hold the text `Maximum number of connections`, could not be read as refusals and were not counted: a \
+             user may be named like that, or their prefix or the key of their message (message_keys) is unknown. Look with grep.",
+        ),
+        (
+            gathered.cut_lines,
+            "line was longer than 1 MiB and was cut into pieces.",
+            "lines were longer than 1 MiB and were cut into pieces.",
+        ),
+        (
+            gathered.number("/rejected"),
+            "record could not be passed on.",
+            "records could not be passed on.",
+        ),
+        (
+            gathered.number("/alerts/dropped"),
+            "update of a flood gave way to more urgent alerts.",
+            "updates of floods gave way to more urgent alerts.",
+        ),
+        (
+            gathered.number("/floods_refused"),
+            "flood could not be opened at the limit max_floods.",
+            "floods could not be opened at the limit max_floods.",
+        ),
+    ];
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let mut notes: Vec<String> = counts
+        .map(|(count, one, many)| counted(count, one, many))
+        .collect();
     let events = gathered.statistics.get("events");
     let has_events = |limit: &str| events.and_then(|events| events.get(limit)).is_some();
     let uncounted = gathered.uncounted.iter().filter(|it| has_events(&it.limit));
@@ -303,15 +295,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 
 /// `9316085` as `9,316,085`.
 fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    HumanCount(number).to_string()
 }
 
 #[cfg(test)]
@@ -334,14 +318,8 @@ mod tests {
 
     fn told(alert: Value) -> String {
         let mut out = String::new();
-        let plain = Paint {
-            strong: "",
-            alarm: "",
-            dim: "",
-            plain: "",
-        };
         let count = 40;
-        flood(1, &Flood { count, alert }, &plain, &mut out);
+        flood(1, &Flood { count, alert }, &Paint::default(), &mut out);
         out
     }
 
