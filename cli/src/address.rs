@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use hyper::Uri;
+use thiserror::Error;
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +48,49 @@ pub enum LinesAddress {
 /// Something that speaks HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAddress {
-    uri: Uri,
+    uri: Arc<Uri>,
     /// The port.
     pub port: u16,
 }
 
-const INPUTS: &str = "write stdin, http(s)://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH";
-const OUTPUTS: &str = "write stdout, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or elasticsearch+http(s)://HOST:9200";
+/// What is wrong with an address. What was written is not repeated: there may be a secret in it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum AddressError {
+    #[error(
+        "this is none of the inputs there are; write stdin, http(s)://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH"
+    )]
+    NoInput,
+    #[error(
+        "this is none of the outputs there are; write stdout, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or \
+         elasticsearch+http(s)://HOST:9200"
+    )]
+    NoOutput,
+    #[error("HOST:PORT is needed; write it like 127.0.0.1:8080 or [::1]:8080")]
+    NoListener,
+    #[error("a port is a number up to 65535; write it like 127.0.0.1:8080")]
+    ListenerPort,
+    #[error("a path is needed; write it like unix:/run/maxconn.sock")]
+    NoPath,
+    #[error("this is not a URL; write it like http://127.0.0.1:8080/path")]
+    NoUrl,
+    #[error("a URL with a password in it is shown to everybody by ps; put the secret into a file")]
+    Password,
+    #[error("a port is a number up to 65535")]
+    Port,
+}
 
 impl FromStr for InputAddress {
-    type Err = String;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<InputAddress, String> {
+    fn from_str(text: &str) -> Result<InputAddress, AddressError> {
         match text.split_once("://") {
             None if matches!(text, "stdin" | "-") => Ok(InputAddress::Stdin),
             Some(("http", address)) => Ok(InputAddress::Http(listen_address(address)?)),
             Some(("https", address)) => Ok(InputAddress::Https(listen_address(address)?)),
             Some(("tcp", address)) => Ok(InputAddress::Tcp(listen_address(address)?)),
             _ if text.starts_with("unix:") => socket_path(text).map(InputAddress::Unix),
-            _ => Err(format!("this is none of the inputs there are; {INPUTS}")),
+            _ => Err(AddressError::NoInput),
         }
     }
 }
@@ -92,38 +118,37 @@ impl fmt::Display for InputAddress {
 /// `HOST:PORT` to listen at; without a host nobody but this machine can reach it.
 ///
 /// # Errors
-/// A sentence that says how it is written.
-pub fn listen_address(text: &str) -> Result<String, String> {
+/// See [`AddressError`].
+pub fn listen_address(text: &str) -> Result<String, AddressError> {
     let text = text.strip_suffix('/').unwrap_or(text);
-    let wrong = || "HOST:PORT is needed; write it like 127.0.0.1:8080 or [::1]:8080".to_string();
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoListener)?;
     let is_number = !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
     let port: u16 = port.parse().map_err(|_| match is_number {
-        true => "a port is a number up to 65535; write it like 127.0.0.1:8080".to_string(),
-        false => wrong(),
+        true => AddressError::ListenerPort,
+        false => AddressError::NoListener,
     })?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if host.contains(['/', '@']) || (host.contains(':') && !bracketed) {
-        return Err(wrong());
+        return Err(AddressError::NoListener);
     }
     let host = if host.is_empty() { "127.0.0.1" } else { host };
     Ok(format!("{host}:{port}"))
 }
 
 /// The path in `unix:PATH`.
-fn socket_path(text: &str) -> Result<PathBuf, String> {
+fn socket_path(text: &str) -> Result<PathBuf, AddressError> {
     let path = text.trim_start_matches("unix:");
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() {
-        return Err("a path is needed; write it like unix:/run/maxconn.sock".to_string());
+        return Err(AddressError::NoPath);
     }
     Ok(PathBuf::from(path))
 }
 
 impl FromStr for OutputAddress {
-    type Err = String;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<OutputAddress, String> {
+    fn from_str(text: &str) -> Result<OutputAddress, AddressError> {
         match text.split_once("://") {
             None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
             Some(("http" | "https", _)) => HttpAddress::read(text, None).map(OutputAddress::Http),
@@ -138,7 +163,7 @@ impl FromStr for OutputAddress {
                 let url = text.trim_start_matches("elasticsearch+");
                 HttpAddress::read(url, Some(9200)).map(OutputAddress::Elasticsearch)
             }
-            _ => Err(format!("this is none of the outputs there are; {OUTPUTS}")),
+            _ => Err(AddressError::NoOutput),
         }
     }
 }
@@ -154,17 +179,14 @@ impl fmt::Display for LinesAddress {
 
 impl HttpAddress {
     /// Reads a URL; without a port it is `port`, or the usual one.
-    fn read(text: &str, port: Option<u16>) -> Result<HttpAddress, String> {
-        let wrong = || "this is not a URL; write it like http://127.0.0.1:8080/path".to_string();
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let authority = uri.authority().ok_or_else(wrong)?;
+    fn read(text: &str, port: Option<u16>) -> Result<HttpAddress, AddressError> {
+        let uri: Uri = text.parse().map_err(|_| AddressError::NoUrl)?;
+        let authority = uri.authority().ok_or(AddressError::NoUrl)?;
         if authority.as_str().contains('@') {
-            return Err(
-                "a URL with a password in it is shown to everybody by ps; put the secret into a file".to_string(),
-            );
+            return Err(AddressError::Password);
         }
         if authority.host().is_empty() {
-            return Err(wrong());
+            return Err(AddressError::NoUrl);
         }
         let usual = if uri.scheme_str() == Some("https") {
             443
@@ -175,8 +197,9 @@ impl HttpAddress {
         let port = match (uri.port_u16(), written) {
             (Some(port), _) => port,
             (None, Some("" | ":")) => port.unwrap_or(usual),
-            (None, _) => return Err("a port is a number up to 65535".to_string()),
+            (None, _) => return Err(AddressError::Port),
         };
+        let uri = Arc::new(uri);
         Ok(HttpAddress { uri, port })
     }
 
@@ -237,7 +260,7 @@ mod tests {
         ] {
             assert!(listen_address(text).is_err(), "{text}");
         }
-        assert!(listen_address("a:99999").unwrap_err().contains("65535"));
+        assert!(listen_address("a:99999") == Err(AddressError::ListenerPort));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`generate`] | writes synthetic incidents |
 //! | `http` | HTTP as servers and clients need it, TLS, secrets |
 //! | `io` | byte order marks, compression, lines, NDJSON |
+//! | `lock` | locks |
 //! | `log` | what is said on standard error while something runs |
 //! | [`output`] | the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | text from elsewhere, fit for a terminal |
@@ -28,6 +29,7 @@ mod files;
 pub mod generate;
 pub(crate) mod http;
 mod io;
+mod lock;
 mod log;
 pub mod output;
 pub mod printable;

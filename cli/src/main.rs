@@ -9,8 +9,8 @@ use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, bake::Target};
 use maxconn::generate::args::GenerateArgs;
 use maxconn::printable::printable_lines;
-use maxconn::replay::{self, Interrupt, ReplayArgs, ReplayError};
-use maxconn::run::{RunArgs, RunError};
+use maxconn::replay::{self, Interrupt, NextHopError, ReplayArgs, ReplayError};
+use maxconn::run::RunArgs;
 use maxconn::setup::{self, SetupArgs};
 use maxconn_host::{HostError, Limits, Plugin};
 
@@ -179,7 +179,7 @@ fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
 }
 
 fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
-    let mut options = args.options().map_err(Failure::Usage)?;
+    let mut options = args.options().map_err(usage)?;
     // Asked first: a wrong configuration must not wait for a plugin.
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
     options.uncounted = config::uncounted(&loaded.effective);
@@ -197,19 +197,21 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             other => run(other),
         })?;
     replay::replay(instance, &options, &interrupt).map_err(|error| match error {
-        ReplayError::NoNextHop(sentence) => Failure::Usage(sentence),
+        ReplayError::NextHop(NextHopError::Open(error)) => usage(error),
         ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         other => run(other),
     })
 }
 
 fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {
-    let options = args.options().map_err(Failure::Usage)?;
+    let options = args.options().map_err(usage)?;
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::BESIDE_A_SHIPPER)?;
-    maxconn::run::run(&options, plugin, loaded, cli.config.clone()).map_err(|error| match error {
-        RunError::Usage(sentence) => Failure::Usage(sentence),
-        RunError::Failed(sentence) => Failure::Run(sentence),
+    maxconn::run::run(&options, plugin, loaded, cli.config.clone()).map_err(|error| {
+        match error.is_usage() {
+            true => usage(error),
+            false => run(error),
+        }
     })
 }
 

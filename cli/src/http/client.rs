@@ -1,22 +1,25 @@
 //! A client of one connection, which sends requests one after the other to keep their order.
 
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::pki_types::{InvalidDnsNameError, ServerName};
 
-use super::{Pieces, next_data, tls};
+use super::{Body, tls};
 use crate::address::HttpAddress;
-use crate::http::secret::OutputKey;
+use crate::http::secret::{OutputKey, SecretError};
 use crate::system;
 
 /// How long connecting may take.
@@ -35,27 +38,34 @@ pub struct Answer {
 }
 
 /// Why there is no answer.
-pub struct Failure {
-    /// What happened.
-    pub sentence: String,
-    /// The connection broke while the request was on it; otherwise there was none, or no answer in time.
-    pub broke: bool,
+#[derive(Debug, Error)]
+pub enum ClientError {
+    #[error("{0} cannot be asked: {1}")]
+    Request(HttpAddress, hyper::http::Error),
+    #[error("cannot connect to {0}: {1}")]
+    Connect(HttpAddress, io::Error),
+    #[error("cannot connect to {0}: no answer")]
+    ConnectLate(HttpAddress),
+    #[error("{0} cannot be asked by TLS: {1}")]
+    TlsName(HttpAddress, InvalidDnsNameError),
+    #[error("no TLS with {0}: {trouble}", trouble = tls::trouble(.1))]
+    Tls(HttpAddress, io::Error),
+    #[error("no TLS with {0}: no answer")]
+    TlsLate(HttpAddress),
+    #[error("the connection to {0} broke: {1}{cause}", cause = cause(.1))]
+    Broke(HttpAddress, hyper::Error),
+    #[error("{0} does not answer within {seconds} s", seconds = .1.as_secs_f64())]
+    Late(HttpAddress, Duration),
 }
 
-impl Failure {
-    /// What is told to those who need not know where the other side is.
-    pub fn why(&self) -> &'static str {
-        match self.broke {
-            true => "its connection broke",
-            false => "it cannot be reached or does not answer",
-        }
-    }
+fn cause(error: &hyper::Error) -> String {
+    error.source().map_or(String::new(), |it| format!(": {it}"))
+}
 
-    fn before(sentence: String) -> Failure {
-        Failure {
-            sentence,
-            broke: false,
-        }
+impl ClientError {
+    /// The connection broke while the request was on it; otherwise there was none, or no answer in time.
+    pub fn broke(&self) -> bool {
+        matches!(self, ClientError::Broke(..))
     }
 }
 
@@ -66,7 +76,7 @@ pub struct Client {
     authorization: Option<HeaderValue>,
     tls: Option<TlsConnector>,
     patience: Duration,
-    connection: Option<SendRequest<Pieces>>,
+    connection: Option<SendRequest<Body>>,
 }
 
 impl Client {
@@ -80,7 +90,7 @@ impl Client {
         key: Option<OutputKey>,
         tls: Option<TlsConnector>,
         patience: Duration,
-    ) -> Result<Client, String> {
+    ) -> Result<Client, SecretError> {
         let authorization = match &key {
             Some(key) => key.authorization()?,
             None => None,
@@ -103,9 +113,9 @@ impl Client {
         }
     }
 
-    /// The address as people write it.
-    pub fn name(&self) -> String {
-        self.address.to_string()
+    /// The address.
+    pub fn address(&self) -> &HttpAddress {
+        &self.address
     }
 
     /// Makes a request; `answer_max_bytes` of the answer's body are kept.
@@ -115,38 +125,37 @@ impl Client {
     pub async fn request(
         &mut self,
         request: Builder,
-        body: &Pieces,
+        body: &Body,
         answer_max_bytes: usize,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, ClientError> {
         let mut request = request
             .header(HOST, self.address.authority())
             .header(USER_AGENT, concat!("maxconn/", env!("CARGO_PKG_VERSION")));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request.body(()).map_err(|error| {
-            Failure::before(format!("{} cannot be asked: {error}", self.name()))
-        })?;
+        let request = request.body(body.clone());
+        let request = request.map_err(|error| ClientError::Request(self.address.clone(), error))?;
         let whole = timeout(self.patience, async {
             let (mut connection, reused) = match self.connection.take() {
                 Some(connection) if !connection.is_closed() => (connection, true),
                 _ => (self.connect().await?, false),
             };
             let mut sent_twice = false;
-            let first = connection.send_request(with_body(&request, body)).await;
+            let first = connection.send_request(request.clone()).await;
             let mut response = match first {
                 Ok(response) => response,
                 // Kept open since the last request, and closed by the other side just now, as it may.
                 Err(_) if reused => {
                     sent_twice = true;
                     connection = self.connect().await?;
-                    let again = connection.send_request(with_body(&request, body)).await;
-                    again.map_err(|error| self.broken(&error))?
+                    let again = connection.send_request(request.clone()).await;
+                    again.map_err(|error| self.broken(error))?
                 }
-                Err(error) => return Err(self.broken(&error)),
+                Err(error) => return Err(self.broken(error)),
             };
             let body = read(response.body_mut(), answer_max_bytes).await;
-            let (body, whole) = body.map_err(|error| self.broken(&error))?;
+            let (body, whole) = body.map_err(|error| self.broken(error))?;
             // Without its end the connection cannot be used again.
             if whole {
                 self.connection = Some(connection);
@@ -160,72 +169,53 @@ impl Client {
         });
         match whole.await {
             Ok(result) => result,
-            Err(_) => Err(Failure::before(format!(
-                "{} does not answer within {} s",
-                self.name(),
-                self.patience.as_secs_f64()
-            ))),
+            Err(_) => Err(ClientError::Late(self.address.clone(), self.patience)),
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Pieces>, Failure> {
-        self.open().await.map_err(Failure::before)
-    }
-
-    async fn open(&self) -> Result<SendRequest<Pieces>, String> {
+    async fn connect(&self) -> Result<SendRequest<Body>, ClientError> {
+        let address = || self.address.clone();
         let connecting = system::connect(self.address.host(), self.address.port);
         let stream = match timeout(CONNECT_MAX, connecting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(format!("cannot connect to {}: {error}", self.name())),
-            Err(_) => return Err(format!("cannot connect to {}: no answer", self.name())),
+            Ok(Err(error)) => return Err(ClientError::Connect(address(), error)),
+            Err(_) => return Err(ClientError::ConnectLate(address())),
         };
         let Some(tls) = &self.tls else {
             return self.speak(stream).await;
         };
         let host = ServerName::try_from(self.address.host().to_string())
-            .map_err(|error| format!("{} cannot be asked by TLS: {error}", self.name()))?;
+            .map_err(|error| ClientError::TlsName(address(), error))?;
         match timeout(CONNECT_MAX, tls.connect(host, stream)).await {
             Ok(Ok(stream)) => self.speak(stream).await,
-            Ok(Err(error)) => Err(format!(
-                "no TLS with {}: {}",
-                self.name(),
-                tls::trouble(&error)
-            )),
-            Err(_) => Err(format!("no TLS with {}: no answer", self.name())),
+            Ok(Err(error)) => Err(ClientError::Tls(address(), error)),
+            Err(_) => Err(ClientError::TlsLate(address())),
         }
     }
 
     async fn speak(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<SendRequest<Pieces>, String> {
-        let (sender, connection) = handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(&error).sentence)?;
+    ) -> Result<SendRequest<Body>, ClientError> {
+        let shaken = handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(|error| self.broken(error))?;
         // What goes wrong with it is told to whoever made the request.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }
 
-    fn broken(&self, error: &hyper::Error) -> Failure {
-        use std::error::Error as _;
-        let cause = error.source().map_or(String::new(), |it| format!(": {it}"));
-        Failure {
-            sentence: format!("the connection to {} broke: {error}{cause}", self.name()),
-            broke: true,
-        }
+    fn broken(&self, error: hyper::Error) -> ClientError {
+        ClientError::Broke(self.address.clone(), error)
     }
-}
-
-fn with_body(request: &Request<()>, body: &Pieces) -> Request<Pieces> {
-    request.clone().map(|()| body.clone())
 }
 
 /// The beginning of a body, and whether that is all of it.
 async fn read(body: &mut Incoming, max_bytes: usize) -> Result<(Vec<u8>, bool), hyper::Error> {
     let mut whole = Vec::new();
-    while let Some(data) = next_data(body).await {
-        let data: Bytes = data?;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         let room = max_bytes.saturating_sub(whole.len());
         whole.extend_from_slice(data.get(..room).unwrap_or(&data));
         if room < data.len() {

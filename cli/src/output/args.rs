@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use thiserror::Error;
 
-use crate::address::OutputAddress;
+use crate::address::{AddressError, OutputAddress};
 use crate::http::secret::OutputKey;
 use crate::selection::Selection;
 
@@ -63,15 +64,28 @@ pub struct OutputOptions {
     pub selection: Selection,
 }
 
+/// What is wrong with it.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum OutputArgsError {
+    #[error("--output: {0}")]
+    Address(#[from] AddressError),
+    #[error("{0} is for {1} outputs, and this is none; leave it out")]
+    Unfit(&'static str, &'static str),
+    #[error(
+        "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
+    )]
+    NoStream,
+}
+
 impl OutputArgs {
     /// What was said, or what is wrong with it.
     ///
     /// # Errors
-    /// An address that is none, and options that do not go with it.
-    pub fn options(&self) -> Result<OutputOptions, String> {
+    /// See [`OutputArgsError`].
+    pub fn options(&self) -> Result<OutputOptions, OutputArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
-        let address = self.output.parse();
-        let address: OutputAddress = address.map_err(|problem| format!("--output: {problem}"))?;
+        let address: OutputAddress = self.output.parse()?;
         self.check(&address)?;
         let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(OutputOptions {
@@ -88,7 +102,7 @@ impl OutputArgs {
     }
 
     /// What goes with which output.
-    fn check(&self, address: &OutputAddress) -> Result<(), String> {
+    fn check(&self, address: &OutputAddress) -> Result<(), OutputArgsError> {
         let (is_plain, is_store, is_tls) = match address {
             OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
             OutputAddress::Http(address) => (false, false, address.is_tls()),
@@ -105,16 +119,11 @@ impl OutputArgs {
         ];
         for (name, given, fits, outputs) in options {
             if given && !fits {
-                return Err(format!(
-                    "{name} is for {outputs} outputs, and this is none; leave it out"
-                ));
+                return Err(OutputArgsError::Unfit(name, outputs));
             }
         }
         if is_store && self.only.is_none() && self.records_stream.is_none() {
-            return Err(
-                "where shall records without an event go? Give --only changed if nowhere, or --records-stream NAME"
-                    .to_string(),
-            );
+            return Err(OutputArgsError::NoStream);
         }
         Ok(())
     }

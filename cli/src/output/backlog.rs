@@ -2,11 +2,12 @@
 //! waits, then the inputs do, then the senders.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 use super::delivery::{Delivery, Segment};
+use crate::lock::lock;
 use maxconn_host::Kind;
 
 /// The engine makes no more output than this much that waits, in bytes, with all that is kept for it: where what is
@@ -46,7 +47,7 @@ impl Queue {
 impl Backlog {
     /// Adds what is to be delivered after everything that is there.
     pub fn push(&self, delivery: Delivery) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let weight = delivery.weight();
         queue.weight += weight;
         queue.deliveries.push_back((Arc::new(delivery), weight));
@@ -58,7 +59,7 @@ impl Backlog {
     pub async fn first(&self, max_bytes: usize) -> Option<Vec<Arc<Delivery>>> {
         loop {
             {
-                let queue = self.lock();
+                let queue = lock(&self.queue);
                 if !queue.deliveries.is_empty() {
                     let mut bytes = 0;
                     let deliveries = queue.deliveries.iter().map(|(delivery, _)| delivery);
@@ -79,7 +80,7 @@ impl Backlog {
 
     /// The next hop has taken the first `count` deliveries: their senders are told.
     pub fn delivered(&self, count: usize) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let count = count.min(queue.deliveries.len());
         let taken: Vec<_> = queue.deliveries.drain(..count).collect();
         queue.weight -= taken.iter().map(|(_, weight)| weight).sum::<usize>();
@@ -92,14 +93,14 @@ impl Backlog {
 
     /// Waits until there is room for so many bytes.
     pub async fn room(&self, bytes: usize) {
-        while !self.lock().has_room(bytes) {
+        while !lock(&self.queue).has_room(bytes) {
             self.room.notified().await;
         }
     }
 
     /// All alerts that were not delivered, one a line, for the state.
     pub fn alerts(&self) -> Vec<u8> {
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         let deliveries = queue.deliveries.iter();
         let pieces: Vec<&[u8]> = deliveries.flat_map(|(it, _)| it.alerts()).collect();
         pieces.concat()
@@ -108,26 +109,26 @@ impl Backlog {
     /// How much waits: bytes and deliveries, counted anew.
     #[cfg(test)]
     pub fn waiting(&self) -> (usize, usize) {
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         let bytes = queue.deliveries.iter().map(|(it, _)| it.bytes.len()).sum();
         (bytes, queue.deliveries.len())
     }
 
     /// Whoever waits for room goes on: there is a stop to come, and no more than waits in front comes before it.
     pub fn make_room(&self) {
-        self.lock().stopping = true;
+        lock(&self.queue).stopping = true;
         self.room.notify_one();
     }
 
     /// Nothing more comes.
     pub fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.queue).closed = true;
         self.news.notify_one();
     }
 
     /// Nothing more is delivered: whoever waits for room goes on, for there is a stop to come.
     pub fn abandon(&self) {
-        self.lock().abandoned = true;
+        lock(&self.queue).abandoned = true;
         self.news.notify_one();
         self.room.notify_one();
     }
@@ -136,17 +137,12 @@ impl Backlog {
     /// `alerts_kept` alerts alone are no loss.
     pub fn lost(&self, alerts_kept: bool) -> usize {
         let is_loss = |segment: &Segment| !alerts_kept || segment.kind != Kind::Alert;
-        let queue = self.lock();
+        let queue = lock(&self.queue);
         let lost = queue
             .deliveries
             .iter()
             .filter(|(it, _)| !it.resent && it.segments.iter().any(is_loss));
         lost.count()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing panics while it is held; if something did, the queue would still be whole.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

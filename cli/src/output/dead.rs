@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 use serde_json::json;
+use thiserror::Error;
 
 use super::meter::Meter;
 use crate::files::{FileError, Place};
@@ -15,6 +16,15 @@ use crate::{log, system};
 const LINE_BEGIN: &[u8] = b"{\"document\":";
 /// A last line without an end is looked at if it is no longer than this, in bytes.
 const TORN_MAX_BYTES: u64 = 8 << 20;
+
+/// Why a document cannot be set aside. Both name the file.
+#[derive(Debug, Error)]
+pub enum DeadLetterError {
+    #[error("cannot open the dead letter file {path}: {1}", path = .0.display())]
+    Open(PathBuf, FileError),
+    #[error("cannot write to the dead letter file {path}: {1}; make room there", path = .0.display())]
+    Write(PathBuf, io::Error),
+}
 
 /// A file that documents are set aside in: one JSON object a line, with `reason` and `document`. It has whole lines
 /// only.
@@ -30,8 +40,8 @@ impl DeadLetters {
     /// Opens the file, at its end if it is there.
     ///
     /// # Errors
-    /// A sentence that names it.
-    pub fn open(path: &Path, meter: Meter) -> Result<DeadLetters, String> {
+    /// [`DeadLetterError::Open`].
+    pub fn open(path: &Path, meter: Meter) -> Result<DeadLetters, DeadLetterError> {
         let opened = Place::of(path).and_then(|place| {
             let mut file = place.lock()?;
             judge(&file)?;
@@ -39,12 +49,12 @@ impl DeadLetters {
             let mended = end_last_line(&mut file)?;
             Ok((file, mended))
         });
-        let name = path.display();
         let (file, mended) =
-            opened.map_err(|error| format!("cannot open the dead letter file {name}: {error}"))?;
+            opened.map_err(|error| DeadLetterError::Open(path.to_path_buf(), error))?;
         if let Some(mended) = mended {
             log::line(format_args!(
-                "the last line of the dead letter file {name} had no end: {mended}"
+                "the last line of the dead letter file {} had no end: {mended}",
+                path.display()
             ));
         }
         Ok(DeadLetters {
@@ -58,16 +68,12 @@ impl DeadLetters {
     /// Sets a document aside; it is on the disk when this returns.
     ///
     /// # Errors
-    /// A sentence; the document is not set aside then, nor a part of it.
-    pub fn write(&mut self, reason: &str, document: &[u8]) -> Result<(), String> {
+    /// [`DeadLetterError::Write`]; the document is not set aside then, nor a part of it.
+    pub fn write(&mut self, reason: &str, document: &[u8]) -> Result<(), DeadLetterError> {
         let document = String::from_utf8_lossy(document.trim_ascii_end());
         let line = format!("{}\n", json!({ "document": document, "reason": reason }));
-        self.append(line.as_bytes()).map_err(|error| {
-            format!(
-                "cannot write to the dead letter file {}: {error}; make room there",
-                self.path.display()
-            )
-        })?;
+        self.append(line.as_bytes())
+            .map_err(|error| DeadLetterError::Write(self.path.clone(), error))?;
         self.meter.dead_letters.inc();
         Ok(())
     }
@@ -176,9 +182,10 @@ mod tests {
         for text in ["somebody's own", "{\"message\":\"a record\"}\n", "\n\n"] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
-            let Err(sentence) = DeadLetters::open(&path, Meter::new()) else {
+            let Err(error) = DeadLetters::open(&path, Meter::new()) else {
                 panic!("taken for ours: {text}");
             };
+            let sentence = error.to_string();
             assert!(
                 sentence.contains("something else than dead letters"),
                 "{sentence}"
@@ -221,7 +228,7 @@ mod tests {
         let sentence = loop {
             match dead.write("b", document.as_bytes()) {
                 Ok(()) => count += 1,
-                Err(sentence) => break sentence,
+                Err(error) => break error.to_string(),
             }
         };
         assert!(sentence.contains("make room there"), "{sentence}");

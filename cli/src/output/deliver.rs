@@ -1,13 +1,16 @@
 //! Hands deliveries to the next hop, in order, for as long as it takes.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::time::Instant;
 
 use super::backlog::Backlog;
 use super::meter::Meter;
+use super::trouble::Trouble;
 use super::{Output, SendError};
 use crate::system;
 
@@ -20,6 +23,22 @@ const REMIND_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a pause looks whether it is to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
+
+/// Why nothing more is delivered.
+#[derive(Debug, Error)]
+pub enum DeliverError {
+    #[error("cannot write to standard output: {0}; make room there")]
+    Stdout(io::Error),
+    #[error(transparent)]
+    GivenUp(Trouble),
+}
+
+impl DeliverError {
+    /// Nobody reads what comes out any more, which needs no words.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, DeliverError::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
 
 /// How long somebody waits for a next hop that takes nothing.
 pub struct Patience {
@@ -39,42 +58,38 @@ impl Patience {
 /// `patience` no longer than that, counted for each group anew.
 ///
 /// # Errors
-/// The output can never take anything again, or was tried for long enough.
+/// See [`DeliverError`].
 pub async fn deliver(
     backlog: Arc<Backlog>,
     mut output: Output,
     meter: Meter,
     patience: Option<Patience>,
     tell: impl Fn(&str),
-) -> Result<(), String> {
+) -> Result<(), DeliverError> {
     let mut pauses = Pauses::new();
     while let Some(group) = backlog.first(output.group_bytes()).await {
         let begun = Instant::now();
-        let mut said: Option<(Instant, String)> = None;
+        let mut said: Option<(Instant, Trouble)> = None;
         while let Err(error) = output.send(&group).await {
-            let (sentence, why, at_least) = match error {
-                SendError::Fatal(sentence) => return Err(sentence),
-                SendError::Retry {
-                    sentence,
-                    why,
-                    after,
-                } => (sentence, why, after),
+            let (trouble, at_least) = match error {
+                SendError::Stdout(error) => return Err(DeliverError::Stdout(error)),
+                SendError::Retry { trouble, after } => (trouble, after),
             };
-            meter.failed(why);
+            meter.failed(trouble.for_senders());
             let is_over = || patience.as_ref().is_some_and(|it| it.is_over(begun));
             if is_over() {
-                return Err(sentence);
+                return Err(DeliverError::GivenUp(trouble));
             }
-            let cause = cause(&sentence);
-            let is_news =
-                |(at, before): &(Instant, String)| *before != cause || at.elapsed() >= REMIND_EVERY;
+            let is_news = |(at, before): &(Instant, Trouble)| {
+                !before.is_like(&trouble) || at.elapsed() >= REMIND_EVERY
+            };
             if said.as_ref().is_none_or(is_news) {
                 let until = match &patience {
                     Some(patience) => format!("for {} s", patience.most.as_secs()),
                     None => "until it works".to_string(),
                 };
-                tell(&format!("{sentence}; it is tried again {until}"));
-                said = Some((Instant::now(), cause));
+                tell(&format!("{trouble}; it is tried again {until}"));
+                said = Some((Instant::now(), trouble));
             }
             let until = Instant::now() + pauses.next().max(at_least);
             while Instant::now() < until && !is_over() {
@@ -100,24 +115,6 @@ pub async fn deliver(
         backlog.delivered(group.len());
     }
     Ok(())
-}
-
-/// A sentence without its larger figures: what fails again in the same way is no news, though they differ.
-fn cause(sentence: &str) -> String {
-    let (mut cause, mut figure) = (String::new(), String::new());
-    for character in sentence.chars().chain([' ']) {
-        if character.is_ascii_digit() {
-            figure.push(character);
-            continue;
-        }
-        // A status is what it is about.
-        if figure.len() <= 3 {
-            cause.push_str(&figure);
-        }
-        figure.clear();
-        cause.push(character);
-    }
-    cause
 }
 
 /// Growing pauses, each shortened at random so that many of us do not come back at once.
@@ -150,14 +147,6 @@ mod tests {
     use crate::output::lines::LinesOutput;
 
     #[test]
-    fn a_cause_is_the_same_whatever_its_figures_are_but_for_the_status() {
-        let bytes =
-            |status: u16, bytes: u32| cause(&format!("answers {status} (bytes={bytes}, 1 of 2)"));
-        assert_eq!(bytes(429, 123_456), bytes(429, 98_765));
-        assert_ne!(bytes(429, 123_456), bytes(401, 123_456));
-    }
-
-    #[test]
     fn with_little_patience_a_next_hop_that_is_not_there_is_given_up() {
         // It is over at once: for its length, and because all is to stop.
         for (most, is_stopped) in [(Duration::ZERO, false), (Duration::MAX, true)] {
@@ -176,7 +165,7 @@ mod tests {
                 .enable_all()
                 .build()
                 .unwrap();
-            let sentence = runtime.block_on(delivering).unwrap_err();
+            let sentence = runtime.block_on(delivering).unwrap_err().to_string();
             assert!(
                 sentence.contains("cannot connect to unix:/nowhere"),
                 "{sentence}"

@@ -1,17 +1,18 @@
 //! `http://` and `https://` post lines to the next hop, such as Vector's `http_server` source.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 
+use super::SendError;
 use super::dead::DeadLetters;
 use super::delivery::Delivery;
-use super::{SendError, UNSETTLED, reason};
-use crate::http::Pieces;
-use crate::http::client::{Answer, Client, Failure};
+use super::trouble::Trouble;
+use crate::http::Body;
+use crate::http::client::{Answer, Client, ClientError};
+use crate::io::lines::halves;
 
 /// About as much is posted at once, in bytes: small batches that wait go together.
 pub const GROUP_BYTES: usize = 512 * 1024;
@@ -26,7 +27,7 @@ pub struct HttpOutput {
     path: String,
     dead: Option<DeadLetters>,
     /// What is left of the group that is being sent; a failure in the midst does not repeat what was taken.
-    parts: Vec<Vec<Bytes>>,
+    parts: Vec<Bytes>,
 }
 
 impl HttpOutput {
@@ -42,7 +43,7 @@ impl HttpOutput {
 
     /// The address.
     pub fn name(&self) -> String {
-        self.client.name()
+        self.client.address().to_string()
     }
 
     /// Posts a group. One that is too large, or that holds something the next hop refuses, is halved until
@@ -52,29 +53,37 @@ impl HttpOutput {
     /// It does not go through now.
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         if self.parts.is_empty() {
-            let all: Vec<Bytes> = group.iter().map(|it| it.bytes.clone()).collect();
-            self.parts.push(all);
+            self.parts.push(match group {
+                [delivery] => delivery.bytes.clone(),
+                // There are several only of small ones.
+                _ => {
+                    let all: Vec<&[u8]> = group.iter().map(|it| &it.bytes[..]).collect();
+                    all.concat().into()
+                }
+            });
         }
         while let Some(part) = self.parts.pop() {
-            if part.iter().all(Bytes::is_empty) {
+            if part.is_empty() {
                 continue;
             }
             let answer = match self.post(&part).await {
                 Ok(answer) => answer,
-                Err(failure) => {
+                Err(error) => {
                     self.parts.push(part);
-                    return Err(SendError::Retry {
-                        why: failure.why(),
-                        sentence: failure.sentence,
-                        after: Duration::ZERO,
-                    });
+                    return Err(Trouble::Unanswered(error).into());
                 }
             };
             match answer.status.as_u16() {
                 200..=299 => {}
                 400 | 413 | 422 => match halves(&part) {
-                    Some((first, second)) => self.parts.extend([second, first]),
-                    None => self.bury(part, &answer)?,
+                    Some((first, second)) => {
+                        let halves = [second, first].map(|half| part.slice_ref(half));
+                        self.parts.extend(halves);
+                    }
+                    None => {
+                        let buried = self.bury(&part, &answer);
+                        buried.inspect_err(|_| self.parts.push(part))?;
+                    }
                 },
                 status => {
                     self.parts.push(part);
@@ -82,8 +91,7 @@ impl HttpOutput {
                         self.client.read_key_again();
                     }
                     return Err(SendError::Retry {
-                        sentence: self.refusal(&answer),
-                        why: reason(status),
+                        trouble: self.refusal(&answer),
                         after: answer.retry_after,
                     });
                 }
@@ -92,36 +100,28 @@ impl HttpOutput {
         Ok(())
     }
 
-    async fn post(&mut self, part: &[Bytes]) -> Result<Answer, Failure> {
+    async fn post(&mut self, part: &Bytes) -> Result<Answer, ClientError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(self.path.as_str())
             .header(CONTENT_TYPE, "application/x-ndjson");
-        let body = Pieces::new(part.iter().cloned());
+        let body = Body::new(part.clone());
         self.client.request(request, &body, ANSWER_MAX_BYTES).await
     }
 
     /// Sets a line aside that the next hop will never take.
-    fn bury(&mut self, part: Vec<Bytes>, answer: &Answer) -> Result<(), SendError> {
-        let reason = self.refusal(answer);
-        let result = match &mut self.dead {
-            Some(dead) => dead.write(&reason, &part.concat()),
-            None => Err(format!(
-                "{reason}; one line is refused for good and holds up the rest: give --dead-letter FILE to set such \
-                 lines aside"
+    fn bury(&mut self, line: &[u8], answer: &Answer) -> Result<(), Trouble> {
+        let reason = self.refusal(answer).to_string();
+        match &mut self.dead {
+            Some(dead) => Ok(dead.write(&reason, line)?),
+            None => Err(Trouble::NoDeadLetters(
+                reason,
+                "one line is refused for good and holds up the rest: give --dead-letter FILE to set such lines aside",
             )),
-        };
-        result.map_err(|sentence| {
-            self.parts.push(part);
-            SendError::Retry {
-                sentence,
-                why: UNSETTLED,
-                after: Duration::ZERO,
-            }
-        })
+        }
     }
 
-    fn refusal(&self, answer: &Answer) -> String {
+    fn refusal(&self, answer: &Answer) -> Trouble {
         let mend = match answer.status.as_u16() {
             300..=399 => "; it has moved, name its new address",
             401 | 403 => {
@@ -130,40 +130,12 @@ impl HttpOutput {
             404 | 405 => "; name the path that takes posts",
             _ => "",
         };
-        let words = words(&answer.body);
-        let words = if words.is_empty() {
-            String::new()
-        } else {
-            format!(" ({words})")
-        };
-        format!("{} answers {}{words}{mend}", self.name(), answer.status)
-    }
-}
-
-/// Two parts of whole lines, `None` if there is but one line.
-fn halves(part: &[Bytes]) -> Option<(Vec<Bytes>, Vec<Bytes>)> {
-    let total: usize = part.iter().map(Bytes::len).sum();
-    let (mut first, mut second, mut taken) = (Vec::new(), Vec::new(), 0);
-    for piece in part.iter().filter(|piece| !piece.is_empty()) {
-        if taken + piece.len() <= total / 2 {
-            first.push(piece.clone());
-        } else if taken < total / 2 {
-            // The cut is after the line that the middle lies in, or before it if that is the last.
-            let middle = total / 2 - taken;
-            let after = memchr::memchr(b'\n', &piece[middle..]).map(|at| middle + at + 1);
-            let cut = after
-                .filter(|at| *at < piece.len())
-                .or_else(|| memchr::memrchr(b'\n', &piece[..middle]).map(|at| at + 1))
-                .unwrap_or(if first.is_empty() { piece.len() } else { 0 });
-            first.push(piece.slice(..cut));
-            second.push(piece.slice(cut..));
-        } else {
-            second.push(piece.clone());
+        let mut words = words(&answer.body);
+        if !words.is_empty() {
+            words = format!(" ({words})");
         }
-        taken += piece.len();
+        Trouble::Refused(self.client.address().clone(), answer.status, words, mend)
     }
-    let is_empty = |part: &[Bytes]| part.iter().all(Bytes::is_empty);
-    (!is_empty(&first) && !is_empty(&second)).then_some((first, second))
 }
 
 /// The first words of an answer, fit for a log.
@@ -177,39 +149,6 @@ pub fn words(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn part(pieces: &[&str]) -> Vec<Bytes> {
-        pieces
-            .iter()
-            .map(|it| Bytes::from(it.to_string()))
-            .collect()
-    }
-
-    #[test]
-    fn halves_are_whole_lines_down_to_a_single_one() {
-        for pieces in [
-            &["aaa\nb\nc\n"][..],
-            &["a\n", "b\nc\n"],
-            &["a\nbbbbbbbbbbbbbbbbbb\n"],
-            &["aaaaaaaaaaaaaaaaaaa\nb\n"],
-            &["a\n", "bbbbbbbbbbb\n", ""],
-            &["", "aaaaaaaaaa\n", "", "b\n", ""],
-            &["a\n"],
-        ] {
-            let (mut todo, mut lines) = (vec![part(pieces)], Vec::new());
-            while let Some(part) = todo.pop() {
-                match halves(&part) {
-                    Some((first, second)) => todo.extend([second, first]),
-                    None => lines.push(String::from_utf8(part.concat()).unwrap()),
-                }
-            }
-            assert_eq!(lines.concat(), pieces.concat());
-            assert!(
-                lines.iter().all(|line| line.matches('\n').count() == 1),
-                "{lines:?}"
-            );
-        }
-    }
 
     #[test]
     fn an_answers_words_fit_on_a_line() {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::SendError;
 use super::delivery::Delivery;
+use super::trouble::Trouble;
 use crate::address::LinesAddress;
 
 /// How long connecting may take.
@@ -50,18 +51,13 @@ impl LinesOutput {
     /// # Errors
     /// There is no connection, or it broke.
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
+        let address = || self.address.clone();
         let mut connection = match self.connection.take() {
             Some(connection) if connection.is_open() => connection,
             _ => match timeout(CONNECT_MAX, self.connect()).await {
                 Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => {
-                    return Err(self.later(&format!("cannot connect to {}: {error}", self.address)));
-                }
-                Err(_) => {
-                    return Err(
-                        self.later(&format!("cannot connect to {}: no answer", self.address))
-                    );
-                }
+                Ok(Err(error)) => return Err(Trouble::Connect(address(), error).into()),
+                Err(_) => return Err(Trouble::ConnectLate(address()).into()),
             },
         };
         let writing = async {
@@ -75,11 +71,8 @@ impl LinesOutput {
                 self.connection = Some(connection);
                 Ok(())
             }
-            Ok(Err(error)) => Err(self.later(&format!(
-                "the connection to {} broke: {error}",
-                self.address
-            ))),
-            Err(_) => Err(self.later(&format!("{} reads nothing", self.address))),
+            Ok(Err(error)) => Err(Trouble::Broke(address(), error).into()),
+            Err(_) => Err(Trouble::ReadsNothing(address()).into()),
         }
     }
 
@@ -88,14 +81,6 @@ impl LinesOutput {
             LinesAddress::Tcp(address) => Connection::Tcp(TcpStream::connect(address).await?),
             LinesAddress::Unix(path) => Connection::Unix(UnixStream::connect(path).await?),
         })
-    }
-
-    fn later(&self, sentence: &str) -> SendError {
-        SendError::Retry {
-            sentence: sentence.to_string(),
-            why: "it cannot be reached or reads nothing",
-            after: Duration::ZERO,
-        }
     }
 }
 

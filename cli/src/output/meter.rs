@@ -1,7 +1,8 @@
 //! Counts deliveries and what becomes of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::lock::lock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -88,7 +89,7 @@ impl Meter {
     pub fn failed(&self, why: &'static str) {
         self.retries.inc();
         self.up.set(0);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        *lock(&self.trouble) = why;
     }
 
     /// One of so many bytes succeeded.
@@ -103,7 +104,7 @@ impl Meter {
         match self.up.get() {
             // The first try goes on.
             1 => "it has not answered yet",
-            _ => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner),
+            _ => *lock(&self.trouble),
         }
     }
 }

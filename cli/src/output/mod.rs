@@ -11,50 +11,62 @@ pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod meter;
 pub(crate) mod stdout;
+pub(crate) mod trouble;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::dead::DeadLetters;
+use thiserror::Error;
+
+use self::dead::{DeadLetterError, DeadLetters};
 use self::delivery::Delivery;
 use self::elasticsearch::{Elasticsearch, Streams};
 use self::http::HttpOutput;
 use self::meter::Meter;
+use self::trouble::Trouble;
 use crate::address::OutputAddress;
 use crate::http::client::Client;
-use crate::http::tls;
-pub use args::{OutputArgs, OutputOptions};
+use crate::http::secret::SecretError;
+use crate::http::tls::{self, TlsError};
+pub use args::{OutputArgs, OutputArgsError, OutputOptions};
 
 /// How long the next hop may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why a group was not taken. No sentence holds a secret.
+/// Why a group was not taken.
 #[derive(Debug)]
 pub enum SendError {
     /// It may work later.
     Retry {
         /// What happened.
-        sentence: String,
-        /// The same for senders, who need not know where the next hop is or what it says: "it is …".
-        why: &'static str,
+        trouble: Trouble,
         /// The next hop asks for a pause of this length.
         after: Duration,
     },
-    /// It never will: the run ends. Empty if that needs no words, as with a pipe that nobody reads.
-    Fatal(String),
+    /// It never will, for standard output cannot be written.
+    Stdout(io::Error),
 }
 
-/// What a status that is no success says of the next hop, for senders.
-fn reason(status: u16) -> &'static str {
-    match status {
-        401 | 403 => "it refuses our key",
-        429 | 503 => "it is too busy",
-        _ => "it answers with an error",
+impl From<Trouble> for SendError {
+    /// It may work at once.
+    fn from(trouble: Trouble) -> SendError {
+        let after = Duration::ZERO;
+        SendError::Retry { trouble, after }
     }
 }
 
-/// What is told to senders of a document that is refused for good and not set aside.
-const UNSETTLED: &str = "it refuses a document, which cannot be set aside";
+/// Why an output cannot be had: the command line names what is not there, or not right.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum OpenError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterError),
+}
 
 /// Where deliveries go.
 pub enum Output {
@@ -105,8 +117,8 @@ impl Output {
 /// Opens what the command line names.
 ///
 /// # Errors
-/// A secret, a certificate or a file that can't be had.
-pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, String> {
+/// See [`OpenError`].
+pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, OpenError> {
     let (address, is_store) = match &options.address {
         OutputAddress::Stdout => return Ok(Output::Stdout(stdout::Stdout)),
         OutputAddress::Lines(address) => {

@@ -26,12 +26,6 @@ impl Stdout {
         })
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|error| {
-            SendError::Fatal(if error.kind() == io::ErrorKind::BrokenPipe {
-                String::new()
-            } else {
-                format!("cannot write to standard output: {error}; make room there")
-            })
-        })
+        written.map_err(SendError::Stdout)
     }
 }

@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use thiserror::Error;
 
 use super::{Input, Options};
 use crate::address::OutputAddress;
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, OutputArgsError};
 use crate::selection::Selection;
 use crate::summary::Summary;
 use maxconn_host::Format;
@@ -67,32 +68,38 @@ pub struct ReplayArgs {
     output: OutputArgs,
 }
 
+/// What is wrong with the command line.
+#[derive(Debug, Error)]
+pub enum ReplayArgsError {
+    #[error(transparent)]
+    Output(#[from] OutputArgsError),
+    #[error("no file to replay; name one, or - for standard input")]
+    NoFile,
+    #[error("standard input can be read once only; name - once")]
+    StdinTwice,
+    #[error("--quiet leaves nothing for --output to take; give one of them")]
+    Quiet,
+}
+
 impl ReplayArgs {
     /// What is to be done, or what is wrong with the command line.
     ///
     /// # Errors
-    /// No file is named and standard input is a terminal, or `-` is named twice.
-    pub fn options(&self) -> Result<Options, String> {
+    /// See [`ReplayArgsError`].
+    pub fn options(&self) -> Result<Options, ReplayArgsError> {
         let mut inputs: Vec<Input> = self.files.iter().map(|file| input(file)).collect();
         if inputs.is_empty() {
             if io::stdin().is_terminal() {
-                return Err("no file to replay; name one, or - for standard input".to_string());
+                return Err(ReplayArgsError::NoFile);
             }
             inputs.push(Input::Stdin);
         }
-        if inputs
-            .iter()
-            .filter(|input| **input == Input::Stdin)
-            .count()
-            > 1
-        {
-            return Err("standard input can be read once only; name - once".to_string());
+        if inputs.iter().filter(|it| **it == Input::Stdin).count() > 1 {
+            return Err(ReplayArgsError::StdinTwice);
         }
         let mut output = self.output.options()?;
         if self.quiet && output.address != OutputAddress::Stdout {
-            return Err(
-                "--quiet leaves nothing for --output to take; give one of them".to_string(),
-            );
+            return Err(ReplayArgsError::Quiet);
         }
         if self.quiet {
             output.selection = Selection::Nothing;

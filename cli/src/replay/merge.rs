@@ -36,7 +36,7 @@ pub trait Consumer {
     /// The input is silent: what was held back should go on.
     fn waiting(&mut self);
     /// Input `index` cannot be read on.
-    fn unreadable(&mut self, index: usize, error: &io::Error);
+    fn unreadable(&mut self, index: usize, error: io::Error);
     /// A line was too long and was cut.
     fn cut(&mut self);
     /// Nobody reads what comes out.
@@ -107,7 +107,7 @@ impl Lane {
     ) -> bool {
         match Feed::start(self.opener(Arc::clone(&self.position), chunk_bytes)) {
             Ok(feed) => self.feed = Some(feed),
-            Err(error) => consumer.unreadable(self.index, &error),
+            Err(error) => consumer.unreadable(self.index, error),
         }
         self.advance(consumer, stop)
     }
@@ -130,7 +130,7 @@ impl Lane {
             }
             Ok(None) => false,
             Err(error) => {
-                consumer.unreadable(self.index, &error);
+                consumer.unreadable(self.index, error);
                 false
             }
         }
@@ -159,7 +159,7 @@ impl Lane {
             }
             Ok(false) => Ok(None),
             Err(error) => {
-                consumer.unreadable(self.index, &error);
+                consumer.unreadable(self.index, error);
                 Ok(None)
             }
         }

@@ -2,8 +2,8 @@
 //! summary for people to standard error.
 //!
 //! ```text
-//! reader threads ─► merge ─► guest ─► writer thread
-//!   (feed, input)             (host)   │  or next hop
+//! reader threads ─► merge ─► guest ─► delivering thread
+//!   (feed, input)             (host)   │  (next_hop)
 //!                                     └► summary
 //! ```
 //! All queues are short and their memory is used again, so that the size of the input does not matter.
@@ -14,22 +14,22 @@ mod input;
 mod merge;
 mod next_hop;
 mod progress;
-mod writer;
 
 use std::collections::HashSet;
-use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use thiserror::Error;
+
 pub use args::ReplayArgs;
 pub use input::Input;
+pub use next_hop::NextHopError;
 
 use crate::address::OutputAddress;
 use crate::config::Uncounted;
 use crate::io::ndjson::as_records;
 use crate::output::OutputOptions;
-use crate::printable;
 use crate::selection::Selection;
 use crate::summary::{Gathered, Summary};
 use crate::system::now_ms;
@@ -37,7 +37,6 @@ use maxconn_host::{Format, HostError, Instance, Kind, Source, Want};
 use merge::{Consumer, Lane, merge};
 use next_hop::NextHop;
 use progress::Progress;
-use writer::Writer;
 
 /// How many sources the guest can tell apart at once.
 const SOURCES_MAX: u16 = 1024;
@@ -62,51 +61,27 @@ pub struct Options {
 }
 
 /// Why a replay failed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum ReplayError {
-    /// An input is not there; nothing was replayed.
-    Unreadable(String),
-    /// The guest failed.
-    Host(HostError),
-    /// The output cannot be written.
-    Output(io::Error),
-    /// The next hop cannot be had: a secret, a certificate or a file is wrong.
-    NoNextHop(String),
-    /// The next hop takes nothing.
-    NotDelivered(String),
-    /// Some inputs could be read in part only; the rest was replayed, and each was named already.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    NextHop(#[from] NextHopError),
+    #[error("not everything could be read; the summary is of the rest")]
     Incomplete,
-    /// This signal ended it before its end; the sentence says how far it was.
+    #[error("interrupted: {1}")]
     Interrupted(i32, String),
 }
 
-impl fmt::Display for ReplayError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ReplayError::Unreadable(sentence)
-            | ReplayError::NoNextHop(sentence)
-            | ReplayError::NotDelivered(sentence) => out.write_str(sentence),
-            ReplayError::Host(error) => error.fmt(out),
-            ReplayError::Output(error) => {
-                write!(
-                    out,
-                    "cannot write to standard output: {}; make room there",
-                    reason(error)
-                )
-            }
-            ReplayError::Incomplete => write!(
-                out,
-                "not everything could be read; the summary is of the rest"
-            ),
-            ReplayError::Interrupted(_, sentence) => write!(out, "interrupted: {sentence}"),
-        }
-    }
-}
-
-impl From<HostError> for ReplayError {
-    fn from(error: HostError) -> ReplayError {
-        ReplayError::Host(error)
-    }
+/// An input that cannot be read, and what to do.
+#[derive(Debug, Error)]
+#[error("cannot read {name}: {}{}", reason(.error), mend(.error))]
+pub struct Unreadable {
+    name: String,
+    error: io::Error,
 }
 
 /// Replays to the output, with an instance that is configured already. An interrupt ends it early, as if
@@ -125,7 +100,7 @@ pub fn replay(
         facts.push(
             input
                 .facts()
-                .map_err(|error| ReplayError::Unreadable(unreadable(input, &error)))?,
+                .map_err(|error| Unreadable::of(input, error))?,
         );
     }
     let is_live = facts.iter().any(|facts| !facts.regular);
@@ -164,13 +139,7 @@ pub fn replay(
         ids: matches!(options.output.address, OutputAddress::Elasticsearch(_)),
         ..want
     })?;
-    let way = match to_stdout {
-        true => Way::Pipe(Writer::start(printable::stdout()).map_err(ReplayError::Output)?),
-        false => Way::Hop(Box::new(
-            NextHop::start(&options.output, stop, is_live, progress.teller())
-                .map_err(ReplayError::NoNextHop)?,
-        )),
-    };
+    let next_hop = NextHop::start(&options.output, stop, is_live, progress.teller())?;
     let mut session = Session {
         instance,
         sources,
@@ -178,9 +147,10 @@ pub fn replay(
         current: None,
         inputs: &options.inputs,
         is_live,
+        to_stdout,
         sink: Sink {
             selection,
-            way,
+            next_hop,
             gathered: Gathered::new(options.uncounted.clone(), named_twice(&options.inputs)),
             progress,
         },
@@ -190,50 +160,10 @@ pub fn replay(
     session.finish(last_ms, options, interrupt.signal())
 }
 
-/// Where the output goes.
-enum Way {
-    Pipe(Writer),
-    Hop(Box<NextHop>),
-}
-
-impl Way {
-    fn write(&mut self, kind: Kind, lines: &[u8]) {
-        match self {
-            Way::Pipe(writer) => writer.write(lines),
-            Way::Hop(next_hop) => next_hop.write(kind, lines),
-        }
-    }
-
-    fn has_failed(&self) -> bool {
-        match self {
-            Way::Pipe(writer) => writer.has_failed(),
-            Way::Hop(next_hop) => next_hop.has_failed(),
-        }
-    }
-
-    /// Waits until everything is written. `false`: nobody reads it any more.
-    fn finish(self, progress: &Progress) -> Result<bool, ReplayError> {
-        match self {
-            Way::Pipe(writer) => match writer.finish() {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-                Err(error) => Err(ReplayError::Output(error)),
-            },
-            Way::Hop(next_hop) => {
-                let finished = next_hop.finish();
-                for sentence in finished.map_err(ReplayError::NotDelivered)? {
-                    progress.teller()(&sentence);
-                }
-                Ok(true)
-            }
-        }
-    }
-}
-
 /// Where the guest's output goes.
 struct Sink {
     selection: Selection,
-    way: Way,
+    next_hop: NextHop,
     gathered: Gathered,
     progress: Progress,
 }
@@ -248,9 +178,9 @@ impl Sink {
             _ if !self.selection.has(kind) => {}
             // Pieces of lines that were too long, and whatever else looks like JSON and is none.
             Kind::Passed | Kind::Enriched | Kind::Identified => {
-                self.way.write(kind, &as_records(bytes))
+                self.next_hop.write(kind, &as_records(bytes))
             }
-            _ => self.way.write(kind, bytes),
+            _ => self.next_hop.write(kind, bytes),
         }
     }
 }
@@ -265,6 +195,7 @@ struct Session<'a> {
     inputs: &'a [Input],
     /// Lines may come as they are written.
     is_live: bool,
+    to_stdout: bool,
     sink: Sink,
     incomplete: bool,
 }
@@ -306,7 +237,7 @@ impl Session<'_> {
         self.instance.statistics(|_, bytes| {
             sink.gathered.statistics(bytes);
             if options.statistics && sink.selection != Selection::Nothing {
-                sink.way.write(Kind::Statistics, bytes);
+                sink.next_hop.write(Kind::Statistics, bytes);
             }
         })?;
         if interrupted.is_some() {
@@ -314,11 +245,17 @@ impl Session<'_> {
             self.sink.progress.finish();
         }
         // Given up, it ended the reading too.
-        self.sink.gathered.stopped = interrupted.is_some() || self.sink.way.has_failed();
+        self.sink.gathered.stopped = interrupted.is_some() || self.sink.next_hop.has_failed();
         // The next hop may be slow: what is told of it goes beside the bar.
-        let finished = self.sink.way.finish(&self.sink.progress);
+        let finished = self.sink.next_hop.finish();
+        let tell = self.sink.progress.teller();
+        finished
+            .iter()
+            .flatten()
+            .for_each(|sentence| tell(sentence));
         self.sink.progress.finish();
-        if let (Ok(false), None) = (&finished, interrupted) {
+        let is_closed_pipe = finished.as_ref().is_err_and(NextHopError::is_closed_pipe);
+        if is_closed_pipe && interrupted.is_none() {
             return Ok(());
         }
         // Standard error may be closed: there is nobody to tell then.
@@ -328,11 +265,11 @@ impl Session<'_> {
             .write(options.summary, &mut io::stderr().lock());
         if let Some(signal) = interrupted {
             let sentence = match finished {
-                Ok(_) => format!(
+                Err(error) if !is_closed_pipe => error.to_string(),
+                _ => format!(
                     "the input was read up to its record {} and no further",
                     self.sink.gathered.records()
                 ),
-                Err(error) => error.to_string(),
             };
             return Err(ReplayError::Interrupted(signal, sentence));
         }
@@ -365,21 +302,17 @@ impl Consumer for Session<'_> {
     }
 
     fn waiting(&mut self) {
-        match &mut self.sink.way {
-            Way::Pipe(writer) => writer.flush(),
-            // A file is there at once. Cutting where its reader happens to be would give documents other ids.
-            Way::Hop(next_hop) if self.is_live => next_hop.flush(),
-            Way::Hop(_) => {}
+        // A file is there at once. Cutting where its reader happens to be would give documents other ids.
+        if self.is_live || self.to_stdout {
+            self.sink.next_hop.flush();
         }
     }
 
-    fn unreadable(&mut self, index: usize, error: &io::Error) {
+    fn unreadable(&mut self, index: usize, error: io::Error) {
         self.incomplete = true;
         if let Some(input) = self.inputs.get(index) {
-            let sentence = unreadable(input, error);
-            self.sink.progress.hidden(|| {
-                let _ = writeln!(io::stderr(), "maxconn: {sentence}");
-            });
+            let error = Unreadable::of(input, error);
+            self.sink.progress.teller()(&error.to_string());
         }
     }
 
@@ -388,7 +321,7 @@ impl Consumer for Session<'_> {
     }
 
     fn has_ended(&self) -> bool {
-        self.sink.way.has_failed()
+        self.sink.next_hop.has_failed()
     }
 }
 
@@ -403,17 +336,22 @@ fn named_twice(inputs: &[Input]) -> Vec<String> {
     again.map(Input::name).collect()
 }
 
-/// Why an input cannot be read, and what to do.
-fn unreadable(input: &Input, error: &io::Error) -> String {
-    let mend = match error.kind() {
+impl Unreadable {
+    fn of(input: &Input, error: io::Error) -> Unreadable {
+        let name = input.name();
+        Unreadable { name, error }
+    }
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
         io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             "; it is cut off or damaged, what came before counts"
         }
         _ => "",
-    };
-    format!("cannot read {}: {}{mend}", input.name(), reason(error))
+    }
 }
 
 /// What the system says, without its error number, which helps nobody.

@@ -1,5 +1,6 @@
-//! Hands what comes out to another next hop than standard output, on a thread of its own.
+//! Hands what comes out to the next hop, on a thread of its own.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,15 +8,17 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use tokio::runtime::Handle;
 
+use super::reason;
 use crate::address::OutputAddress;
 use crate::output::backlog::Backlog;
-use crate::output::deliver::Patience;
-use crate::output::deliver::deliver;
+use crate::output::deliver::{DeliverError, Patience, deliver};
 use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
-use crate::output::{self, OutputOptions};
+use crate::output::trouble::Trouble;
+use crate::output::{self, OpenError, OutputOptions};
 use maxconn_host::Kind;
 
 /// Output is cut into deliveries after the line that makes them this large.
@@ -23,19 +26,43 @@ const DELIVERY_BYTES: usize = 256 * 1024;
 /// A next hop that takes nothing for this long ends the replay: somebody waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Why not everything was delivered.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum NextHopError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("cannot write to standard output: {}; make room there", reason(.0))]
+    Stdout(io::Error),
+    #[error("{0}; it was given up {1}{2}")]
+    GivenUp(Box<Trouble>, String, &'static str),
+    #[error("the delivering thread has failed")]
+    Failed,
+}
+
+impl NextHopError {
+    /// Nobody reads standard output any more, which needs no words.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, NextHopError::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// Gathers output and hands it to the delivering thread.
 pub struct NextHop {
     bytes: Vec<u8>,
     segments: Vec<Segment>,
     lines: u32,
-    /// Of all output so far. Deliveries are named by it, so that the same replay gives documents the same ids
+    is_store: bool,
+    /// Of all output so far, for a store. Deliveries are named by it, so that the same replay gives documents the same ids
     /// and equal lines different ones.
     name: Digest,
     backlog: Arc<Backlog>,
     /// Of the delivering thread.
     runtime: Handle,
     failed: Arc<AtomicBool>,
-    thread: JoinHandle<Result<(), String>>,
+    thread: JoinHandle<Result<(), DeliverError>>,
     meter: Meter,
     dead_letter: Option<PathBuf>,
     /// The same again makes no document twice. A pipe may pause elsewhere the next time, and its deliveries with it.
@@ -48,20 +75,19 @@ impl NextHop {
     /// `stop` is set.
     ///
     /// # Errors
-    /// A secret, a certificate or a file that can't be had, or no thread.
+    /// [`NextHopError::Open`], or no thread.
     pub fn start(
         options: &OutputOptions,
         stop: &Arc<AtomicBool>,
         is_live: bool,
         tell: impl Fn(&str) + Send + 'static,
-    ) -> Result<NextHop, String> {
+    ) -> Result<NextHop, NextHopError> {
         let meter = Meter::new();
         let output = output::open(options, &meter)?;
-        let no_thread = |error| format!("cannot start a thread: {error}");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(no_thread)?;
+            .map_err(NextHopError::Thread)?;
         let handle = runtime.handle().clone();
         let (backlog, failed) = (Arc::new(Backlog::default()), Arc::<AtomicBool>::default());
         let thread = {
@@ -83,9 +109,11 @@ impl NextHop {
                     }
                     result
                 })
-                .map_err(no_thread)?
+                .map_err(NextHopError::Thread)?
         };
+        let is_store = matches!(options.address, OutputAddress::Elasticsearch(_));
         Ok(NextHop {
+            is_store,
             bytes: Vec::new(),
             segments: Vec::new(),
             lines: 0,
@@ -96,7 +124,7 @@ impl NextHop {
             thread,
             meter,
             dead_letter: options.dead_letter.clone(),
-            names_documents: matches!(options.address, OutputAddress::Elasticsearch(_)) && !is_live,
+            names_documents: is_store && !is_live,
             stop: Arc::clone(stop),
         })
     }
@@ -134,11 +162,13 @@ impl NextHop {
         if self.bytes.is_empty() {
             return;
         }
-        let digest = Sha256::new()
-            .chain_update(self.name)
-            .chain_update(&self.bytes)
-            .finalize();
-        self.name = std::array::from_fn(|at| digest[at]);
+        if self.is_store {
+            let digest = Sha256::new()
+                .chain_update(self.name)
+                .chain_update(&self.bytes)
+                .finalize();
+            self.name = std::array::from_fn(|at| digest[at]);
+        }
         self.lines = 0;
         self.backlog.push(Delivery {
             bytes: std::mem::take(&mut self.bytes).into(),
@@ -159,12 +189,15 @@ impl NextHop {
     ///
     /// # Errors
     /// Why the next hop was given up.
-    pub fn finish(mut self) -> Result<Vec<String>, String> {
+    pub fn finish(mut self) -> Result<Vec<String>, NextHopError> {
         self.flush();
         self.backlog.close();
-        let result = self.thread.join();
-        let result = result.unwrap_or_else(|_| Err("the delivering thread has failed".to_string()));
-        result.map_err(|sentence| {
+        let result = self.thread.join().map_err(|_| NextHopError::Failed)?;
+        result.map_err(|error| {
+            let trouble = match error {
+                DeliverError::Stdout(error) => return NextHopError::Stdout(error),
+                DeliverError::GivenUp(trouble) => trouble,
+            };
             let mend = match self.names_documents {
                 true => "; mend that and run the same again, no document will be there twice",
                 false => "; mend that and run the same again",
@@ -173,7 +206,7 @@ impl NextHop {
                 true => "when it was to stop".to_string(),
                 false => format!("after {} s", PATIENCE.as_secs()),
             };
-            format!("{sentence}; it was given up {until}{mend}")
+            NextHopError::GivenUp(Box::new(trouble), until, mend)
         })?;
         let refused = self.meter.dead_letters.get();
         let there = self.meter.all_conflicts();

@@ -1,28 +1,33 @@
 //! Shows a progress bar where standard error is a terminal.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use console::Term;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use console::{Term, truncate_str};
+use indicatif::{HumanBytes, HumanDuration};
 
+use crate::lock::lock;
 use crate::log;
 
-/// How often it is drawn, in ms.
-const DRAW_EVERY_MS: u64 = 100;
-/// It may be drawn so often in a second.
-const DRAWS_A_SECOND: u8 = 20;
+/// It is drawn no more often than this.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// Columns that are left free: a terminal shows Ctrl-C there as `^C`, and a line that wraps cannot be taken away.
-const FREE_COLUMNS: u16 = 4;
-/// On a terminal of 80 columns it fits.
-const TEMPLATE: &str = "{bar:16} {percent:>3} %  {bytes} of {total_bytes}  {eta} left  {msg}";
+const FREE_COLUMNS: usize = 4;
+const BAR_COLUMNS: usize = 16;
 
 /// A progress bar on standard error, or nothing.
 pub struct Progress {
     position: Arc<AtomicU64>,
-    bar: Option<ProgressBar>,
+    bar: Option<Arc<Mutex<Bar>>>,
+}
+
+struct Bar {
+    terminal: Term,
+    begun: Instant,
+    drawn: Instant,
+    total_bytes: u64,
     floods: u64,
 }
 
@@ -30,17 +35,17 @@ impl Progress {
     /// Shown if the size is known, standard error is a terminal and `may_show`: documents that
     /// go to the same terminal would tear it.
     pub fn start(total_bytes: u64, may_show: bool) -> Progress {
-        let position = Arc::new(AtomicU64::new(0));
         let shown = may_show && total_bytes > 0 && io::stderr().is_terminal();
-        let bar = shown.then(|| {
-            let bar = bar(total_bytes, Term::stderr());
-            bar.enable_steady_tick(Duration::from_millis(DRAW_EVERY_MS));
-            bar
+        let bar = shown.then(|| Bar {
+            terminal: Term::stderr(),
+            begun: Instant::now(),
+            drawn: Instant::now(),
+            total_bytes,
+            floods: 0,
         });
         Progress {
-            position,
-            bar,
-            floods: 0,
+            position: Arc::default(),
+            bar: bar.map(|bar| Arc::new(Mutex::new(bar))),
         }
     }
 
@@ -54,170 +59,81 @@ impl Progress {
         self.bar.is_some()
     }
 
-    /// Notes how far the readers are; cheap, it draws nothing itself.
+    /// Shows how far the readers are, if it is time to.
     pub fn moved(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.position.load(Ordering::Relaxed));
+        if let Some(mut bar) = self.bar.as_deref().map(lock)
+            && bar.drawn.elapsed() >= DRAW_EVERY
+        {
+            bar.drawn = Instant::now();
+            let (_, columns) = bar.terminal.size();
+            let text = bar.text(self.position.load(Ordering::Relaxed));
+            let columns = usize::from(columns).saturating_sub(FREE_COLUMNS);
+            bar.clear();
+            // Nobody misses it.
+            let _ = bar.terminal.write_str(&truncate_str(&text, columns, ""));
         }
     }
 
     /// How many floods were found so far.
-    pub fn floods(&mut self, floods: u64) {
-        if let (Some(bar), true) = (&self.bar, self.floods != floods) {
-            self.floods = floods;
-            bar.set_message(found(floods));
+    pub fn floods(&self, floods: u64) {
+        if let Some(mut bar) = self.bar.as_deref().map(lock) {
+            bar.floods = floods;
         }
     }
 
-    /// Lets something else be written to the terminal.
-    pub fn hidden(&self, write: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
-    }
-
-    /// Says sentences on standard error, beside the bar.
+    /// Says sentences on standard error, in the place of the bar.
     pub fn teller(&self) -> impl Fn(&str) + Send + 'static {
         let bar = self.bar.clone();
         move |sentence| {
-            let write = || log::line(format_args!("{sentence}"));
-            match &bar {
-                Some(bar) => bar.suspend(write),
-                None => write(),
-            }
+            let bar = bar.as_deref().map(lock);
+            bar.iter().for_each(|bar| bar.clear());
+            log::line(format_args!("{sentence}"));
         }
     }
 
     /// Takes it away.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.iter().for_each(|bar| lock(bar).clear());
     }
 }
 
-fn bar(total_bytes: u64, terminal: impl TermLike + 'static) -> ProgressBar {
-    let narrow = Box::new(Narrow(terminal));
-    let target = ProgressDrawTarget::term_like_with_hz(narrow, DRAWS_A_SECOND);
-    let bar = ProgressBar::with_draw_target(Some(total_bytes), target);
-    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn found(floods: u64) -> String {
-    format!("{floods} flood{}", if floods == 1 { "" } else { "s" })
-}
-
-/// A terminal that is taken for narrower than it is: what is drawn is padded to its width.
-#[derive(Debug)]
-struct Narrow<T>(T);
-
-impl<T: TermLike> TermLike for Narrow<T> {
-    fn width(&self) -> u16 {
-        self.0.width().saturating_sub(FREE_COLUMNS)
+impl Bar {
+    fn clear(&self) {
+        let _ = self.terminal.clear_line();
     }
 
-    fn height(&self) -> u16 {
-        self.0.height()
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_up(n)
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_down(n)
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_right(n)
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_left(n)
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.0.write_line(text)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+    fn text(&self, position: u64) -> String {
+        let done = position.min(self.total_bytes) as f64 / self.total_bytes as f64;
+        let full = (done * BAR_COLUMNS as f64) as usize;
+        let bar = "█".repeat(full) + &"░".repeat(BAR_COLUMNS - full);
+        let elapsed = self.begun.elapsed();
+        let left = elapsed.mul_f64((1.0 - done) / done.max(0.001));
+        let (position, total) = (HumanBytes(position), HumanBytes(self.total_bytes));
+        let plural = if self.floods == 1 { "" } else { "s" };
+        format!(
+            "{bar} {:>3.0} %  {position} of {total}  {:#} left  {} flood{plural}",
+            100.0 * done,
+            HumanDuration(left),
+            self.floods
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
-
-    /// A terminal of 80 columns that keeps what is written.
-    #[derive(Clone, Debug, Default)]
-    struct Terminal(Arc<Mutex<String>>);
-
-    impl TermLike for Terminal {
-        fn width(&self) -> u16 {
-            80
-        }
-
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(text);
-            Ok(())
-        }
-
-        fn write_line(&self, text: &str) -> io::Result<()> {
-            self.write_str(&format!("{text}\n"))
-        }
-
-        fn clear_line(&self) -> io::Result<()> {
-            self.write_str("\n")
-        }
-
-        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn it_fits_into_80_columns_with_room_for_what_ctrl_c_shows() {
-        let terminal = Terminal::default();
-        let bar = bar((1 << 40) - 1, terminal.clone());
-        bar.set_message(found(1_000));
-        bar.set_position((1 << 40) - (1 << 30));
-        bar.force_draw();
-        let drawn = terminal.0.lock().unwrap().clone();
-        let longest = drawn.lines().map(|line| line.chars().count()).max();
-        assert!(drawn.contains("1000 floods"), "{drawn:?}");
-        assert!(
-            longest.is_some_and(|longest| longest + "^C".len() < 80),
-            "{drawn:?}"
-        );
+        let bar = Bar {
+            terminal: Term::stderr(),
+            begun: Instant::now(),
+            drawn: Instant::now(),
+            total_bytes: (1 << 40) - 1,
+            floods: 1_000,
+        };
+        let text = bar.text((1 << 40) - (1 << 30));
+        assert!(text.ends_with("1000 floods"), "{text}");
+        assert!(text.chars().count() + FREE_COLUMNS <= 80, "{text}");
     }
 }

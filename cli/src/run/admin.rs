@@ -5,13 +5,13 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 
 use super::metrics::Metrics;
-use crate::http::{Pieces, answer};
+use crate::http::{Body, answer};
 
 /// The type of what `/metrics` gives.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers a request.
-pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Pieces> {
+pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer(405, "only GET is answered here");
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::SignedDuration;
+use thiserror::Error;
 
 use super::Options;
 use super::input::omprog::Confirm;
-use crate::address::{InputAddress, OutputAddress, listen_address};
-use crate::output::OutputArgs;
+use crate::address::{AddressError, InputAddress, OutputAddress, listen_address};
+use crate::output::{OutputArgs, OutputArgsError};
 
 /// The state is not written more often than this.
 const STATE_INTERVAL_MIN: Duration = Duration::from_millis(10);
@@ -79,48 +80,59 @@ pub struct RunArgs {
     grace: Duration,
 }
 
+/// What is wrong with the command line.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum RunArgsError {
+    #[error("--input: {0}")]
+    Input(#[from] AddressError),
+    #[error(transparent)]
+    Output(#[from] OutputArgsError),
+    #[error("--input {0} is given twice; give it once")]
+    Twice(InputAddress),
+    #[error("https:// inputs, --input-certificate and --input-key go together; give all or none")]
+    Tls,
+    #[error("--input-token is for http(s):// inputs, and there is none; leave it out")]
+    Token,
+    #[error("--confirm is for --input stdin, and this is none; leave it out")]
+    Confirm,
+    #[error(
+        "--confirm answers on standard output, which records must not mix with; name another --output"
+    )]
+    ConfirmStdout,
+}
+
 impl RunArgs {
     /// What is to be done, or what is wrong with the command line.
     ///
     /// # Errors
-    /// Addresses that are none, and things that do not go together.
-    pub fn options(&self) -> Result<Options, String> {
+    /// See [`RunArgsError`].
+    pub fn options(&self) -> Result<Options, RunArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
-        let inputs: Result<Vec<InputAddress>, String> =
+        let inputs: Result<Vec<InputAddress>, _> =
             self.input.iter().map(|text| text.parse()).collect();
-        let inputs = inputs.map_err(|problem| format!("--input: {problem}"))?;
+        let inputs = inputs?;
         let output = self.output.options()?;
         for (index, input) in inputs.iter().enumerate() {
             let same = |other: &InputAddress| other == input && !input.is_any_port();
             if inputs.iter().take(index).any(same) {
-                return Err(format!("--input {input} is given twice; give it once"));
+                return Err(RunArgsError::Twice(input.clone()));
             }
         }
         let is_tls = |input: &InputAddress| matches!(input, InputAddress::Https(_));
         let has_http = |it: &InputAddress| is_tls(it) || matches!(it, InputAddress::Http(_));
         let input_tls = self.input_certificate.clone().zip(self.input_key.clone());
         if inputs.iter().any(is_tls) != input_tls.is_some() {
-            return Err(
-                "https:// inputs, --input-certificate and --input-key go together; give all or none"
-                    .to_string(),
-            );
+            return Err(RunArgsError::Tls);
         }
         if self.input_token.is_some() && !inputs.iter().any(has_http) {
-            return Err(
-                "--input-token is for http(s):// inputs, and there is none; leave it out"
-                    .to_string(),
-            );
+            return Err(RunArgsError::Token);
         }
         if self.confirm.is_some() && !inputs.contains(&InputAddress::Stdin) {
-            return Err(
-                "--confirm is for --input stdin, and this is none; leave it out".to_string(),
-            );
+            return Err(RunArgsError::Confirm);
         }
         if self.confirm.is_some() && output.address == OutputAddress::Stdout {
-            return Err(
-                "--confirm answers on standard output, which records must not mix with; name another --output"
-                    .to_string(),
-            );
+            return Err(RunArgsError::ConfirmStdout);
         }
         Ok(Options {
             inputs,
@@ -138,22 +150,18 @@ impl RunArgs {
     }
 }
 
-fn some_time(text: &str) -> Result<Duration, String> {
+fn some_time(text: &str) -> Result<Duration, &'static str> {
     match duration(text)? {
-        Duration::ZERO => {
-            Err("it must be more than nothing; write it like 500ms or 10s".to_string())
-        }
+        Duration::ZERO => Err("it must be more than nothing; write it like 500ms or 10s"),
         some => Ok(some),
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, &'static str> {
     let duration: Result<SignedDuration, _> = text.parse();
     duration
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| *duration <= Duration::from_secs(86_400))
-        .ok_or_else(|| {
-            "a time of up to a day is needed; write it like 500ms, 10s or 5m".to_string()
-        })
+        .ok_or("a time of up to a day is needed; write it like 500ms, 10s or 5m")
 }

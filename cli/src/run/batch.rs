@@ -1,11 +1,12 @@
 //! Batches of lines on their way in.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::suppressed::Suppressed;
+use crate::lock::lock;
 use crate::output::delivery::{Digest, Receipt};
 
 /// Whole lines of one input, in order.
@@ -71,7 +72,7 @@ impl Ticket {
 
     /// The guest has counted it, and a flood has held these records back.
     pub fn count(&self, suppressed: Suppressed) {
-        let mut counted = self.lock();
+        let mut counted = lock(&self.counted);
         if !self.is_delivered() {
             *counted = Some(suppressed);
         }
@@ -80,7 +81,7 @@ impl Ticket {
     /// What was held back of it, or with `record` of the record with that number alone; `None` if the guest
     /// has not counted it. What was delivered counts as held back whole: nothing of it is to go on.
     pub fn suppressed(&self, record: Option<u32>) -> Option<Suppressed> {
-        let counted = self.lock();
+        let counted = lock(&self.counted);
         let suppressed = counted.as_ref()?;
         Some(match record {
             Some(number) if suppressed.has(number) => Suppressed::all(),
@@ -92,10 +93,6 @@ impl Ticket {
     /// Whether the next hop has taken its output.
     pub fn is_delivered(&self) -> bool {
         self.delivered.load(Ordering::Acquire)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Suppressed>> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the next hop has taken its output.
@@ -118,12 +115,12 @@ const LINE_BYTES: usize = 192;
 
 impl Receipt for Ticket {
     fn weight(&self) -> usize {
-        let suppressed = self.lock().as_ref().map_or(0, Suppressed::weight);
+        let suppressed = lock(&self.counted).as_ref().map_or(0, Suppressed::weight);
         self.lines.load(Ordering::Relaxed) * LINE_BYTES + suppressed
     }
 
     fn deliver(&self) {
-        let mut counted = self.lock();
+        let mut counted = lock(&self.counted);
         self.delivered.store(true, Ordering::Release);
         *counted = Some(Suppressed::all());
         drop(counted);

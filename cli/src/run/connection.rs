@@ -1,10 +1,12 @@
 //! Watches what a connection does, so that those that do nothing can make room for others.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 /// One that has said nothing so far is no sender after this time.
 const NEWCOMER: Duration = Duration::from_secs(5);
@@ -62,12 +64,12 @@ impl Connection {
 
     /// It has nothing, from now on.
     pub fn rest(&self) {
-        self.lock().since = Some(Instant::now());
+        lock(&self.idle).since = Some(Instant::now());
     }
 
     /// It has something: it is not to be ended.
     pub fn work(&self) {
-        let mut idle = self.lock();
+        let mut idle = lock(&self.idle);
         (idle.since, idle.has_worked) = (None, true);
     }
 
@@ -83,20 +85,12 @@ impl Connection {
 
     /// Does something once the other side, which says no more, has heard its answer.
     pub fn when_heard(&self, what: impl FnOnce() + Send + 'static) {
-        self.heard().push(Box::new(what));
+        lock(&self.heard).push(Box::new(what));
     }
 
     /// What was to be done then.
     pub fn take_heard(&self) -> Vec<WhenHeard> {
-        std::mem::take(&mut *self.heard())
-    }
-
-    fn heard(&self) -> MutexGuard<'_, Vec<WhenHeard>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *lock(&self.heard))
     }
 }
 
@@ -107,7 +101,7 @@ pub struct Connections(Mutex<Vec<Weak<Connection>>>);
 impl Connections {
     /// One more.
     pub fn add(&self, connection: &Arc<Connection>) {
-        let mut all = self.lock();
+        let mut all = lock(&self.0);
         all.retain(|it| it.strong_count() > 0);
         all.push(Arc::downgrade(connection));
     }
@@ -115,10 +109,10 @@ impl Connections {
     /// Asks the one to end that has had nothing for the longest, first of those that never said anything; answers for
     /// how long, if there is one.
     pub fn end_longest_idle(&self) -> Option<Duration> {
-        let mut all = self.lock();
+        let mut all = lock(&self.0);
         let idle = all.iter().enumerate().filter_map(|(at, it)| {
             let connection = it.upgrade()?;
-            let idle = connection.lock();
+            let idle = lock(&connection.idle);
             let since = idle.since?;
             let is_sender = idle.has_worked || since.elapsed() < NEWCOMER;
             let key = (is_sender, since, at);
@@ -130,10 +124,6 @@ impl Connections {
         // It is asked once.
         all.remove(at);
         Some(since.elapsed())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

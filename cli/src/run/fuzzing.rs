@@ -70,8 +70,9 @@ fn lines(content: &str, encoding: &str, mut body: Vec<u8>) -> Result<Vec<u8>, Re
 
 /// A state file, read and written again.
 #[allow(clippy::missing_errors_doc)]
-pub fn state(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    state::decode(bytes).map(|kept| state::encode(&kept).parts().concat())
+pub fn state(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let state = state::decode(bytes).map_err(|problem| problem.to_string())?;
+    Ok(state::encode(&state).parts().concat())
 }
 
 /// A state file with these contents, and a hash that holds.

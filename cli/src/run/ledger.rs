@@ -11,7 +11,7 @@
 //! one that it never sent again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::batch::Ticket;
 use super::connection::Connection;
 use super::suppressed::Suppressed;
+use crate::lock::lock;
 use crate::output::delivery::Digest;
 
 /// For how long a sender may stay away. Those that there are come back sooner: rsyslog pauses for up to 30
@@ -106,7 +107,7 @@ impl Ledger {
         now: Instant,
     ) -> Arc<Ledger> {
         let ledger = Ledger::default();
-        let mut entries = ledger.lock();
+        let mut entries = lock(&ledger.entries);
         for (digest, suppressed) in earlier {
             entries.earlier.entry(digest).or_default().push(suppressed);
         }
@@ -124,7 +125,7 @@ impl Ledger {
         sender: &Sender,
         now: Instant,
     ) -> Claim {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         let (lines, connection) = match sender {
             Sender::Line(fresh, counted) => (Some((*fresh, *counted)), None),
             Sender::Connection(connection) => (None, connection.clone()),
@@ -183,7 +184,7 @@ impl Ledger {
     /// The batches that the guest has counted and nobody has been told of, and what was held back of them,
     /// for the state.
     pub fn counted(&self, now: Instant) -> Vec<(Digest, Suppressed)> {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         entries.forget_earlier(now);
         let earlier = entries.earlier.iter();
         let earlier = earlier.flat_map(|(digest, all)| all.iter().map(|it| (*digest, it.clone())));
@@ -198,15 +199,11 @@ impl Ledger {
     /// How many batches are remembered that are delivered, and that are not.
     #[cfg(test)]
     pub fn remembered(&self) -> (usize, usize) {
-        let entries = self.lock();
+        let entries = lock(&self.entries);
         let left = entries.left.iter().map(|(entry, _)| entry);
         let all = entries.claimed.values().chain(left);
         let delivered = all.clone().filter(|it| it.ticket.is_delivered()).count();
         (delivered, all.count() - delivered)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -308,7 +305,7 @@ fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
 impl Claim {
     /// The sender is told that it is delivered: nothing needs to be remembered, but for requests that come late.
     pub fn acknowledge(self) {
-        let mut entries = self.ledger.lock();
+        let mut entries = lock(&self.ledger.entries);
         let entry = entries.remove_claimed(self.number);
         if let Some(entry) = entry.filter(|it| it.sender.is_some()) {
             entries
@@ -323,13 +320,13 @@ impl Claim {
 
     /// The batch was never handed over.
     pub fn forget(self) {
-        self.ledger.lock().remove_claimed(self.number);
+        lock(&self.ledger.entries).remove_claimed(self.number);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut entries = self.ledger.lock();
+        let mut entries = lock(&self.ledger.entries);
         if let Some(entry) = entries.remove_claimed(self.number) {
             entries.leave(entry, Instant::now());
         }

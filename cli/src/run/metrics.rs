@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Error, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::Value;
 
+use crate::lock::lock;
 use crate::output::meter::Meter;
 
 /// All counters; clones share them.
@@ -108,38 +109,21 @@ impl Metrics {
     /// All at nought.
     pub fn new() -> Metrics {
         let mut registry = Registry::with_prefix("maxconn");
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        let refused = counter("refused_requests", "Requests that were refused");
-        let idle_connections = counter(
-            "idle_connections",
-            "Connections that said nothing and were ended, to make room for others or after an hour",
+        let output = Meter::new();
+        register(&mut registry, &output);
+        let guest = Arc::<Mutex<Figures>>::default();
+        registry.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
+        let state_up = gauge(
+            &mut registry,
+            "state_up",
+            "Whether the state could be written the last time",
         );
-        let accept_failures = counter(
-            "accept_failures",
-            "Connections that the system did not give, as for want of file descriptors",
+        state_up.set(1);
+        let connections = gauge(
+            &mut registry,
+            "connections",
+            "Connections that are open at all addresses together",
         );
-        let repeated = counter(
-            "repeated_batches",
-            "Batches that came again and were not counted again",
-        );
-        let malformed = counter(
-            "malformed_records",
-            "Records that look like JSON and are not; they go on as text",
-        );
-        let cut_lines = counter(
-            "cut_lines",
-            "Lines that were too long and came in as pieces",
-        );
-        let guest_restarts = counter("guest_restarts", "Guests that failed and were replaced");
-        let reloads_failed = counter(
-            "reload_failures",
-            "Configurations that could not be put in force",
-        );
-        let state_failures = counter("state_write_failures", "States that could not be written");
         let mut bytes = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
@@ -150,39 +134,45 @@ impl Metrics {
             "bypassed",
             "Bytes of lines that no guest took: they went on as they came, or were withheld where names are redacted",
         );
-        let connections = Gauge::default();
-        registry.register(
-            "connections",
-            "Connections that are open at all addresses together",
-            connections.clone(),
-        );
-        let state_up = Gauge::default();
-        state_up.set(1);
-        registry.register(
-            "state_up",
-            "Whether the state could be written the last time",
-            state_up.clone(),
-        );
-        let output = Meter::new();
-        register(&mut registry, &output);
-        let guest = Arc::new(Mutex::new(Figures::default()));
-        registry.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
         Metrics {
             input_bytes,
-            refused,
-            idle_connections,
-            accept_failures,
-            repeated,
-            cut_lines,
-            guest_restarts,
             bypassed_bytes,
-            malformed,
-            reloads_failed,
-            state_failures,
             connections,
             state_up,
             output,
             guest,
+            refused: counter("refused_requests", "Requests that were refused"),
+            idle_connections: counter(
+                "idle_connections",
+                "Connections that said nothing and were ended, to make room for others or after an hour",
+            ),
+            accept_failures: counter(
+                "accept_failures",
+                "Connections that the system did not give, as for want of file descriptors",
+            ),
+            repeated: counter(
+                "repeated_batches",
+                "Batches that came again and were not counted again",
+            ),
+            malformed: counter(
+                "malformed_records",
+                "Records that look like JSON and are not; they go on as text",
+            ),
+            cut_lines: counter(
+                "cut_lines",
+                "Lines that were too long and came in as pieces",
+            ),
+            guest_restarts: counter("guest_restarts", "Guests that failed and were replaced"),
+            reloads_failed: counter(
+                "reload_failures",
+                "Configurations that could not be put in force",
+            ),
+            state_failures: counter("state_write_failures", "States that could not be written"),
             registry: Arc::new(registry),
         }
     }
@@ -191,7 +181,7 @@ impl Metrics {
     /// what it says of malformed records only where nobody else reads them.
     pub fn guest(&self, document: &[u8], memory_bytes: usize, tells_malformed: bool) {
         let document: Value = serde_json::from_slice(document).unwrap_or_default();
-        let mut figures = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = lock(&self.guest);
         let new = document.pointer("/maxconn/statistics");
         figures.take(new.cloned().unwrap_or_default());
         figures.memory_bytes = memory_bytes;
@@ -213,6 +203,12 @@ impl Metrics {
         }
         out
     }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
 }
 
 /// Shows what becomes of deliveries.
@@ -301,24 +297,22 @@ const FAMILIES: [(&str, &str, &str, &str); 2] = [
 
 impl Collector for GuestCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = |name: &str| figures.statistics.get(name).and_then(Value::as_u64);
+        let figures = lock(&self.0);
+        let number = |name: &str| count(&figures.statistics, name);
         for (member, name, help) in COUNTERS {
             let metric = ConstCounter::new(figures.total(member));
             let encoder = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode(encoder)?;
         }
-        for (member, name, help, unit) in LEVELS
-            .iter()
-            .map(|(member, name, help)| (number(member), *name, *help, None))
-            .chain([(
-                u64::try_from(figures.memory_bytes).ok(),
-                "guest_memory",
-                "The memory of the guest",
-                Some(&Unit::Bytes),
-            )])
-        {
-            let level = i64::try_from(member.unwrap_or(0)).unwrap_or(i64::MAX);
+        let levels = LEVELS.map(|(member, name, help)| (number(member), name, help, None));
+        let memory = (
+            figures.memory_bytes as u64,
+            "guest_memory",
+            "The memory of the guest",
+            Some(&Unit::Bytes),
+        );
+        for (level, name, help, unit) in levels.into_iter().chain([memory]) {
+            let level = i64::try_from(level).unwrap_or(i64::MAX);
             let encoder = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
             ConstGauge::new(level).encode(encoder)?;
         }

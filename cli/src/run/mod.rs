@@ -17,7 +17,7 @@
 //! | `input` | what arrives, cut into batches |
 //! | `ledger`, `suppressed` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
 //! | `engine`, `guest`, `guest_output` | the thread of the guest; what is done when it fails; what it says |
-//! | `batch`, `names` | what comes in; [`crate::output`] has where what comes out waits and goes |
+//! | `batch` | what comes in; [`crate::output`] has where what comes out waits and goes |
 //! | `state`, `state_writer` | what a restart goes on from |
 //! | `admin`, `metrics` | what people and monitoring see |
 //! | `heap` | what is freed goes back to the system |
@@ -36,7 +36,6 @@ mod heap;
 mod input;
 pub(crate) mod ledger;
 mod metrics;
-mod names;
 mod net;
 mod notify;
 mod server;
@@ -48,18 +47,26 @@ mod state_writer;
 pub(crate) mod supervise;
 mod suppressed;
 
-use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use thiserror::Error;
+use tokio::task::JoinError;
 
 pub use args::RunArgs;
 
 use crate::address::InputAddress;
 use crate::config::LoadedConfig;
-use crate::output::OutputOptions;
+use crate::http::secret::SecretError;
+use crate::http::tls::TlsError;
+use crate::output::deliver::DeliverError;
+use crate::output::{OpenError, OutputOptions};
 use input::omprog::Confirm;
 use maxconn_host::{HostError, Plugin};
+use net::ListenError;
 use signals::Signals;
+use state::StateError;
 
 /// Threads for everything that waits for the network.
 const THREADS: usize = 2;
@@ -101,37 +108,55 @@ impl Options {
 }
 
 /// Why a run failed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
 pub enum RunError {
-    /// The command line or the configuration is wrong.
-    Usage(String),
-    /// Anything else.
-    Failed(String),
+    #[error(transparent)]
+    Output(#[from] OpenError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the plugin refuses the configuration: {0}")]
+    Refused(HostError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("cannot catch signals: {0}")]
+    Signals(io::Error),
+    #[error("the engine has ended; report this")]
+    EngineEnded,
+    #[error("the output has ended: {0}; report this")]
+    OutputEnded(JoinError),
+    #[error("the output did not take everything within {} s; {}", .1.as_secs_f64(), lost(*.0))]
+    Lost(usize, Duration),
 }
 
-impl fmt::Display for RunError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn lost(batches: usize) -> String {
+    match batches {
+        1 => "a batch that nobody sends again is lost".to_string(),
+        _ => format!("{batches} batches that nobody sends again are lost"),
+    }
+}
+
+impl RunError {
+    /// Whether the command line or the configuration is wrong.
+    pub fn is_usage(&self) -> bool {
         match self {
-            RunError::Usage(sentence) | RunError::Failed(sentence) => out.write_str(sentence),
+            RunError::Output(_) | RunError::Secret(_) | RunError::Tls(_) | RunError::Refused(_) => {
+                true
+            }
+            RunError::State(error) => error.is_usage(),
+            _ => false,
         }
     }
-}
-
-impl From<String> for RunError {
-    /// A sentence about something that the command line names.
-    fn from(sentence: String) -> RunError {
-        RunError::Usage(sentence)
-    }
-}
-
-impl From<HostError> for RunError {
-    fn from(error: HostError) -> RunError {
-        RunError::Failed(error.to_string())
-    }
-}
-
-fn no_thread(error: std::io::Error) -> RunError {
-    RunError::Failed(format!("cannot start a thread: {error}"))
 }
 
 /// Runs until it is told to stop, or all inputs have ended. `config` is the file that `loaded` came from.
@@ -149,11 +174,10 @@ pub fn run(
         .worker_threads(THREADS)
         .enable_all()
         .build()
-        .map_err(|error| RunError::Failed(format!("cannot start threads: {error}")))?;
+        .map_err(RunError::Thread)?;
     let result = runtime.block_on(async {
         // First, so that a signal that comes early is not the end.
-        let signals = Signals::catch()
-            .map_err(|error| RunError::Failed(format!("cannot catch signals: {error}")))?;
+        let signals = Signals::catch().map_err(RunError::Signals)?;
         let process = start::start(options, plugin, loaded, config, signals).await?;
         process.supervise().await
     });

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,6 +35,32 @@ const REMIND_EVERY: Duration = Duration::from_secs(60);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
+/// Why nothing is listened at.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    #[error("cannot listen at {0}: {1}; {mend}", mend = mend(.1))]
+    Tcp(String, io::Error),
+    #[error("cannot listen at {path}: {1}; name a path in a folder that can be written", path = .0.display())]
+    Unix(PathBuf, io::Error),
+    #[error("cannot listen at {}: something else is there; remove it, or name another path", .0.display())]
+    Taken(PathBuf),
+    #[error("another process listens at {}; name another path, or end it", .0.display())]
+    InUse(PathBuf),
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "name another port, or end what uses it",
+        io::ErrorKind::PermissionDenied => {
+            "name a port from 1024 on, or run this as a user who may use that one"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; name one that it has, or 0.0.0.0 for all"
+        }
+        _ => "name an address of this machine, like 127.0.0.1",
+    }
+}
+
 /// What is listened at.
 pub enum Listener {
     /// A port.
@@ -50,25 +77,13 @@ impl Listener {
     /// left to the system.
     ///
     /// # Errors
-    /// A sentence.
-    pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, String> {
+    /// See [`ListenError`].
+    pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, ListenError> {
         #[cfg(test)]
         if let Some(listener) = crate::sim::listen(address) {
             return Ok(Listener::Played(listener));
         }
-        let failed = |error: io::Error| {
-            let mend = match error.kind() {
-                io::ErrorKind::AddrInUse => "name another port, or end what uses it",
-                io::ErrorKind::PermissionDenied => {
-                    "name a port from 1024 on, or run this as a user who may use that one"
-                }
-                io::ErrorKind::AddrNotAvailable => {
-                    "this machine has no such address; name one that it has, or 0.0.0.0 for all"
-                }
-                _ => "name an address of this machine, like 127.0.0.1",
-            };
-            format!("cannot listen at {address}: {error}; {mend}")
-        };
+        let failed = |error| ListenError::Tcp(address.to_string(), error);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let name = format!("{scheme}://{local}");
@@ -79,27 +94,16 @@ impl Listener {
     /// Listens at a path. A socket that a process left behind there is removed; nothing else is.
     ///
     /// # Errors
-    /// A sentence.
-    pub async fn unix(path: &Path, what: &str) -> Result<Listener, String> {
-        let failed = |error: io::Error| {
-            format!(
-                "cannot listen at {}: {error}; name a path in a folder that can be written",
-                path.display()
-            )
-        };
+    /// See [`ListenError`].
+    pub async fn unix(path: &Path, what: &str) -> Result<Listener, ListenError> {
+        let failed = |error| ListenError::Unix(path.to_path_buf(), error);
         let there = fs::symlink_metadata(path).map(|it| it.file_type());
         if there.as_ref().is_ok_and(|there| !there.is_socket()) {
-            return Err(format!(
-                "cannot listen at {}: something else is there; remove it, or name another path",
-                path.display()
-            ));
+            return Err(ListenError::Taken(path.to_path_buf()));
         }
         if there.is_ok() {
             if UnixStream::connect(path).await.is_ok() {
-                return Err(format!(
-                    "another process listens at {}; name another path, or end it",
-                    path.display()
-                ));
+                return Err(ListenError::InUse(path.to_path_buf()));
             }
             fs::remove_file(path).map_err(failed)?;
         }

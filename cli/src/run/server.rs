@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::net::AnyStream;
-use crate::http::Pieces;
+use crate::http::Body;
 
 /// The head of a request must have come after this time; so long a connection may be idle, too.
 const HEAD_MAX: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub async fn serve<F>(
     connection: Arc<Connection>,
     handler: impl Fn(Request<Incoming>) -> F,
 ) where
-    F: Future<Output = Response<Pieces>>,
+    F: Future<Output = Response<Body>>,
 {
     let service = service_fn(|mut request| {
         connection.rest();

@@ -16,10 +16,10 @@ use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::net::{Listener, Places, Servers};
 use super::signals::Signals;
-use super::state::{State, StateFile};
+use super::state::{State, StateError, StateFile};
 use super::state_writer::StateWriter;
 use super::supervise::Process;
-use super::{Options, RunError, admin, no_thread, notify, server};
+use super::{Options, RunError, admin, notify, server};
 use crate::address::{InputAddress, OutputAddress};
 use crate::config::LoadedConfig;
 use crate::output::backlog::Backlog;
@@ -56,9 +56,7 @@ pub async fn start(
     let want = want(selection, numbered);
     let guest = Guest::new(plugin, loaded.json, want, sources, metrics.clone());
     let mut guest = guest.map_err(|error| match error {
-        HostError::Refused { .. } => {
-            RunError::Usage(format!("the plugin refuses the configuration: {error}"))
-        }
+        HostError::Refused { .. } => RunError::Refused(error),
         other => other.into(),
     })?;
     let backlog = Arc::new(Backlog::default());
@@ -70,13 +68,12 @@ pub async fn start(
             file.write(&State {
                 clean: false,
                 ..state.clone()
-            })
-            .map_err(RunError::Failed)?;
+            })?;
             let ledger = Ledger::new(state.batches.clone(), Instant::now());
             go_on_from(&mut guest, &backlog, state, file.name())?;
             let every = options.state_interval;
             let writer = StateWriter::start(file, every, Arc::clone(&ledger), metrics.clone());
-            (Some(writer.map_err(no_thread)?), ledger)
+            (Some(writer.map_err(RunError::Thread)?), ledger)
         }
         None => (None, Ledger::new([], Instant::now())),
     };
@@ -97,7 +94,7 @@ pub async fn start(
         changed: true,
         alerted: false,
     };
-    let engine_end = system::spawn("engine", engine.run(todo)).map_err(no_thread)?;
+    let engine_end = system::spawn("engine", engine.run(todo)).map_err(RunError::Thread)?;
     let meter = metrics.output.clone();
     let tell = |sentence: &str| log::line(format_args!("{sentence}"));
     let deliver = deliver::deliver(Arc::clone(&backlog), output, meter, None, tell);
@@ -108,17 +105,12 @@ pub async fn start(
     if let Some(address) = &options.admin {
         let listener = Listener::tcp(address, "admin", "http").await;
         let places = Places::new(ADMIN_CONNECTIONS_MAX, None);
-        servers.start(
-            listener.map_err(RunError::Failed)?,
-            places,
-            None,
-            move |stream, stop, connection| {
-                let metrics = metrics.clone();
-                server::serve(stream, stop, connection, move |request| {
-                    admin::handle(metrics.clone(), request)
-                })
-            },
-        );
+        servers.start(listener?, places, None, move |stream, stop, connection| {
+            let metrics = metrics.clone();
+            server::serve(stream, stop, connection, move |request| {
+                admin::handle(metrics.clone(), request)
+            })
+        });
     }
     notify::say("READY=1");
     Ok(Process {
@@ -142,7 +134,7 @@ fn go_on_from(
     backlog: &Backlog,
     state: State,
     name: &str,
-) -> Result<(), RunError> {
+) -> Result<(), StateError> {
     if state.snapshot.is_empty() {
         return Ok(());
     }
@@ -153,11 +145,8 @@ fn go_on_from(
     }
     let mut out = GuestOutput::default();
     out.add(Kind::Alert, &state.alerts);
-    guest.restore(state.snapshot, &mut out).map_err(|error| {
-        RunError::Failed(format!(
-            "the state {name} cannot be used: {error}; or start with --state-reset, which sets it aside"
-        ))
-    })?;
+    let restored = guest.restore(state.snapshot, &mut out);
+    restored.map_err(|error| StateError::Refused(name.to_string(), error))?;
     backlog.push(Delivery {
         bytes: out.bytes.into(),
         segments: out.segments,

@@ -11,22 +11,20 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
-use super::RunError;
 use super::suppressed::Suppressed;
 use crate::files::{FileError, PRIVATE, Place};
-use crate::log;
 use crate::output::delivery::Digest;
+use crate::{log, system};
+use maxconn_host::HostError;
 
 pub(super) const MAGIC: &[u8; 8] = b"MXRUNST2";
 /// What the magic of every version begins with.
 const MAGIC_BEGIN: &[u8] = b"MXRUNST";
-/// What is said of a state of ours that is not whole.
-const DAMAGED: &str = "is damaged";
 const HASH_BYTES: usize = 32;
 /// No state of ours is larger, in bytes.
 const STATE_MAX_BYTES: u64 = 256 << 20;
@@ -44,6 +42,49 @@ pub struct State {
     pub batches: Vec<(Digest, Suppressed)>,
 }
 
+/// What is wrong with what is in a file.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NotAState {
+    #[error("is not one of `maxconn run`")]
+    Foreign,
+    #[error("was written by another version of `maxconn run`")]
+    OtherVersion,
+    #[error("is damaged")]
+    Damaged,
+}
+
+/// Why a state is of no use. All name the file.
+#[derive(Debug, Error)]
+pub enum StateError {
+    #[error("the state {0} cannot be used: {1}")]
+    Unusable(String, FileError),
+    #[error("the state {0}: {error}", error = FileError::InUse)]
+    InUse(String),
+    #[error("the state {0} cannot be locked by {0}.lock: {1}")]
+    Lock(String, FileError),
+    #[error("the state {0} {1}; start with --state-reset, which sets it aside")]
+    Contents(String, NotAState),
+    #[error("the state {0} cannot be used: {1}; or start with --state-reset, which sets it aside")]
+    Refused(String, HostError),
+    #[error("cannot set the state {path} aside: {1}", path = .0.display())]
+    SetAside(PathBuf, io::Error),
+    #[error("cannot write the state {0}: {1}")]
+    Write(String, FileError),
+    #[error("the thread that writes the state has failed; report this")]
+    Thread,
+}
+
+impl StateError {
+    /// Whether the command line names a wrong file.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            StateError::Unusable(..) | StateError::Lock(..) => true,
+            StateError::Contents(_, problem) => *problem != NotAState::Damaged,
+            _ => false,
+        }
+    }
+}
+
 /// The file.
 pub struct StateFile {
     /// As it was named.
@@ -57,59 +98,56 @@ impl StateFile {
     /// Takes hold of a file and reads it, if it is there. With `reset` what is there is set aside.
     ///
     /// # Errors
-    /// Another process has it, or it is damaged; a folder, or a file of somebody else: a wrong command line.
-    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<State>), RunError> {
+    /// See [`StateError`].
+    pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<State>), StateError> {
         let name = path.display().to_string();
-        let refused = |error| RunError::Usage(format!("the state {name} cannot be used: {error}"));
+        let refused = |error| StateError::Unusable(name.clone(), error);
+        let contents = |problem| StateError::Contents(name.clone(), problem);
         let place = Place::of(path).map_err(refused)?;
+        let read = |file: &File, max_bytes| {
+            let mut bytes = Vec::new();
+            let read = file.take(max_bytes).read_to_end(&mut bytes);
+            read.map_err(|error| refused(error.into()))?;
+            judge(&bytes).map_err(contents)?;
+            Ok(bytes)
+        };
         // Before anything is made or changed: the path may be mistyped, and somebody's file.
         let there = place.read().map_err(refused)?;
-        if !reset && let Some(file) = &there {
-            let mut begin = Vec::new();
-            let read = file.take(MAGIC.len() as u64).read_to_end(&mut begin);
-            read.map_err(|error| refused(error.into()))?;
-            judge(&begin).map_err(|problem| unusable(&name, problem))?;
+        if let Some(file) = there.filter(|_| !reset) {
+            read(&file, MAGIC.len() as u64)?;
         }
-        drop(there);
         // Beside where it really is, so that whoever names it otherwise finds the same lock.
         let lock = lock(&place.beside(".lock")).map_err(|error| match error {
-            FileError::InUse => RunError::Failed(format!("the state {name}: {error}")),
-            other => RunError::Usage(format!(
-                "the state {name} cannot be locked by {name}.lock: {other}"
-            )),
+            FileError::InUse => StateError::InUse(name.clone()),
+            other => StateError::Lock(name.clone(), other),
         })?;
         if reset {
-            set_aside(place.path()).map_err(RunError::Failed)?;
+            set_aside(place.path())?;
         }
-        let kept = match place.read().map_err(refused)? {
-            Some(file) => {
-                let mut bytes = Vec::new();
-                let read = (&file).take(STATE_MAX_BYTES).read_to_end(&mut bytes);
-                read.map_err(|error| refused(error.into()))?;
-                judge(&bytes).map_err(|problem| unusable(&name, problem))?;
-                place.hide(&file).map_err(refused)?;
-                // An empty one was made for us: `touch`, `mktemp`.
-                let is_new = bytes.is_empty();
-                let kept = (!is_new).then(|| decode(&bytes)).transpose();
-                kept.map_err(|problem| unusable(&name, problem))?
+        let mut state = None;
+        if let Some(file) = place.read().map_err(refused)? {
+            let bytes = read(&file, STATE_MAX_BYTES)?;
+            place.hide(&file).map_err(refused)?;
+            // An empty one was made for us: `touch`, `mktemp`.
+            if !bytes.is_empty() {
+                state = Some(decode(&bytes).map_err(contents)?);
             }
-            None => None,
-        };
+        }
         let file = StateFile {
             name,
             place,
             _lock: lock,
         };
-        Ok((file, kept))
+        Ok((file, state))
     }
 
     /// Writes the file anew; it is on the disk when this returns.
     ///
     /// # Errors
-    /// A sentence; the file is as it was then.
-    pub fn write(&self, kept: &State) -> Result<(), String> {
-        let written = self.place.replace(&encode(kept).parts(), PRIVATE);
-        written.map_err(|error| format!("cannot write the state {}: {error}", self.name))
+    /// [`StateError::Write`]; the file is as it was then.
+    pub fn write(&self, state: &State) -> Result<(), StateError> {
+        let written = self.place.replace(&encode(state).parts(), PRIVATE);
+        written.map_err(|error| StateError::Write(self.name.clone(), error))
     }
 
     /// The file's name.
@@ -129,49 +167,30 @@ fn lock(place: &Place) -> Result<File, FileError> {
 }
 
 /// Whether a file with this beginning, of at least the magic's length, is a state of ours, or empty.
-fn judge(begin: &[u8]) -> Result<(), &'static str> {
+fn judge(begin: &[u8]) -> Result<(), NotAState> {
     if begin.is_empty() || begin.starts_with(MAGIC) {
         Ok(())
     } else if begin.starts_with(MAGIC_BEGIN) {
-        Err("was written by another version of `maxconn run`")
+        Err(NotAState::OtherVersion)
     } else {
-        Err("is not one of `maxconn run`")
+        Err(NotAState::Foreign)
     }
 }
 
-/// Why a file that is there cannot be gone on from.
-fn unusable(name: &str, problem: &'static str) -> RunError {
-    let sentence =
-        format!("the state {name} {problem}; start with --state-reset, which sets it aside");
-    match problem {
-        DAMAGED => RunError::Failed(sentence),
-        _ => RunError::Usage(sentence),
-    }
-}
-
-fn set_aside(path: &Path) -> Result<(), String> {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+fn set_aside(path: &Path) -> Result<(), StateError> {
     let mut aside = OsString::from(path);
-    aside.push(format!(".aside-{seconds}"));
+    aside.push(format!(".aside-{}", system::now_ms() / 1000));
     let aside = PathBuf::from(aside);
     match fs::rename(path, &aside) {
-        Ok(()) => {
-            log::line(format_args!(
-                "the state {} was set aside as {}",
-                path.display(),
-                aside.display()
-            ));
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(format!(
-            "cannot set the state {} aside: {error}",
-            path.display()
+        Ok(()) => log::line(format_args!(
+            "the state {} was set aside as {}",
+            path.display(),
+            aside.display()
         )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(StateError::SetAside(path.to_path_buf(), error)),
     }
+    Ok(())
 }
 
 /// A state as it is written: what is large in it is not there again.
@@ -214,31 +233,36 @@ pub(super) fn encode(kept: &State) -> Encoded<'_> {
     }
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<State, &'static str> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<State, NotAState> {
     judge(bytes)?;
-    let rest = bytes.strip_prefix(MAGIC).ok_or(DAMAGED)?;
-    let (hash, rest) = rest.split_at_checked(HASH_BYTES).ok_or(DAMAGED)?;
+    whole(bytes).ok_or(NotAState::Damaged)
+}
+
+/// What is in a file that is whole.
+fn whole(bytes: &[u8]) -> Option<State> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (hash, rest) = rest.split_at_checked(HASH_BYTES)?;
     if Sha256::digest(rest).as_slice() != hash {
-        return Err(DAMAGED);
+        return None;
     }
-    let (clean, rest) = rest.split_first().ok_or(DAMAGED)?;
-    let (lengths, rest) = rest.split_at_checked(16).ok_or(DAMAGED)?;
+    let (clean, rest) = rest.split_first()?;
+    let (lengths, rest) = rest.split_at_checked(16)?;
     let mut lengths = lengths
         .as_chunks::<8>()
         .0
         .iter()
         .map(|bytes| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX));
-    let mut length = || lengths.next().ok_or(DAMAGED);
-    let (snapshot, rest) = rest.split_at_checked(length()?).ok_or(DAMAGED)?;
-    let (alerts, rest) = rest.split_at_checked(length()?).ok_or(DAMAGED)?;
+    let mut length = || lengths.next();
+    let (snapshot, rest) = rest.split_at_checked(length()?)?;
+    let (alerts, rest) = rest.split_at_checked(length()?)?;
     let (mut batches, mut rest) = (Vec::new(), rest);
     while !rest.is_empty() {
-        let (digest, after) = rest.split_first_chunk::<16>().ok_or(DAMAGED)?;
-        let (suppressed, after) = Suppressed::read(after).ok_or(DAMAGED)?;
+        let (digest, after) = rest.split_first_chunk::<16>()?;
+        let (suppressed, after) = Suppressed::read(after)?;
         batches.push((*digest, suppressed));
         rest = after;
     }
-    Ok(State {
+    Some(State {
         clean: *clean == 1,
         snapshot: Bytes::copy_from_slice(snapshot),
         alerts: Bytes::copy_from_slice(alerts),
@@ -373,7 +397,7 @@ mod tests {
             assert!(decode(&damaged).is_err(), "byte {at}");
             assert!(decode(&whole[..at]).is_err(), "cut at {at}");
         }
-        assert!(decode(b"{}").unwrap_err().contains("not one of"));
-        assert!(decode(b"MXRUNST1").unwrap_err().contains("another version"));
+        assert_eq!(decode(b"{}"), Err(NotAState::Foreign));
+        assert_eq!(decode(b"MXRUNST1"), Err(NotAState::OtherVersion));
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::ledger::Ledger;
 use super::metrics::Metrics;
-use super::state::{State, StateFile};
+use super::state::{State, StateError, StateFile};
 use crate::output::backlog::Backlog;
 use crate::{log, system};
 
@@ -75,13 +75,10 @@ impl StateWriter {
     /// Writes the state at the end, when nothing more is delivered.
     ///
     /// # Errors
-    /// A sentence; the state is the last that could be written.
-    pub async fn finish(self, backlog: &Backlog) -> Result<(), String> {
+    /// See [`StateError`]; the state is the last that could be written.
+    pub async fn finish(self, backlog: &Backlog) -> Result<(), StateError> {
         drop(self.todo);
-        let file = self
-            .end
-            .await
-            .map_err(|_| "the thread that writes the state has failed; report this".to_string())?;
+        let file = self.end.await.map_err(|_| StateError::Thread)?;
         let kept = State {
             clean: true,
             snapshot: self.snapshot,
@@ -101,10 +98,10 @@ async fn write_all(file: StateFile, mut states: Receiver<State>, metrics: Metric
     while let Some(kept) = next {
         let written = file.write(&kept);
         metrics.state_up.set(i64::from(written.is_ok()));
-        if let Err(sentence) = &written {
+        if let Err(error) = &written {
             metrics.state_failures.inc();
             if !failing {
-                log::line(format_args!("{sentence}; it is tried again until it works"));
+                log::line(format_args!("{error}; it is tried again until it works"));
             }
         }
         failing = written.is_err();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 
 use super::engine::Job;
@@ -18,6 +18,7 @@ use super::state_writer::StateWriter;
 use super::{RunError, notify};
 use crate::log;
 use crate::output::backlog::Backlog;
+use crate::output::deliver::DeliverError;
 use maxconn_host::HostError;
 
 /// How the engine ended: with the state to keep, if one is kept.
@@ -30,7 +31,7 @@ pub struct Process {
     pub(super) intake: Intake,
     pub(super) backlog: Arc<Backlog>,
     pub(super) engine_end: oneshot::Receiver<EngineEnd>,
-    pub(super) delivering: JoinHandle<Result<(), String>>,
+    pub(super) delivering: JoinHandle<Result<(), DeliverError>>,
     /// Standard input, which can end by itself.
     pub(super) pipes: Vec<oneshot::Receiver<()>>,
     /// All records come by it.
@@ -93,7 +94,7 @@ impl Process {
         let _ = timeout_at(Instant::now() + self.grace, self.delivering).await;
         match result {
             Ok(Err(error)) => error.into(),
-            _ => RunError::Failed("the engine has ended; report this".to_string()),
+            _ => RunError::EngineEnded,
         }
     }
 
@@ -119,11 +120,10 @@ impl Process {
             Err(_) => not_delivered(self.backlog.lost(state_writer.is_some()), self.grace),
         };
         match state_writer {
-            Some(state_writer) => state_writer
-                .finish(&self.backlog)
-                .await
-                .map_err(RunError::Failed)
-                .and(result),
+            Some(state_writer) => {
+                state_writer.finish(&self.backlog).await?;
+                result
+            }
             None => result,
         }
     }
@@ -131,32 +131,19 @@ impl Process {
 
 /// What is lost when the grace period is over.
 fn not_delivered(lost: usize, grace: Duration) -> Result<(), RunError> {
-    match lost {
-        0 => {
-            log::line(format_args!(
-                "the output did not take everything; senders that were not answered send it again"
-            ));
-            Ok(())
-        }
-        count => {
-            let lost = match count {
-                1 => "a batch that nobody sends again is lost".to_string(),
-                _ => format!("{count} batches that nobody sends again are lost"),
-            };
-            Err(RunError::Failed(format!(
-                "the output did not take everything within {} s; {lost}",
-                grace.as_secs_f64()
-            )))
-        }
+    if lost > 0 {
+        return Err(RunError::Lost(lost, grace));
     }
+    log::line(format_args!(
+        "the output did not take everything; senders that were not answered send it again"
+    ));
+    Ok(())
 }
 
-fn delivered(result: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(), RunError> {
+fn delivered(result: Result<Result<(), DeliverError>, JoinError>) -> Result<(), RunError> {
     match result {
-        Ok(Err(sentence)) if !sentence.is_empty() => Err(RunError::Failed(sentence)),
+        Ok(Err(error)) if !error.is_closed_pipe() => Err(error.into()),
         Ok(_) => Ok(()),
-        Err(error) => Err(RunError::Failed(format!(
-            "the output has ended: {error}; report this"
-        ))),
+        Err(error) => Err(RunError::OutputEnded(error)),
     }
 }

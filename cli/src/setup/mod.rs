@@ -9,7 +9,6 @@ mod parts;
 mod server;
 
 use std::io;
-use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use hyper::StatusCode;
@@ -20,26 +19,32 @@ pub use args::SetupArgs;
 use parts::{Features, Part};
 use server::Server;
 
-use crate::address::{HttpAddress, OutputAddress};
+use crate::address::{AddressError, HttpAddress};
+use crate::http::client::ClientError;
+use crate::http::secret::SecretError;
+use crate::http::tls::TlsError;
 
 /// Why it failed. What was put before stays: asked again it goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The address is none.
     #[error("--elasticsearch: {0}")]
-    Address(<OutputAddress as FromStr>::Err),
+    Address(AddressError),
     /// It is none of HTTP.
     #[error("--elasticsearch: write it like http://127.0.0.1:9200")]
     NotHttp,
-    /// A file with a secret or a certificate can't be used.
-    #[error("{0}")]
-    File(String),
+    /// A file with a secret can't be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// One with certificates can't.
+    #[error("{}", own_words(.0))]
+    Tls(#[from] TlsError),
     /// There are no means to ask.
     #[error("cannot start: {0}")]
     Start(io::Error),
     /// The server can't be reached.
-    #[error("{0}")]
-    Unreachable(String),
+    #[error("{}{}", own_words(.0), server::unreachable(.0))]
+    Unreachable(#[from] ClientError),
     /// The server of this name says that it is no such server.
     #[error("{0} names no nodes; is it Elasticsearch or OpenSearch?")]
     NoNodes(String),
@@ -51,12 +56,20 @@ pub enum SetupError {
     Foreign(String, HttpAddress),
 }
 
+/// With the name that the option has here.
+fn own_words(error: &impl std::fmt::Display) -> String {
+    error.to_string().replace("--output-ca", "--ca")
+}
+
 impl SetupError {
     /// The command line is wrong, or names a file that is.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            SetupError::Address(_) | SetupError::NotHttp | SetupError::File(_)
+            SetupError::Address(_)
+                | SetupError::NotHttp
+                | SetupError::Secret(_)
+                | SetupError::Tls(_)
         )
     }
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::parts::Features;
 use super::{Options, SetupError};
-use crate::http::Pieces;
-use crate::http::client::{Answer, Client};
+use crate::http::Body;
+use crate::http::client::{Answer, Client, ClientError};
 use crate::http::tls;
 
 /// How long a request may take.
@@ -33,15 +33,14 @@ impl Server {
     /// A file with a secret or a certificate can't be used.
     pub fn connect(options: &Options) -> Result<Server, SetupError> {
         let tls = match options.address.is_tls() {
-            true => Some(tls::connector(options.ca.as_deref()).map_err(usage)?),
+            true => Some(tls::connector(options.ca.as_deref())?),
             false => None,
         };
         let address = options.address.clone();
         Ok(Server {
             name: address.to_string(),
             prefix: address.path().trim_end_matches('/').to_string(),
-            client: Client::new(address, options.key.clone(), tls, PATIENCE)
-                .map_err(SetupError::File)?,
+            client: Client::new(address, options.key.clone(), tls, PATIENCE)?,
         })
     }
 
@@ -128,16 +127,9 @@ impl Server {
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(CONTENT_TYPE, "application/json");
-        let body = Pieces::new(body.map(|body| body.to_string().into()));
+        let body = Body::from(body.map_or(String::new(), Value::to_string));
         let answer = self.client.request(request, &body, ANSWER_MAX_BYTES).await;
-        answer.map_err(|failure| {
-            let sentence = failure.sentence.replace("--output-ca", "--ca");
-            let mend = match sentence.contains("--ca") {
-                true => "",
-                false => "; start the server, or name another address by --elasticsearch",
-            };
-            SetupError::Unreachable(format!("{sentence}{mend}"))
-        })
+        Ok(answer?)
     }
 
     /// The answer's body, or its refusal.
@@ -179,6 +171,10 @@ pub fn mend(status: StatusCode) -> &'static str {
     }
 }
 
-fn usage(sentence: String) -> SetupError {
-    SetupError::File(sentence.replace("--output-ca", "--ca"))
+/// What to do about a server that does not answer, if that is not said yet.
+pub fn unreachable(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Tls(..) => "",
+        _ => "; start the server, or name another address by --elasticsearch",
+    }
 }

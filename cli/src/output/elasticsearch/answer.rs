@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::output::trouble::Reason;
+
 /// As much of a reason is kept, in characters.
 const REASON_MAX: usize = 500;
 
@@ -13,9 +15,9 @@ pub enum Fate {
     /// One with its id was there before.
     There,
     /// It may be taken later; why not now.
-    Later(String),
+    Later(Reason),
     /// It never will be; why.
-    Refused(String),
+    Refused(Reason),
 }
 
 #[derive(Deserialize)]
@@ -37,7 +39,7 @@ struct Created {
     error: Option<Problem>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Problem {
     #[serde(default, rename = "type")]
     kind: String,
@@ -57,26 +59,19 @@ pub fn fates(answer: &[u8], count: usize) -> Option<Vec<Fate>> {
 
 fn fate(outcome: Outcome) -> Fate {
     let Created { status, error } = outcome.create;
-    let reason = || {
-        let (kind, reason) = match &error {
-            Some(problem) => (
-                problem.kind.as_str(),
-                problem.reason.as_deref().unwrap_or(""),
-            ),
-            None => ("", ""),
-        };
-        let words: String = reason
-            .chars()
-            .filter(|it| !it.is_control())
-            .take(REASON_MAX)
-            .collect();
-        format!("{status} {kind}: {words}")
+    let Problem { kind, reason } = error.unwrap_or_default();
+    let words = reason.unwrap_or_default();
+    let words = words.chars().filter(|it| !it.is_control());
+    let reason = Reason {
+        status,
+        kind,
+        words: words.take(REASON_MAX).collect(),
     };
     match status {
         200..=299 => Fate::Taken,
         409 => Fate::There,
-        400 | 422 => Fate::Refused(reason()),
-        _ => Fate::Later(reason()),
+        400 | 422 => Fate::Refused(reason),
+        _ => Fate::Later(reason),
     }
 }
 
@@ -93,15 +88,23 @@ mod tests {
             {"create":{"status":429,"error":{"type":"rejected","reason":null}}},
             {"create":{"status":403}},
             {"create":{"status":503}}]}"#;
+        let told = fates(answer, 6)
+            .unwrap()
+            .into_iter()
+            .map(|fate| match fate {
+                Fate::Taken | Fate::There => format!("{fate:?}"),
+                Fate::Refused(reason) => format!("refused: {reason}"),
+                Fate::Later(reason) => format!("later: {reason}"),
+            });
         assert_eq!(
-            fates(answer, 6).unwrap(),
+            told.collect::<Vec<_>>(),
             [
-                Fate::Taken,
-                Fate::There,
-                Fate::Refused("400 document_parsing_exception: badip".to_string()),
-                Fate::Later("429 rejected: ".to_string()),
-                Fate::Later("403 : ".to_string()),
-                Fate::Later("503 : ".to_string()),
+                "Taken",
+                "There",
+                "refused: 400 document_parsing_exception: badip",
+                "later: 429 rejected: ",
+                "later: 403 : ",
+                "later: 503 : ",
             ]
         );
         assert_eq!(fates(answer, 5), None);

@@ -1,9 +1,9 @@
 //! Writes the requests to `_bulk`.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -138,7 +138,7 @@ fn id(
         // What they were numbered by does not come again. The sender says that it is one, and its contents that it is
         // no other.
         (_, Some(_)) if delivery.lines_return => digest(line),
-        _ => format!("{}-{number}", hex(delivery.name.iter())),
+        _ => format!("{}-{number}", HEXLOWER.encode(&delivery.name)),
     }
 }
 
@@ -153,15 +153,7 @@ fn own_id(document: &Document<'_>) -> Option<String> {
 }
 
 fn digest(line: &[u8]) -> String {
-    hex(Sha256::digest(line).iter().take(16))
-}
-
-fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    HEXLOWER.encode(&Sha256::digest(line)[..16])
 }
 
 /// The body of a request, compressed.

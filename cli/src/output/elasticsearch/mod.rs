@@ -7,19 +7,19 @@ mod answer;
 mod bulk;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{Method, Request};
 
 use self::answer::{Fate, fates};
 use self::bulk::{Item, Place, body, items};
+use super::SendError;
 use super::dead::DeadLetters;
 use super::http::words;
 use super::meter::{Known, Meter};
-use super::{SendError, UNSETTLED, reason};
-use crate::http::Pieces;
-use crate::http::client::{Answer, Client, Failure};
+use super::trouble::Trouble;
+use crate::http::Body;
+use crate::http::client::{Answer, Client, ClientError};
 use crate::output::delivery::Delivery;
 
 /// About as much is sent at once, in bytes.
@@ -93,7 +93,7 @@ impl Elasticsearch {
 
     /// The address.
     pub fn name(&self) -> String {
-        self.client.name()
+        self.client.address().to_string()
     }
 
     /// Sends a group. Documents that are to come again later are sent again alone; a part that is too
@@ -137,7 +137,7 @@ impl Elasticsearch {
             if let Err(error) = self.bury(item, "it is not a JSON object") {
                 let rest = broken.iter().skip(at).cloned();
                 self.parts.push(part.into_iter().chain(rest).collect());
-                return Err(error);
+                return Err(error.into());
             }
         }
         if part.is_empty() {
@@ -153,15 +153,14 @@ impl Elasticsearch {
         }
         let (status, answer) = match answered {
             Ok(answer) => (answer.status.as_u16(), answer),
-            Err(failure) => {
-                self.breaks += u32::from(failure.broke);
-                if failure.broke && self.breaks >= BREAKS_MAX && part.len() > 1 {
+            Err(error) => {
+                self.breaks += u32::from(error.broke());
+                if error.broke() && self.breaks >= BREAKS_MAX && part.len() > 1 {
                     self.halve(part);
                     return Ok(());
                 }
                 self.parts.push(part);
-                let why = failure.why();
-                return Err(later(failure.sentence, why, Duration::ZERO));
+                return Err(Trouble::Unanswered(error).into());
             }
         };
         match status {
@@ -172,10 +171,9 @@ impl Elasticsearch {
             }
             413 => {
                 let reason = "it is larger than the server takes (http.max_content_length)";
-                let result = part.first().map(|item| self.bury(item, reason));
-                result
-                    .unwrap_or(Ok(()))
-                    .inspect_err(|_| self.parts.push(part))
+                let buried = part.first().map_or(Ok(()), |item| self.bury(item, reason));
+                buried.inspect_err(|_| self.parts.push(part))?;
+                Ok(())
             }
             _ => {
                 let documents = part.len();
@@ -187,19 +185,21 @@ impl Elasticsearch {
                 if status == 429 && self.busy >= BUSY_MAX && documents > BUSY_PART_MIN {
                     self.halve_all(documents.div_ceil(2));
                 }
-                let sentence = self.refusal(&answer);
-                Err(later(sentence, reason(status), answer.retry_after))
+                Err(SendError::Retry {
+                    trouble: self.refusal(&answer),
+                    after: answer.retry_after,
+                })
             }
         }
     }
 
-    async fn post(&mut self, part: &[Item]) -> Result<Answer, Failure> {
+    async fn post(&mut self, part: &[Item]) -> Result<Answer, ClientError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(self.path.as_str())
             .header(CONTENT_TYPE, "application/x-ndjson")
             .header(CONTENT_ENCODING, "gzip");
-        let body = Pieces::new([body(part)]);
+        let body = Body::new(body(part));
         let answer_max_bytes = answer_max_bytes(part.len());
         self.client.request(request, &body, answer_max_bytes).await
     }
@@ -212,13 +212,8 @@ impl Elasticsearch {
                 return Ok(());
             }
             self.parts.push(part);
-            let sentence = format!(
-                "{} answers {} and not as `_bulk` does ({}); name an Elasticsearch or OpenSearch",
-                self.name(),
-                answer.status,
-                words(&answer.body)
-            );
-            return Err(later(sentence, reason(0), Duration::ZERO));
+            let address = self.client.address().clone();
+            return Err(Trouble::Foreign(address, answer.status, words(&answer.body)).into());
         };
         let (mut again, mut why) = (Vec::new(), None);
         for (mut item, fate) in part.into_iter().zip(fates) {
@@ -226,31 +221,22 @@ impl Elasticsearch {
                 Fate::Taken => {}
                 Fate::There => self.meter.conflict(item.known),
                 Fate::Later(reason) => {
-                    if reason.starts_with('5') {
+                    if reason.status >= 500 {
                         item.known = Known::Tried;
                     }
-                    why.get_or_insert_with(|| {
-                        let mend = if reason.starts_with("403") {
-                            self.client.read_key_again();
-                            PRIVILEGES
-                        } else {
-                            ""
-                        };
-                        later(
-                            format!(
-                                "{} does not take documents into {} now: {reason}{mend}",
-                                self.client.name(),
-                                item.stream
-                            ),
-                            "it does not take some documents now",
-                            answer.retry_after,
-                        )
+                    if reason.status == 403 && why.is_none() {
+                        self.client.read_key_again();
+                    }
+                    let address = self.client.address().clone();
+                    why.get_or_insert_with(|| SendError::Retry {
+                        trouble: Trouble::Document(address, item.stream.clone(), reason),
+                        after: answer.retry_after,
                     });
                     again.push(item);
                 }
                 Fate::Refused(reason) => {
-                    if let Err(error) = self.bury(&item, &reason) {
-                        why.get_or_insert(error);
+                    if let Err(error) = self.bury(&item, &reason.to_string()) {
+                        why.get_or_insert(error.into());
                         again.push(item);
                     }
                 }
@@ -276,44 +262,39 @@ impl Elasticsearch {
         self.parts = pieces.map(<[Item]>::to_vec).collect();
     }
 
-    fn bury(&mut self, item: &Item, reason: &str) -> Result<(), SendError> {
-        let reason = format!("{} refuses it: {reason}", self.client.name());
-        let result = match &mut self.dead {
-            Some(dead) => dead.write(&reason, &item.line),
-            None => Err(format!(
-                "{reason}; this document holds up the rest: give --dead-letter FILE to set such ones aside"
+    fn bury(&mut self, item: &Item, reason: &str) -> Result<(), Trouble> {
+        let reason = format!("{} refuses it: {reason}", self.client.address());
+        match &mut self.dead {
+            Some(dead) => Ok(dead.write(&reason, &item.line)?),
+            None => Err(Trouble::NoDeadLetters(
+                reason,
+                "this document holds up the rest: give --dead-letter FILE to set such ones aside",
             )),
-        };
-        result.map_err(|sentence| later(sentence, UNSETTLED, Duration::ZERO))
+        }
     }
 
-    fn refusal(&self, answer: &Answer) -> String {
+    fn refusal(&self, answer: &Answer) -> Trouble {
         let mend = match answer.status.as_u16() {
             300..=399 => "; it has moved, name its new address",
             401 => {
                 "; give a key that it takes with --output-api-key or --output-basic FILE, which is read again"
             }
-            403 => PRIVILEGES,
             404 | 405 => "; name an Elasticsearch or OpenSearch",
-            _ => "",
+            status => mend_of(status),
         };
-        format!(
-            "{} answers {} ({}){mend}",
-            self.name(),
-            answer.status,
-            words(&answer.body)
-        )
+        let words = format!(" ({})", words(&answer.body));
+        Trouble::Refused(self.client.address().clone(), answer.status, words, mend)
+    }
+}
+
+/// What to do about a status of a request or a document.
+pub fn mend_of(status: u16) -> &'static str {
+    match status {
+        403 => PRIVILEGES,
+        _ => "",
     }
 }
 
 fn answer_max_bytes(documents: usize) -> usize {
     ANSWER_MAX_BYTES + documents * ANSWER_DOCUMENT_MAX_BYTES
-}
-
-fn later(sentence: String, why: &'static str, after: Duration) -> SendError {
-    SendError::Retry {
-        sentence,
-        why,
-        after,
-    }
 }

@@ -226,6 +226,24 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_as_json_is_known_and_what_goes_on_as_text_is_not() {
+        let deep = format!("[{{\"a\":{}1{}}}]", "[".repeat(200), "]".repeat(200));
+        for (body, are_objects) in [
+            (&b"[{\"a\":[1]},{}]"[..], true),
+            (deep.as_bytes(), false),
+            (b"{\"a\":\"\xff\"}", false),
+        ] {
+            let mut body = body.to_vec();
+            assert_eq!(Content::Json.prepare(&mut body).unwrap(), are_objects);
+            let lines: Vec<u8> = Batches::new(Content::Json.records(&body))
+                .flatten()
+                .collect();
+            let mended = crate::io::ndjson::append_records(&lines, &mut Vec::new());
+            assert_eq!(mended == 0, are_objects);
+        }
+    }
+
+    #[test]
     fn broken_json_is_refused_with_its_place() {
         for (body, place) in [
             ("[{\"a\":1},]", 9),

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
 use hyper::{Method, Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,7 +17,7 @@ use super::cut::{BATCH_MOST_BYTES, Batches};
 use super::refusal::Refusal;
 use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
-use crate::http::{Pieces, answer, next_data, try_again};
+use crate::http::{Body, answer, try_again};
 use crate::io::byte_order_mark::mark_bytes;
 use crate::io::compression::Compression;
 use crate::run::batch::Batch;
@@ -38,7 +39,7 @@ pub struct HttpInput {
 
 impl HttpInput {
     /// Answers a request.
-    pub async fn handle(self: Arc<HttpInput>, request: Request<Incoming>) -> Response<Pieces> {
+    pub async fn handle(self: Arc<HttpInput>, request: Request<Incoming>) -> Response<Body> {
         match self.take(request).await {
             Ok(()) => answer(204, ""),
             Err(refusal) => {
@@ -172,14 +173,16 @@ impl HttpInput {
 
     /// The whole body, and its room.
     async fn read(&self, mut body: Incoming) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
-        let announced = hyper::body::Body::size_hint(&body).lower();
+        let announced = body.size_hint().lower();
         if announced > BODY_MAX_BYTES as u64 {
             return Err(Refusal::TooLarge);
         }
         let mut room = self.room(MIN_BYTES).await?;
         let mut whole = Vec::new();
-        while let Some(data) = next_data(&mut body).await {
-            let data = data.map_err(Refusal::Broken)?;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(Refusal::Broken)?.into_data() else {
+                continue;
+            };
             let bytes = whole.len() + data.len();
             if bytes > BODY_MAX_BYTES {
                 return Err(Refusal::TooLarge);

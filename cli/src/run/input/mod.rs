@@ -11,6 +11,7 @@ pub mod start;
 pub mod stdin;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,8 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::batch::Batch;
 use super::engine::Job;
 use super::metrics::Metrics;
-use super::names::Names;
 use crate::io::lines::lines;
+use crate::output::delivery::Digest;
+use crate::system;
 use cut::Batches;
 
 /// How many bytes of bodies may arrive or wait at once, over all inputs. Then senders wait.
@@ -37,8 +39,10 @@ const MIN_BYTES: usize = 1024;
 pub struct Intake {
     /// To the engine. Bounded by the room for what waits.
     pub jobs: UnboundedSender<Job>,
-    /// Names for batches that nobody sends again.
-    names: Arc<Names>,
+    /// The number of the next batch that nobody sends again.
+    next: Arc<AtomicU64>,
+    /// Tells its name from those that other processes give.
+    process: u64,
     waiting: Room,
     bodies: Room,
     /// Whoever decompresses a body has it.
@@ -78,7 +82,8 @@ impl Intake {
     pub fn new(jobs: UnboundedSender<Job>, metrics: Metrics) -> Intake {
         Intake {
             jobs,
-            names: Arc::new(Names::new()),
+            next: Arc::default(),
+            process: system::random(),
             waiting: Room::new(WAITING_MAX_BYTES),
             bodies: Room::new(BODIES_MAX_BYTES),
             decompressing: Arc::new(Semaphore::new(1)),
@@ -114,8 +119,14 @@ impl Intake {
     }
 
     fn send(&self, source: u16, lines: Vec<u8>, room: OwnedSemaphorePermit) -> bool {
-        let batch = Batch::new(source, self.names.fresh(), lines, room);
+        let batch = Batch::new(source, self.fresh_name(), lines, room);
         self.jobs.send(Job::Batch(batch)).is_ok()
+    }
+
+    /// The name of a batch that nobody sends again: equal ones are different.
+    fn fresh_name(&self) -> Digest {
+        let number = u128::from(self.next.fetch_add(1, Ordering::Relaxed));
+        (u128::from(self.process) | number << 64).to_le_bytes()
     }
 
     /// Whoever waits for room is told that there will be none.
@@ -124,5 +135,18 @@ impl Intake {
         self.bodies.bytes.close();
         self.decompressing.close();
         self.long_lines.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ() {
+        let intake = || Intake::new(tokio::sync::mpsc::unbounded_channel().0, Metrics::new());
+        let (first, second) = (intake(), intake());
+        assert_ne!(first.fresh_name(), first.clone().fresh_name());
+        assert_ne!(first.fresh_name(), second.fresh_name());
     }
 }

@@ -15,7 +15,7 @@ use crate::log;
 use crate::run::descriptors::{CONNECTIONS_MAX, Senders};
 use crate::run::ledger::Ledger;
 use crate::run::net::{Listener, Places, Servers};
-use crate::run::{Options, RunError, no_thread, server};
+use crate::run::{Options, RunError, server};
 
 /// Starts them; those that are listened at are among `servers`. The receivers are told when those that can end have.
 ///
@@ -49,7 +49,7 @@ pub async fn start(
                     None => stdin::start(source, intake.clone()),
                     Some(confirm) => omprog::start(confirm, options.request_timeout, confirming),
                 };
-                pipes.push(end.map_err(no_thread)?);
+                pipes.push(end.map_err(RunError::Thread)?);
                 continue;
             }
             InputAddress::Http(address) => Listener::tcp(address, "input", "http").await,
@@ -57,7 +57,7 @@ pub async fn start(
             InputAddress::Tcp(address) => Listener::tcp(address, "input", "tcp").await,
             InputAddress::Unix(path) => Listener::unix(path, "input").await,
         };
-        let listener = listener.map_err(RunError::Failed)?;
+        let listener = listener?;
         let places = Places::new(CONNECTIONS_MAX, Some(senders.clone()));
         if let InputAddress::Tcp(_) | InputAddress::Unix(_) = input {
             let intake = intake.clone();
