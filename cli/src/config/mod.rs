@@ -2,7 +2,7 @@
 //! that is wrong.
 
 pub mod bake;
-mod place;
+mod excerpt;
 mod print;
 mod zone;
 
@@ -18,7 +18,7 @@ use maxconn_core::patterns;
 use serde_json::Value;
 use toml_edit::{Document, Item};
 
-pub use place::Excerpt;
+pub use excerpt::Excerpt;
 
 /// A configuration that was read and found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,7 +199,7 @@ fn read_toml(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, 
         wrong(Some(span), ConfigError::new("", error.message(), mend))
     })?;
     finish(json(document.as_item()), defaults)
-        .map_err(|error| wrong(place::find(document.as_item(), &error.path), error))
+        .map_err(|error| wrong(excerpt::find(document.as_item(), &error.path), error))
 }
 
 fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {

@@ -47,6 +47,12 @@ pub(super) fn write(gathered: &Gathered, colours: bool) -> String {
 }
 
 fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
+    let Paint {
+        strong,
+        alarm,
+        plain,
+        ..
+    } = paint;
     let records = counted(gathered.number("/records"), "record", "records");
     let events = gathered.statistics.get("events").and_then(Value::as_object);
     let limits = || {
@@ -58,17 +64,10 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
     let total: u64 = limits().map(|(_, count)| count).sum();
     let refused = counted(total, "refused connection", "refused connections");
     if gathered.stopped {
-        let _ = writeln!(
-            out,
-            "Stopped before the end; this is about what was read until then."
-        );
+        out.push_str("Stopped before the end; this is about what was read until then.\n");
     }
     if gathered.ends == 0 {
-        let _ = write!(
-            out,
-            "{}No flood found{} in {records}: ",
-            paint.strong, paint.plain
-        );
+        let _ = write!(out, "{strong}No flood found{plain} in {records}: ");
         if total == 0 {
             out.push_str(
                 match gathered.number("/unrecognised") + gathered.number("/malformed") {
@@ -79,20 +78,14 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
             return;
         }
         let is_counted = |limit: &str| gathered.uncounted.iter().all(|it| it.limit != limit);
-        let _ = match limits().any(|(limit, _)| is_counted(limit)) {
-            true => writeln!(
-                out,
-                "{refused}, too few at a time for a flood by the rules in force."
-            ),
-            false => writeln!(out, "{refused}, which no rule counts; see below."),
+        let why = match limits().any(|(limit, _)| is_counted(limit)) {
+            true => "too few at a time for a flood by the rules in force.",
+            false => "which no rule counts; see below.",
         };
+        let _ = writeln!(out, "{refused}, {why}");
     } else {
         let floods = counted(gathered.ends, "flood", "floods");
-        let _ = writeln!(
-            out,
-            "{}{floods}{} in {records}: {refused},",
-            paint.alarm, paint.plain
-        );
+        let _ = writeln!(out, "{alarm}{floods}{plain} in {records}: {refused},");
         let alerts =
             ["start", "ongoing", "end"].map(|state| gathered.number(&format!("/alerts/{state}")));
         let _ = writeln!(
@@ -142,54 +135,36 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
         .or_else(|| text("/service/type"))
         .unwrap_or_default();
     let limit = text("/maxconn/limit/name").unwrap_or_default();
-    let value = at("/maxconn/limit/value")
-        .and_then(Value::as_u64)
-        .map(|value| format!("={value}"))
-        .unwrap_or_default();
+    let value = at("/maxconn/limit/value").and_then(Value::as_u64);
+    let value = value.map_or(String::new(), |value| format!("={value}"));
 
-    let _ = write!(out, "\n{}{number}. ", paint.strong);
-    match (&who, &from) {
-        (Some(who), Some(from)) => drop(write!(out, "{who} from {from}")),
-        (Some(one), None) | (None, Some(one)) => out.push_str(one),
-        (None, None) => drop(write!(out, "{service} is at its limit")),
-    }
-    if let Some(host) = host {
-        let _ = write!(out, " on {host}");
-    }
-    let _ = writeln!(out, "{}", paint.plain);
-    let _ = writeln!(
-        out,
-        "   {} refusals by {service} ({limit}{value})",
-        grouped(flood.count)
-    );
-    let (start, end) = (
-        text("/event/start").unwrap_or_default(),
-        text("/event/end").unwrap_or_default(),
-    );
-    let seconds = integer("/event/duration") / 1_000_000_000;
-    let _ = writeln!(
-        out,
-        "   from {} until {} UTC ({})",
-        moment(&start),
-        moment(&end),
-        span(seconds)
-    );
-    let (mean, peak) = (
-        decimal("/maxconn/flood/rate/mean"),
-        decimal("/maxconn/flood/rate/peak"),
-    );
+    let headline = match (who, from) {
+        (Some(who), Some(from)) => format!("{who} from {from}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => format!("{service} is at its limit"),
+    };
+    let host = host.map_or(String::new(), |host| format!(" on {host}"));
+    let refusals = grouped(flood.count);
+    let [start, end] =
+        ["/event/start", "/event/end"].map(|it| moment(&text(it).unwrap_or_default()));
+    let lasted = span(integer("/event/duration") / 1_000_000_000);
+    let [mean, peak] = ["/maxconn/flood/rate/mean", "/maxconn/flood/rate/peak"].map(decimal);
     let held = grouped(integer("/maxconn/flood/suppressed"));
-    let _ = writeln!(
+    let Paint {
+        strong, dim, plain, ..
+    } = paint;
+    let _ = write!(
         out,
-        "   {mean:.1} a second, {peak:.0} in the busiest one; {held} held back"
+        "
+{strong}{number}. {headline}{host}{plain}
+   {refusals} refusals by {service} ({limit}{value})
+   from {start} until {end} UTC ({lasted})
+   {mean:.1} a second, {peak:.0} in the busiest one; {held} held back
+"
     );
     if let Some(hint) = text("/maxconn/flood/cause/hint") {
         let evidence = text("/maxconn/flood/cause/evidence").unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "   likely cause: {}{hint}{}: {evidence}",
-            paint.strong, paint.plain
-        );
+        let _ = writeln!(out, "   likely cause: {strong}{hint}{plain}: {evidence}");
     }
     if let Some(advice) = text("/maxconn/flood/cause/advice") {
         let _ = writeln!(out, "   what to do: {advice}");
@@ -200,11 +175,7 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
         Some("evicted") => "; it was dropped from a full table, so it may have gone on",
         _ => "",
     };
-    let _ = writeln!(
-        out,
-        "   {}found by the rule {rule}{ended}{}",
-        paint.dim, paint.plain
-    );
+    let _ = writeln!(out, "   {dim}found by the rule {rule}{ended}{plain}");
 }
 
 /// What the figures above do not tell.
