@@ -206,12 +206,17 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
 fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {
     let options = args.options().map_err(usage)?;
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
-    let plugin = plugin(cli.plugin.as_deref(), Limits::BESIDE_A_SHIPPER)?;
-    maxconn::run::run(&options, plugin, loaded, cli.config.clone()).map_err(|error| {
-        match error.is_usage() {
-            true => usage(error),
-            false => run(error),
-        }
+    // The process is to stay below 64 MiB: 24 hold 100,000 keys, and 16 are the ends of 8,000 floods.
+    let limits = Limits {
+        memory_bytes: 24 << 20,
+        output_bytes: 16 << 20,
+        ..Limits::default()
+    };
+    let plugin = plugin(cli.plugin.as_deref(), limits)?;
+    let ended = maxconn::run::run(&options, plugin, loaded, cli.config.clone());
+    ended.map_err(|error| match error.is_usage() {
+        true => usage(error),
+        false => run(error),
     })
 }
 

@@ -40,16 +40,6 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// For a guest from a file within a process that is to stay below 64 MiB: 24 MiB hold 100,000 keys, and 16 MiB
-    /// are the ends of 8,000 floods.
-    pub const BESIDE_A_SHIPPER: Limits = Limits {
-        call: Duration::from_secs(10),
-        memory_bytes: 24 << 20,
-        output_bytes: 16 << 20,
-    };
-}
-
 /// Bounds what a guest allocates, and remembers what it was refused: a trap that follows is explained by it.
 pub(super) struct Limiter {
     memory_bytes: usize,
