@@ -128,13 +128,13 @@ fn input(file: &std::path::Path) -> Input {
     }
 }
 
-/// A time that every day of the year is nearer to than to that of another year.
+/// The middle of a year, which every moment of it is nearer to than the same moment of another year.
 fn middle_of(year: u16) -> i64 {
-    const DAY_MS: i64 = 86_400_000;
-    let before = i64::from(year) - 1;
-    let days_before = before * 365 + before / 4 - before / 100 + before / 400;
-    // 719,162 days lie between 0001-01-01 and 1970-01-01; the middle is noon of July 2nd, or midnight.
-    (days_before - 719_162) * DAY_MS + 365 * DAY_MS / 2
+    let new_year = |year: u16| {
+        let time: Result<jiff::Timestamp, _> = format!("{year:04}-01-01T00:00:00Z").parse();
+        time.unwrap_or_default().as_millisecond()
+    };
+    i64::midpoint(new_year(year), new_year(year + 1))
 }
 
 #[cfg(test)]
@@ -146,5 +146,7 @@ mod tests {
         assert_eq!(middle_of(1970), 182 * 86_400_000 + 43_200_000);
         // 2026-07-02T12:00:00Z
         assert_eq!(middle_of(2026), 1_782_993_600_000);
+        // 2028-07-02T00:00:00Z: else the last hours of a leap year would be of the year before.
+        assert_eq!(middle_of(2028), 1_846_108_800_000);
     }
 }
