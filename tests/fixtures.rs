@@ -2,15 +2,14 @@
 //! line taken for one, and the limits of services.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, read_dir, read_to_string};
-use std::io::Read;
-use std::path::PathBuf;
+use std::fs::read_dir;
 
 use maxconn_core::event::{Event, Scope, Security};
 use maxconn_core::head;
 use maxconn_core::recognisers::{SERVERS, recognise};
 use maxconn_core::time::TimeZone;
 use serde_json::Value;
+use test_support::data;
 
 /// Refusals that `expected.jsonl` leaves out: whole files, or single lines of a file.
 const BEYOND_EXPECTED: [(&str, &[usize], usize); 3] = [
@@ -22,19 +21,9 @@ const BEYOND_EXPECTED: [(&str, &[usize], usize); 3] = [
     ("20_synthetic_other_versions.log", &[28], 1),
 ];
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/dovecot")
-}
-
 /// The messages of a file, one for each line, as a host would hand them over.
 fn messages(name: &str) -> Vec<String> {
-    let mut bytes = Vec::new();
-    let mut file = File::open(folder().join(name)).expect(name);
-    match name.ends_with(".gz") {
-        true => flate2::read::GzDecoder::new(file).read_to_end(&mut bytes),
-        false => file.read_to_end(&mut bytes),
-    }
-    .expect(name);
+    let bytes = data::read(&format!("testdata/dovecot/{name}"));
     let lines = bytes
         .split(|&byte| byte == b'\n')
         .filter(|line| !line.is_empty());
@@ -50,11 +39,8 @@ fn message(line: &[u8], is_journald: bool) -> String {
     let record: Value = serde_json::from_slice(line).expect("journald JSON");
     match &record["MESSAGE"] {
         Value::Array(bytes) => {
-            let bytes: Vec<u8> = bytes
-                .iter()
-                .filter_map(|byte| byte.as_u64())
-                .map(|byte| byte as u8)
-                .collect();
+            let bytes = bytes.iter().filter_map(|byte| byte.as_u64());
+            let bytes: Vec<u8> = bytes.map(|byte| byte as u8).collect();
             String::from_utf8_lossy(&bytes).into_owned()
         }
         message => message.as_str().unwrap_or_default().to_string(),
@@ -67,31 +53,22 @@ fn event(message: &str) -> Option<Event<'_>> {
 }
 
 fn files() -> Vec<String> {
-    let mut names: Vec<String> = read_dir(folder())
-        .expect("testdata")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name != "expected.jsonl" && !name.ends_with(".md"))
-        .collect();
+    let entries = read_dir(data::path("testdata/dovecot")).expect("testdata");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.collect();
+    names.retain(|name| name != "expected.jsonl" && !name.ends_with(".md"));
     names.sort();
     names
 }
 
 fn expected() -> HashMap<(String, usize), Value> {
-    let text = read_to_string(folder().join("expected.jsonl")).expect("expected.jsonl");
-    let values = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    values
-        .map(|value| {
-            (
-                (
-                    value["file"].as_str().unwrap_or("").to_string(),
-                    value["line"].as_u64().unwrap_or(0) as usize,
-                ),
-                value,
-            )
-        })
-        .collect()
+    let text = data::text("testdata/dovecot/expected.jsonl");
+    let placed = |line| {
+        let value: Value = serde_json::from_str(line).expect("JSON");
+        let file = value["file"].as_str().unwrap_or("").to_string();
+        ((file, value["line"].as_u64().unwrap_or(0) as usize), value)
+    };
+    text.lines().map(placed).collect()
 }
 
 /// `event` as an entry of `expected.jsonl`.
@@ -107,19 +84,12 @@ fn as_expected(event: &Event<'_>, file: &str, line: usize, like: &Value) -> Valu
     add("user", owned(event.user));
     add("method", owned(event.auth_method));
     // Addresses are compared as addresses: one can be written in several ways.
-    let same = |name: &str, ip: Option<std::net::IpAddr>| {
-        let written = like[name].as_str().map(str::to_string);
-        if written.as_ref().and_then(|written| written.parse().ok()) == ip {
-            written
-        } else {
-            ip.map(|ip| ip.to_string())
-        }
-    };
-    add("rip", same("rip", event.source.map(|source| source.ip)));
-    add(
-        "lip",
-        same("lip", event.destination.map(|destination| destination.ip)),
-    );
+    for (name, end) in [("rip", event.source), ("lip", event.destination)] {
+        let (ip, written) = (end.map(|end| end.ip), like[name].as_str());
+        let is_same = written.and_then(|written| written.parse().ok()) == ip;
+        let ip = ip.map(|ip| ip.to_string());
+        add(name, if is_same { owned(written) } else { ip });
+    }
     let secured = match event.security {
         Security::None => None,
         Security::Secured => Some("secured".to_string()),
@@ -170,117 +140,34 @@ fn every_expected_line_field_by_field_and_no_other() {
 #[test]
 fn elements_before_the_cause() {
     let messages = messages("11_file_oldfmt.log");
-    let events: Vec<Event<'_>> = messages
-        .iter()
-        .filter_map(|message| event(message))
-        .collect();
-    assert!(
-        events
-            .iter()
-            .all(|event| event.limit_value == Some(3) && event.user.is_some())
-    );
-    assert!(
-        events
-            .iter()
-            .all(|event| event.source.is_some() && event.destination.is_some())
-    );
-    assert_eq!(
-        events
-            .iter()
-            .filter(|event| event.service == Some("pop3-login"))
-            .count(),
-        6
-    );
+    let events = messages.iter().filter_map(|message| event(message));
+    let mut services = Vec::new();
+    for event in events {
+        assert!(
+            event.limit_value == Some(3) && event.user.is_some(),
+            "{event:?}"
+        );
+        assert!(
+            event.source.is_some() && event.destination.is_some(),
+            "{event:?}"
+        );
+        services.extend(event.service.filter(|service| *service == "pop3-login"));
+    }
+    assert_eq!(services.len(), 6);
 }
-
-/// Events of a file: limit, scope, service, the number the lines give, how many lines.
-type Counted<'a> = (&'a str, &'a str, &'a str, Option<u64>, usize);
-
-/// Counted by hand in the files.
-const SERVICE_LIMITS: [(&str, &[Counted<'static>]); 13] = [
-    (
-        "12_anvil_stopped.log",
-        &[("anvil_query_timeout", "service", "anvil", None, 1)],
-    ),
-    (
-        "12_imap_process_limit.log",
-        &[
-            ("process_limit", "process", "imap", None, 2),
-            ("process_limit", "process", "imap", Some(3), 2),
-        ],
-    ),
-    ("12_lmtp_concurrency.log", &[]),
-    (
-        "12_login_client_limit.log",
-        &[
-            ("client_limit", "service", "imap-login", Some(4), 1),
-            ("connection_queue", "service", "imap-login", None, 5),
-        ],
-    ),
-    (
-        "12_login_process_limit.log",
-        &[
-            ("connection_queue", "service", "imap-login", None, 3),
-            ("process_limit", "process", "imap-login", Some(3), 1),
-        ],
-    ),
-    (
-        "12_pop3_process_limit.log",
-        &[("client_limit", "service", "pop3", Some(1), 2)],
-    ),
-    (
-        "12_pop3login_process_limit.log",
-        &[
-            ("client_limit", "service", "pop3-login", Some(1), 1),
-            ("connection_queue", "service", "pop3-login", None, 2),
-        ],
-    ),
-    (
-        "12_startup_fd.log",
-        &[
-            ("client_limit", "service", "anvil", Some(10), 1),
-            ("client_limit", "service", "auth", Some(10), 1),
-        ],
-    ),
-    (
-        "12_startup_warn.log",
-        &[
-            ("client_limit", "service", "anvil", Some(10), 2),
-            ("client_limit", "service", "auth", Some(10), 2),
-        ],
-    ),
-    ("12_vsz.log", &[]),
-    (
-        "21_real_2.3.13_limits.log",
-        &[
-            ("client_limit", "service", "imap-login", Some(4), 1),
-            ("connection_queue", "service", "imap-login", None, 4),
-            ("process_limit", "process", "imap", None, 2),
-            ("process_limit", "process", "imap", Some(3), 1),
-        ],
-    ),
-    (
-        "21_real_2.4.1_imap_process_limit.log",
-        &[
-            ("client_limit", "service", "pop3", Some(1), 1),
-            ("process_limit", "process", "imap", None, 2),
-            ("process_limit", "process", "imap", Some(3), 1),
-        ],
-    ),
-    (
-        "21_real_2.4.1_login_client_limit.log",
-        &[
-            ("client_limit", "service", "imap-login", Some(4), 1),
-            ("client_limit", "service", "pop3-login", Some(1), 1),
-            ("connection_queue", "service", "imap-login", None, 4),
-            ("connection_queue", "service", "pop3-login", None, 2),
-        ],
-    ),
-];
 
 #[test]
 fn limits_of_services_by_limit_scope_service_and_number() {
-    for (file, expected) in SERVICE_LIMITS {
+    let mut expected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    // Counted by hand: limit, scope, service, the number that the lines give, and how many lines.
+    let table = data::text("testdata/service_limits.txt");
+    for line in table.lines() {
+        let (file, counted) = line.split_once(' ').expect("a file and what is in it");
+        let all = expected.entry(file).or_default();
+        all.extend(Some(counted).filter(|counted| *counted != "none"));
+    }
+    assert_eq!(expected.len(), 13);
+    for (file, expected) in expected {
         let messages = messages(file);
         let mut counts: BTreeMap<(&str, &str, &str, Option<u64>), usize> = BTreeMap::new();
         for event in messages.iter().filter_map(|message| event(message)) {
@@ -288,30 +175,24 @@ fn limits_of_services_by_limit_scope_service_and_number() {
             let key = (event.limit, event.scope.name(), service, event.limit_value);
             *counts.entry(key).or_default() += 1;
         }
-        let counts: Vec<Counted<'_>> = counts
+        let told = counts
             .into_iter()
-            .map(|((limit, scope, service, value), count)| (limit, scope, service, value, count))
-            .collect();
-        assert_eq!(counts, expected, "{file}");
+            .map(|((limit, scope, service, value), count)| {
+                let value = value.map_or("-".to_string(), |value| value.to_string());
+                format!("{limit} {scope} {service} {value} {count}")
+            });
+        assert_eq!(told.collect::<Vec<String>>(), expected, "{file}");
     }
     let messages = messages("20_synthetic_other_versions.log");
     let services = messages.iter().filter_map(|message| event(message));
-    assert_eq!(
-        services
-            .filter(|event| event.scope != Scope::UserIp)
-            .count(),
-        8
-    );
+    let services = services.filter(|event| event.scope != Scope::UserIp);
+    assert_eq!(services.count(), 8);
 }
 
 #[test]
 fn every_event_contains_a_needle() {
-    let long_enough = |needle: &&str| {
-        needle.len() >= 12
-            && needle
-                .bytes()
-                .all(|byte| byte == b' ' || byte.is_ascii_alphanumeric())
-    };
+    let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_alphanumeric();
+    let long_enough = |needle: &&str| needle.len() >= 12 && needle.bytes().all(is_plain);
     let needles = SERVERS.iter().flat_map(|server| server.needles);
     assert!(needles.clone().all(long_enough));
     for file in files() {

@@ -1,42 +1,20 @@
 //! User names that try to forge what a line says. Dovecot doesn't escape them: it cuts them to 80 bytes
 //! and writes control bytes as `?`.
 
-use std::sync::LazyLock;
-
-use maxconn_core::event::{Event, Scope, Security};
+use maxconn_core::event::{Endpoint, Event, Scope, Security};
 use maxconn_core::head;
 use maxconn_core::recognisers::recognise;
 use maxconn_core::time::TimeZone;
 use proptest::prelude::*;
-use serde::Deserialize;
-
-/// What such names and the lines around them are made of; the fuzz target `forging` begins from it, too.
-#[derive(Deserialize)]
-struct Table {
-    /// Dovecot's words, which every refusal has.
-    text: String,
-    /// What stands before a line.
-    prefixes: Vec<String>,
-    /// What stands before the words and behind them.
-    wordings: Vec<(String, String)>,
-    /// What stands behind the name, and the session that it tells.
-    tails: Vec<(String, Option<String>)>,
-    names: Vec<String>,
-    /// Parts of which names are made.
-    parts: Vec<String>,
-    /// Names, too, longer than Dovecot writes them.
-    fakes: Vec<String>,
-    /// Lines that are no refusals, with `{name}` and `{tail}` in them.
-    others: Vec<String>,
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../testdata/hostile_names.json")).expect("the table is JSON")
-});
+use test_support::hostile::TABLE;
 
 fn event(line: &str) -> Option<Event<'_>> {
     let head = head::parse(line, &TimeZone::utc(), Some(1_795_379_175_354));
     recognise(line, head.body)
+}
+
+fn ip(end: Option<Endpoint>) -> String {
+    end.map_or(String::new(), |end| end.ip.to_string())
 }
 
 /// Holds a refusal of `user` to say just that, whatever stands around it.
@@ -50,27 +28,16 @@ fn check(
     let text = &TABLE.text;
     let line = format!("{prefix}imap-login: {reason}{text}{remarks}: user=<{user}>, {elements}");
     let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
+    let user = Some(user).filter(|user| !user.is_empty());
     assert_eq!(
-        event.user,
-        Some(user).filter(|user| !user.is_empty()),
+        (event.user, event.session),
+        (user, session.as_deref()),
         "{line}"
     );
-    assert_eq!(
-        event.source.map(|source| source.ip.to_string()).as_deref(),
-        Some("203.0.113.9"),
-        "{line}"
-    );
-    assert_eq!(
-        event.destination.map(|end| end.ip.to_string()).as_deref(),
-        Some("2001:db8::1"),
-        "{line}"
-    );
-    assert_eq!(event.session, session.as_deref(), "{line}");
-    assert_eq!(
-        (event.scope, event.limit_value),
-        (Scope::UserIp, Some(10)),
-        "{line}"
-    );
+    let ends = [ip(event.source), ip(event.destination)];
+    assert_eq!(ends, ["203.0.113.9", "2001:db8::1"], "{line}");
+    let limit = (event.scope, event.limit_value);
+    assert_eq!(limit, (Scope::UserIp, Some(10)), "{line}");
 }
 
 #[test]
@@ -96,11 +63,7 @@ fn names_stay_names_with_elements_first() {
         );
         let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
         assert_eq!(event.user, Some(user.as_str()), "{line}");
-        assert_eq!(
-            event.source.map(|source| source.ip.to_string()).as_deref(),
-            Some("203.0.113.9"),
-            "{line}"
-        );
+        assert_eq!(ip(event.source), "203.0.113.9", "{line}");
         assert_eq!(event.security, Security::Secured);
     }
 }
@@ -133,55 +96,48 @@ fn an_unclear_end_of_the_name_is_no_event() {
 #[test]
 fn lost_brackets_and_masked_addresses() {
     let text = &TABLE.text;
-    let said =
-        |elements: &str| format!("Jan  1 00:00:00 mail dovecot: imap-login: {text}: {elements}");
-    let cases = [
+    let (masked, real) = (
+        "rip=XXX.xxx.XXX.xxx, lip=XXX.xxx.XXX.xxx",
+        "rip=203.0.113.9, lip=203.0.113.1",
+    );
+    for (elements, user, has_source) in [
+        (format!("user=, method=PLAIN, {real}, TLS"), None, true),
         (
-            "user=, method=PLAIN, rip=203.0.113.9, lip=203.0.113.1, TLS",
-            None,
-            true,
-        ),
-        (
-            "user=alice, method=PLAIN, rip=203.0.113.9, lip=203.0.113.1, session=",
+            format!("user=alice, method=PLAIN, {real}, session="),
             Some("alice"),
             true,
         ),
         (
-            "user=alice, method=PLAIN, rip=XXX.xxx.XXX.xxx, lip=XXX.xxx.XXX.xxx",
+            format!("user=alice, method=PLAIN, {masked}"),
             Some("alice"),
             false,
         ),
         (
-            "user=<alice>, method=PLAIN, rip=XXX.xxx.XXX.xxx, lip=XXX.xxx.XXX.xxx, TLS",
+            format!("user=<alice>, method=PLAIN, {masked}, TLS"),
             Some("alice"),
             false,
         ),
         (
-            "user=a, rip=192.0.2.66, b, method=PLAIN, rip=203.0.113.9, lip=::1",
+            format!("user=a, rip=192.0.2.66, b, method=PLAIN, {real}"),
             Some("a, rip=192.0.2.66, b"),
             true,
         ),
         (
-            "rip=203.0.113.9, lip=::1, user=<a>, rip=192.0.2.66>",
+            "rip=203.0.113.9, lip=::1, user=<a>, rip=192.0.2.66>".into(),
             Some("a>, rip=192.0.2.66"),
             true,
         ),
-        ("user=<alice>, method=PLAIN", Some("alice"), false),
-        ("user=<>, rip=fe80::1%eth0, lip=fe80::2", None, true),
-    ];
-    for (elements, user, has_source) in cases {
-        let line = said(elements);
+        ("user=<alice>, method=PLAIN".into(), Some("alice"), false),
+        ("user=<>, rip=fe80::1%eth0, lip=fe80::2".into(), None, true),
+    ] {
+        let line = format!("Jan  1 00:00:00 mail dovecot: imap-login: {text}: {elements}");
         let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
         assert_eq!(
             (event.user, event.source.is_some()),
             (user, has_source),
             "{line}"
         );
-        let ip = event
-            .source
-            .map(|source| source.ip.to_string())
-            .unwrap_or_default();
-        assert_ne!(ip, "192.0.2.66", "{line}");
+        assert_ne!(ip(event.source), "192.0.2.66", "{line}");
     }
 }
 

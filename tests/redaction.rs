@@ -5,6 +5,8 @@ use maxconn_core::config::{Config, KeyField, Policy};
 use maxconn_core::engine::{Engine, Output, Source, Want};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use test_support::json::{texts, wrapped};
+use test_support::refusal;
 
 /// Names with what encoders escape, each with a part that no word of ours has.
 fn name() -> impl Strategy<Value = String> {
@@ -12,30 +14,6 @@ fn name() -> impl Strategy<Value = String> {
         "zq", "<", ">", "&", "\\", "\"", "/", "ü", "😀", "n", "u0", ".", "@", " ", "\\u00e4",
     ]);
     prop::collection::vec(part, 0..5).prop_map(|parts| format!("zq{}", parts.concat()))
-}
-
-/// A JSON string with every character that is no letter or digit escaped, as some encoders are careful.
-fn ascii(text: &str) -> String {
-    let mut json = String::from("\"");
-    for unit in text.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii_alphanumeric() => json.push(char::from(byte)),
-            _ => json += &format!("\\u{unit:04x}"),
-        }
-    }
-    json + "\""
-}
-
-/// The name as a text that holds JSON that holds JSON …
-fn wrapped(name: &str, careful: &[bool]) -> String {
-    careful.iter().fold(name.to_string(), |text, careful| {
-        let json = if *careful {
-            ascii(&text)
-        } else {
-            json!(text).to_string()
-        };
-        format!("{{\"user\": {json}}}")
-    })
 }
 
 /// Every text that `text` is once its escapes are undone, again and again.
@@ -62,21 +40,6 @@ fn shows(text: &str, name: &str) -> bool {
             !joined
         })
     })
-}
-
-/// All keys and strings of a document.
-fn texts(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::String(text) => texts.push(text.clone()),
-        Value::Array(values) => values.iter().for_each(|value| self::texts(value, texts)),
-        Value::Object(members) => {
-            for (key, value) in members {
-                texts.push(key.clone());
-                self::texts(value, texts);
-            }
-        }
-        _ => {}
-    }
 }
 
 fn config(key: Option<&str>) -> Config {
@@ -108,15 +71,13 @@ fn run(config: Config, records: &[u8]) -> String {
 }
 
 fn record(name: &str, careful: &[bool]) -> Value {
-    let message = format!(
-        "2026-01-01T12:00:00Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
-         (mail_max_userip_connections=10): user=<{name}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2"
-    );
+    let message = refusal::line("2026-01-01T12:00:00Z", name, "203.0.113.7");
+    let message = message.trim_end();
     let text = wrapped(name, careful);
     json!({
         "message": message,
         "log": {"file": {"path": "/var/log/mail.log"}, "offset": 5},
-        (name): {(text.clone()): [text, {"of": wrapped(&message, careful)}]},
+        (name): {(text.clone()): [text, {"of": wrapped(message, careful)}]},
     })
 }
 
@@ -150,19 +111,12 @@ fn ids_depend_on_the_key() {
         let documents = all
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let id = |document: &Value, pointer: &str| {
-            document
-                .pointer(pointer)
-                .map(|id| id.as_str().unwrap().to_string())
-        };
-        documents
-            .flat_map(|document| {
-                [
-                    id(&document, "/event/id"),
-                    id(&document, "/maxconn/flood/id"),
-                ]
-            })
-            .flatten()
+        let ids = documents.flat_map(|mut document| {
+            let pointers = ["/event/id", "/maxconn/flood/id"];
+            pointers.map(|pointer| document.pointer_mut(pointer).map(Value::take))
+        });
+        ids.flatten()
+            .map(|id| id.as_str().unwrap().to_string())
             .collect()
     };
     let all = [
@@ -183,19 +137,19 @@ fn ids_depend_on_the_key() {
 fn a_refusal_in_another_member_than_the_message_is_withheld_and_counted() {
     let refusal =
         "imap-login: Maximum number of connections from user+IP exceeded: user=<zq>, rip=192.0.2.7";
+    let bytes = json!({"message": "hello", "MESSAGE": refusal.as_bytes()});
+    let cut = [
+        br#"{"message":"hello","log":""#,
+        refusal.as_bytes(),
+        b"\xff\"}",
+    ]
+    .concat();
     let records = [
         format!(r#"{{"message":"hello","log":"{refusal}"}}"#).into_bytes(),
         format!(r#"{{"message":"hello","event":{{"original":["{refusal}"]}}}}"#).into_bytes(),
         format!(r#"{{"{refusal}":1,"message":"hello"}}"#).into_bytes(),
-        json!({"message": "hello", "MESSAGE": refusal.as_bytes()})
-            .to_string()
-            .into_bytes(),
-        [
-            br#"{"message":"hello","log":""#.as_slice(),
-            refusal.as_bytes(),
-            b"\xff\"}",
-        ]
-        .concat(),
+        bytes.to_string().into_bytes(),
+        cut,
     ];
     for record in records {
         let shown = String::from_utf8_lossy(&record).into_owned();

@@ -3,6 +3,7 @@
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, RestoreError, Source};
 use serde_json::Value;
+use test_support::refusal;
 
 const SNAPSHOT: &[u8] = include_bytes!("../testdata/state/format-5.snapshot");
 /// `testdata/state/config.toml` as guests get it.
@@ -15,9 +16,7 @@ fn engine() -> Engine {
 
 /// A refusal so many seconds after 2026-01-01T12:00:00Z.
 fn line(second: u32, user: &str, ip: &str) -> String {
-    format!(
-        "2026-01-01T12:00:{second:02}.000Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip={ip}, lip=192.0.2.2\n"
-    )
+    refusal::line(&format!("2026-01-01T12:00:{second:02}.000Z"), user, ip)
 }
 
 #[test]
@@ -32,19 +31,14 @@ fn the_format_before_goes_on_as_if_nothing_had_happened() {
         + &line(37, "carol", "203.0.113.9");
     engine.push_lines(&Source::default(), lines.as_bytes(), None, &mut out);
     engine.finish(None, &mut out);
-    let told: Vec<(String, u64)> = out
-        .segments
-        .iter()
-        .filter(|segment| segment.kind == Kind::Alert)
-        .map(|segment| &out.bytes[segment.start as usize..(segment.start + segment.len) as usize])
-        .map(|alert| serde_json::from_slice::<Value>(alert).unwrap())
-        .map(|alert| {
-            let flood = &alert["maxconn"]["flood"];
-            let text = |value: &Value| value.as_str().unwrap().to_string();
-            let what = format!("{} {}", text(&flood["state"]), text(&flood["key"]));
-            (what, flood["count"].as_u64().unwrap())
-        })
-        .collect();
+    let alerts = out.pieces(&[]).filter(|(kind, _)| *kind == Kind::Alert);
+    let told = alerts.map(|(_, alert)| {
+        let alert: Value = serde_json::from_slice(alert).unwrap();
+        let flood = &alert["maxconn"]["flood"];
+        let [state, key] = ["state", "key"].map(|name| flood[name].as_str().unwrap());
+        (format!("{state} {key}"), flood["count"].as_u64().unwrap())
+    });
+    let told: Vec<(String, u64)> = told.collect();
     let alice = "imap-login|alice|203.0.113.7";
     let bob = "imap-login|bob|203.0.113.7";
     // Windows, values seen and the open flood have all come along.

@@ -1,11 +1,14 @@
 //! The `maxconn` command as a process of its own: how long it takes, how much memory, what it says.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use test_support::command::Folder;
+use test_support::refusal;
 
 use crate::Error;
 use crate::report::{Row, Target, median};
@@ -42,15 +45,13 @@ pub fn run(command: &mut Command) -> Result<Finished, Error> {
     let (lines, exit, seconds) = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                peak_kib.fetch_max(
-                    memory_kib(&status, "VmHWM:").unwrap_or(0),
-                    Ordering::Relaxed,
-                );
+                let peak = memory_kib(&status, "VmHWM:").unwrap_or(0);
+                peak_kib.fetch_max(peak, Ordering::Relaxed);
                 thread::park_timeout(SAMPLE_EVERY);
             }
         });
-        let lines: Result<Vec<String>, _> =
-            BufReader::with_capacity(1 << 20, output).lines().collect();
+        let lines = BufReader::with_capacity(1 << 20, output).lines();
+        let lines: Result<Vec<String>, _> = lines.collect();
         let exit = child.wait();
         let seconds = started.elapsed().as_secs_f64();
         done.store(true, Ordering::Relaxed);
@@ -70,51 +71,21 @@ pub fn run(command: &mut Command) -> Result<Finished, Error> {
 /// A figure of the kernel's own: `VmRSS:` is the resident memory, `VmHWM:` the largest so far.
 pub fn memory_kib(status: &str, figure: &str) -> Option<u64> {
     let text = std::fs::read_to_string(status).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix(figure))?
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .ok()
-}
-
-/// A file that is gone when this is.
-pub struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    /// A path that nothing else uses; the file is not made yet.
-    pub fn new(name: &str) -> TemporaryFile {
-        TemporaryFile(
-            std::env::temp_dir().join(format!("maxconn-bench-{}-{name}", std::process::id())),
-        )
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // It may never have been made.
-        let _ = std::fs::remove_file(&self.0);
-    }
+    let value = text.lines().find_map(|line| line.strip_prefix(figure))?;
+    value.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// How long a replay of one line takes, from the start of the process to its end.
 pub fn measure_start(maxconn: &Path) -> Result<Vec<Row>, Error> {
-    let file = TemporaryFile::new("one-line.log");
-    let line = "Jan  5 03:12:45 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
-                (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=198.51.100.7, \
-                lip=192.0.2.10, TLS\n";
-    std::fs::File::create(file.path())?.write_all(line.as_bytes())?;
-    let mut seconds = Vec::with_capacity(STARTS);
-    for _ in 0..STARTS {
-        seconds.push(run(Command::new(maxconn).arg("replay").arg(file.path()))?.seconds);
-    }
+    let folder = Folder::new();
+    let line = refusal::line("Jan  5 03:12:45", "alice@example.org", "198.51.100.7");
+    let file = folder.write("one-line.log", line);
+    let start = |_| run(Command::new(maxconn).arg("replay").arg(&file));
+    let started: Vec<Finished> = (0..STARTS).map(start).collect::<Result<_, _>>()?;
+    let mut seconds: Vec<f64> = started.iter().map(|it| it.seconds).collect();
+    let what = "`maxconn replay` of a one-line file";
     Ok(vec![Row::new(
-        "`maxconn replay` of a one-line file",
+        what,
         median(&mut seconds),
         " s",
         Target::AtMost(0.15),

@@ -51,14 +51,11 @@ impl Workload {
 
     /// The flood, passed on with fields added.
     pub fn enriched(records: usize) -> Workload {
-        let config = r#"{"rule":[{"name":"userip","policy":"pass"}]}"#;
-        Workload::new(
-            ENRICHED,
-            records,
+        let (cause, config) = (
             Cause::RetryStorm,
-            Events::Enriched,
-            config,
-        )
+            r#"{"rule":[{"name":"userip","policy":"pass"}]}"#,
+        );
+        Workload::new(ENRICHED, records, cause, Events::Enriched, config)
     }
 
     fn new(
@@ -117,16 +114,11 @@ mod tests {
     fn records_are_json_and_about_one_in_a_hundred_is_an_event() {
         let workload = Workload::normal(20_000);
         let all = workload.batches.concat();
-        let lines = all
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let records = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line));
+        let lines = crate::peers::lines(&all);
+        let records = lines.map(serde_json::from_slice::<serde_json::Value>);
         assert_eq!(records.filter(Result::is_ok).count(), workload.records);
-        assert!(
-            (150..250).contains(&workload.events),
-            "{} events",
-            workload.events
-        );
+        let events = workload.events;
+        assert!((150..250).contains(&events), "{events} events");
     }
 
     #[test]

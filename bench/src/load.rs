@@ -1,12 +1,14 @@
 //! `maxconn run` between a sender and a next hop, both here and as cheap as they can be: two connections post batches
 //! of 1,000 records, as many as come in ten minutes at the rate that it is held to.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use test_support::http::{message, reply, request};
 
 use crate::Error;
 use crate::command::memory_kib;
@@ -42,23 +44,13 @@ pub fn measure(maxconn: &Path) -> Result<Vec<Row>, Error> {
     thread::spawn(move || swallow(&next_hop));
     // Free a moment ago, and nothing else here asks for ports.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let child = Command::new(maxconn)
-        .args([
-            "run",
-            "--input",
-            &format!("http://{address}/"),
-            "--output",
-            &output,
-        ])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| {
-            format!(
-                "cannot run {}: {error}; `make build` builds it",
-                maxconn.display()
-            )
-        })?;
+    let input = format!("http://{address}/");
+    let mut command = Command::new(maxconn);
+    let command = command.args(["run", "--input", &input, "--output", &output]);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+    let program = maxconn.display();
+    let child =
+        child.map_err(|error| format!("cannot run {program}: {error}; `make build` builds it"))?;
     let child = Running(child);
     let since = Instant::now();
     while TcpStream::connect(&address).is_err() {
@@ -80,50 +72,47 @@ pub fn measure(maxconn: &Path) -> Result<Vec<Row>, Error> {
     latencies.append(&mut second.latencies_ms);
     latencies.sort_by(f64::total_cmp);
     let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied();
-    Ok(vec![
-        Row::new(
+    let quantile = |percent| quantile(percent).unwrap_or(f64::NAN);
+    let records = (latencies.len() * BATCH_RECORDS) as f64;
+    let rate = RECORDS as f64 / seconds;
+    let half = "a batch of 1,000, from request to answer: half of them within";
+    let (peak, growth) = (
+        peak_kib.unwrap_or(0),
+        last_kib.unwrap_or(0).saturating_sub(warm_kib),
+    );
+    let enough = Target::AtLeast(RECORDS_PER_SECOND);
+    Ok(Row::all([
+        (
             "`maxconn run`, http to http: records",
-            (latencies.len() * BATCH_RECORDS) as f64,
+            records,
             "",
             Target::None,
         ),
-        Row::new(
-            "`maxconn run`, http to http",
-            RECORDS as f64 / seconds,
-            " records/s",
-            Target::AtLeast(RECORDS_PER_SECOND),
-        ),
-        Row::new(
-            "a batch of 1,000, from request to answer: half of them within",
-            quantile(50).unwrap_or(f64::NAN),
-            " ms",
-            Target::None,
-        ),
-        Row::new(
-            "99 % of them within",
-            quantile(99).unwrap_or(f64::NAN),
-            " ms",
-            Target::None,
-        ),
-        Row::new(
+        ("`maxconn run`, http to http", rate, " records/s", enough),
+        (half, quantile(50), " ms", Target::None),
+        ("99 % of them within", quantile(99), " ms", Target::None),
+        (
             "its largest memory",
-            mib(peak_kib.unwrap_or(0)),
+            mib(peak),
             " MiB",
             Target::AtMost(64.0),
         ),
-        Row::new(
+        (
             "growth over the last nine tenths",
-            mib(last_kib.unwrap_or(0).saturating_sub(warm_kib)),
+            mib(growth),
             " MiB",
             Target::AtMost(1.0),
         ),
-    ])
+    ]))
 }
 
+/// The requests that are posted.
 fn batches() -> Result<Vec<Vec<u8>>, Error> {
     let log = Workload::normal(DIFFERENT_RECORDS).batches.concat();
     let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
-    let batches: Vec<Vec<u8>> = lines.chunks(BATCH_RECORDS).map(<[_]>::concat).collect();
+    let header = "content-type: application/x-ndjson";
+    let batch = |lines: &[&[u8]]| request(&[header], &lines.concat());
+    let batches: Vec<Vec<u8>> = lines.chunks(BATCH_RECORDS).map(batch).collect();
     if batches.is_empty() {
         return Err("there are no records".into());
     }
@@ -164,18 +153,13 @@ fn post<'a>(address: &str, batches: impl Iterator<Item = &'a Vec<u8>>) -> Result
     let mut connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     let mut answers = BufReader::new(connection.try_clone()?);
-    let (mut body, mut latencies_ms) = (Vec::new(), Vec::new());
+    let mut latencies_ms = Vec::new();
     for batch in batches {
         let started = Instant::now();
-        let head = format!(
-            "POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
-            batch.len()
-        );
-        connection.write_all(head.as_bytes())?;
         connection.write_all(batch)?;
-        let answer = message(&mut answers, &mut body)?.ok_or("no answer")?;
-        if !answer.starts_with("HTTP/1.1 204") {
-            return Err(format!("answered {}", answer.lines().next().unwrap_or_default()).into());
+        let (head, _) = message(&mut answers).ok_or("no answer")?;
+        if !head.starts_with("HTTP/1.1 204") {
+            return Err(format!("answered {head}").into());
         }
         latencies_ms.push(started.elapsed().as_secs_f64() * 1_000.0);
     }
@@ -184,37 +168,19 @@ fn post<'a>(address: &str, batches: impl Iterator<Item = &'a Vec<u8>>) -> Result
 
 /// A next hop that takes everything and keeps nothing.
 fn swallow(listener: &TcpListener) {
-    for connection in listener.incoming().flatten() {
+    let taken = reply(200, "");
+    for mut connection in listener.incoming().flatten() {
+        let taken = taken.clone();
         thread::spawn(move || {
-            let Ok(mut answers) = connection.try_clone() else {
+            let Ok(requests) = connection.try_clone() else {
                 return;
             };
-            let mut requests = BufReader::with_capacity(1 << 18, connection);
-            let mut body = Vec::new();
-            while let Ok(Some(_)) = message(&mut requests, &mut body) {
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                if answers.write_all(answer).is_err() {
+            let mut requests = BufReader::with_capacity(1 << 18, requests);
+            while message(&mut requests).is_some() {
+                if connection.write_all(taken.as_bytes()).is_err() {
                     return;
                 }
             }
         });
     }
-}
-
-/// The head of a message; its body goes into `body`. `None` at the end of the connection.
-fn message(from: &mut impl BufRead, body: &mut Vec<u8>) -> Result<Option<String>, Error> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if from.read_line(&mut head)? == 0 {
-            return Ok(None);
-        }
-    }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().ok())?
-    });
-    body.resize(length.unwrap_or(0), 0);
-    from.read_exact(body)?;
-    Ok(Some(head))
 }

@@ -2,9 +2,9 @@
 //! million events, each of another user from another address.
 
 use std::hint::black_box;
-use std::io::Write as _;
 
-use maxconn_host::{Instance, Limits, Plugin};
+use maxconn_host::{Instance, Limits};
+use test_support::refusal;
 
 use crate::Error;
 use crate::report::{Row, Target};
@@ -28,21 +28,18 @@ const BATCH_LINES: u64 = 1_000;
 pub fn measure() -> Result<Vec<Row>, Error> {
     let small = r#"{"max_keys":2000,"max_floods":256}"#;
     let mut rows = attack("default limits", "{}", 4.0)?;
-    rows.extend(attack(
-        "`max_keys = 2_000`, `max_floods = 256`",
-        small,
-        2.0,
-    )?);
+    let limits = "`max_keys = 2_000`, `max_floods = 256`";
+    rows.extend(attack(limits, small, 2.0)?);
     Ok(rows)
 }
 
 fn attack(name: &str, config: &str, at_most_mib: f64) -> Result<Vec<Row>, Error> {
     let mut instance = maxconn::builtin::plugin(Limits::default())?.instantiate()?;
     instance.configure(config.as_bytes(), |_, _| {})?;
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for _ in 0..EVENTS_PER_FLOOD {
         for flood in 0..FLOODS {
-            refusal(&mut lines, 0, KEYS + flood)?;
+            lines += &refused(0, KEYS + flood);
             if flood % BATCH_LINES == BATCH_LINES - 1 || flood == FLOODS - 1 {
                 push(&mut instance, &mut lines)?;
             }
@@ -51,7 +48,7 @@ fn attack(name: &str, config: &str, at_most_mib: f64) -> Result<Vec<Row>, Error>
     let mut settled = 0.0;
     for key in 0..KEYS {
         // So fast that the floods stay open throughout, and hold what memory they may.
-        refusal(&mut lines, 1 + key / 100_000, key)?;
+        lines += &refused(1 + key / 100_000, key);
         if key % BATCH_LINES == BATCH_LINES - 1 {
             push(&mut instance, &mut lines)?;
         }
@@ -61,25 +58,29 @@ fn attack(name: &str, config: &str, at_most_mib: f64) -> Result<Vec<Row>, Error>
     }
     let all = mebibytes(&instance);
     check(&mut instance)?;
-    Ok(vec![
-        Row::new(
-            format!("guest memory, 10 M keys, {name}"),
+    let (memory, growth) = (
+        "guest memory, 10 M keys",
+        "growth over the last 9 M of them",
+    );
+    Ok(Row::all([
+        (
+            &format!("{memory}, {name}"),
             all,
             " MiB",
             Target::AtMost(at_most_mib),
         ),
-        Row::new(
-            format!("growth over the last 9 M of them, {name}"),
+        (
+            &format!("{growth}, {name}"),
             all - settled,
             " MiB",
             Target::Exactly(0.0),
         ),
-    ])
+    ]))
 }
 
 /// Pushes the lines and forgets them; the output is read and dropped, as a host would hand it on.
-fn push(instance: &mut Instance, lines: &mut Vec<u8>) -> Result<(), Error> {
-    instance.push(lines, None, |_, bytes| {
+fn push(instance: &mut Instance, lines: &mut String) -> Result<(), Error> {
+    instance.push(lines.as_bytes(), None, |_, bytes| {
         black_box(bytes);
     })?;
     lines.clear();
@@ -104,14 +105,9 @@ fn mebibytes(instance: &Instance) -> f64 {
 }
 
 /// One refusal, `second` seconds into the day: each key has a user and an address of its own.
-fn refusal(lines: &mut Vec<u8>, second: u64, key: u64) -> Result<(), Error> {
+fn refused(second: u64, key: u64) -> String {
     let (hour, minute, second) = (second / 3600 % 24, second / 60 % 60, second % 60);
-    Ok(writeln!(
-        lines,
-        "2026-01-05T{hour:02}:{minute:02}:{second:02}.000Z mail dovecot: imap-login: Maximum number of \
-         connections from user+IP exceeded (mail_max_userip_connections=10): user=<u{key:x}@example.org>, \
-         method=PLAIN, rip=2001:db8::{:x}:{:x}, lip=192.0.2.10, TLS",
-        key >> 16,
-        key & 0xffff
-    )?)
+    let time = format!("2026-01-05T{hour:02}:{minute:02}:{second:02}.000Z");
+    let ip = format!("2001:db8::{:x}:{:x}", key >> 16, key & 0xffff);
+    refusal::line(&time, &format!("u{key:x}@example.org"), &ip)
 }

@@ -39,6 +39,12 @@ impl Row {
         }
     }
 
+    /// Several.
+    pub fn all<const COUNT: usize>(rows: [(&str, f64, &'static str, Target); COUNT]) -> Vec<Row> {
+        let row = |(what, measured, unit, target)| Row::new(what, measured, unit, target);
+        rows.map(row).to_vec()
+    }
+
     fn verdict(&self) -> &'static str {
         let reached = match self.target {
             Target::AtLeast(least) => self.measured >= least,

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use test_support::command::Folder;
 
 use crate::Error;
-use crate::command::{TemporaryFile, run};
+use crate::command::{Finished, run};
 use crate::report::{Row, Target, median};
 
 /// The lines of the incident.
@@ -18,119 +19,98 @@ const ROUNDS: usize = 5;
 
 /// Makes the file, then times `grep -c` and `maxconn replay --only alerts` on it, its pages in memory.
 pub fn measure(maxconn: &Path) -> Result<Vec<Row>, Error> {
-    let file = TemporaryFile::new("story.log");
-    run(Command::new(maxconn)
-        .args(["generate", "--cause", "story", "--output"])
-        .arg(file.path()))?;
-    let bytes = std::fs::metadata(file.path())?.len();
+    let folder = Folder::new();
+    let file = folder.join("story.log");
+    let command = |program: &Path, arguments: &[&str]| -> Result<Finished, Error> {
+        // The C locale is grep's fastest.
+        run(Command::new(program)
+            .env("LC_ALL", "C")
+            .args(arguments)
+            .arg(&file))
+    };
+    command(maxconn, &["generate", "--cause", "story", "--output"])?;
+    let bytes = std::fs::metadata(&file)?.len();
 
     let (mut grep_seconds, mut replay_seconds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut peak_mib, mut alerts) = (0.0_f64, Vec::new());
     for _ in 0..ROUNDS {
-        // The C locale is grep's fastest.
-        let mut grep = Command::new("grep");
-        let grep = run(grep
-            .env("LC_ALL", "C")
-            .args(["-c", "mail_max_userip_connections"])
-            .arg(file.path()))?;
+        let grep = command("grep".as_ref(), &["-c", "mail_max_userip_connections"])?;
         if grep.lines.first().and_then(|count| count.parse().ok()) != Some(LINES) {
-            return Err(format!(
-                "grep counts {:?} lines in the generated incident",
-                grep.lines
-            )
-            .into());
+            let counted = grep.lines;
+            return Err(format!("grep counts {counted:?} lines in the generated incident").into());
         }
-        let replay = run(Command::new(maxconn)
-            .args(["replay", "--only", "alerts"])
-            .arg(file.path()))?;
+        let replay = command(maxconn, &["replay", "--only", "alerts"])?;
         grep_seconds.push(grep.seconds);
         replay_seconds.push(replay.seconds);
         ratios.push(replay.seconds / grep.seconds);
         peak_mib = peak_mib.max(replay.peak_mib);
         alerts = replay.lines;
     }
-    let documents = run(Command::new(maxconn)
-        .args(["replay", "--only", "changed"])
-        .arg(file.path()))?
-    .lines;
+    let documents = command(maxconn, &["replay", "--only", "changed"])?.lines;
 
-    let mut ends = Vec::new();
-    for alert in &alerts {
-        let alert: Value = serde_json::from_str(alert)?;
-        if alert
-            .pointer("/maxconn/flood/state")
-            .is_some_and(|state| state == "end")
-        {
-            ends.push(
-                alert
-                    .pointer("/maxconn/flood/count")
-                    .and_then(Value::as_f64)
-                    .unwrap_or(0.0),
-            );
-        }
-    }
-    let replay = median(&mut replay_seconds);
-    Ok(vec![
-        Row::new(
+    let ends = alerts
+        .iter()
+        .map(|alert| serde_json::from_str::<Value>(alert));
+    let mut ends = ends.collect::<Result<Vec<Value>, _>>()?;
+    ends.retain(|alert| alert["maxconn"]["flood"]["state"] == "end");
+    let counts = ends
+        .iter()
+        .map(|end| end["maxconn"]["flood"]["count"].as_f64());
+    let total = counts.map(|count| count.unwrap_or(0.0)).sum();
+    let (grep, replay) = (median(&mut grep_seconds), median(&mut replay_seconds));
+    let ratio = median(&mut ratios);
+    let (alerts, documents) = (alerts.len() as f64, documents.len() as f64);
+    Ok(Row::all([
+        (
             "story: size of the file",
             bytes as f64 / 1e9,
             " GB",
             Target::None,
         ),
-        Row::new(
-            "story: `grep -c`",
-            median(&mut grep_seconds),
-            " s",
-            Target::None,
-        ),
-        Row::new(
+        ("story: `grep -c`", grep, " s", Target::None),
+        (
             "story: `maxconn replay --only alerts`",
             replay,
             " s",
             Target::None,
         ),
-        Row::new("story: lines a second", LINES / replay, "/s", Target::None),
-        Row::new(
+        ("story: lines a second", LINES / replay, "/s", Target::None),
+        (
             "story: replay ÷ `grep -c`",
-            median(&mut ratios),
+            ratio,
             " ×",
             Target::AtMost(4.0),
         ),
-        Row::new(
+        (
             "story: the same, what is aimed at",
-            median(&mut ratios),
+            ratio,
             " ×",
             Target::AtMost(1.5),
         ),
-        Row::new(
+        (
             "story: `end` alerts",
             ends.len() as f64,
             "",
             Target::Exactly(1.0),
         ),
-        Row::new(
+        (
             "story: total of the `end` alert",
-            ends.iter().sum(),
+            total,
             "",
             Target::Exactly(LINES),
         ),
-        Row::new(
-            "story: alerts",
-            alerts.len() as f64,
-            "",
-            Target::AtMost(60.0),
-        ),
-        Row::new(
+        ("story: alerts", alerts, "", Target::AtMost(60.0)),
+        (
             "story: alerts and enriched records",
-            documents.len() as f64,
+            documents,
             "",
             Target::AtMost(99.0),
         ),
-        Row::new(
+        (
             "story: peak memory of the command",
             peak_mib,
             " MiB",
             Target::AtMost(64.0),
         ),
-    ])
+    ]))
 }

@@ -10,12 +10,12 @@ use host_test::drivers::DRIVERS;
 use host_test::wasm::Runtime;
 use maxconn_core::engine::{Format, Source};
 use serde_json::Value;
+use test_support::refusal;
 
 use crate::report::Report;
 use crate::{dovecot, maxconn, process};
 
 const ATTEMPTS: usize = 2_500;
-const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
 
 /// Makes the log, and tells what everything says of it.
 pub fn check(report: &mut Report) {
@@ -28,9 +28,7 @@ pub fn check(report: &mut Report) {
     report.tell("Node's WASI", node(&log));
     report.tell("the npm package in Node", npm(&log));
     for driver in &DRIVERS {
-        let result = guest_build::try_build(driver.guest, guest_build::Features::default())
-            .map_err(Error::from)
-            .and_then(|path| Ok(fs::read(path)?))
+        let result = host_test::guest(driver.guest)
             .and_then(|wasm| (driver.check)(&case(&log)?, &wasm, Runtime::Wasmtime))
             .map(|()| "says what the core says".to_string());
         report.tell(&format!("guest through {}", driver.name), result);
@@ -54,7 +52,10 @@ fn real_log() -> Result<(PathBuf, String), Error> {
 
 fn refusals(log: &Path) -> Result<u64, Error> {
     let text = fs::read_to_string(log)?;
-    Ok(text.lines().filter(|line| line.contains(REFUSAL)).count() as u64)
+    Ok(text
+        .lines()
+        .filter(|line| line.contains(refusal::WORDS))
+        .count() as u64)
 }
 
 /// The WASI guest under Node's own runtime says what the command says, byte for byte.
@@ -70,13 +71,17 @@ fn node(log: &Path) -> Result<String, Error> {
         .output()
         .map_err(|error| format!("node: {error}; install Node 20 or newer"))?;
     let alerts = alerts(log)?;
-    if output.stdout == alerts {
+    if output.stdout == alerts.as_bytes() {
         Ok("says what the command says".to_string())
     } else {
-        let (said, wanted) = (output.stdout, alerts);
-        let said = [output.stderr, said].concat();
-        let [said, wanted] = [said, wanted].map(|text| String::from_utf8_lossy(&text).into_owned());
-        Err(format!("said\n{said}instead of\n{wanted}").into())
+        let said = [
+            output.stderr,
+            output.stdout,
+            b"instead of\n".to_vec(),
+            alerts.into(),
+        ]
+        .concat();
+        Err(format!("said\n{}", String::from_utf8_lossy(&said)).into())
     }
 }
 
@@ -100,18 +105,18 @@ fn npm(log: &Path) -> Result<String, Error> {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{said}\n`make npm` builds the package").into());
     }
-    totals(log, output.stdout)
+    totals(log, &String::from_utf8(output.stdout)?)
 }
 
 /// The command on the log: the ends' totals are what `grep -c` says.
 fn replay(log: &Path) -> Result<String, Error> {
-    totals(log, alerts(log)?)
+    totals(log, &alerts(log)?)
 }
 
 /// Holds the ends among alerts against the log.
-fn totals(log: &Path, alerts: Vec<u8>) -> Result<String, Error> {
+fn totals(log: &Path, alerts: &str) -> Result<String, Error> {
     let (mut total, mut count) = (0, 0);
-    for line in String::from_utf8(alerts)?.lines() {
+    for line in alerts.lines() {
         let alert: Value = serde_json::from_str(line)?;
         count += 1;
         if alert["event"]["action"] == "connection-limit-flood-end" {
@@ -127,17 +132,9 @@ fn totals(log: &Path, alerts: Vec<u8>) -> Result<String, Error> {
 }
 
 /// What the command writes of the log's alerts.
-fn alerts(log: &Path) -> Result<Vec<u8>, Error> {
-    let command = maxconn::path();
-    let output = Command::new(&command)
-        .args(["replay", "--only", "alerts"])
-        .arg(log)
-        .output()
-        .map_err(|error| format!("{}: {error}; `make build` makes it", command.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    Ok(output.stdout)
+fn alerts(log: &Path) -> Result<String, Error> {
+    let log = log.to_string_lossy();
+    maxconn::output(&["replay", "--only", "alerts", &log])
 }
 
 /// The log as a case of the harness.

@@ -6,7 +6,7 @@
 //! | [`documents`] | templates and documents in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
-//! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before the [`sink`] of a store, and between a real Dovecot and a real store |
+//! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
 //! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,6 @@ mod maxconn;
 mod process;
 mod report;
 mod rsyslog;
-mod sink;
 mod stores;
 mod wrong_key;
 

@@ -12,11 +12,9 @@ use crate::stores::client::Client;
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where `make build` puts it.
+/// Where `make build` puts it: beside this program.
 pub fn path() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| guest_build::workspace().join("target"), PathBuf::from);
-    target.join("release/maxconn")
+    test_support::command::program()
 }
 
 /// Runs it to its end; answers what it wrote.

@@ -1,6 +1,7 @@
 //! Programs that run beside the test. Each ends with it, whatever happens to it.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -23,12 +24,11 @@ pub fn guarded(program: impl AsRef<Path>) -> Command {
 
 /// The same, as the user `nobody` if we are root: some servers do not run as root.
 pub fn unprivileged(program: impl AsRef<Path>) -> Result<Command, Error> {
-    if !is_root()? {
-        return Ok(guarded(program));
-    }
     let mut command = Command::new("setpriv");
+    if is_root()? {
+        command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
+    }
     command
-        .args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"])
         .args(["--pdeathsig", "KILL", "--"])
         .arg(program.as_ref());
     Ok(command)
@@ -37,9 +37,8 @@ pub fn unprivileged(program: impl AsRef<Path>) -> Result<Command, Error> {
 /// Gives a folder to the user of [`unprivileged`].
 pub fn give_away(folder: &Path) -> Result<(), Error> {
     if is_root()? {
-        run(Command::new("chown")
-            .args(["-R", "nobody:nogroup"])
-            .arg(folder))?;
+        let mut chown = Command::new("chown");
+        run(chown.args(["-R", "nobody:nogroup"]).arg(folder))?;
     }
     Ok(())
 }
@@ -165,15 +164,13 @@ impl Running {
     pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
         self.signal("TERM")?;
         let begun = Instant::now();
-        loop {
+        while begun.elapsed() < patience {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
-            if begun.elapsed() > patience {
-                return Err(self.complaint("does not stop"));
-            }
             thread::sleep(Duration::from_millis(20));
         }
+        Err(self.complaint("does not stop"))
     }
 }
 
@@ -191,12 +188,11 @@ impl Drop for Running {
 /// There are none.
 pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
     // All at once, so that they differ.
-    let mut listeners = Vec::new();
+    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut ports = [0; COUNT];
-    for port in &mut ports {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        let listener = listener.as_ref().map_err(|error| error.to_string())?;
         *port = listener.local_addr()?.port();
-        listeners.push(listener);
     }
     Ok(ports)
 }

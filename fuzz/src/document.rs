@@ -10,27 +10,6 @@ pub fn is_object(text: &[u8]) -> bool {
     begins && serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
-/// Every text in a document, keys and arrays of bytes too.
-pub fn texts(document: &Value, found: &mut Vec<String>) {
-    match document {
-        Value::String(text) => found.push(text.clone()),
-        Value::Array(values) => {
-            let byte = |value: &Value| u8::try_from(value.as_u64()?).ok();
-            if let Some(bytes) = values.iter().map(byte).collect::<Option<Vec<u8>>>() {
-                found.push(String::from_utf8_lossy(&bytes).into_owned());
-            }
-            values.iter().for_each(|value| texts(value, found));
-        }
-        Value::Object(members) => {
-            for (key, value) in members {
-                found.push(key.clone());
-                texts(value, found);
-            }
-        }
-        _ => {}
-    }
-}
-
 /// What was given and what came out, for the promise that nothing is lost silently.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {

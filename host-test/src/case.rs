@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use maxconn_core::engine::{Format, Source};
 use maxconn_core::time;
+use test_support::refusal;
 use toml::{Table, Value};
 
 use crate::Error;
@@ -54,7 +55,7 @@ impl Case {
 
 /// The folder of the test data.
 pub fn testdata() -> PathBuf {
-    guest_build::workspace().join("testdata")
+    test_support::data::path("testdata")
 }
 
 /// Every case, by name.
@@ -62,38 +63,21 @@ pub fn testdata() -> PathBuf {
 /// # Errors
 /// A case that can't be read, named.
 pub fn all() -> Result<Vec<Case>, Error> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(testdata().join("cases"))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
-        .collect();
+    let entries = fs::read_dir(testdata().join("cases"))?.flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "toml"));
     paths.sort();
-    paths
-        .iter()
-        .map(|path| read(path).map_err(|error| format!("{}: {error}", path.display()).into()))
-        .collect()
+    let named =
+        |path: &PathBuf| read(path).map_err(|error| format!("{}: {error}", path.display()).into());
+    paths.iter().map(named).collect()
 }
 
 fn read(path: &Path) -> Result<Case, Error> {
     let table: Table = fs::read_to_string(path)?.parse()?;
     for key in table.keys() {
-        if ![
-            "why",
-            "config",
-            "path",
-            "reference",
-            "format",
-            "offsets",
-            "step",
-        ]
-        .contains(&key.as_str())
-        {
-            return Err(format!(
-                "{key}: no such key; a case has why, config, path, reference, format, offsets, step"
-            )
-            .into());
+        let known = "why, config, path, reference, format, offsets, step";
+        if !known.split(", ").any(|it| it == key) {
+            return Err(format!("{key}: no such key; a case has {known}").into());
         }
     }
     let text = |key: &str| table.get(key).and_then(Value::as_str);
@@ -113,10 +97,8 @@ fn read(path: &Path) -> Result<Case, Error> {
             .file_stem()
             .unwrap_or_default()
             .to_string_lossy()
-            .into_owned(),
-        why: text("why")
-            .ok_or("why: say what the case shows")?
-            .to_string(),
+            .into(),
+        why: text("why").ok_or("why: say what the case shows")?.into(),
         config,
         is_baked: false,
         source: Source {
@@ -125,10 +107,7 @@ fn read(path: &Path) -> Result<Case, Error> {
             clock_ms: None,
             format,
         },
-        has_offsets: table
-            .get("offsets")
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
+        has_offsets: table.get("offsets").and_then(Value::as_bool) == Some(true),
         steps: steps.iter().map(step).collect::<Result<_, _>>()?,
         expected: path.with_extension("ndjson"),
     })
@@ -161,10 +140,8 @@ fn step(value: &Value) -> Result<Step, Error> {
 fn repeated(repeat: &Table) -> Result<Step, Error> {
     let number = |key: &str| repeat.get(key).and_then(Value::as_integer);
     let text = |key: &str| {
-        repeat
-            .get(key)
-            .and_then(Value::as_str)
-            .ok_or_else(|| format!("repeat.{key}: it is missing"))
+        let text = repeat.get(key).and_then(Value::as_str);
+        text.ok_or_else(|| format!("repeat.{key}: it is missing"))
     };
     let (line, start_ms) = (text("line")?, instant(text("start")?)?);
     let count = number("count").ok_or("repeat.count: it is missing")?;
@@ -174,10 +151,8 @@ fn repeated(repeat: &Table) -> Result<Step, Error> {
     );
     let mut lines = String::new();
     for n in 0..count {
-        let mut stamp = Vec::new();
-        time::write_rfc3339_ms(start_ms + n * every_ms, &mut stamp);
         lines += &line
-            .replace("{time}", &String::from_utf8_lossy(&stamp))
+            .replace("{time}", &stamp(start_ms + n * every_ms))
             .replace("{n}", &(n + 1).to_string())
             .replace("{cycle}", &(n % cycle + 1).to_string());
         lines.push('\n');
@@ -195,26 +170,25 @@ fn refusals(text: &str) -> Result<Step, Error> {
         for word in words {
             let (times, copies) = word.split_once('x').unwrap_or((word, "1"));
             let (first, last) = times.split_once("..").unwrap_or((times, times));
-            let message = format!(
-                "dovecot: imap-login: Maximum number of connections from user+IP exceeded \
-                 (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2\n"
-            );
             if word == "-" {
-                lines += &message;
+                lines += &format!("dovecot: {}\n", refusal::message(user, "203.0.113.7"));
                 continue;
             }
             for second in first.parse::<i64>()?..=last.parse()? {
-                let mut stamp = Vec::new();
-                time::write_rfc3339_ms(
-                    instant("2026-01-01T12:00:00Z")? + second * 1_000,
-                    &mut stamp,
-                );
-                let line = format!("{} mail {message}", String::from_utf8_lossy(&stamp));
+                let stamp = stamp(instant("2026-01-01T12:00:00Z")? + second * 1_000);
+                let line = refusal::line(&stamp, user, "203.0.113.7");
                 lines += &line.repeat(copies.parse()?);
             }
         }
     }
     Ok(Step::Lines(lines))
+}
+
+/// A time as text, by RFC 3339.
+pub fn stamp(time_ms: i64) -> String {
+    let mut stamp = Vec::new();
+    time::write_rfc3339_ms(time_ms, &mut stamp);
+    String::from_utf8_lossy(&stamp).into_owned()
 }
 
 fn instant(text: &str) -> Result<i64, Error> {

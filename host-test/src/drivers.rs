@@ -77,11 +77,11 @@ pub fn exclusions(cases: &[Case]) -> Result<Vec<Exclusion>, Error> {
     let mut exclusions = Vec::new();
     for entry in entries.into_iter().flatten() {
         let text = |key: &str| {
-            entry.get(key).and_then(Value::as_str).ok_or_else(|| {
-                wrong(format!(
-                    "an exclusion has no {key}; it needs driver, case and reason"
-                ))
-            })
+            let problem = || format!("an exclusion has no {key}; it needs driver, case and reason");
+            entry
+                .get(key)
+                .and_then(Value::as_str)
+                .ok_or_else(|| wrong(problem()))
         };
         let (driver, case, _) = (text("driver")?, text("case")?, text("reason")?);
         if !DRIVERS.iter().any(|known| known.name == driver) {
@@ -96,4 +96,10 @@ pub fn exclusions(cases: &[Case]) -> Result<Vec<Exclusion>, Error> {
         });
     }
     Ok(exclusions)
+}
+
+/// Whether a driver can't carry a case.
+pub fn excludes(exclusions: &[Exclusion], driver: &Driver, case: &Case) -> bool {
+    let mut exclusions = exclusions.iter();
+    exclusions.any(|it| it.driver == driver.name && it.case == case.name)
 }

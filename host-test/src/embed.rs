@@ -1,6 +1,7 @@
 //! A host of the embed ABI, written from its README alone.
 
 use maxconn_core::engine::{self, Format, KeyedInput};
+use serde_json::json;
 
 use crate::Error;
 use crate::case::{Case, Step};
@@ -56,11 +57,11 @@ impl Guest {
     pub fn done(&mut self, name: &str, args: &[Arg]) -> Result<(), Error> {
         match self.call(name, args)? {
             0 => Ok(()),
-            answer => Err(format!(
-                "{name} answered {answer}: {}",
-                String::from_utf8_lossy(&self.bytes()?)
-            )
-            .into()),
+            answer => {
+                let bytes = self.bytes()?;
+                let said = String::from_utf8_lossy(&bytes);
+                Err(format!("{name} answered {answer}: {said}").into())
+            }
         }
     }
 
@@ -69,15 +70,18 @@ impl Guest {
     /// # Errors
     /// The guest refused.
     pub fn push(&mut self, start: usize, len: usize, offset: i64) -> Result<usize, Error> {
-        let consumed = self.call(
-            "maxconn_push",
-            &[
-                Arg::I32(start as u32),
-                Arg::I32(len as u32),
-                Arg::I64(offset),
-            ],
-        )?;
+        let [start, len] = [start, len].map(|number| Arg::I32(number as u32));
+        let consumed = self.call("maxconn_push", &[start, len, Arg::I64(offset)])?;
         usize::try_from(consumed).map_err(|_| "maxconn_push refused its arguments".into())
+    }
+
+    /// The output's descriptor, as the README has it: where the segments are and how many, where the bytes are and how many.
+    fn descriptor(&mut self) -> Result<[u32; 4], Error> {
+        let address = self.call("maxconn_output", &[])? as u32;
+        let numbers = self.module.numbers(address, 4)?;
+        Ok(*numbers
+            .first_chunk()
+            .ok_or("the output has no descriptor")?)
     }
 
     /// The output's bytes.
@@ -85,11 +89,8 @@ impl Guest {
     /// # Errors
     /// The guest names memory that it has not.
     pub fn bytes(&mut self) -> Result<Vec<u8>, Error> {
-        let address = self.call("maxconn_output", &[])? as u32;
-        match self.module.numbers(address, 4)?[..] {
-            [_, _, bytes, len] => Ok(self.module.read(bytes, len)?.to_vec()),
-            _ => Err("the output has no descriptor".into()),
-        }
+        let [_, _, bytes, len] = self.descriptor()?;
+        Ok(self.module.read(bytes, len)?.to_vec())
     }
 
     /// Moves the output to `pieces`.
@@ -97,35 +98,66 @@ impl Guest {
     /// # Errors
     /// The guest names memory that it has not.
     pub fn gather(&mut self, input: &[u8], pieces: &mut Vec<Piece>) -> Result<(), Error> {
-        let bytes = self.bytes()?;
-        let address = self.call("maxconn_output", &[])? as u32;
-        let descriptor = self.module.numbers(address, 4)?;
-        let (at, count) = (
-            descriptor.first().copied().unwrap_or(0),
-            descriptor.get(1).copied().unwrap_or(0),
-        );
+        let [at, count, bytes, len] = self.descriptor()?;
         if count == 0 {
             return Ok(());
         }
-        for segment in self.module.numbers(at, count * 3)?.chunks_exact(3) {
-            let &[kind, start, len] = segment else {
-                continue;
-            };
-            let whole = if kind == 0 { input } else { &bytes };
-            let text = whole
-                .get(start as usize..(start + len) as usize)
-                .ok_or("a segment lies outside its bytes")?;
+        let bytes = self.module.read(bytes, len)?;
+        for &[kind, start, len] in self.module.numbers(at, count * 3)?.as_chunks().0 {
+            let whole = if kind == 0 { input } else { bytes };
+            let text = whole.get(start as usize..(start + len) as usize);
+            let text = text.ok_or("a segment lies outside its bytes")?;
             Piece::push_lines(kind, text, pieces);
         }
         Ok(())
     }
 
-    /// Ends the input at its newest event; whether there is more to say.
+    /// Gives it whole lines and takes all that it says of them; where they begin in their source, if that is known.
+    ///
+    /// # Errors
+    /// The guest refused, or took nothing.
+    pub fn push_all(
+        &mut self,
+        lines: &[u8],
+        offset: Option<i64>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), Error> {
+        self.input(lines)?;
+        let mut done = 0;
+        while let Some(rest) = lines.get(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.map_or(-1, |offset| offset + done as i64);
+            let consumed = self.push(done, rest.len(), at)?;
+            self.gather(rest, pieces)?;
+            if consumed == 0 {
+                return Err("maxconn_push consumed nothing of a batch".into());
+            }
+            done += consumed;
+        }
+        Ok(())
+    }
+
+    /// Ends the input at its newest event, and takes all that it says of that.
     ///
     /// # Errors
     /// The guest trapped.
-    pub fn finish(&mut self) -> Result<bool, Error> {
-        Ok(self.call("maxconn_finish", &[Arg::I64(NO_TIME)])? == MORE)
+    pub fn finish_all(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Error> {
+        loop {
+            let answer = self.call("maxconn_finish", &[Arg::I64(NO_TIME)])?;
+            self.gather(&[], pieces)?;
+            if answer != MORE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a source's description.
+    ///
+    /// # Errors
+    /// The guest refused it.
+    pub fn source(&mut self, json: &str) -> Result<(), Error> {
+        self.input(json.as_bytes())?;
+        let args = [0, json.len() as u32].map(Arg::I32);
+        self.done("maxconn_source", &args)
     }
 
     /// All state.
@@ -226,27 +258,14 @@ pub fn run(
     batches: &mut Batches,
 ) -> Result<Vec<Piece>, Error> {
     let mut guest = start(case, wasm, runtime)?;
-    let mut pieces = Vec::new();
-    let mut offset = 0;
+    let (mut pieces, mut offset) = (Vec::new(), 0);
     for step in &case.steps {
         match step {
             Step::Lines(lines) => {
                 for batch in batches.cut(lines) {
-                    guest.input(batch.as_bytes())?;
-                    let mut done = 0;
-                    while done < batch.len() {
-                        let at = if case.has_offsets { offset } else { -1 };
-                        let consumed = guest.push(done, batch.len() - done, at)?;
-                        guest.gather(
-                            batch.as_bytes().get(done..).unwrap_or_default(),
-                            &mut pieces,
-                        )?;
-                        if consumed == 0 {
-                            return Err("maxconn_push consumed nothing of a batch".into());
-                        }
-                        done += consumed;
-                        offset += consumed as i64;
-                    }
+                    let at = case.has_offsets.then_some(offset);
+                    guest.push_all(batch.as_bytes(), at, &mut pieces)?;
+                    offset += batch.len() as i64;
                 }
                 continue;
             }
@@ -275,19 +294,13 @@ pub fn format_name(format: Format) -> &'static str {
 
 fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
     let mut guest = Guest::new(wasm, runtime, case.given_config())?;
-    let mut source = serde_json::Map::new();
+    let mut source = json!({"format": format_name(case.source.format)});
     if let Some(path) = &case.source.path {
-        source.insert("path".into(), path.as_str().into());
+        source["path"] = path.as_str().into();
     }
     if let Some(reference) = case.source.reference_ms {
-        source.insert("reference_time_ms".into(), reference.into());
+        source["reference_time_ms"] = reference.into();
     }
-    source.insert("format".into(), format_name(case.source.format).into());
-    let source = serde_json::Value::Object(source).to_string();
-    guest.input(source.as_bytes())?;
-    guest.done(
-        "maxconn_source",
-        &[Arg::I32(0), Arg::I32(source.len() as u32)],
-    )?;
+    guest.source(&source.to_string())?;
     Ok(guest)
 }

@@ -27,3 +27,22 @@ pub mod wasm;
 
 /// What went wrong, as a sentence.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The module of a guest that users get.
+///
+/// # Errors
+/// It does not build.
+pub fn guest(name: &str) -> Result<Vec<u8>, Error> {
+    let path = guest_build::try_build(name, guest_build::Features::default())?;
+    Ok(std::fs::read(path)?)
+}
+
+/// The same with so many other bytes in it.
+pub fn changed(bytes: &[u8], count: usize, random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..count {
+        let at = random.usize(..bytes.len());
+        bytes[at] = random.u8(..);
+    }
+    bytes
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use fastrand::Rng;
 use serde_json::Value;
 
 use crate::case::Case;
@@ -9,6 +10,13 @@ use crate::drivers::{self, DRIVERS, Driver, Exclusion};
 use crate::surface::surface;
 use crate::wasm::Runtime;
 use crate::{Error, native};
+
+/// The kinds of pieces that tests look for, by the numbers of the embed ABI.
+pub const ENRICHED: u32 = 2;
+/// Alerts.
+pub const ALERT: u32 = 3;
+/// Statistics.
+pub const STATISTICS: u32 = 4;
 
 /// One document that came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,39 +44,27 @@ impl Piece {
 pub enum Batches {
     /// All at once.
     Whole,
-    /// Up to a few dozen lines, by a generator of random numbers in this state.
-    Random(u64),
+    /// Up to a few dozen lines, by chance.
+    Random(Rng),
 }
 
 impl Batches {
     /// Random ones, the same for a case whenever it runs.
     pub fn seeded(case: &Case) -> Batches {
-        let seed = 0x9e37_79b9_7f4a_7c15_u64;
-        Batches::Random(
-            case.name
-                .bytes()
-                .fold(seed, |seed, byte| seed.rotate_left(5) ^ u64::from(byte)),
-        )
+        let seed = |seed: u64, byte| seed.rotate_left(5) ^ u64::from(byte);
+        Batches::Random(Rng::with_seed(case.name.bytes().fold(0, seed)))
     }
 
     /// Batches of whole lines.
     pub fn cut<'a>(&mut self, lines: &'a str) -> Vec<&'a str> {
-        let Batches::Random(state) = self else {
+        let Batches::Random(random) = self else {
             return vec![lines];
         };
-        let mut batches = Vec::new();
-        let mut rest = lines;
+        let (mut batches, mut rest) = (Vec::new(), lines);
         while !rest.is_empty() {
-            // xorshift64: all that is needed is that it never changes.
-            *state ^= *state << 13;
-            *state ^= *state >> 7;
-            *state ^= *state << 17;
-            let lines = (*state % 40) as usize;
-            let end = rest
-                .match_indices('\n')
-                .nth(lines)
-                .map_or(rest.len(), |(at, _)| at + 1);
-            let (batch, after) = rest.split_at(end);
+            let mut ends = rest.match_indices('\n');
+            let end = ends.nth(random.usize(..40)).map(|(at, _)| at + 1);
+            let (batch, after) = rest.split_at(end.unwrap_or(rest.len()));
             batches.push(batch);
             rest = after;
         }
@@ -89,8 +85,7 @@ impl Guests {
     /// One does not build, or the exclusions can't be read.
     pub fn build(cases: &[Case]) -> Result<Guests, Error> {
         let load = |driver: &'static Driver| -> Result<_, Error> {
-            let path = guest_build::try_build(driver.guest, guest_build::Features::default())?;
-            Ok((driver, fs::read(path)?))
+            Ok((driver, crate::guest(driver.guest)?))
         };
         Ok(Guests {
             loaded: DRIVERS.iter().map(load).collect::<Result<_, _>>()?,
@@ -110,13 +105,12 @@ impl Guests {
             .map(|driver| (driver, wasm.to_vec()))
             .collect();
         if loaded.is_empty() {
-            let mut known = DRIVERS
-                .map(|driver| format!("`{}` ({})", driver.mark, driver.guest))
-                .to_vec();
+            let known = DRIVERS.map(|driver| format!("`{}` ({})", driver.mark, driver.guest));
+            let mut known = known.to_vec();
             known.dedup();
+            let known = known.join(", ");
             return Err(format!(
-                "the module has the ABI of no guest; it should have one of {}",
-                known.join(", ")
+                "the module has the ABI of no guest; it should have one of {known}"
             )
             .into());
         }
@@ -143,10 +137,7 @@ pub fn case(case: &Case, guests: &Guests) -> Result<(), Error> {
     let random = native::run(case, &mut Batches::seeded(case))?;
     compare("native, batches", &pieces, &random)?;
     for (driver, wasm) in &guests.loaded {
-        let is_excluded = guests
-            .exclusions
-            .iter()
-            .any(|exclusion| exclusion.driver == driver.name && exclusion.case == case.name);
+        let is_excluded = drivers::excludes(&guests.exclusions, driver, case);
         for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
             let place = format!("{}, {}", driver.name, runtime.name());
             match ((driver.check)(case, wasm, runtime), is_excluded) {
@@ -169,10 +160,8 @@ pub fn case(case: &Case, guests: &Guests) -> Result<(), Error> {
 fn expectation(pieces: &[Piece]) -> String {
     const LARGE: usize = 200;
     if pieces.len() <= LARGE {
-        return pieces
-            .iter()
-            .map(|piece| piece.text.clone() + "\n")
-            .collect();
+        let lines = pieces.iter().map(|piece| piece.text.clone() + "\n");
+        return lines.collect();
     }
     let mut digest = 0xcbf2_9ce4_8422_2325_u64;
     let mut counts = [0_u64; 6];
@@ -184,9 +173,8 @@ fn expectation(pieces: &[Piece]) -> String {
         for byte in piece.text.bytes() {
             digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if piece.kind == 3 {
-            text += &piece.text;
-            text.push('\n');
+        if piece.kind == ALERT {
+            text += &format!("{}\n", piece.text);
         }
     }
     let [passed, wrapped, enriched, alerts, statistics, _] = counts;
@@ -204,19 +192,12 @@ fn lines(text: &str) -> Vec<&str> {
 /// # Errors
 /// The first document that differs.
 pub fn compare(driver: &str, expected: &[Piece], actual: &[Piece]) -> Result<(), Error> {
-    let texts = |pieces: &[Piece]| -> Vec<String> {
-        pieces
-            .iter()
-            .map(|piece| {
-                if piece.kind == 4 {
-                    without_memory(&piece.text)
-                } else {
-                    piece.text.clone()
-                }
-            })
-            .collect()
+    let text = |piece: &Piece| match piece.kind {
+        STATISTICS => without_memory(&piece.text),
+        _ => piece.text.clone(),
     };
-    let (expected, actual) = (texts(expected), texts(actual));
+    let [expected, actual] =
+        [expected, actual].map(|pieces| pieces.iter().map(text).collect::<Vec<String>>());
     same(driver, &expected, &actual)
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use maxconn_core::engine::{Engine, Output, Times};
+use maxconn_core::engine::Times;
 
 use crate::case::{Case, Step};
-use crate::native::{self, gather};
+use crate::native::{self, drain, push_all};
 use crate::run::{Piece, same, without_memory};
-use crate::wasm::{Imports, Module, Runtime};
+use crate::wasm::{Imports, Module, NoImports, Runtime, at, fd_write, get, put, put_number, span};
 use crate::{Error, embed};
 
 /// What the clock shows where a case does not say it: 2027-01-01.
@@ -17,7 +17,7 @@ const BAD_FD: i64 = 8;
 const NO_ENTRY: i64 = 44;
 const PIPE: i64 = 64;
 /// The one folder that is opened, and files in it from the next number on.
-const FOLDER: u32 = 3;
+const FOLDER: usize = 3;
 
 /// The runtime's side of one run.
 #[derive(Default)]
@@ -56,105 +56,95 @@ impl Wasi {
         }
     }
 
-    fn read(&mut self, fd: u32, room: &mut [u8]) -> Option<usize> {
-        let most = room.len().min(self.read_max_bytes.unwrap_or(usize::MAX));
+    /// Reads up to so many bytes of a file; nothing at its end.
+    fn read(&mut self, fd: usize, most: usize) -> Option<Vec<u8>> {
+        let most = most.min(self.piece_max_bytes());
         let (source, done) = if fd == 0 {
+            let is_over = |(bytes, _): &(Vec<u8>, i64), done| bytes.len() == done;
             while self
                 .stdin
                 .get(self.step)
-                .is_some_and(|(bytes, _)| bytes.len() == self.done)
+                .is_some_and(|it| is_over(it, self.done))
             {
                 (self.step, self.done) = (self.step + 1, 0);
             }
             let Some((bytes, clock_ms)) = self.stdin.get(self.step) else {
-                return Some(0);
+                return Some(Vec::new());
             };
             self.clock_ms = *clock_ms;
             (bytes, &mut self.done)
         } else {
-            let (bytes, done) = self.opened.get_mut(fd.checked_sub(FOLDER + 1)? as usize)?;
+            let (bytes, done) = self.opened.get_mut(fd.checked_sub(FOLDER + 1)?)?;
             (&*bytes, done)
         };
         let rest = source.get(*done..)?;
-        let count = rest.len().min(most);
-        room.get_mut(..count)?.copy_from_slice(rest.get(..count)?);
-        *done += count;
-        Some(count)
+        let piece = rest.get(..rest.len().min(most))?.to_vec();
+        *done += piece.len();
+        Some(piece)
     }
 
-    fn answer(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Option<i64> {
-        let arg = |at: usize| args.get(at).map(|&arg| arg as u32);
-        Some(match name {
+    /// A pipe gives what it has, and takes what it has room for; the rest comes later.
+    fn piece_max_bytes(&self) -> usize {
+        self.read_max_bytes.unwrap_or(usize::MAX)
+    }
+
+    fn answer(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
+        let arg = |number: usize| at(args, number);
+        match name {
             "args_sizes_get" => {
-                let bytes: usize = self.command_line().iter().map(|text| text.len() + 1).sum();
-                put(memory, arg(0)?, self.arguments.len() as u32 + 1)?;
-                put(memory, arg(1)?, bytes as u32)?;
-                SUCCESS
+                let bytes: usize = self.command_line().iter().map(String::len).sum();
+                put_number(memory, arg(0), self.arguments.len() + 1)?;
+                put_number(memory, arg(1), bytes)?;
             }
             "args_get" => {
-                let mut at = arg(1)?;
+                let mut at = arg(1);
                 for (number, text) in self.command_line().iter().enumerate() {
-                    put(memory, arg(0)? + 4 * number as u32, at)?;
-                    let text = [text.as_bytes(), b"\0"].concat();
-                    span(memory, at, text.len())?.copy_from_slice(&text);
-                    at += text.len() as u32;
+                    put_number(memory, arg(0) + 4 * number, at)?;
+                    put(memory, at, text.as_bytes())?;
+                    at += text.len();
                 }
-                SUCCESS
             }
             "clock_time_get" => {
-                let time = (self.clock_ms * 1_000_000).to_le_bytes();
-                span(memory, arg(2)?, 8)?.copy_from_slice(&time);
-                SUCCESS
+                put(memory, arg(2), &(self.clock_ms * 1_000_000).to_le_bytes())?;
             }
             "fd_read" => {
-                let (at, len) = (get(memory, arg(1)?)?, get(memory, arg(1)? + 4)?);
-                let count = match self.read(arg(0)?, span(memory, at, len as usize)?) {
-                    Some(count) => count,
-                    None => return Some(BAD_FD),
+                let (at, len) = (get(memory, arg(1))?, get(memory, arg(1) + 4)?);
+                let Some(piece) = self.read(arg(0), len) else {
+                    return Ok(BAD_FD);
                 };
-                put(memory, arg(3)?, count as u32)?;
-                SUCCESS
+                put(memory, at, &piece)?;
+                put_number(memory, arg(3), piece.len())?;
             }
             "fd_write" => {
-                let (at, len) = (get(memory, arg(1)?)?, get(memory, arg(1)? + 4)?);
-                let bytes = span(memory, at, len as usize)?.to_vec();
-                let stream = match arg(0)? {
-                    1 => &mut self.stdout,
-                    2 => &mut self.stderr,
-                    _ => return Some(BAD_FD),
-                };
-                // A pipe takes what it has room for; the rest is written again.
-                let count = bytes.len().min(self.read_max_bytes.unwrap_or(usize::MAX));
-                if arg(0)? == 1 && self.stdout_max_bytes.is_some_and(|max| stream.len() >= max) {
-                    return Some(PIPE);
+                let is_full = |max: usize| self.stdout.len() >= max;
+                if arg(0) == 1 && self.stdout_max_bytes.is_some_and(is_full) {
+                    return Ok(PIPE);
                 }
-                stream.extend_from_slice(bytes.get(..count)?);
-                put(memory, arg(3)?, count as u32)?;
-                SUCCESS
+                match fd_write(args, memory, self.piece_max_bytes())? {
+                    (1, bytes) => self.stdout.extend(bytes),
+                    (2, bytes) => self.stderr.extend(bytes),
+                    _ => return Ok(BAD_FD),
+                }
             }
-            "fd_prestat_get" if arg(0)? == FOLDER => {
-                put(memory, arg(1)?, 0)?;
-                put(memory, arg(1)? + 4, self.folder().len() as u32)?;
-                SUCCESS
+            "fd_prestat_get" if arg(0) == FOLDER => {
+                put_number(memory, arg(1), 0)?;
+                put_number(memory, arg(1) + 4, self.folder().len())?;
             }
-            "fd_prestat_dir_name" if arg(0)? == FOLDER => {
-                let name = self.folder().as_bytes();
-                span(memory, arg(1)?, name.len())?.copy_from_slice(name);
-                SUCCESS
+            "fd_prestat_dir_name" if arg(0) == FOLDER => {
+                put(memory, arg(1), self.folder().as_bytes())?;
             }
-            "fd_prestat_get" | "fd_prestat_dir_name" => BAD_FD,
+            "fd_prestat_get" | "fd_prestat_dir_name" => return Ok(BAD_FD),
             "path_open" => {
-                let name = span(memory, arg(2)?, arg(3)? as usize)?;
-                let name = String::from_utf8_lossy(name).into_owned();
-                let Some(bytes) = self.files.get(&name) else {
-                    return Some(NO_ENTRY);
+                let name = span(memory, arg(2), arg(3))?;
+                let Some(bytes) = self.files.get(String::from_utf8_lossy(name).as_ref()) else {
+                    return Ok(NO_ENTRY);
                 };
                 self.opened.push((bytes.clone(), 0));
-                put(memory, arg(8)?, FOLDER + self.opened.len() as u32)?;
-                SUCCESS
+                put_number(memory, arg(8), FOLDER + self.opened.len())?;
             }
-            _ => return None,
-        })
+            _ => return Err("not there".into()),
+        }
+        Ok(SUCCESS)
     }
 
     fn folder(&self) -> &str {
@@ -164,45 +154,26 @@ impl Wasi {
         }
     }
 
+    /// Each with its NUL.
     fn command_line(&self) -> Vec<String> {
-        let mut texts = vec!["maxconn.wasm".to_string()];
-        texts.extend_from_slice(&self.arguments);
-        texts
+        let arguments = self.arguments.iter().map(String::as_str);
+        let all = ["maxconn.wasm"].into_iter().chain(arguments);
+        all.map(|text| format!("{text}\0")).collect()
     }
 }
 
 impl Imports for Wasi {
-    fn call(
-        &mut self,
-        module: &str,
-        name: &str,
-        args: &[i64],
-        memory: &mut [u8],
-    ) -> Result<i64, Error> {
-        if module != "wasi_snapshot_preview1" {
-            return Err(format!("the host has no {module}.{name}").into());
-        }
+    fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
+        let Some(name) = name.strip_prefix("wasi_snapshot_preview1.") else {
+            return NoImports.call(name, args, memory);
+        };
         if name == "proc_exit" {
             self.exit_code = args.first().copied().unwrap_or_default();
             return Err("exit".into());
         }
-        self.answer(name, args, memory)
-            .ok_or_else(|| format!("{name}: not there, or outside the memory").into())
+        let answer = self.answer(name, args, memory);
+        answer.map_err(|error| format!("{name}: {error}").into())
     }
-}
-
-fn span(memory: &mut [u8], at: u32, len: usize) -> Option<&mut [u8]> {
-    memory.get_mut(at as usize..)?.get_mut(..len)
-}
-
-fn put(memory: &mut [u8], at: u32, number: u32) -> Option<()> {
-    span(memory, at, 4)?.copy_from_slice(&number.to_le_bytes());
-    Some(())
-}
-
-fn get(memory: &mut [u8], at: u32) -> Option<u32> {
-    let bytes = span(memory, at, 4)?;
-    Some(u32::from_le_bytes(*bytes.first_chunk()?))
 }
 
 /// Runs the module to its end; the runtime's side afterwards, and the fuel that it took.
@@ -244,11 +215,8 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
             bytes.push(b'\n');
         }
     }
-    let mut option = |name: &str, value: &str| {
-        wasi.arguments.push(format!("--{name}={value}"));
-    };
     if let Some(config) = case.given_config() {
-        option("config", "maxconn.json");
+        wasi.arguments.push("--config=maxconn.json".to_string());
         wasi.files
             .insert("maxconn.json".to_string(), config.as_bytes().to_vec());
     }
@@ -284,15 +252,9 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
             true => without_memory(line),
             false => line.to_string(),
         };
-        let actual = text.strip_suffix('\n').unwrap_or(&text).split('\n');
-        let actual: Vec<String> = actual.map(comparable).collect();
-        let expected: Vec<String> = match expected.is_empty() {
-            true => vec![String::new()],
-            false => expected
-                .iter()
-                .map(|piece| comparable(&piece.text))
-                .collect(),
-        };
+        let actual: Vec<String> = text.split_terminator('\n').map(comparable).collect();
+        let expected = expected.iter().map(|piece| comparable(&piece.text));
+        let expected: Vec<String> = expected.collect();
         same("standard output", &expected, &actual)?;
     }
     Ok(())
@@ -300,35 +262,22 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
 
 /// The core, driven as the guest drives it.
 fn expected(case: &Case, stdin: &[(Vec<u8>, i64)]) -> Result<Vec<Piece>, Error> {
-    let mut engine = Engine::new(native::config(case)?).map_err(|error| error.to_string())?;
-    let (mut out, mut pieces) = (Output::default(), Vec::new());
-    let (mut offset, mut seen) = (0, Times::default());
+    let mut engine = native::engine(case)?;
+    let (mut pieces, mut offset, mut seen) = (Vec::new(), 0, Times::default());
     let mut source = case.source.clone();
     for (bytes, clock_ms) in stdin {
         source.reference_ms = Some(*clock_ms);
         source.clock_ms = Some(*clock_ms);
-        let mut done = 0;
-        while done < bytes.len() {
-            let rest = bytes.get(done..).unwrap_or_default();
-            let at = case.has_offsets.then_some(offset);
-            let consumed = engine.push_lines(&source, rest, at, &mut out);
-            gather(&mut out, rest, &mut pieces);
-            done += consumed;
-            offset += consumed as u64;
-        }
+        let at = case.has_offsets.then_some(offset);
+        push_all(&mut engine, &source, bytes, at, &mut pieces);
+        offset += bytes.len() as u64;
         let mut times = Vec::new();
         engine.line_times(&source, bytes, &mut times);
         let last_two = times.len().saturating_sub(2);
         let last_two = times.get(last_two..).unwrap_or_default();
         last_two.iter().flatten().for_each(|time| seen.see(*time));
-        while !engine.tick(*clock_ms, &mut out) {
-            gather(&mut out, &[], &mut pieces);
-        }
-        gather(&mut out, &[], &mut pieces);
+        drain(|out| engine.tick(*clock_ms, out), &mut pieces);
     }
-    while !engine.finish(seen.confirmed_ms(), &mut out) {
-        gather(&mut out, &[], &mut pieces);
-    }
-    gather(&mut out, &[], &mut pieces);
+    drain(|out| engine.finish(seen.confirmed_ms(), out), &mut pieces);
     Ok(pieces)
 }

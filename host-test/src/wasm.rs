@@ -41,10 +41,6 @@ fn compiled(wasm: &[u8]) -> Result<wasmtime::Module, Error> {
     Ok(module)
 }
 
-fn no_function(module: &str, name: &str) -> Error {
-    format!("the module imports {module}.{name}, which is no function").into()
-}
-
 /// An argument of a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Arg {
@@ -56,32 +52,75 @@ pub enum Arg {
 
 /// What a host gives its modules: the functions that they import.
 pub trait Imports: Send {
-    /// A call of `module`'s function `name`; integers go in and at most one comes out, as 64 bits. `memory` is the
+    /// A call of the function `MODULE.NAME`; integers go in and at most one comes out, as 64 bits. `memory` is the
     /// guest's whole memory.
     ///
     /// # Errors
     /// The host ends the call, or has no such function: the guest traps.
-    fn call(
-        &mut self,
-        module: &str,
-        name: &str,
-        args: &[i64],
-        memory: &mut [u8],
-    ) -> Result<i64, Error>;
+    fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error>;
+}
+
+/// An argument of a call of the guest's, as an address or a length; 0 if there is none.
+pub fn at(args: &[i64], number: usize) -> usize {
+    args.get(number).map_or(0, |&argument| argument as u32) as usize
+}
+
+/// A part of a guest's memory.
+///
+/// # Errors
+/// There is no memory there.
+pub fn span(memory: &[u8], start: usize, len: usize) -> Result<&[u8], Error> {
+    let span = memory.get(start..).and_then(|rest| rest.get(..len));
+    Ok(span.ok_or("an address outside of the guest's memory")?)
+}
+
+/// Writes into a guest's memory.
+///
+/// # Errors
+/// There is no memory there.
+pub fn put(memory: &mut [u8], start: usize, bytes: &[u8]) -> Result<(), Error> {
+    let rest = memory.get_mut(start..);
+    let span = rest.and_then(|rest| rest.get_mut(..bytes.len()));
+    let span = span.ok_or("an address outside of the guest's memory")?;
+    span.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// A number of 32 bits in a guest's memory.
+///
+/// # Errors
+/// There is no memory there.
+pub fn get(memory: &[u8], start: usize) -> Result<usize, Error> {
+    let bytes = span(memory, start, 4)?.first_chunk();
+    Ok(u32::from_le_bytes(*bytes.ok_or("a number is cut")?) as usize)
+}
+
+/// The same, written.
+///
+/// # Errors
+/// There is no memory there.
+pub fn put_number(memory: &mut [u8], start: usize, number: usize) -> Result<(), Error> {
+    put(memory, start, &(number as u32).to_le_bytes())
+}
+
+/// WASI's `fd_write` of one piece, which is all that guests of ours write: where it goes, and its bytes. It counts as
+/// written as a whole, or the first `max` bytes.
+///
+/// # Errors
+/// There is no memory where the guest says.
+pub fn fd_write(args: &[i64], memory: &mut [u8], max: usize) -> Result<(usize, Vec<u8>), Error> {
+    let (start, len) = (get(memory, at(args, 1))?, get(memory, at(args, 1) + 4)?);
+    let bytes = span(memory, start, len.min(max))?.to_vec();
+    put_number(memory, at(args, 3), bytes.len())?;
+    Ok((at(args, 0), bytes))
 }
 
 /// A host that gives nothing.
 pub struct NoImports;
 
 impl Imports for NoImports {
-    fn call(
-        &mut self,
-        module: &str,
-        name: &str,
-        _args: &[i64],
-        _memory: &mut [u8],
-    ) -> Result<i64, Error> {
-        Err(format!("the host has no {module}.{name}").into())
+    fn call(&mut self, name: &str, _: &[i64], _: &mut [u8]) -> Result<i64, Error> {
+        Err(format!("the host has no {name}").into())
     }
 }
 
@@ -92,6 +131,69 @@ pub enum Module<H: 'static> {
     Wasmtime(wasmtime::Store<H>, wasmtime::Instance, wasmtime::Memory),
     /// Under wasmi.
     Wasmi(wasmi::Store<H>, wasmi::Instance, wasmi::Memory),
+}
+
+/// An instance of a module, the same way under either runtime: what it imports is answered by the host in its store.
+macro_rules! instantiate {
+    ($runtime:ident, $failed:expr, $store:ident, $module:ident) => {{
+        let mut imports = Vec::new();
+        for import in $module.imports() {
+            let name = format!("{}.{}", import.module(), import.name());
+            let $runtime::ExternType::Func(ty) = import.ty() else {
+                return Err(format!("the module imports {name}, which is no function").into());
+            };
+            let call = move |mut caller: $runtime::Caller<'_, H>,
+                             args: &[$runtime::Val],
+                             results: &mut [$runtime::Val]| {
+                let error = |error: Error| $failed(error.to_string());
+                let memory = caller.get_export("memory");
+                let memory = memory.and_then($runtime::Extern::into_memory);
+                let memory = memory.ok_or_else(|| error("no memory".into()))?;
+                let number = |arg: &$runtime::Val| match arg {
+                    $runtime::Val::I32(value) => i64::from(*value),
+                    $runtime::Val::I64(value) => *value,
+                    _ => 0,
+                };
+                let args: Vec<i64> = args.iter().map(number).collect();
+                let (bytes, host) = memory.data_and_store_mut(&mut caller);
+                let answer = host.call(&name, &args, bytes).map_err(error)?;
+                for result in results {
+                    *result = match result {
+                        $runtime::Val::I64(_) => $runtime::Val::I64(answer),
+                        _ => $runtime::Val::I32(answer as i32),
+                    };
+                }
+                Ok(())
+            };
+            let function = $runtime::Func::new(&mut $store, ty.clone(), call);
+            imports.push($runtime::Extern::from(function));
+        }
+        let instance = $runtime::Instance::new(&mut $store, &$module, &imports)?;
+        let memory = instance.get_memory(&mut $store, "memory");
+        (instance, memory.ok_or("the module exports no memory")?)
+    }};
+}
+
+/// Calls an export under either runtime.
+macro_rules! call {
+    ($runtime:ident, $store:ident, $instance:ident, $name:ident, $args:ident) => {{
+        let function = $instance.get_func(&mut *$store, $name);
+        let function =
+            function.ok_or_else(|| format!("the module exports no function {}", $name))?;
+        let value = |arg: &Arg| match *arg {
+            Arg::I32(value) => $runtime::Val::I32(value as i32),
+            Arg::I64(value) => $runtime::Val::I64(value),
+        };
+        let args: Vec<$runtime::Val> = $args.iter().map(value).collect();
+        let count = function.ty(&*$store).results().len();
+        let mut results = vec![$runtime::Val::I32(0); count];
+        function.call(&mut *$store, &args, &mut results)?;
+        match results.first() {
+            Some($runtime::Val::I32(value)) => i64::from(*value),
+            Some($runtime::Val::I64(value)) => *value,
+            _ => 0,
+        }
+    }};
 }
 
 impl<H: Imports + 'static> Module<H> {
@@ -105,90 +207,14 @@ impl<H: Imports + 'static> Module<H> {
                 let module = compiled(wasm)?;
                 let mut store = wasmtime::Store::new(module.engine(), host);
                 store.set_fuel(u64::MAX)?;
-                let mut imports = Vec::new();
-                for import in module.imports() {
-                    let wasmtime::ExternType::Func(ty) = import.ty() else {
-                        return Err(no_function(import.module(), import.name()));
-                    };
-                    let (from, name) = (import.module().to_string(), import.name().to_string());
-                    let function =
-                        wasmtime::Func::new(&mut store, ty, move |mut caller, args, results| {
-                            let memory = caller
-                                .get_export("memory")
-                                .and_then(wasmtime::Extern::into_memory)
-                                .ok_or_else(|| wasmtime::Error::msg("no memory"))?;
-                            let args: Vec<i64> = args
-                                .iter()
-                                .map(|arg| match arg {
-                                    wasmtime::Val::I32(value) => i64::from(*value),
-                                    wasmtime::Val::I64(value) => *value,
-                                    _ => 0,
-                                })
-                                .collect();
-                            let (bytes, host) = memory.data_and_store_mut(&mut caller);
-                            let answer = host
-                                .call(&from, &name, &args, bytes)
-                                .map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-                            for result in results {
-                                *result = match result {
-                                    wasmtime::Val::I64(_) => wasmtime::Val::I64(answer),
-                                    _ => wasmtime::Val::I32(answer as i32),
-                                };
-                            }
-                            Ok(())
-                        });
-                    imports.push(function.into());
-                }
-                let instance = wasmtime::Instance::new(&mut store, &module, &imports)?;
-                let memory = instance
-                    .get_memory(&mut store, "memory")
-                    .ok_or("the module exports no memory")?;
+                let (instance, memory) =
+                    instantiate!(wasmtime, wasmtime::Error::msg, store, module);
                 Ok(Module::Wasmtime(store, instance, memory))
             }
             Runtime::Wasmi => {
                 let module = wasmi::Module::new(&wasmi::Engine::default(), wasm)?;
                 let mut store = wasmi::Store::new(module.engine(), host);
-                let mut imports = Vec::new();
-                for import in module.imports() {
-                    let wasmi::ExternType::Func(ty) = import.ty() else {
-                        return Err(no_function(import.module(), import.name()));
-                    };
-                    let (from, name) = (import.module().to_string(), import.name().to_string());
-                    let function = wasmi::Func::new(
-                        &mut store,
-                        ty.clone(),
-                        move |mut caller, args, results| {
-                            let memory = caller
-                                .get_export("memory")
-                                .and_then(wasmi::Extern::into_memory)
-                                .ok_or_else(|| wasmi::Error::new("no memory"))?;
-                            let args: Vec<i64> = args
-                                .iter()
-                                .map(|arg| match arg {
-                                    wasmi::Val::I32(value) => i64::from(*value),
-                                    wasmi::Val::I64(value) => *value,
-                                    _ => 0,
-                                })
-                                .collect();
-                            let (bytes, host) = memory.data_and_store_mut(&mut caller);
-                            let answer = host
-                                .call(&from, &name, &args, bytes)
-                                .map_err(|error| wasmi::Error::new(error.to_string()))?;
-                            for result in results {
-                                *result = match result {
-                                    wasmi::Val::I64(_) => wasmi::Val::I64(answer),
-                                    _ => wasmi::Val::I32(answer as i32),
-                                };
-                            }
-                            Ok(())
-                        },
-                    );
-                    imports.push(wasmi::Extern::from(function));
-                }
-                let instance = wasmi::Instance::new(&mut store, &module, &imports)?;
-                let memory = instance
-                    .get_memory(&store, "memory")
-                    .ok_or("the module exports no memory")?;
+                let (instance, memory) = instantiate!(wasmi, wasmi::Error::new, store, module);
                 Ok(Module::Wasmi(store, instance, memory))
             }
         }
@@ -202,56 +228,15 @@ impl<H: Imports + 'static> Module<H> {
         }
     }
 
-    /// Whether the module exports a function of this name.
-    pub fn exports(&mut self, name: &str) -> bool {
-        match self {
-            Module::Wasmtime(store, instance, _) => instance.get_func(store, name).is_some(),
-            Module::Wasmi(store, instance, _) => instance.get_func(&*store, name).is_some(),
-        }
-    }
-
     /// Calls an export; 0 if it answers nothing.
     ///
     /// # Errors
     /// There is none of that name and type, or it trapped.
     pub fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
-        let missing = || format!("the module exports no function {name}");
-        match self {
-            Module::Wasmtime(store, instance, _) => {
-                let function = instance.get_func(&mut *store, name).ok_or_else(missing)?;
-                let args: Vec<wasmtime::Val> = args
-                    .iter()
-                    .map(|arg| match *arg {
-                        Arg::I32(value) => wasmtime::Val::I32(value as i32),
-                        Arg::I64(value) => wasmtime::Val::I64(value),
-                    })
-                    .collect();
-                let mut results = vec![wasmtime::Val::I32(0); function.ty(&*store).results().len()];
-                function.call(&mut *store, &args, &mut results)?;
-                Ok(match results.first() {
-                    Some(wasmtime::Val::I32(value)) => i64::from(*value),
-                    Some(wasmtime::Val::I64(value)) => *value,
-                    _ => 0,
-                })
-            }
-            Module::Wasmi(store, instance, _) => {
-                let function = instance.get_func(&*store, name).ok_or_else(missing)?;
-                let args: Vec<wasmi::Val> = args
-                    .iter()
-                    .map(|arg| match *arg {
-                        Arg::I32(value) => wasmi::Val::I32(value as i32),
-                        Arg::I64(value) => wasmi::Val::I64(value),
-                    })
-                    .collect();
-                let mut results = vec![wasmi::Val::I32(0); function.ty(&*store).results().len()];
-                function.call(&mut *store, &args, &mut results)?;
-                Ok(match results.first() {
-                    Some(wasmi::Val::I32(value)) => i64::from(*value),
-                    Some(wasmi::Val::I64(value)) => *value,
-                    _ => 0,
-                })
-            }
-        }
+        Ok(match self {
+            Module::Wasmtime(store, instance, _) => call!(wasmtime, store, instance, name, args),
+            Module::Wasmi(store, instance, _) => call!(wasmi, store, instance, name, args),
+        })
     }
 
     /// The whole memory.
@@ -275,12 +260,7 @@ impl<H: Imports + 'static> Module<H> {
     /// # Errors
     /// There is no memory there.
     pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
-        let start = address as usize;
-        self.memory_mut()
-            .get_mut(start..start + bytes.len())
-            .ok_or("the module gave an address outside its memory")?
-            .copy_from_slice(bytes);
-        Ok(())
+        put(self.memory_mut(), address as usize, bytes)
     }
 
     /// The bytes of a span.
@@ -288,11 +268,7 @@ impl<H: Imports + 'static> Module<H> {
     /// # Errors
     /// There is no memory there.
     pub fn read(&self, address: u32, len: u32) -> Result<&[u8], Error> {
-        let start = address as usize;
-        Ok(self
-            .memory()
-            .get(start..start + len as usize)
-            .ok_or("the module gave an address outside its memory")?)
+        span(self.memory(), address as usize, len as usize)
     }
 
     /// The 32-bit numbers of a span.
@@ -300,15 +276,8 @@ impl<H: Imports + 'static> Module<H> {
     /// # Errors
     /// There is no memory there.
     pub fn numbers(&self, address: u32, count: u32) -> Result<Vec<u32>, Error> {
-        let bytes = self.read(address, count * 4)?;
-        Ok(bytes
-            .chunks_exact(4)
-            .map(|four| {
-                four.iter()
-                    .rev()
-                    .fold(0, |number, &byte| number << 8 | u32::from(byte))
-            })
-            .collect())
+        let numbers = self.read(address, count * 4)?.as_chunks().0.iter();
+        Ok(numbers.map(|four| u32::from_le_bytes(*four)).collect())
     }
 
     /// Fuel used so far, under wasmtime.

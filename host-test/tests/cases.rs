@@ -8,14 +8,11 @@ fn every_case_says_the_same_through_every_driver() -> Result<(), Error> {
     let cases = case::all()?;
     let guests = Guests::build(&cases)?;
     assert!(cases.len() >= 40, "cases are missing");
-    let differences: Vec<String> = cases
-        .iter()
-        .filter_map(|case| {
-            run::case(case, &guests)
-                .err()
-                .map(|error| format!("{}: {error}", case.name))
-        })
-        .collect();
+    let difference = |case: &case::Case| {
+        let error = run::case(case, &guests).err()?;
+        Some(format!("{}: {error}", case.name))
+    };
+    let differences: Vec<String> = cases.iter().filter_map(difference).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     Ok(())
 }

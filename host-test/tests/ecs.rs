@@ -6,12 +6,9 @@ use std::fs;
 use host_test::Error;
 use host_test::case::{self, testdata};
 use host_test::native;
-use host_test::run::Batches;
+use host_test::run::{Batches, ENRICHED, STATISTICS};
 use serde_json::Value;
 
-/// Kinds of pieces that are documents of ours.
-const ENRICHED: u32 = 2;
-const STATISTICS: u32 = 4;
 /// Cases whose records bring fields of their own that break the schema, to show that they stay.
 const BRING_THEIR_OWN: [&str; 6] = [
     "ecs-scalar-skipped",
@@ -27,16 +24,13 @@ fn documents_keep_to_the_schema() -> Result<(), Error> {
     let mut fields = BTreeMap::new();
     for line in fs::read_to_string(testdata().join("ecs/fields.jsonl"))?.lines() {
         let field: Value = serde_json::from_str(line)?;
-        fields.insert(
-            field["name"].as_str().unwrap_or_default().to_string(),
-            field,
-        );
+        let name = field["name"].as_str().unwrap_or_default();
+        fields.insert(name.to_string(), field);
     }
     let mut types = BTreeMap::new();
-    for case in case::all()?
-        .iter()
-        .filter(|case| !BRING_THEIR_OWN.contains(&case.name.as_str()))
-    {
+    let mut cases = case::all()?;
+    cases.retain(|case| !BRING_THEIR_OWN.contains(&case.name.as_str()));
+    for case in &cases {
         for piece in native::run(case, &mut Batches::Whole)? {
             if !(ENRICHED..=STATISTICS).contains(&piece.kind) {
                 continue;
@@ -46,8 +40,7 @@ fn documents_keep_to_the_schema() -> Result<(), Error> {
             let is_ours = piece.kind != ENRICHED
                 || !case.name.starts_with("json-") && !case.name.starts_with("real-journald");
             check("", &document, &fields, &mut types, is_ours)
-                .map_err(|error| format!("{}: {error}: {}", case.name, piece.text))?;
-            fits(&document, &fields)
+                .and_then(|()| fits(&document, &fields))
                 .map_err(|error| format!("{}: {error}: {}", case.name, piece.text))?;
         }
     }
@@ -81,48 +74,38 @@ fn check(
             _ => "array",
         };
         let known = types.entry(path.to_string()).or_insert(kind);
-        return if *known == kind {
-            Ok(())
-        } else {
-            Err(format!("{path} is a {kind} here and a {known} elsewhere"))
+        return match *known == kind {
+            true => Ok(()),
+            false => Err(format!("{path} is a {kind} here and a {known} elsewhere")),
         };
     }
     let Some(field) = fields.get(path) else {
-        return if path == "log.offset" || !is_ours {
-            Ok(())
-        } else {
-            Err(format!("{path} is no field of ECS"))
+        return match path == "log.offset" || !is_ours {
+            true => Ok(()),
+            false => Err(format!("{path} is no field of ECS")),
         };
     };
     let is_array = field["array"].as_bool().unwrap_or(false);
     if is_array != value.is_array() {
-        return Err(format!(
-            "{path}: an array is {}wanted",
-            if is_array { "" } else { "not " }
-        ));
+        let not = if is_array { "" } else { "not " };
+        return Err(format!("{path}: an array is {not}wanted"));
     }
-    for value in value
-        .as_array()
-        .map_or(std::slice::from_ref(value), Vec::as_slice)
-    {
+    let one = std::slice::from_ref(value);
+    for value in value.as_array().map_or(one, Vec::as_slice) {
+        let text = |holds: fn(&str) -> bool| value.as_str().is_some_and(holds);
         let fits = match field["type"].as_str().unwrap_or_default() {
             "long" => value.is_i64() || value.is_u64(),
             "float" | "scaled_float" | "double" => value.is_number(),
             "boolean" => value.is_boolean(),
-            "ip" => value
-                .as_str()
-                .is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok()),
-            "date" => value.as_str().is_some_and(|date| date.contains('T')),
+            "ip" => text(|ip| ip.parse::<std::net::IpAddr>().is_ok()),
+            "date" => text(|date| date.contains('T')),
             _ => value.is_string(),
         };
         if !fits {
             return Err(format!("{path}: {value} is no {}", field["type"]));
         }
-        if let Some(allowed) = field["allowed"]
-            .as_array()
-            .filter(|allowed| !allowed.is_empty())
-            && !allowed.contains(value)
-        {
+        let allowed = field["allowed"].as_array();
+        if allowed.is_some_and(|allowed| !allowed.is_empty() && !allowed.contains(value)) {
             return Err(format!("{path}: {value} is not allowed"));
         }
     }
@@ -131,28 +114,18 @@ fn check(
 
 /// Every type fits one of the categories, every category one of the types.
 fn fits(document: &Value, fields: &BTreeMap<String, Value>) -> Result<(), String> {
-    let list = |name: &str| {
-        document["event"][name]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
-    let (categories, types) = (list("category"), list("type"));
+    let list = |name: &str| document["event"][name].as_array().cloned();
+    let [categories, types] = ["category", "type"].map(|name| list(name).unwrap_or_default());
     let expected = &fields
         .get("event.category")
         .ok_or("event.category is missing in the list")?["expected_event_types"];
     let fit = |category: &Value, kind: &Value| {
-        expected[category.as_str().unwrap_or_default()]
-            .as_array()
-            .is_some_and(|types| types.contains(kind))
+        let types = expected[category.as_str().unwrap_or_default()].as_array();
+        types.is_some_and(|types| types.contains(kind))
     };
-    match types
-        .iter()
-        .all(|kind| categories.iter().any(|category| fit(category, kind)))
-        && categories
-            .iter()
-            .all(|category| types.iter().any(|kind| fit(category, kind)))
-    {
+    let fits_one = |kind: &Value| categories.iter().any(|category| fit(category, kind));
+    let has_one = |category: &Value| types.iter().any(|kind| fit(category, kind));
+    match types.iter().all(fits_one) && categories.iter().all(has_one) {
         true => Ok(()),
         false => Err(format!(
             "the types {types:?} and categories {categories:?} do not fit"

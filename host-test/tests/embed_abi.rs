@@ -1,21 +1,19 @@
 //! What a version of the embed ABI promises to hosts that are older or newer than the module (docs/embedding.md).
 
-use std::fs;
-
-use guest_build::Features;
-use host_test::Error;
+use host_test::run::ALERT;
 use host_test::wasm::{Arg, Module, NoImports, Runtime};
+use host_test::{Error, guest};
+use test_support::refusal;
 
 const REFUSED: i64 = 1;
 const BAD_CALL: i64 = -1;
-const ALERT: u32 = 3;
 
 struct Guest(Module<NoImports>);
 
 impl Guest {
     fn new() -> Result<Guest, Error> {
-        let wasm = fs::read(guest_build::try_build("embed", Features::default())?)?;
-        Ok(Guest(Module::new(&wasm, Runtime::Wasmi, NoImports)?))
+        let module = Module::new(&guest("embed")?, Runtime::Wasmi, NoImports);
+        Ok(Guest(module?))
     }
 
     /// Writes the input; its length.
@@ -32,8 +30,7 @@ impl Guest {
 
     /// The kinds of the segments that become of a flood and a line without an event.
     fn kinds(&mut self) -> Result<Vec<u32>, Error> {
-        let line = "2026-01-01T12:00:00Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded \
-            (mail_max_userip_connections=10): user=<alice>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2\n";
+        let line = refusal::line("2026-01-01T12:00:00Z", "alice", "203.0.113.7");
         let len = self.input(&(line.repeat(40) + "{\"message\":\"hello\"}\nhello\n"))?;
         let arguments = [Arg::I32(0), Arg::I32(len), Arg::I64(-1)];
         assert_eq!(self.0.call("maxconn_push", &arguments)?, i64::from(len));
@@ -41,12 +38,8 @@ impl Guest {
         let &[segments, count, ..] = &self.0.numbers(descriptor, 4)?[..] else {
             return Err("no descriptor".into());
         };
-        Ok(self
-            .0
-            .numbers(segments, count * 3)?
-            .into_iter()
-            .step_by(3)
-            .collect())
+        let numbers = self.0.numbers(segments, count * 3)?.into_iter();
+        Ok(numbers.step_by(3).collect())
     }
 }
 
@@ -69,12 +62,9 @@ fn a_module_refuses_what_it_does_not_know_and_stays_as_it_was() -> Result<(), Er
     let len = guest.input(r#"{"path":"/mail.log","of_a_later_module":1}"#)?;
     let arguments = [Arg::I32(0), Arg::I32(len)];
     assert_eq!(guest.0.call("maxconn_source", &arguments)?, REFUSED);
-    let len =
-        guest.input(r#"{"rule":[{"name":"userip","threshold":50}],"of_a_later_module":1}"#)?;
-    assert_eq!(
-        guest.0.call("maxconn_configure", &[Arg::I32(len)])?,
-        REFUSED
-    );
+    let config = r#"{"rule":[{"name":"userip","threshold":50}],"of_a_later_module":1}"#;
+    let arguments = [Arg::I32(guest.input(config)?)];
+    assert_eq!(guest.0.call("maxconn_configure", &arguments)?, REFUSED);
     assert_eq!(guest.kinds()?, [ALERT]);
     Ok(())
 }

@@ -1,39 +1,21 @@
 //! `pipelines/fluent-bit/fluent-bit.yaml`, exactly as users copy it, through the model of Fluent Bit.
 
-use std::fs;
-use std::io::Read;
-
-use flate2::read::GzDecoder;
-use guest_build::Features;
-use host_test::Error;
-use host_test::case::testdata;
 use host_test::fluent_bit::pipeline::{Pipeline, Record, text};
 use host_test::wasm::Runtime;
+use host_test::{Error, guest};
 use serde_json::Value;
+use test_support::data::{self, FLOOD};
+use test_support::refusal;
 
 /// 2026-11-22T21:00:00Z, soon after the logs were written.
 const NOW_MS: i64 = 1_795_381_200_000;
-const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
 
-fn yaml() -> Result<String, Error> {
-    let path = guest_build::workspace().join("pipelines/fluent-bit/fluent-bit.yaml");
-    Ok(fs::read_to_string(path)?)
-}
-
-fn module() -> Result<Vec<u8>, Error> {
-    let path = guest_build::try_build("fluent-bit", Features::default())?;
-    Ok(fs::read(path)?)
+fn yaml() -> String {
+    data::text("pipelines/fluent-bit/fluent-bit.yaml")
 }
 
 fn start() -> Result<Pipeline, Error> {
-    Pipeline::start(&yaml()?, &module()?, Runtime::Wasmtime)
-}
-
-fn flood() -> Result<String, Error> {
-    let file = fs::File::open(testdata().join("dovecot/14_flood_servicecount0.log.gz"))?;
-    let mut log = String::new();
-    GzDecoder::new(file).read_to_string(&mut log)?;
-    Ok(log)
+    Pipeline::start(&yaml(), &guest("fluent-bit")?, Runtime::Wasmtime)
 }
 
 /// Seconds without a record: floods end, and their alerts find slots.
@@ -53,20 +35,19 @@ fn count(record: &Record, name: &str) -> u64 {
 
 #[test]
 fn a_real_flood_becomes_two_alerts_and_nothing_is_lost() -> Result<(), Error> {
-    let (mut pipeline, log) = (start()?, flood()?);
-    let refusals = log.lines().filter(|line| line.contains(REFUSAL)).count() as u64;
+    let (mut pipeline, log) = (start()?, data::text(FLOOD));
+    let refusals = log.lines().filter(|line| line.contains(refusal::WORDS));
+    let refusals = refusals.count() as u64;
     pipeline.tail("/var/log/dovecot.log", log.as_bytes(), NOW_MS)?;
     wait(&mut pipeline, 310)?;
     let (alerts, mail) = (pipeline.got("stdout", "alerts"), pipeline.got("es", "mail"));
     let actions: Vec<&str> = alerts.iter().map(|alert| action(alert)).collect();
     assert_eq!(actions.first(), Some(&"connection-limit-flood-start"));
-    let ends: Vec<_> = alerts
-        .iter()
-        .filter(|alert| action(alert) == "connection-limit-flood-end")
-        .collect();
-    let total: u64 = ends.iter().map(|end| count(end, "count")).sum();
-    let suppressed: u64 = ends.iter().map(|end| count(end, "suppressed")).sum();
-    assert_eq!(total, refusals);
+    let is_end = |alert: &&&Record| action(alert) == "connection-limit-flood-end";
+    let ends = || alerts.iter().filter(is_end);
+    let total = |name: &str| ends().map(|end| count(end, name)).sum::<u64>();
+    let suppressed = total("suppressed");
+    assert_eq!(total("count"), refusals);
     assert_eq!(mail.len() as u64 + suppressed, log.lines().count() as u64);
     assert!(mail.len() < 100, "the flood is held back: {}", mail.len());
     for store in ["es", "opensearch"] {
@@ -79,13 +60,13 @@ fn a_real_flood_becomes_two_alerts_and_nothing_is_lost() -> Result<(), Error> {
 #[test]
 fn what_syslog_writes_is_parsed_and_enriched() -> Result<(), Error> {
     let mut pipeline = start()?;
-    let log = fs::read(testdata().join("dovecot/09_rsyslog_traditional_rfc3164.log"))?;
+    let log = data::read("testdata/dovecot/09_rsyslog_traditional_rfc3164.log");
     pipeline.tail("/var/log/mail.log", &log, NOW_MS)?;
     let mail = pipeline.got("es", "mail");
-    let event = mail
+    let mut events = mail
         .iter()
-        .find(|record| action(record) == "connection-limit-exceeded")
-        .ok_or("the log has an event")?;
+        .filter(|it| action(it) == "connection-limit-exceeded");
+    let event = events.next().ok_or("the log has an event")?;
     for (path, value) in [
         ("/hostname", "vm"),
         ("/service/name", "imap-login"),
@@ -103,17 +84,15 @@ fn what_syslog_writes_is_parsed_and_enriched() -> Result<(), Error> {
 
 #[test]
 fn a_hot_reload_forgets_floods_and_finds_them_anew() -> Result<(), Error> {
-    let (mut pipeline, log) = (start()?, flood()?);
+    let (mut pipeline, log) = (start()?, data::text(FLOOD));
     let middle = log.len() / 2 + log[log.len() / 2..].find('\n').unwrap_or(0) + 1;
     let (before, after) = log.split_at(middle);
     pipeline.tail("/var/log/dovecot.log", before.as_bytes(), NOW_MS)?;
-    pipeline.reload(&module()?, Runtime::Wasmtime)?;
+    pipeline.reload(&guest("fluent-bit")?, Runtime::Wasmtime)?;
     pipeline.tail("/var/log/dovecot.log", after.as_bytes(), NOW_MS)?;
-    let starts = pipeline.got("stdout", "alerts");
-    let starts = starts
-        .iter()
-        .filter(|alert| action(alert) == "connection-limit-flood-start");
-    assert_eq!(starts.count(), 2);
+    let mut starts = pipeline.got("stdout", "alerts");
+    starts.retain(|alert| action(alert) == "connection-limit-flood-start");
+    assert_eq!(starts.len(), 2);
     Ok(())
 }
 
@@ -150,7 +129,8 @@ fn outputs_are_as_the_stores_need_them() -> Result<(), Error> {
 
 #[test]
 fn the_model_takes_nothing_that_it_does_not_know() -> Result<(), Error> {
-    let (yaml, wasm) = (yaml()?, module()?);
+    let (yaml, wasm) = (yaml(), guest("fluent-bit")?);
+    let both = "match_regex: '^(mail|maxconn\\.tick)$'\n      rule";
     for (from, to, sentence) in [
         (
             "event_format: json",
@@ -158,11 +138,7 @@ fn the_model_takes_nothing_that_it_does_not_know() -> Result<(), Error> {
             "event_format json",
         ),
         ("rate: 1", "rat: 1", "input dummy: rat: not known here"),
-        (
-            "match_regex: '^(mail|maxconn\\.tick)$'\n      rule",
-            "match_regex: '.*'\n      rule",
-            "an endless loop",
-        ),
+        (both, "match_regex: '.*'\n      rule", "an endless loop"),
         (
             "name: es\n",
             "name: kafka\n",
@@ -171,10 +147,8 @@ fn the_model_takes_nothing_that_it_does_not_know() -> Result<(), Error> {
     ] {
         let changed = yaml.replace(from, to);
         assert_ne!(changed, yaml, "{from}");
-        let error = Pipeline::start(&changed, &wasm, Runtime::Wasmtime)
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default();
+        let started = Pipeline::start(&changed, &wasm, Runtime::Wasmtime);
+        let error = started.err().ok_or("it starts")?.to_string();
         assert!(error.contains(sentence), "{error}");
     }
     Ok(())

@@ -1,26 +1,27 @@
 //! What the Redpanda guest owes to its hosts beyond what every case shows.
 
-use std::fs;
-
-use guest_build::Features;
-use host_test::Error;
+use fastrand::Rng;
 use host_test::redpanda::{
     BROKER_PAGES, Batches, CONNECT_PAGES, Host, Model, Outcome, Record, run, state,
 };
 use host_test::wasm::Runtime;
+use host_test::{Error, changed, guest};
 use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Value, json};
+use test_support::{data, refusal};
 
 const TIME_MS: i64 = 1_768_132_800_000;
 
-fn module() -> Result<Vec<u8>, Error> {
-    Ok(fs::read(guest_build::try_build(
-        "redpanda",
-        Features::default(),
-    )?)?)
+fn text(user: &str, ip: &str) -> String {
+    refusal::message(user, ip) + ", session=<T5eqHeNgpOB/AAAB>"
 }
 
 fn event(user: &str, ip: &str) -> Vec<u8> {
-    format!("imap-login: Info: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip={ip}, lip=192.0.2.2, session=<T5eqHeNgpOB/AAAB>").into_bytes()
+    text(user, ip).into_bytes()
+}
+
+fn alice() -> Vec<u8> {
+    event("alice", "203.0.113.7")
 }
 
 fn record(value: Vec<u8>, time_ms: i64) -> Record {
@@ -35,9 +36,24 @@ fn once(records: Vec<Record>) -> Batches {
     Box::new(std::iter::once(records))
 }
 
+/// The program over all records of a host.
+fn ran(config: Option<&str>, host: Host) -> Result<Outcome, Error> {
+    let pages = match host.model() {
+        Model::Broker => BROKER_PAGES,
+        Model::Connect => CONNECT_PAGES,
+    };
+    run(&guest("redpanda")?, Runtime::Wasmtime, pages, config, host)
+}
+
 fn broker(config: Option<&str>, batches: Batches) -> Result<Outcome, Error> {
-    let host = Host::new(Model::Broker, &[], &[], batches);
-    run(&module()?, Runtime::Wasmtime, BROKER_PAGES, config, host)
+    ran(config, Host::new(Model::Broker, &[], &[], batches))
+}
+
+fn connect(config: &str, records: Vec<Record>) -> Result<Outcome, Error> {
+    ran(
+        Some(config),
+        Host::new(Model::Connect, &[], &[], once(records)),
+    )
 }
 
 /// What an attacker who knows the table does, `rounds` times: floods whose names are as long as they are
@@ -47,26 +63,23 @@ fn attack(rounds: i64, has_hosts: bool) -> Batches {
         let start_ms = TIME_MS + round * 1_000_000;
         (0..400).map(move |number| {
             let ip = format!("198.51.{}.{}", number / 250, number % 250);
-            let users =
-                (0..40).map(move |n| (format!("{n:02}{}", "\u{1}".repeat(300)), ip.clone()));
-            let others = (0..20).map(move |n| {
+            let long = |n| format!("{n:02}{}", "\u{1}".repeat(300));
+            let users = (0..40).map(|n| text(&long(n), &ip));
+            let other = |n| {
                 (
                     format!("{round}-{number}-{n}"),
                     format!("2001:db8:{number:x}::{n:x}"),
                 )
+            };
+            let others = (0..20).map(other).map(|(user, ip)| text(&user, &ip));
+            let records = (0_i64..).zip(users.chain(others)).map(|(n, text)| {
+                let mut value = json!({ "message": text });
+                if has_hosts {
+                    value["host"] = format!("{n:02}{}", "h".repeat(250)).into();
+                }
+                record(value.to_string().into_bytes(), start_ms + number + n)
             });
-            users
-                .chain(others)
-                .enumerate()
-                .map(|(n, (user, ip))| {
-                    let text = String::from_utf8_lossy(&event(&user, &ip)).into_owned();
-                    let mut value = serde_json::json!({ "message": text });
-                    if has_hosts {
-                        value["host"] = format!("{n:02}{}", "h".repeat(250)).into();
-                    }
-                    record(value.to_string().into_bytes(), start_ms + number + n as i64)
-                })
-                .collect()
+            records.collect()
         })
     }))
 }
@@ -74,17 +87,16 @@ fn attack(rounds: i64, has_hosts: bool) -> Batches {
 /// The alerts of a state.
 fn count(outcome: &Outcome, wanted: &[u8]) -> usize {
     let written = outcome.host.written.iter();
-    let states = written.filter_map(|written| state(&written.record));
-    states.filter(|state| *state == wanted).count()
+    written
+        .filter(|it| state(&it.record) == Some(wanted))
+        .count()
 }
 
 /// What came of the records that went in, alerts aside.
 fn values(outcome: &Outcome) -> Vec<Option<&[u8]>> {
-    let written = outcome.host.written.iter();
-    written
-        .filter(|written| state(&written.record).is_none())
-        .map(|written| written.record.value.as_deref())
-        .collect()
+    let records = outcome.host.written.iter().map(|written| &written.record);
+    let others = records.filter(|record| state(record).is_none());
+    others.map(|record| record.value.as_deref()).collect()
 }
 
 fn done(outcome: Outcome) -> Result<Outcome, Error> {
@@ -98,43 +110,30 @@ fn done(outcome: Outcome) -> Result<Outcome, Error> {
 fn an_attack_fits_in_the_memory_of_a_broker() -> Result<(), Error> {
     // With names of hosts as long, too, not even the table's own floods fit.
     for has_hosts in [false, true] {
-        let host = Host::new(Model::Broker, &[], &[], attack(3, has_hosts));
-        let outcome = done(run(
-            &module()?,
-            Runtime::Wasmtime,
-            BROKER_PAGES,
-            None,
-            host,
-        )?)?;
+        let outcome = done(broker(None, attack(3, has_hosts))?)?;
         let (starts, ends) = (count(&outcome, b"start"), count(&outcome, b"end"));
         // A flood for each of 400 addresses a round; those of the last round are still open.
         assert!(starts >= 1_200, "{starts} starts");
-        assert!(
-            (starts - 256..=starts).contains(&ends),
-            "{ends} ends of {starts}"
-        );
-        println!(
-            "{} bytes, {starts} floods, {}",
-            outcome.memory_bytes, outcome.host.said
-        );
+        let are_ended = (starts - 256..=starts).contains(&ends);
+        assert!(are_ended, "{ends} ends of {starts}");
+        let (memory, said) = (outcome.memory_bytes, outcome.host.said);
+        println!("{memory} bytes, {starts} floods, {said}");
     }
     Ok(())
 }
 
 #[test]
 fn hundreds_of_thousands_of_keys_do_not_push_a_flood_out() -> Result<(), Error> {
-    let batches: Batches = Box::new((0..200_i64).map(|batch| {
-        (0..1_000)
-            .map(|n| {
-                let ip = format!("2001:db8::{batch:x}:{n:x}");
-                let text = match n % 20 {
-                    0 => event("alice", "203.0.113.7"),
-                    _ => event(&format!("{batch}.{n}"), &ip),
-                };
-                record(text, TIME_MS + batch * 1_000 + n)
-            })
-            .collect()
-    }));
+    let value = |batch: i64, n: i64| match n % 20 {
+        0 => alice(),
+        _ => event(
+            &format!("{batch}.{n}"),
+            &format!("2001:db8::{batch:x}:{n:x}"),
+        ),
+    };
+    let one = move |batch, n| record(value(batch, n), TIME_MS + batch * 1_000 + n);
+    let batch = move |batch| (0..1_000).map(|n| one(batch, n)).collect();
+    let batches: Batches = Box::new((0..200_i64).map(batch));
     let outcome = done(broker(None, batches)?)?;
     assert_eq!((count(&outcome, b"start"), count(&outcome, b"end")), (1, 0));
     assert_eq!(outcome.host.said, "");
@@ -154,44 +153,31 @@ fn large_records_pass_and_the_largest_end_the_floods() -> Result<(), Error> {
     let records = [20, 400, 1_000, 20].map(large).to_vec();
     let wanted: Vec<_> = records.iter().map(|record| record.value.clone()).collect();
     let outcome = done(broker(None, once(records))?)?;
-    let passed = values(&outcome);
-    assert!(
-        passed
-            .iter()
-            .copied()
-            .eq(wanted.iter().map(Option::as_deref))
-    );
+    let passed = values(&outcome).into_iter();
+    assert!(passed.eq(wanted.iter().map(Option::as_deref)));
     assert_eq!(outcome.host.said, "");
 
     // A full table must give way.
-    let outcome = done(broker(
-        None,
-        Box::new(attack(1, false).chain(once(vec![large(700)]))),
-    )?)?;
+    let batches = attack(1, false).chain(once(vec![large(700)]));
+    let outcome = done(broker(None, Box::new(batches))?)?;
     let last = values(&outcome).last().copied().flatten().map(<[u8]>::len);
     assert_eq!(last, large(700).value.map(|value| value.len()));
     assert_eq!(count(&outcome, b"start"), count(&outcome, b"end"));
-    assert!(
-        outcome.host.said.contains("too small for a large record"),
-        "{}",
-        outcome.host.said
-    );
+    let said = outcome.host.said;
+    assert!(said.contains("too small for a large record"), "{said}");
 
     let outcome = broker(None, once(vec![large(3_000)]))?;
     assert_eq!(outcome.host.exit, Some(1));
     let sentence = "maxconn: there is no memory for a record of up to 3072";
-    assert!(
-        outcome.host.said.contains(sentence),
-        "{}",
-        outcome.host.said
-    );
+    let said = outcome.host.said;
+    assert!(said.contains(sentence), "{said}");
     Ok(())
 }
 
 #[test]
 fn a_large_event_is_recognised_where_there_is_room() -> Result<(), Error> {
-    let text = String::from_utf8_lossy(&event("alice", "203.0.113.7")).into_owned();
-    let value = serde_json::json!({ "message": text, "padding": "x".repeat(60 << 10) });
+    let text = text("alice", "203.0.113.7");
+    let value = json!({ "message": text, "padding": "x".repeat(60 << 10) });
     let records = vec![record(value.to_string().into_bytes(), TIME_MS); 31];
     let outcome = done(broker(None, once(records))?)?;
     assert_eq!((values(&outcome).len(), count(&outcome, b"start")), (29, 1));
@@ -201,14 +187,9 @@ fn a_large_event_is_recognised_where_there_is_room() -> Result<(), Error> {
 #[test]
 fn what_is_no_record_of_ours_passes_untouched() -> Result<(), Error> {
     let mut avro = vec![0, 0, 0, 0, 1, 0xd2, 2];
-    avro.extend(event("alice", "203.0.113.7"));
+    avro.extend(alice());
     let array = [b"[{\"message\":\"", &event("a", "192.0.2.1")[..], b"\"}]"].concat();
-    let lines = [
-        &event("a", "192.0.2.1")[..],
-        b"\n",
-        &event("b", "192.0.2.1"),
-    ]
-    .concat();
+    let lines = [event("a", "192.0.2.1"), event("b", "192.0.2.1")].join(&b'\n');
     let mut records: Vec<Record> = [avro, array, lines, Vec::new(), vec![0xff; 40]]
         .map(|value| record(value, TIME_MS))
         .to_vec();
@@ -219,26 +200,11 @@ fn what_is_no_record_of_ours_passes_untouched() -> Result<(), Error> {
     });
     for model in [Model::Broker, Model::Connect] {
         let host = Host::new(model, &[], &[], once(records.clone()));
-        let outcome = done(run(
-            &module()?,
-            Runtime::Wasmtime,
-            BROKER_PAGES,
-            None,
-            host,
-        )?)?;
-        let written: Vec<Record> = outcome
-            .host
-            .written
-            .into_iter()
-            .map(|written| written.record)
-            .collect();
-        let timeless: Vec<Record> = records
-            .iter()
-            .map(|record| Record {
-                time_ms: 0,
-                ..record.clone()
-            })
-            .collect();
+        let outcome = done(ran(None, host)?)?;
+        let written = outcome.host.written.into_iter();
+        let written: Vec<Record> = written.map(|written| written.record).collect();
+        let mut timeless = records.clone();
+        timeless.iter_mut().for_each(|record| record.time_ms = 0);
         assert_eq!(written, timeless, "{model:?}");
     }
     Ok(())
@@ -246,57 +212,34 @@ fn what_is_no_record_of_ours_passes_untouched() -> Result<(), Error> {
 
 #[test]
 fn a_wrong_configuration_is_refused_at_the_start() -> Result<(), Error> {
-    for (config, sentence) in [
-        (
-            r#"{"max_keyz":1}"#,
-            "maxconn: the configuration in this module is wrong: max_keyz: there is no such key; did you mean `max_keys`?\n",
-        ),
-        (
-            r#"{"max_keys":10000,"max_floods":1000}"#,
-            "maxconn: max_keys = 10000 and max_floods = 1000 may need",
-        ),
-    ] {
+    let large = r#"{"max_keys":10000,"max_floods":1000}"#;
+    let no_key = "maxconn: the configuration in this module is wrong: max_keyz: there is no such key; did you mean \
+                  `max_keys`?\n";
+    let too_much = "maxconn: max_keys = 10000 and max_floods = 1000 may need";
+    let one = || once(vec![record(Vec::new(), 0)]);
+    for (config, sentence) in [(r#"{"max_keyz":1}"#, no_key), (large, too_much)] {
         for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
-            let host = Host::new(Model::Broker, &[], &[], once(vec![record(Vec::new(), 0)]));
-            let outcome = run(&module()?, runtime, BROKER_PAGES, Some(config), host)?;
-            assert!(
-                outcome.host.said.starts_with(sentence),
-                "{}",
-                outcome.host.said
-            );
-            assert_eq!(
-                (outcome.host.exit, outcome.host.written.len()),
-                (Some(1), 0)
-            );
+            let host = Host::new(Model::Broker, &[], &[], one());
+            let module = guest("redpanda")?;
+            let host = run(&module, runtime, BROKER_PAGES, Some(config), host)?.host;
+            assert!(host.said.starts_with(sentence), "{}", host.said);
+            assert_eq!((host.exit, host.written.len()), (Some(1), 0));
         }
     }
     // Connect has more memory, and no place for sentences.
-    let host = |value| Host::new(Model::Connect, &[], &[], once(vec![record(value, 0)]));
-    let large = Some(r#"{"max_keys":10000,"max_floods":1000}"#);
-    done(run(
-        &module()?,
-        Runtime::Wasmtime,
-        CONNECT_PAGES,
-        large,
-        host(Vec::new()),
-    )?)?;
-    let wrong = run(
-        &module()?,
-        Runtime::Wasmtime,
-        CONNECT_PAGES,
-        Some("{"),
-        host(Vec::new()),
-    )?;
-    assert_eq!((wrong.host.exit, wrong.host.said.as_str()), (Some(1), ""));
+    let one = || vec![record(Vec::new(), 0)];
+    done(connect(large, one())?)?;
+    let wrong = connect("{", one())?.host;
+    assert_eq!((wrong.exit, wrong.said.as_str()), (Some(1), ""));
     Ok(())
 }
 
 #[test]
 fn alerts_go_to_the_topic_that_the_deployment_names() -> Result<(), Error> {
-    let flood = || once(vec![record(event("alice", "203.0.113.7"), TIME_MS); 40]);
+    let flood = || once(vec![record(alice(), TIME_MS); 40]);
     let deploy = |variables: &[&str]| {
-        let host = Host::new(Model::Broker, &["other", "alerts"], variables, flood());
-        run(&module()?, Runtime::Wasmtime, BROKER_PAGES, None, host)
+        let topics = ["other", "alerts"];
+        ran(None, Host::new(Model::Broker, &topics, variables, flood()))
     };
     for (variables, topic) in [
         (&[][..], None),
@@ -308,15 +251,9 @@ fn alerts_go_to_the_topic_that_the_deployment_names() -> Result<(), Error> {
             let wanted = state(&written.record).and(topic);
             assert_eq!(written.topic.as_deref(), wanted);
         }
-        let alert = outcome
-            .host
-            .written
-            .last()
-            .map(|written| written.record.key.clone());
-        assert_eq!(
-            alert.flatten().as_deref(),
-            Some(&b"imap-login|alice|203.0.113.7"[..])
-        );
+        let alert = outcome.host.written.last().ok_or("nothing is written")?;
+        let key = &b"imap-login|alice|203.0.113.7"[..];
+        assert_eq!(alert.record.key.as_deref(), Some(key));
     }
     let refused = deploy(&["MAXCONN_ALERT_TOPIC=alert"])?;
     assert_eq!(
@@ -330,20 +267,8 @@ fn alerts_go_to_the_topic_that_the_deployment_names() -> Result<(), Error> {
 #[test]
 fn no_bytes_trap() -> Result<(), Error> {
     let seed = br#"{"message":"imap-login: Maximum number of connections from user+IP exceeded: user=<a>, rip=192.0.2.1","x":[1.5e3,{"y":null}]}"#;
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let records = (0..20_000).map(|_| {
-        let mut value = seed.to_vec();
-        for _ in 0..4 {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            let at = random as usize % value.len();
-            if let Some(byte) = value.get_mut(at) {
-                *byte = (random >> 32) as u8;
-            }
-        }
-        record(value, TIME_MS)
-    });
+    let mut random = Rng::with_seed(3);
+    let records = (0..20_000).map(|_| record(changed(seed, 4, &mut random), TIME_MS));
     let outcome = done(broker(Some(PASS), once(records.collect()))?)?;
     assert_eq!(values(&outcome).len(), 20_000);
     Ok(())
@@ -354,26 +279,18 @@ const PASS: &str = r#"{"rule":[{"name":"userip","policy":"pass"}]}"#;
 
 #[test]
 fn as_documented_connect_loses_nothing_whatever_becomes_of_instances() -> Result<(), Error> {
-    let text = fs::read_to_string(host_test::case::testdata().join("cases/real-mix.ndjson"))?;
-    let lines: Vec<&str> = text
+    let text = data::text("testdata/cases/real-mix.ndjson");
+    let lines = text
         .lines()
-        .filter(|line| !line.contains("connection-limit"))
-        .collect();
-    let mut inputs: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+        .filter(|line| !line.contains("connection-limit"));
+    let mut inputs: Vec<Vec<u8>> = lines.map(|line| line.as_bytes().to_vec()).collect();
     inputs.extend((0..500).map(|n| event(&format!("user{}", n % 3), "203.0.113.7")));
     let (mut rest, mut outputs, mut batch) = (inputs.as_slice(), Vec::new(), 1);
     while !rest.is_empty() {
         // Every few batches the pool throws the instance away, in the middle of a flood as well.
         let (now, later) = rest.split_at(rest.len().min(batch * 7 % 90 + 1));
         let records = now.iter().map(|value| record(value.clone(), TIME_MS));
-        let host = Host::new(Model::Connect, &[], &[], once(records.collect()));
-        let outcome = done(run(
-            &module()?,
-            Runtime::Wasmtime,
-            CONNECT_PAGES,
-            Some(PASS),
-            host,
-        )?)?;
+        let outcome = done(connect(PASS, records.collect())?)?;
         assert_eq!(outcome.host.lost, 0);
         outputs.extend(values(&outcome).into_iter().flatten().map(<[u8]>::to_vec));
         (rest, batch) = (later, batch + 1);
@@ -382,10 +299,8 @@ fn as_documented_connect_loses_nothing_whatever_becomes_of_instances() -> Result
     let mut events = 0;
     for (input, output) in inputs.iter().zip(&outputs) {
         if input != output {
-            let document: serde_json::Value = serde_json::from_slice(output)?;
-            let message = document
-                .pointer("/message")
-                .and_then(serde_json::Value::as_str);
+            let document: Value = serde_json::from_slice(output)?;
+            let message = document["message"].as_str();
             assert_eq!(message.map(str::as_bytes), Some(&input[..]));
             events += 1;
         }
@@ -394,78 +309,54 @@ fn as_documented_connect_loses_nothing_whatever_becomes_of_instances() -> Result
     Ok(())
 }
 
-fn document(name: &str) -> Result<String, Error> {
-    let folder = guest_build::workspace().join("pipelines/redpanda");
-    Ok(fs::read_to_string(folder.join(name))?)
+fn document(name: &str) -> String {
+    data::text(&format!("pipelines/redpanda/{name}"))
 }
 
 #[test]
-fn the_readme_shows_the_files_as_they_are() -> Result<(), Error> {
-    let readme = document("README.md")?;
+fn the_readme_shows_the_files_as_they_are() {
+    let readme = document("README.md");
     for name in ["transform.yaml", "connect.toml", "connect.yaml"] {
         let language = name.rsplit('.').next().unwrap_or_default();
-        let block = format!("```{language}\n{}```", document(name)?);
+        let block = format!("```{language}\n{}```", document(name));
         assert!(readme.contains(&block), "README.md shows another {name}");
     }
-    Ok(())
 }
 
 #[test]
 fn the_deployment_sends_alerts_to_its_second_topic() -> Result<(), Error> {
-    let yaml = document("transform.yaml")?;
+    let yaml = document("transform.yaml");
     let documents = Yaml::load_from_str(&yaml)?;
     let deployment = documents.first().ok_or("transform.yaml is empty")?;
     let text = |value: &Yaml<'_>| value.as_str().unwrap_or_default().to_string();
-    let topics: Vec<String> = deployment["output-topics"]
-        .as_vec()
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect();
-    let variables: Vec<String> = deployment["env"]
-        .as_mapping()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| format!("{}={}", text(name), text(value)))
-        .collect();
+    let topics = deployment["output-topics"].as_vec().into_iter().flatten();
+    let topics: Vec<String> = topics.map(text).collect();
+    let variables = deployment["env"].as_mapping().into_iter().flatten();
+    let variable = |(name, value)| format!("{}={}", text(name), text(value));
+    let variables: Vec<String> = variables.map(variable).collect();
     let [topics, variables] =
         [&topics, &variables].map(|list| list.iter().map(String::as_str).collect::<Vec<&str>>());
-    let flood = once(vec![record(event("alice", "203.0.113.7"), TIME_MS); 30]);
+    let flood = once(vec![record(alice(), TIME_MS); 30]);
     let further = topics.get(1..).unwrap_or_default();
     let host = Host::new(Model::Broker, further, &variables, flood);
-    let outcome = done(run(
-        &module()?,
-        Runtime::Wasmtime,
-        BROKER_PAGES,
-        None,
-        host,
-    )?)?;
-    let alert = outcome
-        .host
-        .written
-        .last()
-        .and_then(|written| written.topic.clone());
-    assert_eq!(alert.as_deref(), Some("mail-alerts"));
+    let outcome = done(ran(None, host)?)?;
+    let alert = outcome.host.written.last().ok_or("nothing is written")?;
+    assert_eq!(alert.topic.as_deref(), Some("mail-alerts"));
     Ok(())
 }
 
 #[test]
 fn the_pipeline_for_connect_has_what_it_needs() -> Result<(), Error> {
-    let table: toml::Table = document("connect.toml")?.parse()?;
+    let table: toml::Table = document("connect.toml").parse()?;
     assert_eq!(serde_json::to_string(&table)?, PASS);
-    let yaml = document("connect.yaml")?;
+    let yaml = document("connect.yaml");
     let documents = Yaml::load_from_str(&yaml)?;
     let pipeline = documents.first().ok_or("connect.yaml is empty")?;
     let transform = &pipeline["pipeline"]["processors"][0]["redpanda_data_transform"];
-    assert_eq!(
-        transform["output_metadata"]["include_patterns"][0].as_str(),
-        Some(".*")
-    );
+    let pattern = |of: &str| transform[of]["include_patterns"][0].as_str();
+    assert_eq!(pattern("output_metadata"), Some(".*"));
     // What comes in must not look like an alert of ours.
-    assert_eq!(
-        transform["input_headers"]["include_patterns"][0].as_str(),
-        Some("^kafka_")
-    );
+    assert_eq!(pattern("input_headers"), Some("^kafka_"));
     assert_eq!(transform["output_key"].as_str(), Some("kafka_key"));
     let cases = &pipeline["output"]["switch"]["cases"];
     let check = cases[0]["check"].as_str().unwrap_or_default();

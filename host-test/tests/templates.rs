@@ -1,21 +1,24 @@
 //! The templates of `pipelines/elasticsearch` know every field that we write.
 
 use std::collections::BTreeSet;
-use std::fs;
 
-use host_test::Error;
-use host_test::case;
-use host_test::native;
-use host_test::run::Batches;
-use serde_json::Value;
-
-const ALERT: u32 = 3;
-const STATISTICS: u32 = 4;
+use host_test::run::{ALERT, Batches, STATISTICS};
+use host_test::{Error, case, native};
+use serde_json::{Value, json};
+use test_support::data;
 
 fn properties(name: &str) -> Result<Value, Error> {
-    let path = guest_build::workspace().join(format!("pipelines/elasticsearch/{name}.json"));
-    let file: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let file = data::read(&format!("pipelines/elasticsearch/{name}.json"));
+    let file: Value = serde_json::from_slice(&file)?;
     Ok(file["template"]["mappings"].clone())
+}
+
+/// The schema's and ours.
+fn all_properties() -> Result<Value, Error> {
+    let mut mapping = properties("component-template-ecs")?;
+    let mut fields = properties("component-template-maxconn")?;
+    mapping["properties"]["maxconn"] = fields["properties"]["maxconn"].take();
+    Ok(mapping)
 }
 
 /// Every leaf, and whether the mapping has a type for it.
@@ -37,9 +40,7 @@ fn leaves(path: &str, value: &Value, mapping: &Value, unknown: &mut BTreeSet<Str
 
 #[test]
 fn every_field_of_alerts_and_statistics_has_a_type() -> Result<(), Error> {
-    let mut mapping = properties("component-template-ecs")?;
-    let fields = properties("component-template-maxconn")?;
-    mapping["properties"]["maxconn"] = fields["properties"]["maxconn"].clone();
+    let mapping = all_properties()?;
     let (mut unknown, mut documents) = (BTreeSet::new(), 0);
     for case in case::all()? {
         for piece in native::run(&case, &mut Batches::Whole)? {
@@ -59,10 +60,8 @@ fn every_field_of_alerts_and_statistics_has_a_type() -> Result<(), Error> {
 /// The schema's own type, or any for `maxconn.*`, of which the schema knows nothing.
 #[test]
 fn every_field_that_an_event_may_be_given_has_the_type_of_the_schema() -> Result<(), Error> {
-    let mut mapping = properties("component-template-ecs")?;
-    let fields = properties("component-template-maxconn")?;
-    mapping["properties"]["maxconn"] = fields["properties"]["maxconn"].clone();
-    let schema = fs::read_to_string(case::testdata().join("ecs/fields.jsonl"))?;
+    let mapping = all_properties()?;
+    let schema = data::text("testdata/ecs/fields.jsonl");
     let schema: Result<Vec<Value>, _> = schema.lines().map(serde_json::from_str).collect();
     let schema = schema?;
     for path in maxconn_core::enrich::paths() {
@@ -71,14 +70,10 @@ fn every_field_that_an_event_may_be_given_has_the_type_of_the_schema() -> Result
         assert!(mapped.is_some_and(Value::is_string), "no type for {path}");
         let known = schema.iter().find(|field| field["name"] == *path);
         let wanted = known.map(|field| &field["type"]);
-        assert!(
-            wanted.is_some() || path.starts_with("maxconn."),
-            "{path} is no field of ECS"
-        );
-        assert!(
-            wanted.is_none() || wanted == mapped,
-            "{path} is {mapped:?}, not {wanted:?}"
-        );
+        let is_known = wanted.is_some() || path.starts_with("maxconn.");
+        assert!(is_known, "{path} is no field of ECS");
+        let is_same = wanted.is_none() || wanted == mapped;
+        assert!(is_same, "{path} is {mapped:?}, not {wanted:?}");
     }
     Ok(())
 }
@@ -94,7 +89,7 @@ fn every_field_of_maxconn_in_events_has_a_type() -> Result<(), Error> {
             };
             // Strict: one name that is not known, and the whole document is refused.
             if document["event"]["action"] == "connection-limit-exceeded" {
-                let ours = serde_json::json!({"maxconn": document["maxconn"]});
+                let ours = json!({"maxconn": document["maxconn"]});
                 leaves("", &ours, &fields, &mut unknown);
             }
         }

@@ -1,21 +1,22 @@
 //! What the WASI guest owes to its users beyond what every case shows.
 
-use std::fs;
-
-use guest_build::Features;
-use host_test::Error;
+use fastrand::Rng;
 use host_test::wasi::{self, Wasi};
 use host_test::wasm::Runtime;
+use host_test::{Error, changed, guest};
 use maxconn_host::bake::bake;
-
-const EVENT: &str = "2026-01-11T12:00:00Z mail dovecot: imap-login: Info: Maximum number of connections from \
-                     user+IP exceeded (mail_max_userip_connections=10): user=<test>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2\n";
+use test_support::refusal;
 
 fn module() -> Result<Vec<u8>, Error> {
-    Ok(fs::read(guest_build::try_build(
-        "wasi",
-        Features::default(),
-    )?)?)
+    guest("wasi")
+}
+
+fn event_at(time: &str) -> String {
+    refusal::line(time, "test", "192.0.2.1")
+}
+
+fn event() -> String {
+    event_at("2026-01-11T12:00:00Z")
 }
 
 fn given(arguments: &[&str], stdin: &str) -> Wasi {
@@ -33,11 +34,11 @@ fn given(arguments: &[&str], stdin: &str) -> Wasi {
 /// Exit code, standard output and standard error.
 fn run(wasm: &[u8], wasi: Wasi) -> Result<(i64, String, String), Error> {
     let (ran, _) = wasi::run(wasm, Runtime::Wasmtime, wasi)?;
-    Ok((
-        ran.exit_code,
+    let (stdout, stderr) = (
         String::from_utf8(ran.stdout)?,
         String::from_utf8(ran.stderr)?,
-    ))
+    );
+    Ok((ran.exit_code, stdout, stderr))
 }
 
 #[test]
@@ -45,47 +46,44 @@ fn what_is_wrong_is_said_and_ends_with_2() -> Result<(), Error> {
     let wasm = module()?;
     for (arguments, sentence) in [
         (
-            &["--onyl", "alerts"][..],
+            "--onyl alerts",
             "--onyl: there is no such option; see --help",
         ),
         (
-            &["--only", "alert"],
+            "--only alert",
             "--only alert: write alerts, events or changed",
         ),
-        (&["--only"], "--only needs a value"),
-        (&["--year=26"], "--year 26: write a year from 1970 to 9998"),
+        ("--only", "--only needs a value"),
+        ("--year=26", "--year 26: write a year from 1970 to 9998"),
         (
-            &["--config", "no.json"],
+            "--config no.json",
             "cannot read the configuration no.json: WASI error 44",
         ),
         (
-            &["--config", "/etc/no.json"],
+            "--config /etc/no.json",
             "the runtime gave this module no folder",
         ),
         (
-            &["--config=wrong.json"],
+            "--config=wrong.json",
             "wrong.json: max_keyz: there is no such key; did you mean `max_keys`?",
         ),
         (
-            &["--config=maxconn.toml"],
+            "--config=maxconn.toml",
             "maxconn config bake --config maxconn.toml --guest wasi",
         ),
     ] {
-        let (code, stdout, stderr) = run(&wasm, given(arguments, EVENT))?;
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let (code, stdout, stderr) = run(&wasm, given(&arguments, &event()))?;
         assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");
-        assert!(
-            stderr.starts_with("maxconn: ") && stderr.contains(sentence),
-            "{stderr}"
-        );
+        let is_said = stderr.starts_with("maxconn: ") && stderr.contains(sentence);
+        assert!(is_said, "{stderr}");
     }
     let mut wrong = wasm.clone();
     bake(&mut wrong, br#"{"max_keyz":1}"#)?;
-    let (code, _, stderr) = run(&wrong, given(&[], EVENT))?;
+    let (code, _, stderr) = run(&wrong, given(&[], &event()))?;
     assert_eq!(code, 2);
-    assert!(
-        stderr.contains("the configuration in this module is wrong: max_keyz"),
-        "{stderr}"
-    );
+    let sentence = "the configuration in this module is wrong: max_keyz";
+    assert!(stderr.contains(sentence), "{stderr}");
     Ok(())
 }
 
@@ -94,7 +92,7 @@ fn a_configuration_holds_from_a_file_and_from_the_module() -> Result<(), Error> 
     let wasm = module()?;
     let mut baked = wasm.clone();
     bake(&mut baked, br#"{"rule":[{"name":"userip","threshold":5}]}"#)?;
-    let flood = EVENT.repeat(6);
+    let flood = event().repeat(6);
     for (wasm, arguments, alerts) in [
         (&wasm, &["--only", "alerts"][..], 0),
         (&wasm, &["--only=alerts", "--config", "./five.json"], 2),
@@ -111,14 +109,10 @@ fn a_configuration_holds_from_a_file_and_from_the_module() -> Result<(), Error> 
 fn a_live_pipe_keeps_its_years_right_however_long_it_runs() -> Result<(), Error> {
     const JANUARY_MS: i64 = 1_767_571_200_000;
     const SEPTEMBER_MS: i64 = 1_788_566_400_000;
-    let event = |head: &str| {
-        let message = EVENT.split_once(' ').map_or(EVENT, |(_, message)| message);
-        format!("{head} {message}").into_bytes()
-    };
     let years = |arguments: &[&str]| -> Result<Vec<bool>, Error> {
         let stdin = vec![
-            (event("Jan  5 00:00:00"), JANUARY_MS),
-            (event("Sep  5 00:00:00"), SEPTEMBER_MS),
+            (event_at("Jan  5 00:00:00").into_bytes(), JANUARY_MS),
+            (event_at("Sep  5 00:00:00").into_bytes(), SEPTEMBER_MS),
         ];
         let (_, stdout, _) = run(&module()?, Wasi::new(arguments, stdin))?;
         let expected = ["2026-01-05T00:00:00.000Z", "2026-09-05T00:00:00.000Z"];
@@ -126,11 +120,8 @@ fn a_live_pipe_keeps_its_years_right_however_long_it_runs() -> Result<(), Error>
         Ok(lines.map(|(line, time)| line.contains(time)).collect())
     };
     assert_eq!(years(&["--only=events"])?, [true, true]);
-    assert_eq!(
-        years(&["--only=events", "--year=2025"])?,
-        [false, false],
-        "a year that is said holds for all"
-    );
+    let said = years(&["--only=events", "--year=2025"])?;
+    assert_eq!(said, [false, false], "a year that is said holds for all");
     Ok(())
 }
 
@@ -149,7 +140,7 @@ fn a_configuration_is_found_however_its_folder_is_written() -> Result<(), Error>
         ("/etc", "etc/five.json", false),
         (".", "/five.json", false),
     ] {
-        let mut wasi = given(&["--only=alerts", "--config", path], &EVENT.repeat(6));
+        let mut wasi = given(&["--only=alerts", "--config", path], &event().repeat(6));
         wasi.folder = folder.to_string();
         let (code, stdout, stderr) = run(&wasm, wasi)?;
         let found = (code, stdout.lines().count()) == (0, 2);
@@ -198,9 +189,8 @@ fn lines_of_any_length_pass_in_pieces_and_none_of_their_bytes_is_lost() -> Resul
             let mut joined = String::new();
             for line in stdout.lines() {
                 let record: serde_json::Value = serde_json::from_str(line)?;
-                joined += record["message"]
-                    .as_str()
-                    .ok_or("a record without a message")?;
+                let message = record["message"].as_str();
+                joined += message.ok_or("a record without a message")?;
             }
             let is_empty_line = text.is_empty() && end == "\n";
             assert_eq!(stdout.lines().count(), pieces + usize::from(is_empty_line));
@@ -212,19 +202,9 @@ fn lines_of_any_length_pass_in_pieces_and_none_of_their_bytes_is_lost() -> Resul
 
 #[test]
 fn no_bytes_trap() -> Result<(), Error> {
-    let wasm = module()?;
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let (wasm, mut random) = (module()?, Rng::with_seed(2));
     for _ in 0..50 {
-        let mut bytes = EVENT.repeat(40).into_bytes();
-        for _ in 0..200 {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            let at = state as usize % bytes.len();
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = (state >> 32) as u8;
-            }
-        }
+        let bytes = changed(event().repeat(40).as_bytes(), 200, &mut random);
         let mut wasi = given(&[], "");
         wasi.stdin = vec![(bytes, 0)];
         let (ran, _) = wasi::run(&wasm, Runtime::Wasmtime, wasi)?;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`refusal`] | the lines that Dovecot writes of refusals |
 //! | [`data`] | the files of `testdata/` |
+//! | [`json`] | JSON as careful encoders write it, within JSON |
 //! | [`hostile`] | the table of names that try to forge what a line says |
 //! | `command` | the command as a process, and folders for its files |
 //! | `http` | both sides of HTTP/1.1, down to the bytes |
@@ -18,6 +19,7 @@ pub mod data;
 pub mod hostile;
 #[cfg(feature = "command")]
 pub mod http;
+pub mod json;
 pub mod refusal;
 #[cfg(feature = "command")]
 pub mod store;

@@ -1,11 +1,23 @@
 //! Promises that one long stream shows better than many short ones.
 
 use maxconn_core::config::{Config, Policy};
-use maxconn_core::engine::{Engine, Format, Kind, Output, Source};
+use maxconn_core::engine::{Engine, Kind, Output};
 use serde_json::Value;
 
 use crate::stream::{Sighted, json_source};
 use crate::{Run, ends, finish, push_all, run, small};
+
+/// One record, as a host has it that has no batches.
+fn push(engine: &mut Engine, event: &Sighted, out: &mut Output) {
+    let line = event.line();
+    engine.push(&json_source(), line.trim_end().as_bytes(), None, None, out);
+}
+
+fn alerts(out: &Output) -> usize {
+    out.pieces(&[])
+        .filter(|(kind, _)| *kind == Kind::Alert)
+        .count()
+}
 
 /// A server whose clock is behind: one flood, whatever the others' events say, and an end once it is over.
 #[test]
@@ -14,11 +26,7 @@ fn a_flood_of_a_server_that_is_behind_is_one_flood() {
     config.allowed_lateness_ms = 300_000;
     for behind_s in [0, 299, 306, 400, 7_200] {
         let mut lines = Vec::new();
-        let sighted = |time_s: i64, user: &str| Sighted {
-            time_ms: 1_700_000_000_000 + time_s * 1_000,
-            user: user.to_string(),
-            ip: 0x33_6401,
-        };
+        let sighted = |time_s: i64, user| Sighted::after(time_s * 1_000, user, 0x33_6401);
         for time_s in 0..7_200 {
             if time_s % 120 == 0 {
                 lines.push(sighted(time_s, "right").line());
@@ -31,12 +39,8 @@ fn a_flood_of_a_server_that_is_behind_is_one_flood() {
         let ends = ends(&result);
         let alerts = result.alerts();
         let is_start = |alert: &&Value| alert["maxconn"]["flood"]["state"] == "start";
-        assert_eq!(
-            alerts.iter().filter(is_start).count(),
-            1,
-            "{behind_s} s behind"
-        );
-        assert_eq!(ends.len(), 1, "{behind_s} s behind");
+        let starts = alerts.iter().filter(is_start).count();
+        assert_eq!((starts, ends.len()), (1, 1), "{behind_s} s behind");
         assert_eq!(ends[0]["count"], 3_600, "{behind_s} s behind");
         assert_eq!(ends[0]["end_reason"], "quiet", "{behind_s} s behind");
     }
@@ -48,16 +52,9 @@ fn ticks_end_what_is_quiet_and_nothing_else() {
     let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
     let mut out = Output::default();
     for number in 0..20 {
-        let sighted = Sighted {
-            time_ms: 1_600_000_000_000 + number,
-            user: "u".into(),
-            ip: 1,
-        };
-        engine.push(
-            &json_source(),
-            sighted.line().trim_end().as_bytes(),
-            None,
-            None,
+        push(
+            &mut engine,
+            &Sighted::after(number - 100_000_000_000, "u", 1),
             &mut out,
         );
     }
@@ -66,62 +63,29 @@ fn ticks_end_what_is_quiet_and_nothing_else() {
     for tick_ms in [0, 10_000, 44_999] {
         engine.tick(1_800_000_000_000 + tick_ms, &mut out);
     }
-    let states = |out: &Output| {
-        out.segments
-            .iter()
-            .filter(|segment| segment.kind == Kind::Alert)
-            .count()
-    };
-    assert_eq!(
-        (states(&out), engine.levels().floods),
-        (1, 1),
-        "one update, no end"
-    );
+    let told = (alerts(&out), engine.levels().floods);
+    assert_eq!(told, (1, 1), "one update, no end");
     engine.tick(1_800_000_000_000 + 45_019, &mut out);
-    assert_eq!((states(&out), engine.levels().floods), (2, 0));
+    assert_eq!((alerts(&out), engine.levels().floods), (2, 0));
 }
 
 /// Promises 5 and 7 together: millions of one-shot keys, and one flood among them that is told exactly.
 #[test]
 fn one_flood_among_a_million_one_shot_keys_is_exact() {
     let mut engine = Engine::new(Config::default()).unwrap();
-    let (mut out, source) = (
-        Output::default(),
-        Source {
-            format: Format::Json,
-            ..Source::default()
-        },
-    );
-    let mut starts = 0;
-    let mut total = 0;
-    for number in 0..1_000_000_u64 {
-        let time_ms = 1_700_000_000_000 + number as i64;
-        let in_flood = number % 20 == 0;
-        let sighted = if in_flood {
-            Sighted {
-                time_ms,
-                user: "victim".into(),
-                ip: 1,
-            }
-        } else {
-            Sighted {
-                time_ms,
-                user: format!("u{number}"),
-                ip: 2 + number as u32,
-            }
+    let mut out = Output::default();
+    let (mut starts, mut total) = (0, 0);
+    for number in 0..1_000_000_u32 {
+        let (user, ip) = match number % 20 {
+            0 => ("victim".to_string(), 1),
+            _ => (format!("u{number}"), 2 + number),
         };
-        engine.push(
-            &source,
-            sighted.line().trim_end().as_bytes(),
-            None,
-            None,
+        push(
+            &mut engine,
+            &Sighted::after(number.into(), &user, ip),
             &mut out,
         );
-        starts += out
-            .segments
-            .iter()
-            .filter(|segment| segment.kind == Kind::Alert)
-            .count();
+        starts += alerts(&out);
         out.clear();
     }
     let mut result = Run::default();
@@ -144,17 +108,8 @@ fn what_was_kept_tells_no_user_in_another_form() {
         ..small(Policy::Suppress)
     };
     let lines = |from: i64| -> String {
-        (from..from + 20)
-            .map(|time_s| {
-                let (time_ms, user) = (1_700_000_000_000 + time_s * 1_000, "alice".to_string());
-                Sighted {
-                    time_ms,
-                    user,
-                    ip: 1,
-                }
-                .line()
-            })
-            .collect()
+        let line = |time_s| Sighted::after(time_s * 1_000, "alice", 1).line();
+        (from..from + 20).map(line).collect()
     };
     let keys = [
         None,
@@ -179,11 +134,9 @@ fn what_was_kept_tells_no_user_in_another_form() {
             let shown = shown.as_str().unwrap();
             let is_told = |alert: &Value| alert.to_string().contains(shown);
             assert_eq!(result.alerts().iter().any(is_told), before == after);
-            let total: u64 = ends(&result)
-                .iter()
-                .filter_map(|end| end["count"].as_u64())
-                .sum();
-            assert_eq!(total, 40, "{before} to {after}");
+            let ends = ends(&result);
+            let counts = ends.iter().filter_map(|end| end["count"].as_u64());
+            assert_eq!(counts.sum::<u64>(), 40, "{before} to {after}");
         }
     }
 }
@@ -198,16 +151,8 @@ fn two_floods_of_one_event_do_not_push_each_other_out() {
     other.name = "other".to_string();
     other.threshold = 4;
     config.rules.push(other);
-    let lines: Vec<String> = (0..20)
-        .map(|number| {
-            Sighted {
-                time_ms: 1_700_000_000_000 + number,
-                user: "u".into(),
-                ip: 1,
-            }
-            .line()
-        })
-        .collect();
+    let line = |number| Sighted::after(number, "u", 1).line();
+    let lines: Vec<String> = (0..20).map(line).collect();
     let (result, engine) = run(&config, &lines, &[]);
     let ends = ends(&result);
     assert_eq!(

@@ -9,11 +9,13 @@ mod reference;
 mod strays;
 mod stream;
 
+use std::collections::BTreeMap;
+
 use maxconn_core::config::{Config, Policy};
 use maxconn_core::engine::{Engine, KeyedInput, Kind, Output, Source, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
-use stream::{Sighted, json_source, stream};
+use stream::{BEGIN_MS, Sighted, json_source, stream};
 
 /// A configuration with one rule and small numbers, so that short streams cross every edge.
 fn small(policy: Policy) -> Config {
@@ -59,15 +61,9 @@ struct Run {
 
 impl Run {
     fn take(&mut self, input: &[u8], out: &mut Output) {
-        for segment in &out.segments {
-            let from: &[u8] = if segment.kind == Kind::Passed {
-                input
-            } else {
-                &out.bytes
-            };
-            let piece = &from[segment.start as usize..(segment.start + segment.len) as usize];
+        for (kind, piece) in out.pieces(input) {
             self.bytes.extend_from_slice(piece);
-            match segment.kind {
+            match kind {
                 Kind::Alert => self.alerts.push(piece.to_vec()),
                 Kind::Passed => {
                     let lines = piece.split_inclusive(|&byte| byte == b'\n');
@@ -80,11 +76,15 @@ impl Run {
     }
 
     fn alerts(&self) -> Vec<Value> {
-        self.alerts
-            .iter()
-            .map(|alert| serde_json::from_slice(alert).unwrap())
-            .collect()
+        documents(&self.alerts)
     }
+}
+
+fn documents(alerts: &[Vec<u8>]) -> Vec<Value> {
+    let alerts = alerts.iter();
+    alerts
+        .map(|alert| serde_json::from_slice(alert).unwrap())
+        .collect()
 }
 
 /// Runs a whole stream in batches that end where `cuts` says (in lines).
@@ -165,7 +165,7 @@ proptest! {
         ahead_ms in 0_i64..100_000_000_000,
     ) {
         let config = small(policy);
-        let future = Sighted { time_ms: 1_700_000_000_000 + ahead_ms, user: "future".to_string(), ip: 0x33_6401 };
+        let future = Sighted::after(ahead_ms, "future", 0x33_6401);
         let mut lines = stream.lines();
         lines.insert(0, future.line());
         let (result, _) = run(&config, &lines, &[]);
@@ -241,7 +241,7 @@ proptest! {
         let whole = run(&config, &stream.lines(), &[]).0;
         let mut engine = Engine::new(config).unwrap();
         let (mut ticked, mut out) = (Run::default(), Output::default());
-        let mut tick_ms = 1_700_000_000_000;
+        let mut tick_ms = BEGIN_MS;
         for (line, sighted) in stream.lines().iter().zip(&stream.0) {
             while sighted.as_ref().is_some_and(|sighted| tick_ms < sighted.time_ms) {
                 engine.tick(tick_ms + ahead_ms, &mut out);
@@ -294,7 +294,7 @@ proptest! {
         }
         engine.finish(None, &mut out);
         alerts.extend(std::iter::from_fn(|| engine.take_alert()));
-        let alerts: Vec<Value> = alerts.iter().map(|alert| serde_json::from_slice(alert).unwrap()).collect();
+        let alerts = documents(&alerts);
         let of_state = |state: &str| alerts.iter().filter(|alert| alert["maxconn"]["flood"]["state"] == state).count() as u64;
         let counted = &engine.counters().alerts;
         prop_assert_eq!((of_state("start"), of_state("end")), (counted.start, counted.end));
@@ -350,8 +350,7 @@ proptest! {
             engine.push(&source, piece, Some(*time_ms), None, &mut out);
             engine.tick(*time_ms, &mut out);
             engine.push_lines(&source, piece, Some(u64::MAX / 2), &mut out);
-            for segment in out.segments.iter().filter(|segment| segment.kind != Kind::Passed) {
-                let piece = &out.bytes[segment.start as usize..(segment.start + segment.len) as usize];
+            for (_, piece) in out.pieces(&[]).filter(|(kind, _)| *kind != Kind::Passed) {
                 prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(piece).is_ok(), "{}", String::from_utf8_lossy(piece));
             }
             out.clear();
@@ -366,13 +365,10 @@ proptest! {
 
 /// The `maxconn.flood` objects of all ends.
 fn ends(result: &Run) -> Vec<Value> {
-    let is_end = |alert: &Value| alert["maxconn"]["flood"]["state"] == "end";
-    result
-        .alerts()
-        .into_iter()
-        .filter(is_end)
-        .map(|alert| alert["maxconn"]["flood"].clone())
-        .collect()
+    let alerts = result.alerts().into_iter();
+    let mut floods: Vec<Value> = alerts.map(|mut it| it["maxconn"]["flood"].take()).collect();
+    floods.retain(|flood| flood["state"] == "end");
+    floods
 }
 
 /// Alerts in another order are the same alerts. As text, so that people can read what differs.
@@ -385,7 +381,6 @@ fn sorted(alerts: Vec<Vec<u8>>) -> Vec<String> {
 
 /// A keyed engine in miniature: a map of states, timers that fire by event time on the word of two records.
 fn keyed_alerts(config: &Config, lines: &[String]) -> Vec<Vec<u8>> {
-    use std::collections::BTreeMap;
     let engine = Engine::new(config.clone()).unwrap();
     let mut states: BTreeMap<(u8, String), (Vec<u8>, Option<i64>)> = BTreeMap::new();
     let mut alerts = Vec::new();
@@ -402,22 +397,19 @@ fn keyed_alerts(config: &Config, lines: &[String]) -> Vec<Vec<u8>> {
             confirmed_ms = confirmed_ms.max(time_ms);
         }
         let watermark_ms = confirmed_ms.saturating_sub(lateness_ms);
-        for (key, (state, timer_ms)) in &mut states {
-            while let Some(due_ms) = timer_ms.filter(|due_ms| *due_ms <= watermark_ms) {
-                let step = engine
-                    .step(key.0, state, KeyedInput::Timer(due_ms))
-                    .unwrap();
-                alerts.push(step.alerts);
-                (*state, *timer_ms) = (step.state, step.timer_ms);
+        let mut step = |rule, key: &mut (Vec<u8>, Option<i64>), input| {
+            let step = engine.step(rule, &key.0, input).unwrap();
+            alerts.push(step.alerts);
+            *key = (step.state, step.timer_ms);
+        };
+        for ((rule, _), key) in &mut states {
+            while let Some(due_ms) = key.1.filter(|due_ms| *due_ms <= watermark_ms) {
+                step(*rule, key, KeyedInput::Timer(due_ms));
             }
         }
         for key in event.keys {
-            let (state, timer_ms) = states.entry(key.clone()).or_default();
-            let step = engine
-                .step(key.0, state, KeyedInput::Event(&event.event))
-                .unwrap();
-            alerts.push(step.alerts);
-            (*state, *timer_ms) = (step.state, step.timer_ms);
+            let input = KeyedInput::Event(&event.event);
+            step(key.0, states.entry(key.clone()).or_default(), input);
         }
     }
     let is_ahead = newest_ms.saturating_sub(confirmed_ms) > lateness_ms && confirmed_ms > i64::MIN;
@@ -427,8 +419,6 @@ fn keyed_alerts(config: &Config, lines: &[String]) -> Vec<Vec<u8>> {
         alerts.push(step.alerts);
     }
     let alerts = alerts.concat();
-    alerts
-        .split_inclusive(|&byte| byte == b'\n')
-        .map(<[u8]>::to_vec)
-        .collect()
+    let alerts = alerts.split_inclusive(|&byte| byte == b'\n');
+    alerts.map(<[u8]>::to_vec).collect()
 }

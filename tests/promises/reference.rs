@@ -20,26 +20,15 @@ struct Told {
 
 /// Holds the alerts about every key against the key's events.
 pub fn check(rule: &Rule, stream: &Stream, alerts: &[Value]) -> Result<(), TestCaseError> {
-    let mut keys: Vec<_> = stream
-        .0
-        .iter()
-        .flatten()
-        .map(|sighted| (sighted.user.clone(), sighted.ip))
-        .collect();
+    let keys = stream.0.iter().flatten().map(|it| (it.user.clone(), it.ip));
+    let mut keys: Vec<_> = keys.collect();
     keys.sort();
     keys.dedup();
     let mut told = 0;
     for (user, ip) in keys {
-        let key = Sighted {
-            time_ms: 0,
-            user: user.clone(),
-            ip,
-        }
-        .key();
-        let own: Vec<_> = alerts
-            .iter()
-            .filter(|alert| alert["maxconn"]["flood"]["key"] == key.as_str())
-            .collect();
+        let key = Sighted::after(0, &user, ip).key();
+        let is_own = |it: &&Value| it["maxconn"]["flood"]["key"] == key.as_str();
+        let own: Vec<_> = alerts.iter().filter(is_own).collect();
         told += own.len();
         check_key(rule, &stream.times(&user, ip), &floods(&own)?)?;
         check_updates(rule, &own)?;
@@ -92,10 +81,8 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
     while at < times.len() {
         let now_ms = times[at];
         let since = |span_ms: i64| {
-            times[fresh..=at]
-                .iter()
-                .filter(|&&time_ms| time_ms > now_ms - span_ms)
-                .count()
+            let is_within = |time_ms: &&i64| **time_ms > now_ms - span_ms;
+            times[fresh..=at].iter().filter(is_within).count()
         };
         let must = since(rule.within_ms) >= rule.threshold as usize;
         let may = since(rule.within_ms * 17 / 16 + 1) >= rule.threshold as usize;
@@ -103,11 +90,12 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
         // Equal times: the flood opened at one of the events of that time; the count says which.
         let opens = next.is_some_and(|flood| flood.opened_ms == now_ms) && may;
         if !opens {
+            let held = since(rule.within_ms);
             prop_assert!(
                 !must,
                 "no flood at {} although the window holds {}",
                 now_ms,
-                since(rule.within_ms)
+                held
             );
             at += 1;
             continue;
@@ -129,19 +117,14 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
             .unwrap();
         prop_assert_eq!(times[first], flood.start_ms, "it starts at an event");
         prop_assert!(now_ms - flood.start_ms <= rule.within_ms * 17 / 16);
-        prop_assert_eq!(
-            flood.count,
-            (last + 1 - first) as u64,
-            "every event from the first on"
-        );
+        let count = (last + 1 - first) as u64;
+        prop_assert_eq!(flood.count, count, "every event from the first on");
         prop_assert_eq!(flood.last_ms, times[last]);
         if flood.reason == "quiet" {
             prop_assert_eq!(flood.ended_ms, times[last] + rule.quiet_ms);
         } else {
-            prop_assert_eq!(
-                (flood.reason.as_str(), last + 1),
-                ("end_of_input", times.len())
-            );
+            let end = (flood.reason.as_str(), last + 1);
+            prop_assert_eq!(end, ("end_of_input", times.len()));
         }
         at = last + 1;
         fresh = at;

@@ -7,8 +7,8 @@ use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
 use crate::model::{Model, Told, told};
-use crate::stream::{Sighted, Stream, json_source, stream};
-use crate::{any_policy, cases, keyed_alerts, run, small};
+use crate::stream::{BEGIN_MS, Sighted, Stream, json_source, stream};
+use crate::{any_policy, cases, documents, keyed_alerts, run, small};
 
 /// A record of any time: near the stream's, or far from it on either side.
 fn any_time() -> impl Strategy<Value = i64> {
@@ -18,15 +18,17 @@ fn any_time() -> impl Strategy<Value = i64> {
         1 => Just(-86_400_000_i64),
         1 => -100_000_000_000_i64..100_000_000_000,
     ];
-    from_begin_ms.prop_map(|offset_ms| 1_700_000_000_000 + offset_ms)
+    from_begin_ms.prop_map(|offset_ms| BEGIN_MS + offset_ms)
 }
 
 fn any_stray() -> impl Strategy<Value = (prop::sample::Index, Sighted)> {
     (any::<prop::sample::Index>(), any_time(), 0_u32..4, 0_u32..2).prop_map(
         |(at, time_ms, user, ip)| {
             let user = format!("user{user}");
-            let ip = 0x33_6401 + ip;
-            (at, Sighted { time_ms, user, ip })
+            (
+                at,
+                Sighted::after(time_ms - BEGIN_MS, &user, 0x33_6401 + ip),
+            )
         },
     )
 }
@@ -53,18 +55,15 @@ fn torn() -> impl Strategy<Value = Stream> {
         0_u32..6,
     );
     prop::collection::vec(run, 1..16).prop_map(|runs| {
-        let mut time_ms = 1_700_000_000_000;
-        let mut events = Vec::new();
+        let (mut after_ms, mut events) = (0, Vec::new());
         for (clock_ms, pause_ms, steps_ms, user) in runs {
-            time_ms += pause_ms;
+            after_ms += pause_ms;
+            // Most runs are of one key.
+            let user = format!("user{}", user.saturating_sub(4));
             for step_ms in steps_ms {
-                time_ms += step_ms;
-                events.push(Some(Sighted {
-                    time_ms: time_ms + clock_ms,
-                    // Most runs are of one key.
-                    user: format!("user{}", user.saturating_sub(4)),
-                    ip: 0x33_6401,
-                }));
+                after_ms += step_ms;
+                let event = Sighted::after(after_ms + clock_ms, &user, 0x33_6401);
+                events.push(Some(event));
             }
         }
         Stream(events)
@@ -162,7 +161,7 @@ proptest! {
         }
         if let Some((at, time_ms)) = shift {
             let from = at.index(strayed.0.len() + 1);
-            strayed.shift(from..strayed.0.len(), time_ms - 1_700_000_000_000);
+            strayed.shift(from..strayed.0.len(), time_ms - BEGIN_MS);
         }
         let alerts = run(&config, &strayed.lines(), &[]).0.alerts();
         prop_assert_eq!(Model::run(&config, &events(&strayed)), told(&alerts));
@@ -185,10 +184,7 @@ proptest! {
         let config = small(Policy::Suppress);
         let mut strayed = stream.closed();
         strayed.0.insert(at.index(strayed.0.len() - 3), Some(stray));
-        let keyed: Vec<Value> = keyed_alerts(&config, &strayed.lines())
-            .iter()
-            .map(|alert| serde_json::from_slice(alert).unwrap())
-            .collect();
+        let keyed = documents(&keyed_alerts(&config, &strayed.lines()));
         prop_assert_eq!(Model::run(&config, &events(&strayed)), told(&keyed));
     }
 

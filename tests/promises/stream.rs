@@ -2,6 +2,10 @@
 
 use maxconn_core::engine::{Format, Source};
 use proptest::prelude::*;
+use test_support::refusal;
+
+/// When every stream begins: 2023-11-14.
+pub const BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// One event.
 #[derive(Clone, Debug)]
@@ -16,19 +20,28 @@ pub struct Sighted {
 pub struct Stream(pub Vec<Option<Sighted>>);
 
 impl Sighted {
+    /// An event so long after the beginning of every stream.
+    pub fn after(after_ms: i64, user: &str, ip: u32) -> Sighted {
+        Sighted {
+            time_ms: BEGIN_MS + after_ms,
+            user: user.to_string(),
+            ip,
+        }
+    }
+
     /// Its key under the first rule, as alerts name it.
     pub fn key(&self) -> String {
+        format!("imap-login|{}|{}", self.user, self.address())
+    }
+
+    fn address(&self) -> String {
         let [_, a, b, c] = self.ip.to_be_bytes();
-        format!("imap-login|{}|198.{a}.{b}.{c}", self.user)
+        format!("198.{a}.{b}.{c}")
     }
 
     /// The record, as a shipper hands it over.
     pub fn line(&self) -> String {
-        let (time_ms, user) = (self.time_ms, &self.user);
-        let [_, a, b, c] = self.ip.to_be_bytes();
-        format!(
-            "{{\"@timestamp\":{time_ms},\"message\":\"imap-login: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<{user}>, method=PLAIN, rip=198.{a}.{b}.{c}, lip=192.0.2.1, TLS, session=<s{time_ms}>\"}}\n"
-        )
+        refusal::json(self.time_ms, &self.user, &self.address())
     }
 }
 
@@ -54,11 +67,9 @@ impl Stream {
             .flatten()
             .map(|sighted| sighted.time_ms)
             .max();
-        let closing = (1..=4).map(|number| Sighted {
-            time_ms: last_ms.unwrap_or(0) + number * 1_000_000,
-            user: "closing".to_string(),
-            ip: 0x33_6400,
-        });
+        let last_ms = last_ms.unwrap_or(0) - BEGIN_MS;
+        let closing = (1..=4).map(|number| last_ms + number * 1_000_000);
+        let closing = closing.map(|after_ms| Sighted::after(after_ms, "closing", 0x33_6400));
         stream.0.extend(closing.map(Some));
         stream
     }
@@ -66,12 +77,8 @@ impl Stream {
     /// The times of one key's events, in order.
     pub fn times(&self, user: &str, ip: u32) -> Vec<i64> {
         let same = |sighted: &&Sighted| sighted.user == user && sighted.ip == ip;
-        self.0
-            .iter()
-            .flatten()
-            .filter(same)
-            .map(|sighted| sighted.time_ms)
-            .collect()
+        let own = self.0.iter().flatten().filter(same);
+        own.map(|sighted| sighted.time_ms).collect()
     }
 
     /// All keys.
@@ -92,11 +99,8 @@ impl Stream {
     /// The same with each record so many times over.
     pub fn repeated(&self, times: &[usize]) -> Stream {
         let repeated = self.0.iter().zip(times);
-        Stream(
-            repeated
-                .flat_map(|(one, &times)| std::iter::repeat_n(one.clone(), times))
-                .collect(),
-        )
+        let repeated = repeated.flat_map(|(one, &times)| vec![one.clone(); times]);
+        Stream(repeated.collect())
     }
 
     /// Swaps neighbours as long as nothing comes later than the lateness allows.
@@ -130,14 +134,10 @@ pub fn stream(max_len: usize, users: u32) -> impl Strategy<Value = Stream> {
     ];
     let one = (step_ms, 0..users, 0_u32..2, prop::bool::weighted(0.85));
     prop::collection::vec(one, 0..max_len).prop_map(|steps| {
-        let mut time_ms = 1_700_000_000_000;
+        let mut after_ms = 0;
         let sighted = steps.into_iter().map(|(step_ms, user, ip, is_event)| {
-            time_ms += step_ms;
-            is_event.then(|| Sighted {
-                time_ms,
-                user: format!("user{user}"),
-                ip: 0x33_6401 + ip,
-            })
+            after_ms += step_ms;
+            is_event.then(|| Sighted::after(after_ms, &format!("user{user}"), 0x33_6401 + ip))
         });
         Stream(sighted.collect())
     })

@@ -1,7 +1,7 @@
 //! maxconn itself: the guest under wasmtime, as the command runs it, and the core without a guest around it.
 
 use maxconn_core::config::Config;
-use maxconn_core::engine::{Engine, Kind, Output, Source};
+use maxconn_core::engine::{Engine, Output, Source};
 use maxconn_host::{Instance, Limits, Plugin};
 
 use super::{Error, Peer, Workload};
@@ -67,15 +67,8 @@ impl Peer for Native {
         while !rest.is_empty() {
             self.output.clear();
             let consumed = engine.push_lines(&source, rest, None, &mut self.output);
-            for segment in &self.output.segments {
-                let (start, len) = (segment.start as usize, segment.len as usize);
-                let from = if segment.kind == Kind::Passed {
-                    rest
-                } else {
-                    &self.output.bytes[..]
-                };
-                let piece = from.get(start..start + len);
-                out.extend_from_slice(piece.ok_or("a segment outside its bytes")?);
+            for (_, piece) in self.output.pieces(rest) {
+                out.extend_from_slice(piece);
             }
             let next = rest.get(consumed..).filter(|_| consumed > 0);
             rest = next.ok_or("the engine does not go on")?;

@@ -9,40 +9,30 @@ use super::{Error, Events, Peer, Workload};
 /// Adds the fields of an event; a group that did not take part adds none.
 fn enrich(record: &mut Map<String, Value>, event: &Captures<'_>) {
     let text = |name: &str| event.name(name).map(|group| Value::from(group.as_str()));
-    record.insert(
-        "event".into(),
-        json!({
-            "kind": "event", "category": ["network"], "type": ["connection", "denied"],
-            "action": "connection-limit-exceeded", "code": "mail_max_userip_connections",
-            "outcome": "failure", "module": "dovecot", "dataset": "dovecot.maxconn",
-        }),
-    );
-    record.insert("user".into(), json!({ "name": text("user") }));
-    record.insert("source".into(), json!({ "ip": text("rip") }));
-    record.insert("destination".into(), json!({ "ip": text("lip") }));
-    record.insert(
-        "service".into(),
-        json!({ "type": "dovecot", "name": text("service") }),
-    );
-    record.insert("network".into(), json!({ "protocol": "imap" }));
-    record.insert(
-        "related".into(),
-        json!({ "ip": [text("rip"), text("lip")], "user": [text("user")] }),
-    );
-    record.insert(
-        "tls".into(),
-        json!({ "established": event.name("tls").is_some() }),
-    );
     let limit = event
         .name("limit")
         .and_then(|group| group.as_str().parse::<u64>().ok());
-    record.insert(
-        "maxconn".into(),
-        json!({
+    let Value::Object(fields) = json!({
+        "event": {
+            "kind": "event", "category": ["network"], "type": ["connection", "denied"],
+            "action": "connection-limit-exceeded", "code": "mail_max_userip_connections",
+            "outcome": "failure", "module": "dovecot", "dataset": "dovecot.maxconn",
+        },
+        "user": { "name": text("user") },
+        "source": { "ip": text("rip") },
+        "destination": { "ip": text("lip") },
+        "service": { "type": "dovecot", "name": text("service") },
+        "network": { "protocol": "imap" },
+        "related": { "ip": [text("rip"), text("lip")], "user": [text("user")] },
+        "tls": { "established": event.name("tls").is_some() },
+        "maxconn": {
             "limit": { "name": "mail_max_userip_connections", "value": limit, "scope": "user+ip" },
             "auth_method": text("method"),
-        }),
-    );
+        },
+    }) else {
+        return;
+    };
+    record.extend(fields);
 }
 
 /// What both ways do with one record once it is parsed.

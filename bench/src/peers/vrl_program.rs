@@ -9,24 +9,7 @@ use ::vrl::value::{KeyString, ObjectMap, Secrets, Value};
 
 use super::{Error, Events, Peer, Workload};
 
-const ENRICH: &str = r#"
-    .event = {
-        "kind": "event", "category": ["network"], "type": ["connection", "denied"],
-        "action": "connection-limit-exceeded", "code": "mail_max_userip_connections",
-        "outcome": "failure", "module": "dovecot", "dataset": "dovecot.maxconn"
-    }
-    .user.name = event.user
-    .source.ip = event.rip
-    .destination.ip = event.lip
-    .service = { "type": "dovecot", "name": event.service }
-    .network.protocol = "imap"
-    .related = { "ip": [event.rip, event.lip], "user": [event.user] }
-    .tls.established = event.tls == "TLS"
-    .maxconn.limit = {
-        "name": "mail_max_userip_connections", "value": to_int(event.limit) ?? 0, "scope": "user+ip"
-    }
-    .maxconn.auth_method = event.method
-"#;
+const ENRICH: &str = include_str!("enrich.vrl");
 
 /// The compiled programs and the state they run in.
 pub struct Vrl {

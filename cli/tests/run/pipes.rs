@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use test_support::command::{Folder, Process};
+use test_support::data;
 use test_support::http::{get, gzip};
 use test_support::refusal::{each_second, others};
 use test_support::until;
@@ -116,52 +117,13 @@ fn a_pipe_that_nobody_reads_ends_it_quietly() {
     assert_eq!(process.wait().code(), Some(0));
 }
 
-/// Passes lines and says after each call how many there were, a digit that is all its state; traps where there is a `b`.
-const TRAPS: &str = r#"(module
-  (memory (export "memory") 40)
-  (data (i32.const 76) "\03\00\00\00\00\00\00\00\0e\00\00\00")
-  (data (i32.const 128) "{\"count\":\"0\"}\n")
-  (func (export "maxconn_abi_version") (result i32) i32.const 1)
-  (func (export "maxconn_input") (param i32) (result i32) i32.const 65536)
-  (func (export "maxconn_output") (result i32) i32.const 16)
-  (func (export "maxconn_configure") (param i32) (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_source") (param i32 i32) (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_want") (param i32) (result i32) i32.const 0)
-  (func (export "maxconn_push") (param $start i32) (param $len i32) (param i64) (result i32)
-    (local $at i32)
-    (loop $next
-      (if (i32.eq (i32.load8_u offset=65536 (i32.add (local.get $start) (local.get $at))) (i32.const 98))
-        (then unreachable))
-      (local.set $at (i32.add (local.get $at) (i32.const 1)))
-      (br_if $next (i32.lt_u (local.get $at) (local.get $len))))
-    (i32.store8 (i32.const 138) (i32.add (i32.load8_u (i32.const 138)) (i32.const 1)))
-    (i32.store (i32.const 16) (i32.const 64))
-    (i32.store (i32.const 20) (i32.const 2))
-    (i32.store (i32.const 24) (i32.const 128))
-    (i32.store (i32.const 28) (i32.const 14))
-    (i32.store (i32.const 72) (local.get $len))
-    local.get $len)
-  (func (export "maxconn_push_record") (param i32 i64 i32) (result i32) i32.const 0)
-  (func (export "maxconn_line_times") (param i32) (result i32) i32.const 0)
-  (func (export "maxconn_tick") (param i64) (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_finish") (param i64) (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_shutdown") (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_statistics") (result i32) (call $none) i32.const 0)
-  (func (export "maxconn_snapshot") (result i32)
-    (call $none)
-    (i32.store (i32.const 24) (i32.const 138))
-    (i32.store (i32.const 28) (i32.const 1))
-    i32.const 0)
-  (func (export "maxconn_restore") (param i32) (result i32)
-    (call $none)
-    (i32.store8 (i32.const 138) (i32.load8_u (i32.const 65536)))
-    i32.const 0)
-  (func $none (i32.store (i32.const 20) (i32.const 0)) (i32.store (i32.const 28) (i32.const 0))))"#;
-
 #[test]
 fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
     let folder = Folder::new();
-    folder.write("traps.wasm", wat::parse_str(TRAPS).unwrap());
+    folder.write(
+        "traps.wasm",
+        wat::parse_file(data::path("testdata/plugins/traps.wat")).unwrap(),
+    );
     folder.write("none.toml", "");
     let guest = "--plugin traps.wasm";
     let more = "--admin :0 --config none.toml";

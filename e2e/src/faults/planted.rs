@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use host_test::Error;
-use maxconn_core::time;
+use host_test::case::stamp;
 use serde_json::{Value, json};
+use test_support::refusal;
 
 use crate::stores::client::Client;
 
@@ -77,17 +78,11 @@ impl Load {
 
     /// Makes every record larger, by text that hardly gets smaller by compression.
     pub fn padded(mut self, bytes: usize) -> Load {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = fastrand::Rng::with_seed(1);
         let mut text = || {
-            let mut text = String::new();
-            while text.len() < bytes {
-                // xorshift64: all that is needed is that it never changes.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                text += &format!("{state:016x}");
-            }
-            text
+            (0..bytes)
+                .map(|_| random.alphanumeric())
+                .collect::<String>()
         };
         for batch in &mut self.batches {
             let pad = |line: &str| line.replacen('{', &format!("{{\"padding\":\"{}\",", text()), 1);
@@ -130,16 +125,17 @@ impl Load {
             let serial = session.and_then(|it| it.strip_prefix("serial")?.parse().ok());
             let serial = serial.ok_or("no serial number in the session")?;
             // Those of the flood that went on before it opened are looked at with its alerts.
-            let is_ours =
-                first.is_some_and(|it| *it <= serial) && last.is_some_and(|it| serial <= *it);
+            let is_ours = first <= Some(&serial) && Some(&serial) <= last;
             if is_ours && document["user"]["name"] != self.flooder.as_str() {
                 *stored.entry(serial).or_default() += 1;
             }
         }
-        let missing = self.serials.iter().filter(|it| !stored.contains_key(it));
-        let missing: Vec<&u64> = missing.collect();
-        let twice = stored.iter().filter(|(_, count)| **count > 1);
-        let twice: Vec<_> = twice.collect();
+        let missing: Vec<_> = self
+            .serials
+            .iter()
+            .filter(|it| !stored.contains_key(it))
+            .collect();
+        let twice: Vec<_> = stored.iter().filter(|(_, count)| **count > 1).collect();
         let strange = stored.keys().filter(|it| !self.serials.contains(it));
         let figures = format!(
             "sent {} (flood {}), stored {}, missing {}, duplicated {}",
@@ -178,10 +174,7 @@ pub fn put_template(client: &Client) -> Result<(), Error> {
 
 /// A refusal that says its serial number as its session.
 fn event(serial: u64, user: &str, address: &str) -> String {
-    let message = format!(
-        "imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): \
-         user=<{user}>, method=PLAIN, rip={address}, lip=192.0.2.1, session=<serial{serial}>"
-    );
+    let message = refusal::message(user, address) + &format!(", session=<serial{serial}>");
     let record = json!({"@timestamp": instant(serial), "message": message});
     format!("{record}\n")
 }
@@ -194,10 +187,8 @@ pub fn later() -> String {
 }
 
 fn instant(serial: u64) -> String {
-    let mut text = Vec::new();
     let after_ms = i64::try_from(serial).unwrap_or(0) * EVERY_MS;
-    time::write_rfc3339_ms(START_MS + after_ms, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    stamp(START_MS + after_ms)
 }
 
 /// What the alerts of a flood say.

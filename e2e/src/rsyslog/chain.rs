@@ -5,9 +5,10 @@ use std::fs;
 
 use host_test::Error;
 use serde_json::{Value, json};
+use test_support::refusal::WORDS;
 
 use super::site::Site;
-use super::{PATIENCE, REFUSAL, stop};
+use super::{PATIENCE, stop};
 use crate::dovecot::Server;
 use crate::process::folder;
 use crate::stores::OpenSearch;
@@ -41,7 +42,7 @@ pub fn check(store: &OpenSearch) -> Result<String, Error> {
     server.flood(ATTEMPTS)?;
     server.stop()?;
     let log = fs::read_to_string(log)?;
-    let refusals = log.lines().filter(|line| line.contains(REFUSAL)).count();
+    let refusals = log.lines().filter(|line| line.contains(WORDS)).count();
     let end = json!({"term": {"event.action": "connection-limit-flood-end"}});
     daemon.until("the flood's end in the store", PATIENCE, |_| {
         // Before the first document there is no stream.

@@ -3,25 +3,25 @@
 mod chain;
 mod site;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
 use host_test::Error;
 use serde_json::Value;
+use test_support::data::{self, FLOOD};
+use test_support::refusal::{WORDS, message};
+use test_support::store::Store;
 
 pub use self::chain::check as chain;
 use self::site::{Site, pipeline};
 use crate::maxconn;
 use crate::process::{Running, guarded, run};
 use crate::report::Report;
-use crate::sink::Sink;
 
-/// What Dovecot writes of a refusal.
-pub const REFUSAL: &str = "Maximum number of connections from user+IP exceeded";
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Records of which each goes on by itself.
@@ -70,12 +70,10 @@ fn killed() -> Result<String, Error> {
     }
     run.stored(&mut daemon, SINGLE)?;
     stop(daemon)?;
-    let documents = run.sink.documents();
+    let documents: Vec<Value> = run.sink.documents().into_values().collect();
     let stored = documents.len();
-    let mut messages: Vec<&str> = documents.iter().filter_map(message).collect();
-    messages.sort_unstable();
-    messages.dedup();
-    let different = messages.len();
+    let messages = documents.iter().map(|it| it["message"].as_str());
+    let different = messages.collect::<BTreeSet<_>>().len();
     if different == SINGLE && stored == SINGLE {
         Ok(format!(
             "{SINGLE} sent, 3 kills, {stored} stored, missing 0, duplicated 0"
@@ -116,8 +114,7 @@ fn line(time: &str, text: &str) -> String {
 /// A real flood as Dovecot would have given it to syslog, with the line that ends it, and how many refusals are
 /// in it.
 fn flood() -> Result<(Vec<String>, u64), Error> {
-    let path = host_test::case::testdata().join("dovecot/14_flood_servicecount0.log.gz");
-    let log = std::io::read_to_string(GzDecoder::new(fs::File::open(path)?))?;
+    let log = data::text(FLOOD);
     let mut lines = Vec::new();
     for text in log.lines() {
         let cut = text.get(7..).and_then(|it| it.split_once(' '));
@@ -127,17 +124,14 @@ fn flood() -> Result<(Vec<String>, u64), Error> {
     }
     // Time moves on the word of two.
     lines.extend(LATER.map(|time| refusal(time, 1)));
-    let refusals = log.lines().filter(|line| line.contains(REFUSAL)).count();
+    let refusals = log.lines().filter(|line| line.contains(WORDS)).count();
     Ok((lines, refusals as u64))
 }
 
 fn refusal(time: &str, number: usize) -> String {
     let address = format!("10.9.{}.{}", number / 250, number % 250 + 1);
-    let text = format!(
-        "imap-login: {REFUSAL} (mail_max_userip_connections=10): user=<user{number}>, method=PLAIN, rip={address}, \
-         lip=192.0.2.1, session=<serial{number}>"
-    );
-    line(time, &text)
+    let message = message(&format!("user{number}"), &address);
+    line(time, &format!("{message}, session=<serial{number}>"))
 }
 
 /// Refusals, each of another user at another address.
@@ -148,20 +142,16 @@ fn singles() -> Vec<String> {
         .collect()
 }
 
-fn message(document: &Value) -> Option<&str> {
-    document["message"].as_str()
-}
-
 /// A sink in the place of a store, and what comes before it.
 struct Run {
     site: Site,
-    sink: Sink,
+    sink: Store,
 }
 
 impl Run {
     fn new(name: &str, file: &str) -> Result<Run, Error> {
-        let sink = Sink::start()?;
-        let site = Site::new(name, file, sink.port)?;
+        let sink = Store::start();
+        let site = Site::new(name, file, sink.address.port())?;
         Ok(Run { site, sink })
     }
 
@@ -193,11 +183,7 @@ impl Run {
 
     /// Waits for the flood's end, and holds everything against what was counted.
     fn totals(&self, daemon: &mut Running, refusals: u64) -> Result<String, Error> {
-        let of = |action: &str| {
-            let mut documents = self.sink.documents();
-            documents.retain(|it| it["event"]["action"] == action);
-            documents
-        };
+        let of = |action: &str| self.sink.of_action(action);
         let end = daemon.until("the flood's end", PATIENCE, |_| {
             Ok(of("connection-limit-flood-end").pop())
         })?;

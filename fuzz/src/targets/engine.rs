@@ -102,17 +102,9 @@ fn finish(
 }
 
 fn drain(out: &mut Output, input: &[u8], sink: &mut impl FnMut(Kind, &[u8])) {
-    for segment in &out.segments {
-        let from: &[u8] = if segment.kind == Kind::Passed {
-            input
-        } else {
-            &out.bytes
-        };
-        let piece = from.get(segment.start as usize..(segment.start + segment.len) as usize);
-        sink(
-            segment.kind,
-            piece.expect("a segment lies within its bytes"),
-        );
+    for (kind, piece) in out.pieces(input) {
+        assert!(!piece.is_empty(), "a segment lies within its bytes");
+        sink(kind, piece);
     }
     out.clear();
 }

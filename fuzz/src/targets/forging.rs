@@ -1,31 +1,13 @@
 //! User names that try to say what a line says. Dovecot does not escape them: it cuts them to 80 bytes and
 //! writes control bytes as `?`.
 
-use std::sync::LazyLock;
-
 use arbitrary::Unstructured;
 use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict};
-use serde::Deserialize;
 use serde_json::{Value, json};
+use test_support::hostile::TABLE;
 
 const NAME_MAX_BYTES: usize = 80;
-/// What names and the lines around them are made of: see `tests/hostile_names.rs`, which holds the core to them.
-#[derive(Deserialize)]
-struct Table {
-    text: String,
-    prefixes: Vec<String>,
-    wordings: Vec<(String, String)>,
-    tails: Vec<(String, Option<String>)>,
-    names: Vec<String>,
-    fakes: Vec<String>,
-    others: Vec<String>,
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let table = include_str!("../../../testdata/hostile_names.json");
-    serde_json::from_str(table).unwrap_or_else(|error| panic!("{error}"))
-});
 
 /// How many bytes choose the shape of the line.
 const CHOICE_BYTES: usize = 8;
@@ -107,16 +89,10 @@ fn refused(record: &[u8], name: &str, session: Option<&str>) {
     let mut out = Output::default();
     let verdict = engine().push(&Source::default(), record, Some(0), None, &mut out);
     assert_eq!(verdict, Verdict::Enriched, "{shown}");
-    let enriched = out
-        .segments
-        .iter()
-        .find(|segment| segment.kind == Kind::Enriched);
-    let piece = enriched.and_then(|it| {
-        out.bytes
-            .get(it.start as usize..(it.start + it.len) as usize)
-    });
-    let document: Value = serde_json::from_slice(piece.unwrap_or_default())
-        .unwrap_or_else(|error| panic!("{error}: {shown}"));
+    let enriched = out.pieces(&[]).find(|(kind, _)| *kind == Kind::Enriched);
+    let piece = enriched.map(|(_, piece)| piece).unwrap_or_default();
+    let document: Value =
+        serde_json::from_slice(piece).unwrap_or_else(|error| panic!("{error}: {shown}"));
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
     for (pointer, expected) in [
         ("/user/name", Some(name).filter(|name| !name.is_empty())),

@@ -1,10 +1,8 @@
 //! Work and memory of the guest: twice the input, twice the fuel.
 
-use std::fs;
 use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
-use guest_build::Features;
 use host_test::embed::Guest;
 use host_test::wasm::Runtime;
 
@@ -16,11 +14,8 @@ const ONCE_FUEL: u64 = 1_000_000;
 const ONCE_BYTES: usize = 1 << 20;
 
 /// The guest for programs that embed one.
-pub static EMBED: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let built = guest_build::try_build("embed", Features::default());
-    let path = built.unwrap_or_else(|error| panic!("{error}"));
-    fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
-});
+pub static EMBED: LazyLock<Vec<u8>> =
+    LazyLock::new(|| host_test::guest("embed").unwrap_or_else(|error| panic!("{error}")));
 
 pub fn run(data: &[u8]) {
     let (choice, rest) = data.split_at(data.len().min(4));
@@ -51,18 +46,14 @@ pub fn run(data: &[u8]) {
 
 /// The fuel and the memory that a batch takes.
 fn cost(batch: &[u8]) -> (u64, usize) {
-    let told = |error: host_test::Error| -> ! { panic!("{error}") };
-    let mut guest =
-        Guest::new(&EMBED, Runtime::Wasmtime, Some("{}")).unwrap_or_else(|error| told(error));
-    guest.input(batch).unwrap_or_else(|error| told(error));
-    let before = guest.fuel();
-    let mut done = 0;
-    while done < batch.len() {
-        let consumed = guest.push(done, batch.len() - done, -1);
-        done += consumed.unwrap_or_else(|error| told(error));
-    }
-    while guest.finish().unwrap_or_else(|error| told(error)) {}
-    (guest.fuel() - before, guest.memory_bytes())
+    let measured = || -> Result<(u64, usize), host_test::Error> {
+        let mut guest = Guest::new(&EMBED, Runtime::Wasmtime, Some("{}"))?;
+        let before = guest.fuel();
+        guest.push_all(batch, None, &mut Vec::new())?;
+        guest.finish_all(&mut Vec::new())?;
+        Ok((guest.fuel() - before, guest.memory_bytes()))
+    };
+    measured().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A line over and over, and a piece within a line over and over.

@@ -1,11 +1,12 @@
 //! Modules that somebody gives to the host.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::time::Duration;
-use std::{env, fmt, fs, process, thread};
 
 use arbitrary::Unstructured;
 use maxconn_host::{HostError, Instance, Kind, Limits, Plugin, Source, Want};
+use test_support::command::Folder;
 
 const MEMORY_BYTES: usize = 4 << 20;
 const LIMITS: Limits = Limits {
@@ -42,15 +43,8 @@ pub fn run(data: &[u8]) {
         _ => made_of(rest),
     };
     // A file: that is how the command gets them.
-    let name = format!(
-        "maxconn-fuzz-{}-{:?}.wasm",
-        process::id(),
-        thread::current().id()
-    );
-    let path = env::temp_dir().join(name);
-    fs::write(&path, &module).unwrap_or_else(|error| panic!("{error}"));
-    let loaded = Plugin::load(&path, LIMITS);
-    let _ = fs::remove_file(&path);
+    let folder = Folder::new();
+    let loaded = Plugin::load(&folder.write("plugin.wasm", &module), LIMITS);
     match loaded.and_then(|plugin| plugin.instantiate()) {
         Ok(instance) => drive(instance),
         Err(error) => told(&error),

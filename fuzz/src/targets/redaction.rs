@@ -7,8 +7,7 @@ use maxconn_core::config::Config;
 use maxconn_core::engine::{Engine, Kind, Output, Source, Want};
 use maxconn_core::json::string::decode;
 use serde_json::{Value, json};
-
-use crate::document::texts;
+use test_support::json::{careful, texts, wrapped};
 
 /// What every name holds, and nothing else does.
 const MARK: &str = "q7zSecret";
@@ -51,19 +50,15 @@ pub fn run(data: &[u8]) {
     }
     while !engine.finish(None, &mut out) {}
     let mut events = 0;
-    for segment in &out.segments {
-        let piece = out
-            .bytes
-            .get(segment.start as usize..(segment.start + segment.len) as usize);
-        let piece = piece.unwrap_or_default();
+    for (kind, piece) in out.pieces(&[]) {
         let shown = String::from_utf8_lossy(piece);
         let document: Value =
             serde_json::from_slice(piece).unwrap_or_else(|error| panic!("{error}: {shown}"));
         let mut found = vec![shown.to_string()];
         texts(&document, &mut found);
         let told = found.iter().find(|text| tells(text));
-        assert_eq!(told, None, "{:?} tells of {name:?}: {shown}", segment.kind);
-        events += u32::from(segment.kind == Kind::View);
+        assert_eq!(told, None, "{kind:?} tells of {name:?}: {shown}");
+        events += u32::from(kind == Kind::View);
     }
     assert_eq!(events, 5, "not recognised: {name:?}");
 }
@@ -165,32 +160,6 @@ fn record(refusal: &str, name: &str, shape: u8) -> Vec<u8> {
 /// The same JSON with every letter of the mark's first byte as an escape.
 fn escaped(json: &str) -> String {
     json.replace('q', "\\u0071").replace('<', "\\u003c")
-}
-
-/// A JSON string in which all but letters, digits and spaces is escaped, and the mark's first letter.
-fn careful(text: &str) -> String {
-    let mut json = String::from("\"");
-    for unit in text.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(byte @ (b' ' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'p' | b'r'..=b'z')) => {
-                json.push(char::from(byte));
-            }
-            _ => json += &format!("\\u{unit:04X}"),
-        }
-    }
-    json + "\""
-}
-
-/// The name in JSON in JSON …
-fn wrapped(name: &str, levels: &[bool]) -> String {
-    levels.iter().fold(name.to_string(), |text, is_careful| {
-        let text = if *is_careful {
-            careful(&text)
-        } else {
-            json!(text).to_string()
-        };
-        format!("{{\"user\": {text}}}")
-    })
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use host_test::case::{self, Step, testdata};
+use host_test::case::{self, Case, Step, testdata};
 
 use crate::script::HEAD_BYTES;
 
@@ -17,24 +17,19 @@ fn cases() -> Vec<Vec<u8>> {
         Step::Lines(lines) => lines.clone(),
         _ => String::new(),
     };
-    cases
-        .iter()
-        .map(|case| {
-            let mut text = case
-                .steps
-                .iter()
-                .map(lines)
-                .collect::<String>()
-                .into_bytes();
-            let cut = text.get(..CASE_MAX_BYTES).unwrap_or(&text);
-            let end = cut
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(cut.len(), |at| at + 1);
-            text.truncate(end);
-            text
-        })
-        .collect()
+    let records = |case: &Case| {
+        let mut text = case
+            .steps
+            .iter()
+            .map(lines)
+            .collect::<String>()
+            .into_bytes();
+        let cut = text.get(..CASE_MAX_BYTES).unwrap_or(&text);
+        let end = cut.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(end.map_or(cut.len(), |at| at + 1));
+        text
+    };
+    cases.iter().map(records).collect()
 }
 
 /// Files of a folder of `testdata/`; none if there is no such folder.

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 
 use host_test::case::{self, Case, Step};
 use host_test::run::Batches;
-use host_test::{Error, native};
-use maxconn_core::engine::Format;
+use host_test::{Error, embed, native};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -35,17 +34,12 @@ fn exported(case: &Case) -> Result<Value, Error> {
         .into_iter()
         .map(|piece| json!([piece.kind, piece.text]))
         .collect();
-    let format = match case.source.format {
-        Format::Auto => "auto",
-        Format::Text => "text",
-        Format::Json => "json",
-    };
     Ok(json!({
         "name": case.name,
         "config": case.config,
         "path": case.source.path,
         "reference_ms": case.source.reference_ms,
-        "format": format,
+        "format": embed::format_name(case.source.format),
         "has_offsets": case.has_offsets,
         "steps": steps,
         "pieces": pieces,

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::case::{Case, Step};
 use crate::native;
 use crate::run::same;
-use crate::wasm::{Arg, Imports, Module, NoImports, Runtime};
+use crate::wasm::{Arg, Imports, Module, NoImports, Runtime, fd_write, put, put_number};
 
 const TICK_TAG: &[u8] = b"maxconn.tick";
 
@@ -23,34 +23,14 @@ struct Wasi {
 }
 
 impl Imports for Wasi {
-    fn call(
-        &mut self,
-        module: &str,
-        name: &str,
-        args: &[i64],
-        memory: &mut [u8],
-    ) -> Result<i64, Error> {
-        let &[fd, pieces, count, written] = args else {
-            return NoImports.call(module, name, args, memory);
-        };
-        if (module, name, fd, count) != ("wasi_snapshot_preview1", "fd_write", 2, 1) {
-            return NoImports.call(module, name, args, memory);
+    fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
+        if name != "wasi_snapshot_preview1.fd_write" {
+            return NoImports.call(name, args, memory);
         }
-        let number = |at: usize| -> Option<usize> {
-            let bytes = memory.get(at..)?.first_chunk::<4>()?;
-            Some(u32::from_le_bytes(*bytes) as usize)
-        };
-        let outside = "fd_write: outside the memory";
-        let at = pieces as u32 as usize;
-        let start = number(at).ok_or(outside)?;
-        let len = number(at + 4).ok_or(outside)?;
-        self.said
-            .extend_from_slice(memory.get(start..start + len).ok_or(outside)?);
-        let at = written as u32 as usize;
-        memory
-            .get_mut(at..at + 4)
-            .ok_or(outside)?
-            .copy_from_slice(&(len as u32).to_le_bytes());
+        match fd_write(args, memory, usize::MAX)? {
+            (2, bytes) => self.said.extend(bytes),
+            (fd, _) => return Err(format!("it writes to file {fd}").into()),
+        }
         Ok(0)
     }
 }
@@ -59,15 +39,8 @@ impl Imports for Wasi {
 /// the module need not be compiled anew.
 pub(crate) fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> {
     let room = room_of(memory)? as usize;
-    let room = memory
-        .get_mut(room..)
-        .and_then(<[u8]>::split_first_chunk_mut::<4>);
-    let (len, json) = room.ok_or("the room for a configuration is cut")?;
-    *len = (config.len() as u32).to_le_bytes();
-    json.get_mut(..config.len())
-        .ok_or("the configuration is longer than the memory")?
-        .copy_from_slice(config.as_bytes());
-    Ok(())
+    put_number(memory, room, config.len())?;
+    put(memory, room + 4, config.as_bytes())
 }
 
 /// An instance of the filter.
@@ -109,12 +82,10 @@ impl Filter {
     }
 
     fn lend(&mut self, bytes: &[u8]) -> Result<u32, Error> {
-        let address = self
-            .module
-            .call("malloc", &[Arg::I32(bytes.len() as u32 + 1)])? as u32;
+        let room = [Arg::I32(bytes.len() as u32 + 1)];
+        let address = self.module.call("malloc", &room)? as u32;
         if address != 0 {
-            self.module.write(address, bytes)?;
-            self.module.write(address + bytes.len() as u32, &[0])?;
+            self.module.write(address, &[bytes, &[0]].concat())?;
         }
         Ok(address)
     }
@@ -129,12 +100,8 @@ impl Filter {
         time_ms: i64,
         record: &[u8],
     ) -> Result<Option<String>, Error> {
-        let answer = self.filter_bytes(tag, time_ms, record)?;
-        Ok(if answer.is_empty() {
-            None
-        } else {
-            Some(String::from_utf8(answer)?)
-        })
+        let answer = String::from_utf8(self.filter_bytes(tag, time_ms, record)?)?;
+        Ok(Some(answer).filter(|answer| !answer.is_empty()))
     }
 
     /// One record of any bytes; the answer up to its NUL.
@@ -147,31 +114,17 @@ impl Filter {
         time_ms: i64,
         record: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        let (sec, nsec) = (
-            time_ms.div_euclid(1_000) as u32,
-            time_ms.rem_euclid(1_000) as u32 * 1_000_000,
-        );
+        let second = time_ms.div_euclid(1_000) as u32;
+        let nanosecond = time_ms.rem_euclid(1_000) as u32 * 1_000_000;
         let (tag_at, record_at) = (self.lend(tag)?, self.lend(record)?);
-        let args = [
-            tag_at,
-            tag.len() as u32,
-            sec,
-            nsec,
-            record_at,
-            record.len() as u32,
-        ]
-        .map(Arg::I32);
+        let [tag_len, record_len] = [tag, record].map(|bytes| bytes.len() as u32);
+        let args = [tag_at, tag_len, second, nanosecond, record_at, record_len].map(Arg::I32);
         let address = self.module.call("maxconn_filter", &args)? as u32 as usize;
-        let memory = self
-            .module
-            .memory()
-            .get(address..)
-            .ok_or("the answer lies outside the memory")?;
-        let len = memory
-            .iter()
-            .position(|&byte| byte == 0)
-            .ok_or("the answer has no end")?;
-        let answer = memory.get(..len).unwrap_or_default().to_vec();
+        let rest = self.module.memory().get(address..);
+        let rest = rest.ok_or("the answer lies outside the memory")?;
+        let len = rest.iter().position(|&byte| byte == 0);
+        let (answer, _) = rest.split_at(len.ok_or("the answer has no end")?);
+        let answer = answer.to_vec();
         for address in [tag_at, record_at] {
             self.module.call("free", &[Arg::I32(address)])?;
         }
@@ -200,21 +153,15 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
                 for line in lines.lines() {
                     let at = case.has_offsets.then_some(offset);
                     offset += line.len() as u64 + 1;
-                    let Some((record, time_ms)) =
-                        record(case, &engine, line.as_bytes(), at, now_ms)
-                    else {
+                    let line = line.as_bytes();
+                    let Some((record, time_ms)) = record(case, &engine, line, at, now_ms) else {
                         continue;
                     };
                     now_ms = time_ms;
-                    let verdict = engine.push(
-                        &case.source,
-                        record.as_bytes(),
-                        Some(time_ms),
-                        None,
-                        &mut out,
-                    );
+                    let (source, bytes) = (&case.source, record.as_bytes());
+                    let verdict = engine.push(source, bytes, Some(time_ms), None, &mut out);
                     let own = take(&mut out, &mut expected);
-                    let answer = filter.filter(b"mail", time_ms, record.as_bytes())?;
+                    let answer = filter.filter(b"mail", time_ms, bytes)?;
                     match (verdict, answer) {
                         (Verdict::Passed, Some(answer)) => {
                             same("a record without an event", &[record], &[answer])?
@@ -245,14 +192,13 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
         }
     }
     drain(&mut filter, &mut engine, &mut said, &mut expected)?;
-    let is_alert = |text: &String| text.contains("\"kind\":\"alert\"");
-    said.retain(is_alert);
+    said.retain(|text| text.contains("\"kind\":\"alert\""));
     same("alerts", &expected, &said)
 }
 
 /// The core as the guest drives it.
 fn reference(case: &Case) -> Result<Engine, Error> {
-    let mut engine = Engine::new(native::config(case)?).map_err(|error| error.to_string())?;
+    let mut engine = native::engine(case)?;
     engine.set_add_timestamp(false);
     Ok(engine)
 }
@@ -283,12 +229,8 @@ fn record(
 ) -> Option<(String, i64)> {
     let mut times = Vec::new();
     engine.line_times(&case.source, line, &mut times);
-    let time_ms = times
-        .first()
-        .copied()
-        .flatten()
-        .unwrap_or(now_ms)
-        .clamp(0, i64::from(u32::MAX) * 1_000);
+    let time_ms = times.first().copied().flatten().unwrap_or(now_ms);
+    let time_ms = time_ms.clamp(0, i64::from(u32::MAX) * 1_000);
     let mut json = line.to_vec();
     if !line.starts_with(b"{") {
         json.clear();
@@ -305,13 +247,9 @@ fn record(
 /// Moves alerts to `alerts`; the enriched record, if there is one.
 fn take(out: &mut Output, alerts: &mut Vec<String>) -> Option<String> {
     let mut own = None;
-    for segment in &out.segments {
-        let text = out
-            .bytes
-            .get(segment.start as usize..(segment.start + segment.len) as usize)
-            .unwrap_or_default();
+    for (kind, text) in out.pieces(&[]) {
         let text = String::from_utf8_lossy(text).trim_end().to_string();
-        match segment.kind {
+        match kind {
             Kind::Enriched => own = Some(text),
             Kind::Alert => alerts.push(text),
             _ => {}

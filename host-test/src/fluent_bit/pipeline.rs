@@ -2,7 +2,7 @@
 //! what each output gets. It knows only the plugins and keys that our configuration uses, so that one which
 //! hosts.md warns of, or a misspelt one, is an error.
 //!
-//! What it models: lines parsed or left as they are, chunks of one tag, ticks between chunks, records dropped by
+//! It is nearly as long as the guest: that is one filter of a chain, and this is the chain. What it models: lines parsed or left as they are, chunks of one tag, ticks between chunks, records dropped by
 //! an empty answer, every answer parsed, `rewrite_tag` emitting records that pass the filters again under their
 //! new tag, and a hot reload, which begins every filter anew.
 
@@ -21,37 +21,20 @@ use crate::wasm::Runtime;
 const CHUNK_LINES: usize = 97;
 
 /// The keys that each plugin may have here.
-const PLUGINS: [(&str, &[&str]); 8] = [
-    (
-        "input tail",
-        &["path", "tag", "parser", "path_key", "offset_key", "db"],
-    ),
-    ("input dummy", &["tag", "dummy", "rate"]),
+const PLUGINS: [(&str, &str); 8] = [
+    ("input tail", "path tag parser path_key offset_key db"),
+    ("input dummy", "tag dummy rate"),
     (
         "filter wasm",
-        &["match_regex", "wasm_path", "function_name", "event_format"],
+        "match_regex wasm_path function_name event_format",
     ),
-    (
-        "filter rewrite_tag",
-        &["match_regex", "rule", "emitter_name"],
-    ),
-    ("output stdout", &["match", "format"]),
+    ("filter rewrite_tag", "match_regex rule emitter_name"),
+    ("output stdout", "match format"),
     ("output es", STORE),
     ("output opensearch", STORE),
-    ("parser", &["format", "regex", "time_key", "time_format"]),
+    ("parser", "format regex time_key time_format"),
 ];
-const STORE: &[&str] = &[
-    "match",
-    "host",
-    "port",
-    "index",
-    "write_operation",
-    "id_key",
-    "generate_id",
-    "time_key",
-    "suppress_type_name",
-    "retry_limit",
-];
+const STORE: &str = "match host port index write_operation id_key generate_id time_key suppress_type_name retry_limit";
 
 /// A plugin's keys.
 pub type Settings = BTreeMap<String, String>;
@@ -163,29 +146,21 @@ impl Pipeline {
     /// # Errors
     /// No input reads the path, or the guest answers what Fluent Bit can't take.
     pub fn tail(&mut self, path: &str, content: &[u8], now_ms: i64) -> Result<(), Error> {
-        let reads = |input: &&Settings| text(input, "path") == path;
-        let input = self
-            .inputs
-            .iter()
-            .find(reads)
-            .ok_or_else(|| format!("no input reads {path}"))?
-            .clone();
-        let parser = self
-            .parsers
-            .get(text(&input, "parser"))
-            .ok_or("the input's parser is missing")?
-            .clone();
-        let regex = Regex::new(text(&parser, "regex"))?;
+        let mut inputs = self.inputs.iter();
+        let input = inputs.find(|input| text(input, "path") == path);
+        let input = input.ok_or_else(|| format!("no input reads {path}"))?;
+        let parser = self.parsers.get(text(input, "parser"));
+        let parser = parser.ok_or("the input's parser is missing")?;
+        let regex = Regex::new(text(parser, "regex"))?;
         let (mut offset, mut records) = (0, Vec::new());
         for line in content.split_inclusive(|&byte| byte == b'\n') {
             let start = offset;
             offset += line.len();
-            let line =
-                String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned();
-            let (mut body, time_ms) = parsed(&regex, &parser, &line, now_ms);
-            body.insert(text(&input, "path_key").to_string(), path.into());
-            body.insert(text(&input, "offset_key").to_string(), start.into());
-            let tag = text(&input, "tag").to_string();
+            let line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+            let (mut body, time_ms) = parsed(&regex, parser, &line, now_ms);
+            body.insert(text(input, "path_key").to_string(), path.into());
+            body.insert(text(input, "offset_key").to_string(), start.into());
+            let tag = text(input, "tag").to_string();
             records.push(Record {
                 tag,
                 time_ms,
@@ -204,12 +179,9 @@ impl Pipeline {
     /// # Errors
     /// There is no such input, or the guest answers what Fluent Bit can't take.
     pub fn tick(&mut self, now_ms: i64) -> Result<(), Error> {
-        let dummy = |input: &&Settings| text(input, "name") == "dummy";
-        let input = self
-            .inputs
-            .iter()
-            .find(dummy)
-            .ok_or("no dummy input ticks")?;
+        let mut inputs = self.inputs.iter();
+        let input = inputs.find(|input| text(input, "name") == "dummy");
+        let input = input.ok_or("no dummy input ticks")?;
         let record = Record {
             tag: text(input, "tag").to_string(),
             time_ms: now_ms,
@@ -328,19 +300,14 @@ fn time(format: &str, value: &str, now_ms: i64) -> Option<i64> {
         return parse_rfc3339(value.as_bytes(), &utc);
     }
     let (month, rest) = value.split_at_checked(3)?;
-    let months = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = months.iter().position(|known| *known == month)? + 1;
+    let month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(month)? / 3 + 1;
     let (day, clock) = rest.trim_start().split_once(' ')?;
     let mut now = Vec::new();
     maxconn_core::time::write_rfc3339_ms(now_ms, &mut now);
     let year = String::from_utf8(now.get(..4)?.to_vec()).ok()?;
     let day: u32 = day.parse().ok()?;
-    parse_rfc3339(
-        format!("{year}-{month:02}-{day:02}T{clock}Z").as_bytes(),
-        &utc,
-    )
+    let time = format!("{year}-{month:02}-{day:02}T{clock}Z");
+    parse_rfc3339(time.as_bytes(), &utc)
 }
 
 /// A key's value, empty where it is missing.
@@ -356,16 +323,11 @@ fn settings(entry: &Yaml<'_>, kind: &str) -> Result<Settings, Error> {
     let mut settings = Settings::new();
     for (key, value) in mapping {
         let key = key.as_str().ok_or("a key is no text")?;
-        let value = match value {
-            Yaml::Value(scalar) => match (scalar.as_str(), scalar.as_integer(), scalar.as_bool()) {
-                (Some(text), _, _) => text.to_string(),
-                (_, Some(number), _) => number.to_string(),
-                (_, _, Some(flag)) => flag.to_string(),
-                _ => return Err(format!("{kind}: {key}: no plain value").into()),
-            },
-            _ => return Err(format!("{kind}: {key}: no plain value").into()),
-        };
-        settings.insert(key.to_string(), value);
+        let text = value.as_str().map(str::to_string);
+        let text = text.or_else(|| Some(value.as_integer()?.to_string()));
+        let text = text.or_else(|| Some(value.as_bool()?.to_string()));
+        let text = text.ok_or_else(|| format!("{kind}: {key}: no plain value"))?;
+        settings.insert(key.to_string(), text);
     }
     let plugin = match kind {
         "parser" => kind.to_string(),
@@ -375,10 +337,8 @@ fn settings(entry: &Yaml<'_>, kind: &str) -> Result<Settings, Error> {
         .iter()
         .find(|(name, _)| *name == plugin)
         .ok_or_else(|| format!("{plugin}: not known here"))?;
-    match settings
-        .keys()
-        .find(|key| *key != "name" && !known.contains(&key.as_str()))
-    {
+    let is_known = |key: &str| key == "name" || known.split(' ').any(|it| it == key);
+    match settings.keys().find(|key| !is_known(key)) {
         Some(key) => Err(format!("{plugin}: {key}: not known here").into()),
         None => Ok(settings),
     }

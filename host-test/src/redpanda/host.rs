@@ -9,7 +9,7 @@
 //! | standard error | its log | nowhere |
 
 use crate::Error;
-use crate::wasm::{Imports, NoImports};
+use crate::wasm::{Imports, NoImports, at, fd_write, put, put_number, span};
 
 /// Which host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,11 @@ impl Host {
         }
     }
 
+    /// Which host it is.
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
     fn read_batch_header(&mut self, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
         let next = self.batches.as_mut().and_then(Iterator::next);
         let Some(batch) = next else {
@@ -109,13 +114,11 @@ impl Host {
             Model::Connect => connect_size(record),
         });
         let largest = sizes.max().unwrap_or(0);
-        let places: [(usize, &[u8]); 2] = [(0, &[0; 8]), (1, &(batch.len() as u32).to_le_bytes())];
-        for (argument, bytes) in places {
-            // Connect writes only the number of records.
-            if self.model == Model::Broker || argument == 1 {
-                put(memory, at(args, argument), bytes)?;
-            }
+        // Connect writes only the number of records.
+        if self.model == Model::Broker {
+            put(memory, at(args, 0), &[0; 8])?;
         }
+        put_number(memory, at(args, 1), batch.len())?;
         self.batch = batch.into_iter();
         Ok(largest as i64)
     }
@@ -190,89 +193,53 @@ impl Host {
 
     fn wasi(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
         match name {
-            "environ_sizes_get" => {
+            "wasi_snapshot_preview1.environ_sizes_get" => {
                 let bytes: usize = self.environment.iter().map(|text| text.len() + 1).sum();
-                put(
-                    memory,
-                    at(args, 0),
-                    &(self.environment.len() as u32).to_le_bytes(),
-                )?;
-                put(memory, at(args, 1), &(bytes as u32).to_le_bytes())?;
+                put_number(memory, at(args, 0), self.environment.len())?;
+                put_number(memory, at(args, 1), bytes)?;
             }
-            "environ_get" => {
+            "wasi_snapshot_preview1.environ_get" => {
                 let (mut pointers, mut buffer) = (at(args, 0), at(args, 1));
                 for variable in &self.environment {
-                    put(memory, pointers, &(buffer as u32).to_le_bytes())?;
-                    put(memory, buffer, variable.as_bytes())?;
-                    put(memory, buffer + variable.len(), &[0])?;
+                    put_number(memory, pointers, buffer)?;
+                    put(memory, buffer, format!("{variable}\0").as_bytes())?;
                     pointers += 4;
                     buffer += variable.len() + 1;
                 }
             }
-            "fd_write" => {
-                let number = |at: usize| -> Result<usize, Error> {
-                    let bytes = span(memory, at, 4)?.first_chunk::<4>();
-                    Ok(u32::from_le_bytes(*bytes.ok_or("a number")?) as usize)
-                };
-                let piece = at(args, 1);
-                let (start, len) = (number(piece)?, number(piece + 4)?);
+            "wasi_snapshot_preview1.fd_write" => {
+                let (_, bytes) = fd_write(args, memory, usize::MAX)?;
                 if self.model == Model::Broker {
-                    self.said += &String::from_utf8_lossy(span(memory, start, len)?);
+                    self.said += &String::from_utf8_lossy(&bytes);
                 }
-                put(memory, at(args, 3), &(len as u32).to_le_bytes())?;
             }
-            "proc_exit" => {
+            "wasi_snapshot_preview1.proc_exit" => {
                 self.exit = args.first().copied();
                 return Err("the program ended itself".into());
             }
-            _ => return NoImports.call("wasi_snapshot_preview1", name, args, memory),
+            _ => return NoImports.call(name, args, memory),
         }
         Ok(0)
     }
 }
 
 impl Imports for Host {
-    fn call(
-        &mut self,
-        module: &str,
-        name: &str,
-        args: &[i64],
-        memory: &mut [u8],
-    ) -> Result<i64, Error> {
-        match (module, name) {
-            ("wasi_snapshot_preview1", _) => self.wasi(name, args, memory),
-            ("redpanda_transform", "check_abi_version_2") => Ok(0),
-            ("redpanda_transform", "read_batch_header") => self.read_batch_header(args, memory),
-            ("redpanda_transform", "read_next_record") => self.read_next_record(args, memory),
-            ("redpanda_transform", "write_record") => {
+    fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
+        match name {
+            "redpanda_transform.check_abi_version_2" => Ok(0),
+            "redpanda_transform.read_batch_header" => self.read_batch_header(args, memory),
+            "redpanda_transform.read_next_record" => self.read_next_record(args, memory),
+            "redpanda_transform.write_record" => {
                 Ok(self.write(None, span(memory, at(args, 0), at(args, 1))?))
             }
-            ("redpanda_transform", "write_record_with_options") => {
+            "redpanda_transform.write_record_with_options" => {
                 let record = span(memory, at(args, 0), at(args, 1))?;
                 let options = span(memory, at(args, 2), at(args, 3))?;
                 Ok(self.write_with_options(record, options))
             }
-            _ => NoImports.call(module, name, args, memory),
+            _ => self.wasi(name, args, memory),
         }
     }
-}
-
-fn at(args: &[i64], number: usize) -> usize {
-    args.get(number).map_or(0, |&argument| argument as u32) as usize
-}
-
-fn span(memory: &[u8], start: usize, len: usize) -> Result<&[u8], Error> {
-    Ok(memory
-        .get(start..start + len)
-        .ok_or("an address outside the memory")?)
-}
-
-fn put(memory: &mut [u8], start: usize, bytes: &[u8]) -> Result<(), Error> {
-    memory
-        .get_mut(start..start + bytes.len())
-        .ok_or("an address outside the memory")?
-        .copy_from_slice(bytes);
-    Ok(())
 }
 
 /// A record as the hosts frame it.
@@ -330,16 +297,11 @@ fn sized(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
 }
 
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let len = bytes
-        .iter()
-        .take(VARINT_MAX)
-        .position(|byte| byte & 0x80 == 0)?
-        + 1;
+    let mut digits = bytes.iter().take(VARINT_MAX);
+    let len = digits.position(|byte| byte & 0x80 == 0)? + 1;
     let (digits, rest) = bytes.split_at_checked(len)?;
-    let bits = digits
-        .iter()
-        .rev()
-        .fold(0_u64, |bits, byte| bits << 7 | u64::from(byte & 0x7f));
+    let digits = digits.iter().rev();
+    let bits = digits.fold(0_u64, |bits, byte| bits << 7 | u64::from(byte & 0x7f));
     Some(((bits >> 1) as i64 ^ -((bits & 1) as i64), rest))
 }
 

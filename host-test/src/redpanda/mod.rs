@@ -76,9 +76,8 @@ fn limited(wasm: &[u8], pages: u32) -> Result<Vec<u8>, Error> {
             for memory in memories {
                 let memory = memory?;
                 if memory.maximum.is_some() {
-                    return Err(
-                        "the module declares a maximum of memory, which brokers refuse".into(),
-                    );
+                    let problem = "the module declares a maximum of memory, which brokers refuse";
+                    return Err(problem.into());
                 }
                 initial = memory.initial;
             }
@@ -216,42 +215,32 @@ fn expect(
     let mut out = Output::default();
     let value = record.value.as_deref().unwrap_or_default();
     let verdict = engine.push(&Source::default(), value, time_ms, None, &mut out);
-    let topic = None;
-    for segment in &out.segments {
-        let text = out
-            .bytes
-            .get(segment.start as usize..(segment.start + segment.len) as usize)
-            .unwrap_or_default();
+    let mut written = |record: Record| {
+        let topic = None;
+        expected.push(Written {
+            after,
+            topic,
+            record,
+        });
+    };
+    for (kind, text) in out.pieces(&[]) {
         let text = text.trim_ascii_end().to_vec();
-        let record = match segment.kind {
+        written(match kind {
             Kind::Enriched => Record {
                 value: Some(text),
                 ..record.clone()
             },
             Kind::Alert => {
                 let document: Value = serde_json::from_slice(&text)?;
-                let said = |name: &str| {
-                    let value = document.pointer(&format!("/maxconn/flood/{name}"));
-                    value
-                        .and_then(Value::as_str)
-                        .map(|text| text.as_bytes().to_vec())
-                };
+                let flood = &document["maxconn"]["flood"];
+                let said = |name: &str| Some(flood[name].as_str()?.as_bytes().to_vec());
                 own(said("key"), said("state"), text)
             }
             _ => own(None, Some(b"statistics".to_vec()), text),
-        };
-        expected.push(Written {
-            after,
-            topic: None,
-            record,
         });
     }
     if verdict == Verdict::Passed {
-        expected.push(Written {
-            after,
-            topic,
-            record: record.clone(),
-        });
+        written(record.clone());
     }
     Ok(())
 }
@@ -269,12 +258,10 @@ fn own(key: Option<Vec<u8>>, state: Option<Vec<u8>>, value: Vec<u8>) -> Record {
 fn shown(written: &Written) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let record = &written.record;
-    let value = record.value.as_deref().map(text);
-    let is_statistics = state(record) == Some(b"statistics");
-    let value = match value {
-        Some(value) if is_statistics => Some(without_memory(&value)),
-        value => value,
-    };
+    let mut value = record.value.as_deref().map(text);
+    if state(record) == Some(b"statistics") {
+        value = value.map(|value| without_memory(&value));
+    }
     let (after, topic) = (written.after, &written.topic);
     let (key, headers) = (record.key.as_deref().map(text), &record.headers);
     format!("after {after}, {topic:?}, {key:?}, {headers:?}: {value:?}")
