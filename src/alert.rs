@@ -94,14 +94,6 @@ impl<'a> Alert<'a> {
         matches!(self.transition, Transition::End(_))
     }
 
-    fn state(&self) -> &'static str {
-        match self.transition {
-            Transition::Start => "start",
-            Transition::Ongoing => "ongoing",
-            Transition::End(_) => "end",
-        }
-    }
-
     /// By mean rate, on Elastic's scale of 21 (low), 47 (medium), 73 (high), 99 (critical).
     fn severity(&self) -> u64 {
         match self.flood.mean_rate() {
@@ -116,26 +108,18 @@ impl<'a> Alert<'a> {
         let flood = self.flood;
         open(json, "event");
         text(json, "kind", "alert");
-        text(
-            json,
-            "action",
-            match self.transition {
-                Transition::Start => "connection-limit-flood-start",
-                Transition::Ongoing => "connection-limit-flood-ongoing",
-                Transition::End(_) => "connection-limit-flood-end",
-            },
-        );
+        let (action, kind) = match self.transition {
+            Transition::Start => ("connection-limit-flood-start", "start"),
+            Transition::Ongoing => ("connection-limit-flood-ongoing", "info"),
+            Transition::End(_) => ("connection-limit-flood-end", "end"),
+        };
+        text(json, "action", action);
         let categories: &[&str] = if cause.hint.is_hostile() {
             &["network", "intrusion_detection"]
         } else {
             &["network"]
         };
         texts(json, "category", categories);
-        let kind = match self.transition {
-            Transition::Start => "start",
-            Transition::Ongoing => "info",
-            Transition::End(_) => "end",
-        };
         texts(json, "type", &["denied", kind]);
         text(json, "code", &flood.seen.limit);
         text(json, "outcome", "failure");
@@ -225,7 +209,12 @@ impl<'a> Alert<'a> {
         open(json, "flood");
         json.key("id");
         json.hex(flood.id);
-        text(json, "state", self.state());
+        let state = match self.transition {
+            Transition::Start => "start",
+            Transition::Ongoing => "ongoing",
+            Transition::End(_) => "end",
+        };
+        text(json, "state", state);
         text(json, "key", &flood.key);
         for (name, value) in [
             ("count", flood.count),

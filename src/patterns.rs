@@ -4,6 +4,10 @@
 //! likely its own. Without the feature `patterns` there is no engine for expressions, and a configuration
 //! that has patterns is refused rather than obeyed in part.
 
+/// What all expressions together may cost, as bytes of compiled expressions. A match takes time in proportion to
+/// it and to the bytes that are searched, and a message may be likely every pattern's own.
+pub(crate) const COST_MAX: usize = 64 * 1024;
+
 #[cfg(feature = "patterns")]
 pub use compiled::compile;
 #[cfg(not(feature = "patterns"))]
@@ -12,24 +16,21 @@ pub use refused::compile;
 #[cfg(feature = "patterns")]
 mod compiled {
     use alloc::boxed::Box;
-    use alloc::string::String;
+    use alloc::string::{String, ToString};
     use alloc::vec::Vec;
-    use core::fmt::{Display, Write};
+    use core::fmt::Display;
 
     use maxconn_records::bytes;
     use regex_lite::{Regex, RegexBuilder};
 
-    use crate::config::{ConfigError, Pattern};
+    use super::COST_MAX;
+    use crate::config::{ConfigError, Pattern, Problem};
     use crate::event::{Endpoint, Event, Scope, Security};
     use crate::ip::{parse_ip, parse_port};
     use crate::recognisers::Entry;
-    use crate::sentence::Part::{Number, Text};
+    use crate::sentence::Part::Number;
     use crate::sentence::say;
-    use crate::text::append;
 
-    /// What all expressions together may cost, as bytes of compiled expressions. A match takes time in proportion to
-    /// it and to the bytes that are searched, and a message may be likely every pattern's own.
-    const COST_MAX: usize = 64 * 1024;
     /// So many groups double an expression's cost: a match carries along where each begins and ends.
     const GROUPS_PER_COST: usize = 16;
     /// The size of a compiled expression is found out up to so many bytes.
@@ -66,28 +67,19 @@ mod compiled {
     impl Compiled {
         #[inline(never)]
         fn new(index: usize, pattern: &Pattern, left: &mut usize) -> Result<Compiled, ConfigError> {
-            let path = || say(&[Text("pattern["), Number(index as u64), Text("].regex")]);
-            let refused = |why: &dyn Display| {
-                let mut problem = say(&[
-                    Text("this is no expression of regex-lite, or larger than the "),
-                    Number(*left as u64),
-                    Text(" bytes that are left of "),
-                    Number(COST_MAX as u64),
-                    Text(" for all patterns ("),
-                ]);
-                // Writing to a String can't fail.
-                let _ = write!(problem, "{why})");
-                ConfigError::new(
-                    path(),
-                    problem,
-                    "correct it there: look-around and back-references don't exist; `+` is smaller than `{1,64}`",
-                )
+            let error = |problem| {
+                let path = say("pattern[%0].regex", &[Number(index as u64)]);
+                ConfigError { path, problem }
+            };
+            let refused = |why: &dyn Display, left: usize| {
+                let why = why.to_string();
+                error(Problem::Expression { why, left })
             };
             let build = |size| {
                 let mut builder = RegexBuilder::new(&pattern.regex);
                 builder.size_limit(size).nest_limit(NESTING_MAX).build()
             };
-            let regex = build(*left).map_err(|error| refused(&error))?;
+            let regex = build(*left).map_err(|error| refused(&error, *left))?;
             let (mut too_small, mut size) = (0, *left);
             while size - too_small > SIZE_STEP {
                 let middle = too_small.midpoint(size);
@@ -99,27 +91,15 @@ mod compiled {
             let cost = size + size * regex.captures_len() / GROUPS_PER_COST;
             *left = left
                 .checked_sub(cost)
-                .ok_or_else(|| refused(&"its groups count, too"))?;
+                .ok_or_else(|| refused(&"its groups count, too", *left))?;
             let mut groups = [None; GROUPS.len()];
             for (number, name) in regex.capture_names().enumerate() {
                 let Some(name) = name else { continue };
-                match GROUPS
-                    .iter()
-                    .zip(&mut groups)
-                    .find(|(group, _)| **group == name)
-                {
-                    Some((_, group)) => *group = Some(number),
-                    None => {
-                        let problem =
-                            say(&[Text("the group \""), Text(name), Text("\" is no field")]);
-                        let mut mend = String::from("name it as one of ");
-                        for group in GROUPS {
-                            append(&mut mend, &[group, ", "]);
-                        }
-                        mend.push_str("or leave its name out");
-                        return Err(ConfigError::new(path(), problem, mend));
-                    }
-                }
+                let Some(place) = GROUPS.iter().position(|group| *group == name) else {
+                    let (name, fields) = (name.to_string(), &GROUPS);
+                    return Err(error(Problem::Group { name, fields }));
+                };
+                groups[place] = Some(number);
             }
             Ok(Compiled {
                 name: pattern.name.clone(),
@@ -186,7 +166,6 @@ mod compiled {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use alloc::string::ToString;
 
         fn pattern(regex: &str) -> Result<Box<dyn Entry>, ConfigError> {
             let mut entries = compile(&[Pattern {
@@ -275,11 +254,7 @@ mod compiled {
                     error.path,
                     ["pattern[", &accepted.to_string(), "].regex"].concat()
                 );
-                assert!(
-                    error.problem.contains("of 65536 for all patterns"),
-                    "{}",
-                    error.problem
-                );
+                assert!(matches!(error.problem, Problem::Expression { .. }));
             }
         }
 
@@ -296,9 +271,10 @@ mod compiled {
 #[cfg(not(feature = "patterns"))]
 mod refused {
     use alloc::boxed::Box;
+    use alloc::string::String;
     use alloc::vec::Vec;
 
-    use crate::config::{ConfigError, Pattern};
+    use crate::config::{ConfigError, Pattern, Problem};
     use crate::recognisers::Entry;
 
     /// Accepts an empty list.
@@ -306,10 +282,8 @@ mod refused {
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        Err(ConfigError::new(
-            "pattern",
-            "this module was built without patterns",
-            "leave them out, or take a module built with the feature `patterns`",
-        ))
+        let path = String::from("pattern");
+        let problem = Problem::NoPatterns;
+        Err(ConfigError { path, problem })
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers, addresses and names as text, in documents and sentences. Fractions are written in integer arithmetic:
+//! Writes numbers, addresses, durations and names as text, for documents and sentences. Fractions are written in integer arithmetic:
 //! `core::fmt` would bring 15 KB of code and tables for floats into every guest.
 
 use alloc::string::String;
@@ -65,6 +65,33 @@ pub(crate) fn hundredths_text(hundredths: u64) -> String {
         if !rest.is_multiple_of(10) {
             push_number(&mut text, rest % 10);
         }
+    }
+    text
+}
+
+/// The units of durations in ms, the largest first.
+pub(crate) const UNITS: [(&str, i64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// A length of time in ms as the configuration has it: `90_000` is `1m30s`.
+#[inline(never)]
+pub(crate) fn duration_text(ms: i64) -> String {
+    let mut text = String::new();
+    let mut rest = ms.max(0);
+    for (unit, size) in UNITS {
+        if rest >= size {
+            push_number(&mut text, (rest / size) as u64);
+            text.push_str(unit);
+            rest %= size;
+        }
+    }
+    if text.is_empty() {
+        text.push_str("0s");
     }
     text
 }

@@ -6,46 +6,24 @@
 use core::net::IpAddr;
 
 use crate::codec::{Codec, Tape, variant};
+use crate::named;
 
-/// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Scope {
-    /// One user from one address (`mail_max_userip_connections`).
-    UserIp = 0,
-    /// One service: its `client_limit`, or its full connection queue.
-    Service = 1,
-    /// One service's number of processes (`process_limit`).
-    Process = 2,
-    /// One user, whatever the address (patterns of one's own).
-    User = 3,
-    /// One address, whatever the user (patterns of one's own).
-    Ip = 4,
-    /// The whole server (patterns of one's own).
-    Global = 5,
-}
-
-impl Scope {
-    /// Every scope, in the order of their numbers.
-    pub const ALL: [Scope; 6] = [
-        Scope::UserIp,
-        Scope::Service,
-        Scope::Process,
-        Scope::User,
-        Scope::Ip,
-        Scope::Global,
-    ];
-
-    /// The name in documents and in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scope::UserIp => "user+ip",
-            Scope::Service => "service",
-            Scope::Process => "process",
-            Scope::User => "user",
-            Scope::Ip => "ip",
-            Scope::Global => "global",
-        }
+named! {
+    /// What a limit is counted over. The name of each is the value of `maxconn.limit.scope`.
+    #[derive(Hash)]
+    pub enum Scope {
+        /// One user from one address (`mail_max_userip_connections`).
+        UserIp = "user+ip",
+        /// One service: its `client_limit`, or its full connection queue.
+        Service = "service",
+        /// One service's number of processes (`process_limit`).
+        Process = "process",
+        /// One user, whatever the address (patterns of one's own).
+        User = "user",
+        /// One address, whatever the user (patterns of one's own).
+        Ip = "ip",
+        /// The whole server (patterns of one's own).
+        Global = "global",
     }
 }
 
@@ -173,9 +151,7 @@ impl<'a> Codec<'a> for Event<'a> {
         self.limit.pass(tape);
         self.limit_value.pass(tape);
         let scope = variant(tape, self.scope as u8, Scope::Global as u8);
-        if let Some(scope) = Scope::ALL.get(usize::from(scope)) {
-            self.scope = *scope;
-        }
+        self.scope = Scope::numbered(scope.into()).unwrap_or(Scope::Global);
         self.service.pass(tape);
         self.user.pass(tape);
         self.auth_method.pass(tape);

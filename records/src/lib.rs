@@ -19,6 +19,7 @@ pub mod head;
 pub mod ip;
 pub mod json;
 pub mod line_cache;
+mod named;
 pub mod recognisers;
 pub mod record;
 pub mod redact;

@@ -19,11 +19,12 @@
 //! A tool appends a data segment to the module's file that fills the room (`maxconn_host::bake`). Nothing else of the
 //! file changes, so a baked module has the imports and exports of the one it was made from.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::{Config, ConfigError, limits};
+use super::{Config, ConfigError, Problem, limits};
 
 /// How the region begins. Another layout gets another name.
 pub const MAGIC: [u8; 16] = *b"maxconn:baked:v3";
@@ -99,11 +100,7 @@ impl Region {
             return Ok(defaults);
         }
         let Some(json) = room.bytes(LEN_BYTES, len) else {
-            return Err(ConfigError::new(
-                "",
-                "it is longer than the room for it",
-                "write at most 8,192 bytes",
-            ));
+            return Err(*ConfigError::at(String::new(), Problem::NoRoom));
         };
         Config::parse(&json, defaults)
     }

@@ -10,10 +10,11 @@ mod parse;
 mod patterns;
 mod print;
 mod rules;
+mod sentences;
 mod table;
 mod units;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, Problem, Type};
 pub use parse::KEYS;
 pub use patterns::KEYS as PATTERN_KEYS;
 pub use rules::KEYS as RULE_KEYS;
@@ -25,7 +26,9 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::event::Scope;
+use crate::json::value::Value;
 use crate::time::TimeZone;
+use maxconn_records::named;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,65 +93,34 @@ pub struct Distinct {
     pub at_least: u16,
 }
 
-/// A field that can be part of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyField {
-    /// The service, e.g. `imap-login`.
-    Service,
-    /// The user name.
-    User,
-    /// The client's address.
-    Ip,
-    /// The client's network: /24 of IPv4, /64 of IPv6.
-    Net,
-    /// The host that logged the event.
-    Host,
-    /// The limit's name.
-    Limit,
-}
-
-impl KeyField {
-    /// The field's name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            KeyField::Service => "service",
-            KeyField::User => "user",
-            KeyField::Ip => "ip",
-            KeyField::Net => "net",
-            KeyField::Host => "host",
-            KeyField::Limit => "limit",
-        }
+named! {
+    /// A field that can be part of a key.
+    #[derive(Hash)]
+    pub enum KeyField {
+        /// The service, e.g. `imap-login`.
+        Service = "service",
+        /// The user name.
+        User = "user",
+        /// The client's address.
+        Ip = "ip",
+        /// The client's network: /24 of IPv4, /64 of IPv6.
+        Net = "net",
+        /// The host that logged the event.
+        Host = "host",
+        /// The limit's name.
+        Limit = "limit",
     }
-    /// Every field.
-    pub const ALL: [KeyField; 6] = [
-        KeyField::Service,
-        KeyField::User,
-        KeyField::Ip,
-        KeyField::Net,
-        KeyField::Host,
-        KeyField::Limit,
-    ];
 }
 
-/// What happens to the events of an open flood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// They go on, enriched.
-    Pass,
-    /// They are held back.
-    Suppress,
-    /// One in [`Rule::sample_every`] goes on.
-    Sample,
-}
-
-impl Policy {
-    /// The policy's name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Policy::Pass => "pass",
-            Policy::Suppress => "suppress",
-            Policy::Sample => "sample",
-        }
+named! {
+    /// What happens to the events of an open flood.
+    pub enum Policy {
+        /// They are held back.
+        Suppress = "suppress",
+        /// One in [`Rule::sample_every`] goes on.
+        Sample = "sample",
+        /// They go on, enriched.
+        Pass = "pass",
     }
 }
 
@@ -238,57 +210,18 @@ impl Default for Config {
     }
 }
 
-/// The four rules that are there without being written, as far as they differ from any other: name, scope (if not
-/// the usual one), key, what is counted, threshold and policy.
+/// The rules that are there without being written, as one would write them.
+const BUILT_IN_RULES: &[u8] = br#"[
+    {"name": "userip"},
+    {"name": "many-users-one-ip", "key": ["ip"], "distinct": {"field": "user", "at_least": 10}, "policy": "pass"},
+    {"name": "one-user-many-ips", "key": ["user"], "distinct": {"field": "ip", "at_least": 10}, "policy": "pass"},
+    {"name": "service-limit", "scope": ["service", "process"], "key": ["host", "service", "limit"], "threshold": 3,
+     "policy": "pass"}
+]"#;
+
 fn built_in_rules() -> Vec<Rule> {
-    let service = &[Scope::Service, Scope::Process][..];
-    let usual = Rule::default();
-    [
-        (
-            "userip",
-            &usual.scope[..],
-            &usual.key[..],
-            None,
-            usual.threshold,
-            usual.policy,
-        ),
-        (
-            "many-users-one-ip",
-            &usual.scope,
-            &[KeyField::Ip],
-            Some(KeyField::User),
-            usual.threshold,
-            Policy::Pass,
-        ),
-        (
-            "one-user-many-ips",
-            &usual.scope,
-            &[KeyField::User],
-            Some(KeyField::Ip),
-            usual.threshold,
-            Policy::Pass,
-        ),
-        (
-            "service-limit",
-            service,
-            &[KeyField::Host, KeyField::Service, KeyField::Limit],
-            None,
-            3,
-            Policy::Pass,
-        ),
-    ]
-    .into_iter()
-    .map(|(name, scope, key, counted, threshold, policy)| {
-        let mut rule = Rule::default();
-        rule.name.push_str(name);
-        rule.scope = scope.to_vec();
-        rule.key = key.to_vec();
-        rule.distinct = counted.map(|field| Distinct {
-            field,
-            at_least: 10,
-        });
-        (rule.threshold, rule.policy) = (threshold, policy);
-        rule
-    })
-    .collect()
+    let Ok(Value::List(list)) = Value::parse(BUILT_IN_RULES) else {
+        return Vec::new();
+    };
+    rules::read(&list, Vec::new()).unwrap_or_default()
 }

@@ -1,15 +1,13 @@
-//! From JSON to a valid [`Config`], or a sentence that says what to mend.
+//! Reads a valid [`Config`] from JSON, or says what is wrong with it.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::error::Fault;
-use super::table::{Reason, Table, add};
-use super::{Config, ConfigError, limits, patterns, rules, units};
+use super::table::{Table, add, check_length};
+use super::{Config, ConfigError, Problem, limits, patterns, rules, units};
 use crate::json::scan::Malformed;
 use crate::json::value::Value;
-use crate::sentence::Part::{Number, Quoted, Text};
-use crate::sentence::say;
 use crate::time::TimeZone;
 
 /// The keys of the whole document, in the order in which people write them.
@@ -30,6 +28,9 @@ pub const KEYS: [&str; 11] = [
 impl Config {
     /// Parses the JSON form. What is not in it stays as in `defaults` (each guest's own). Nothing but
     /// white space is no configuration: the defaults.
+    ///
+    /// # Errors
+    /// See [`Problem`]. Whether a pattern's expression compiles is found out by [`Engine::new`](crate::engine::Engine::new).
     pub fn parse(json: &[u8], defaults: Config) -> Result<Config, ConfigError> {
         Config::read(json, defaults).map_err(|fault| *fault)
     }
@@ -38,31 +39,16 @@ impl Config {
         if json.trim_ascii().is_empty() {
             return Ok(config);
         }
-        if json.len() > limits::CONFIG_BYTES_MAX {
-            let problem = [
-                Text("the configuration has "),
-                Number(json.len() as u64),
-                Text(" bytes"),
-            ];
-            let most = Number(limits::CONFIG_BYTES_MAX as u64);
-            let mend = [Text("keep it to "), most, Text(" bytes")];
-            return Err(ConfigError::at(String::new(), &problem, &mend));
+        let whole = |problem| ConfigError::at(String::new(), problem);
+        let bytes = json.len();
+        if bytes > limits::CONFIG_BYTES_MAX {
+            return Err(whole(Problem::TooLong { bytes }));
         }
         let value = Value::parse(json).map_err(|Malformed { at }| {
             let before = json.get(..at).unwrap_or_default();
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-            let column = before
-                .rsplit(|&byte| byte == b'\n')
-                .next()
-                .unwrap_or_default();
-            let (line, column) = (Number(line as u64), Number(column.len() as u64 + 1));
-            let problem = [
-                Text("this is not JSON: it goes wrong at line "),
-                line,
-                Text(", column "),
-                column,
-            ];
-            ConfigError::at(String::new(), &problem, &[Text("write one JSON object")])
+            let lines = before.split(|&byte| byte == b'\n');
+            let (line, column) = lines.fold((0, 0), |(line, _), text| (line + 1, text.len() + 1));
+            whole(Problem::NotJson { line, column })
         })?;
         let table = Table::new(&value, String::new(), &KEYS)?;
         config.change(&table)?;
@@ -77,9 +63,7 @@ impl Config {
             self.message_keys = keys;
         }
         if let Some(text) = table.text("timezone")? {
-            self.timezone = timezone(text).map_err(|(problem, mend)| {
-                table.error("timezone", &[Text(&problem)], &[Text(&mend)])
-            })?;
+            self.timezone = timezone(text).map_err(|problem| table.error("timezone", problem))?;
         }
         if let Some(ms) =
             table.duration_ms("allowed_lateness", limits::ALLOWED_LATENESS_MS, false)?
@@ -93,22 +77,9 @@ impl Config {
             self.max_floods = usize::try_from(floods).unwrap_or(usize::MAX);
         }
         if self.max_floods > self.max_keys {
-            // The key that somebody wrote is the one to look at; the other may be a default.
-            let written = if table.has("max_floods") {
-                "max_floods"
-            } else {
-                "max_keys"
-            };
-            let (floods, keys) = (Number(self.max_floods as u64), Number(self.max_keys as u64));
-            let problem = [
-                Text("`max_floods` ("),
-                floods,
-                Text(") is above `max_keys` ("),
-                keys,
-                Text(")"),
-            ];
-            let mend = [Text("set `max_floods` to "), keys, Text(" or less")];
-            return Err(table.error(written, &problem, &mend));
+            let (floods, keys) = (self.max_floods, self.max_keys);
+            let key = table.written("max_floods", "max_keys");
+            return Err(table.error(key, Problem::FloodsAboveKeys { floods, keys }));
         }
         if let Some(ms) =
             table.duration_ms("statistics_every", limits::STATISTICS_EVERY_MS, true)?
@@ -130,9 +101,7 @@ impl Config {
         }
         if let Some(tag) = table.bounded_text("tick_tag", limits::TICK_TAG_BYTES)? {
             if !tag.bytes().all(|b| b.is_ascii_graphic()) {
-                let problem = [Quoted(tag), Text(" is no tag")];
-                let mend = [Text("use ASCII characters without blanks")];
-                return Err(table.error("tick_tag", &problem, &mend));
+                return Err(table.error("tick_tag", Problem::Tag(tag.to_string())));
             }
             self.tick_tag = tag.to_string();
         }
@@ -147,45 +116,21 @@ impl Config {
 }
 
 /// A key that may hold the message. Records are searched raw, so it must look the same in all of them.
-fn message_key(text: &str) -> Result<String, Reason> {
-    if text.is_empty() || text.len() > limits::MESSAGE_KEY_BYTES_MAX {
-        let most = Number(limits::MESSAGE_KEY_BYTES_MAX as u64);
-        let problem = say(&[Text("it has "), Number(text.len() as u64), Text(" bytes")]);
-        return Err((problem, say(&[Text("write 1 to "), most, Text(" bytes")])));
+fn message_key(text: &str) -> Result<String, Problem> {
+    check_length(text, 1..=limits::MESSAGE_KEY_BYTES_MAX)?;
+    match units::escapable(text) {
+        Some(character) => Err(Problem::EscapableKey(character)),
+        None => Ok(text.to_string()),
     }
-    if let Some(character) = units::escapable(text) {
-        let mut buffer = [0; 4];
-        let character = Quoted(character.encode_utf8(&mut buffer));
-        let problem = say(&[
-            Text("encoders of JSON may escape "),
-            character,
-            Text(", so the key would not be found"),
-        ]);
-        return Err((problem, "let the shipper rename that key".to_string()));
-    }
-    Ok(text.to_string())
 }
 
-fn timezone(text: &str) -> Result<TimeZone, Reason> {
-    if let Some(zone) = TimeZone::parse(text) {
-        return Ok(zone);
-    }
-    if text.contains('/')
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b))
-    {
-        let problem = say(&[
-            Quoted(text),
-            Text(" is a name that only a time zone database knows"),
-        ]);
-        let mend = "let the `maxconn` command read the configuration, which resolves names, or write a \
-                    POSIX TZ string, e.g. \"CET-1CEST,M3.5.0,M10.5.0/3\"";
-        return Err((problem, mend.to_string()));
-    }
-    let mend = "write \"UTC\", an offset as \"+02:00\", or a POSIX TZ string";
-    Err((
-        say(&[Quoted(text), Text(" is no time zone")]),
-        mend.to_string(),
-    ))
+fn timezone(text: &str) -> Result<TimeZone, Problem> {
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || b"/_+-".contains(&b);
+    TimeZone::parse(text).ok_or_else(|| {
+        if text.contains('/') && text.bytes().all(in_name) {
+            Problem::TimeZoneName(text.to_string())
+        } else {
+            Problem::TimeZone(text.to_string())
+        }
+    })
 }

@@ -1,11 +1,12 @@
-//! The effective configuration, spelled out: what `config print` shows and what is baked into guests.
+//! Writes the effective configuration, spelled out: what `config print` shows and what is baked into guests.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::units::{duration_text, network_text};
+use super::units::network_text;
 use super::{Config, Pattern, Policy, Rule};
 use crate::json::write::Writer;
+use crate::text::duration_text;
 
 impl Config {
     /// Every key with its value, as JSON. [`Config::parse`] makes the same configuration of it, whatever

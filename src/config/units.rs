@@ -1,28 +1,22 @@
-//! Durations and networks as people write them.
+//! Reads durations and networks as people write them.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::net::IpAddr;
 
-use super::Network;
+use super::{Network, Problem};
 use crate::ip::parse_ip;
-use crate::sentence::Part::{Number, Quoted, Text};
+use crate::sentence::Part::{Number, Text};
 use crate::sentence::say;
-use crate::text::{ip_text, push_number};
+use crate::text::{UNITS, ip_text};
 
-/// The units of durations, the largest first.
-const UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+/// `5s`, `250ms`, `1h30m` in ms.
+pub(super) fn parse_duration(text: &str) -> Result<i64, Problem> {
+    parse_units(text).map_err(|problem| problem(text.to_string()))
+}
 
-/// `5s`, `250ms`, `1h30m` in ms. The error is the mend.
-pub(super) fn parse_duration(text: &str) -> Result<i64, &'static str> {
-    const FORM: &str =
-        "write whole numbers with the units d, h, m, s or ms, the largest first, e.g. \"1h30m\"";
-    const SIZE: &str = "write a smaller number with a larger unit, e.g. \"7d\"";
+fn parse_units(text: &str) -> Result<i64, fn(String) -> Problem> {
+    const FORM: fn(String) -> Problem = Problem::DurationForm;
+    const DIGITS: fn(String) -> Problem = Problem::DurationDigits;
     let mut rest = text;
     let mut total: i64 = 0;
     let mut last_size = i64::MAX;
@@ -38,12 +32,12 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, &'static str> {
             return Err(FORM);
         }
         // All that is left to go wrong with digits alone is that they are too many.
-        let number: u64 = number.parse().map_err(|_| SIZE)?;
+        let number: u64 = number.parse().map_err(|_| DIGITS)?;
         total = i64::try_from(number)
-            .map_err(|_| SIZE)?
+            .map_err(|_| DIGITS)?
             .checked_mul(size)
             .and_then(|ms| total.checked_add(ms))
-            .ok_or(SIZE)?;
+            .ok_or(DIGITS)?;
         if after.is_empty() {
             return Ok(total);
         }
@@ -52,29 +46,9 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, &'static str> {
     }
 }
 
-/// A duration as [`parse_duration`] reads it: `90_000` is `1m30s`.
-pub(super) fn duration_text(ms: i64) -> String {
-    let mut text = String::new();
-    let mut rest = ms.max(0);
-    for (unit, size) in UNITS {
-        if rest >= size {
-            push_number(&mut text, (rest / size) as u64);
-            text.push_str(unit);
-            rest %= size;
-        }
-    }
-    if text.is_empty() {
-        text.push_str("0s");
-    }
-    text
-}
-
-/// `10.0.0.0/8`, `2001:db8::/32` or a single address. The error is problem and mend.
-pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
-    let no_network = || {
-        let mend = String::from("write an address or a network in CIDR form, e.g. \"10.0.0.0/8\"");
-        (say(&[Quoted(text), Text(" is no network")]), mend)
-    };
+/// `10.0.0.0/8`, `2001:db8::/32` or a single address.
+pub(super) fn parse_network(text: &str) -> Result<Network, Problem> {
+    let no_network = || Problem::Network(text.to_string());
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
@@ -83,19 +57,15 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
         Some(ip) if !address.contains('%') => ip,
         _ => return Err(no_network()),
     };
-    let bits: u64 = if address.is_ipv4() { 32 } else { 128 };
+    let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
     let prefix = match prefix {
-        None => bits as u8,
+        None => bits,
         // A sign or blanks would be taken by `parse`, but nobody means them.
         Some(prefix) if prefix.bytes().all(|b| b.is_ascii_digit()) => {
             let prefix: u64 = prefix.parse().map_err(|_| no_network())?;
-            if prefix > bits {
-                let problem = say(&[
-                    Text("/"),
-                    Number(prefix),
-                    Text(" is longer than the address"),
-                ]);
-                return Err((problem, say(&[Text("write /0 to /"), Number(bits)])));
+            let most = u64::from(bits);
+            if prefix > most {
+                return Err(Problem::Prefix { prefix, most });
             }
             prefix as u8
         }
@@ -108,24 +78,11 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
     };
     let start = network_start(address, prefix);
     if start != address {
-        let (start, address) = (ip_text(start), ip_text(address));
-        let prefix = Number(u64::from(prefix));
-        let problem = say(&[
-            Text(&address),
-            Text(" lies inside the network /"),
+        return Err(Problem::InsideNetwork {
+            address,
+            start,
             prefix,
-            Text(", it does not start it"),
-        ]);
-        let mend = say(&[
-            Text("write \""),
-            Text(&start),
-            Text("/"),
-            prefix,
-            Text("\", or \""),
-            Text(&address),
-            Text("\" for the one address"),
-        ]);
-        return Err((problem, mend));
+        });
     }
     Ok(Network { address, prefix })
 }
@@ -133,12 +90,18 @@ pub(super) fn parse_network(text: &str) -> Result<Network, (String, String)> {
 /// A network as [`parse_network`] reads it.
 pub(super) fn network_text(network: &Network) -> String {
     let whole = if network.address.is_ipv4() { 32 } else { 128 };
-    let address = ip_text(network.address);
-    if network.prefix == whole {
-        address
+    let form = if network.prefix == whole {
+        "%0"
     } else {
-        say(&[Text(&address), Text("/"), Number(u64::from(network.prefix))])
-    }
+        "%0/%1"
+    };
+    say(
+        form,
+        &[
+            Text(&ip_text(network.address)),
+            Number(u64::from(network.prefix)),
+        ],
+    )
 }
 
 /// The first address of the network of that length around `address`.
@@ -175,6 +138,7 @@ fn split_at_first(text: &str, stop: impl Fn(u8) -> bool) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::duration_text;
 
     #[test]
     fn durations_are_read_as_written() {
@@ -230,11 +194,6 @@ mod tests {
             parse_network("::ffff:203.0.113.0/120").map(|n| network_text(&n)),
             Ok("203.0.113.0/24".into())
         );
-        let (_, mend) = parse_network("10.1.2.3/8").expect_err("host bits are set");
-        assert_eq!(
-            mend,
-            "write \"10.0.0.0/8\", or \"10.1.2.3\" for the one address"
-        );
         for text in [
             "",
             "/8",
@@ -244,6 +203,7 @@ mod tests {
             "10.0.0/8",
             "::/129",
             "example.org",
+            "10.1.2.3/8",
         ] {
             assert!(parse_network(text).is_err(), "{text}");
         }

@@ -14,8 +14,7 @@ use crate::event::Scope;
 use crate::recognisers::{Hint, advice};
 use crate::sentence::Part::{Number, Tenths, Text};
 use crate::sentence::say;
-use crate::text::ip_text;
-use crate::text::rounded;
+use crate::text::{ip_text, rounded};
 
 /// A retry is automatic when events in spans of 10 s vary by no more than this share of their mean …
 const EVEN: f64 = 0.35;
@@ -72,48 +71,32 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
         } else {
             None
         };
+        let parts = [
+            Number(users),
+            Text(&ip_text(*ip)),
+            Text(reason.unwrap_or_default()),
+        ];
         return match reason {
-            Some(reason) => (
-                Hint::WebmailOrProxy,
-                say(&[
-                    Number(users),
-                    Text(" users behind "),
-                    Text(&ip_text(*ip)),
-                    Text(", "),
-                    Text(reason),
-                ]),
-            ),
+            Some(_) => (Hint::WebmailOrProxy, say("%0 users behind %1, %2", &parts)),
             None => (
                 Hint::SharedAddress,
-                say(&[
-                    Number(users),
-                    Text(" users behind the public address "),
-                    Text(&ip_text(*ip)),
-                ]),
+                say("%0 users behind the public address %1", &parts),
             ),
         };
     }
     let networks = unrelated_networks(flood.seen.ips.iter());
     if users == 1 && ips >= MANY {
+        let parts = [Number(ips), Number(networks as u64)];
         // When the flood opens only one address has a name yet.
         if flood.seen.ips.iter().len() < UNRELATED {
-            return (
-                Hint::ManyAddresses,
-                say(&[
-                    Text("1 user from "),
-                    Number(ips),
-                    Text(" addresses or more"),
-                ]),
-            );
+            let evidence = say("1 user from %0 addresses or more", &parts);
+            return (Hint::ManyAddresses, evidence);
         }
         if networks >= UNRELATED {
-            let evidence = say(&[
-                Text("1 user from "),
-                Number(ips),
-                Text(" addresses in at least "),
-                Number(networks as u64),
-                Text(" unrelated networks"),
-            ]);
+            let evidence = say(
+                "1 user from %0 addresses in at least %1 unrelated networks",
+                &parts,
+            );
             return (Hint::ManyAddresses, evidence);
         }
     }
@@ -129,18 +112,11 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
         // Both since it opened: what came before may have been spread in another way.
         let burst = flood.pace.events() as f64 / (pauses + 1) as f64;
         if pause_s >= MIN_PAUSE_S && FOLDERS.contains(&burst) {
-            let bursts = pauses + 1;
-            return (
-                Hint::ManyFolders,
-                say(&[
-                    Number(bursts),
-                    Text(" bursts of about "),
-                    Number(rounded(burst, 1)),
-                    Text(" attempts, "),
-                    Number(rounded(pause_s, 1)),
-                    Text(" s apart"),
-                ]),
+            let evidence = say(
+                "%0 bursts of about %1 attempts, %2 s apart",
+                &[pauses + 1, rounded(burst, 1), rounded(pause_s, 1)].map(Number),
             );
+            return (Hint::ManyFolders, evidence);
         }
     }
     if let Some((mean, deviation)) = flood.pace.evenness() {
@@ -148,29 +124,25 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
         // So fast, nobody but a program tries, even where its rate changes.
         let is_rapid = mean >= RAPID_EVENTS_IN_SPAN && pauses == 0;
         if is_even || is_rapid {
-            let (per_s, percent) = (mean / 10.0, deviation * 100.0);
-            let hours = flood.pace.hours();
-            let paused = say(&[Number(pauses), Text(" pauses")]);
             let user = match flood.seen.users.sketch.count().0 {
                 0 => "no user named",
                 _ => "1 user",
             };
-            let evidence = say(&[
-                Text(user),
-                Text(", 1 address, "),
-                Tenths(per_s),
-                Text("/s (±"),
-                Number(rounded(percent, 1)),
-                Text(" % from one 10 s to the next), "),
-                Text(if pauses == 0 {
-                    "without a pause"
-                } else {
-                    &paused
-                }),
-                Text(", in "),
-                Number(u64::from(hours)),
-                Text(" of the day's 24 hours"),
-            ]);
+            let template = if pauses == 0 {
+                "%0, 1 address, %1/s (±%2 % from one 10 s to the next), without a pause, in %4 of the day's 24 hours"
+            } else {
+                "%0, 1 address, %1/s (±%2 % from one 10 s to the next), %3 pauses, in %4 of the day's 24 hours"
+            };
+            let evidence = say(
+                template,
+                &[
+                    Text(user),
+                    Tenths(mean / 10.0),
+                    Number(rounded(deviation * 100.0, 1)),
+                    Number(pauses),
+                    Number(u64::from(flood.pace.hours())),
+                ],
+            );
             return (Hint::RetryStorm, evidence);
         }
     }
@@ -179,16 +151,11 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
 
 fn unknown(flood: &Flood) -> (Hint, String) {
     let seconds = flood.duration_ms() as f64 / 1_000.0;
-    let events = flood.count;
-    (
-        Hint::Unknown,
-        say(&[
-            Number(events),
-            Text(" events in "),
-            Tenths(seconds),
-            Text(" s, too few or too uneven for more"),
-        ]),
-    )
+    let evidence = say(
+        "%0 events in %1 s, too few or too uneven for more",
+        &[Number(flood.count), Tenths(seconds)],
+    );
+    (Hint::Unknown, evidence)
 }
 
 /// How many networks the addresses lie in: a /16 of IPv4 or a /32 of IPv6 counts as one.

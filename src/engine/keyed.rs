@@ -18,7 +18,7 @@ use crate::config::{Policy, Rule};
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
 use crate::event::{Context, Event};
 use crate::hash::hex32;
-use crate::sentence::Part::{Number, Text};
+use crate::sentence::Part::Number;
 use crate::sentence::say;
 use maxconn_records::codec::{Codec, Tape};
 
@@ -82,7 +82,7 @@ impl StepError {
     pub fn say(&self) -> (String, &'static str) {
         match self {
             StepError::Rule(rule) => {
-                let problem = say(&[Text("there is no rule number "), Number(u64::from(*rule))]);
+                let problem = say("there is no rule number %0", &[Number(u64::from(*rule))]);
                 (problem, "classify and step with the same configuration")
             }
             StepError::State => (
@@ -135,7 +135,7 @@ impl Engine {
         Some(KeyedEvent {
             keys: keys
                 .into_iter()
-                .map(|(rule, hash)| (rule as u8, hex32(hash).map(char::from).iter().collect()))
+                .map(|(rule, hash)| (rule as u8, hex_text(hash)))
                 .collect(),
             event: tape.into_written(),
             time_ms,
@@ -223,6 +223,10 @@ impl Engine {
             key.close();
         }
     }
+}
+
+fn hex_text(hash: u128) -> String {
+    String::from_utf8(hex32(hash).to_vec()).unwrap_or_default()
 }
 
 fn read_state(state: &[u8]) -> Result<KeyState, StepError> {

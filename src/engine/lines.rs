@@ -10,7 +10,7 @@ use crate::enrich::{Extras, enrich};
 use crate::hash::hex32;
 use crate::record::{Plain, write_text_record};
 use crate::search;
-use crate::sentence::Part::{Number, Text};
+use crate::sentence::Part::Number;
 use crate::sentence::say;
 
 /// What a host knows of a record beside its source.
@@ -261,11 +261,10 @@ pub(super) fn withhold(bytes: usize, kind: Kind, is_wanted: bool, out: &mut Outp
     if !is_wanted {
         return;
     }
-    let text = say(&[
-        Text("maxconn: a record of "),
-        Number(bytes as u64),
-        Text(" bytes is withheld: it cannot be read, and names are redacted"),
-    ]);
+    let text = say(
+        "maxconn: a record of %0 bytes is withheld: it cannot be read, and names are redacted",
+        &[Number(bytes as u64)],
+    );
     let from = out.bytes.len();
     write_text_record(text.as_bytes(), None, None, &mut out.bytes);
     out.bytes.push(b'\n');

@@ -17,7 +17,7 @@ use crate::alert::Alert;
 use crate::config::Rule;
 use crate::detector::{EndReason, KeyState, Transition};
 use crate::hash::hash128;
-use crate::sentence::Part::{Number, Text};
+use crate::sentence::Part::Number;
 use crate::sentence::say;
 use maxconn_records::codec;
 use maxconn_records::codec::{Codec, Tape};
@@ -65,14 +65,11 @@ impl RestoreError {
                 "start without it",
             ),
             RestoreError::Format(format) => {
-                let problem = say(&[
-                    Text("the snapshot has state format "),
-                    Number(u64::from(*format)),
-                    Text(", this version reads "),
-                    Number(u64::from(STATE_FORMAT - 1)),
-                    Text(" and "),
-                    Number(u64::from(STATE_FORMAT)),
-                ]);
+                let formats = [*format, STATE_FORMAT - 1, STATE_FORMAT];
+                let problem = say(
+                    "the snapshot has state format %0, this version reads %1 and %2",
+                    &formats.map(|format| Number(u64::from(format))),
+                );
                 (problem, "start without it or use the version that wrote it")
             }
             RestoreError::Damaged => (

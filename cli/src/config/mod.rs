@@ -54,11 +54,8 @@ fn wrong(file: &str, excerpt: Option<&Excerpt>, error: &ConfigError) -> String {
         Some(it) => (format!(":{}:{}", it.line, it.column), it.shown.as_str()),
         None => (String::new(), ""),
     };
-    let ConfigError {
-        path,
-        problem,
-        mend,
-    } = error;
+    let path = &error.path;
+    let (problem, mend) = error.problem.say();
     let colon = if path.is_empty() { "" } else { ": " };
     format!("{file}{place}{colon}{path}: {problem}\n{shown}help: {mend}")
 }

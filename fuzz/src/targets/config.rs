@@ -4,7 +4,7 @@ use std::fs;
 
 use host_test::case::testdata;
 use maxconn::run::fuzzing;
-use maxconn_core::config::Config;
+use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::Engine;
 use serde_json::Value;
 
@@ -12,10 +12,7 @@ pub fn run(data: &[u8]) {
     let shown = String::from_utf8_lossy(data);
     match Config::parse(data, Config::default()) {
         Ok(config) => means_what_it_prints(&config),
-        Err(error) => assert!(
-            !error.problem.is_empty() && !error.mend.is_empty(),
-            "{shown}"
-        ),
+        Err(error) => is_said(&error, &shown),
     }
     let text = shown.as_ref();
     for is_json in [false, true] {
@@ -39,8 +36,13 @@ fn means_what_it_prints(config: &Config) {
     let again = Config::parse(json.as_bytes(), Config::default());
     assert_eq!(again.as_ref(), Ok(config), "{json}");
     if let Err(error) = Engine::new(config.clone()) {
-        assert!(!error.mend.is_empty(), "{json}");
+        is_said(&error, &json);
     }
+}
+
+fn is_said(error: &ConfigError, shown: &str) {
+    let (problem, mend) = error.problem.say();
+    assert!(!problem.is_empty() && !mend.is_empty(), "{shown}");
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {

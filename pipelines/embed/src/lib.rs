@@ -116,11 +116,10 @@ impl Guest {
             });
         match result {
             Ok(()) => OK,
-            Err(ConfigError {
-                path,
-                problem,
-                mend,
-            }) => refuse(&mut self.out, &path, &problem, &mend),
+            Err(ConfigError { path, problem }) => {
+                let (problem, mend) = problem.say();
+                refuse(&mut self.out, &path, &problem, &mend)
+            }
         }
     }
 

@@ -369,7 +369,7 @@ fn write_refusal(error: &ConfigError, out: &mut Vec<u8>) {
     json.key("error");
     json.begin_object();
     json.key("message");
-    json.string(&error.problem);
+    json.string(&error.problem.say().0);
     json.end_object();
     json.end_object();
 }

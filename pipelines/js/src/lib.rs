@@ -106,7 +106,8 @@ fn read(config: &str) -> Result<Config, ConfigError> {
 }
 
 fn refusal(error: ConfigError) -> String {
-    sentence(&error.path, &error.problem, &error.mend)
+    let (problem, mend) = error.problem.say();
+    sentence(&error.path, &problem, &mend)
 }
 
 /// What is wrong, where, and how to mend it, as JSON: JavaScript makes an `Error` of it.

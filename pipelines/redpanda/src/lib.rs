@@ -172,7 +172,7 @@ impl Transform {
         self.out.bytes.reserve_exact(OUTPUT_BYTES);
         match Engine::new(self.config.clone()) {
             Ok(engine) => self.engine = Some(engine),
-            Err(error) => abi::refuse(&["maxconn: ", &error.problem]),
+            Err(error) => abi::refuse(&["maxconn: ", &error.problem.say().0]),
         }
     }
 
@@ -312,16 +312,8 @@ fn is_text(value: &[u8]) -> bool {
 #[cold]
 #[inline(never)]
 fn wrong(error: ConfigError) -> String {
-    let place = if error.path.is_empty() { "" } else { ": " };
-    [
-        "the configuration in this module is wrong: ",
-        &error.path,
-        place,
-        &error.problem,
-        "; ",
-        &error.mend,
-    ]
-    .concat()
+    let sentence = error.sentence();
+    ["the configuration in this module is wrong: ", &sentence].concat()
 }
 
 /// The options that name the topic for alerts, which must be one of the transform's.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::split_at;
 use crate::event::{Event, Scope};
+use crate::named;
 use crate::search::byte_array_forms;
 
 /// Every server, in the order in which they are asked.
@@ -70,36 +71,25 @@ pub struct Repeating {
     pub after_session: &'static str,
 }
 
-/// What the evidence of a flood points to: the values of `maxconn.flood.cause.hint`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// One client that retries without a pause.
-    RetryStorm,
-    /// One client that opens all its folders at once, again and again.
-    ManyFolders,
-    /// Many users behind one public address.
-    SharedAddress,
-    /// Many users behind an address of our own.
-    WebmailOrProxy,
-    /// One user from many unrelated addresses.
-    ManyAddresses,
-    /// Nothing of that.
-    Unknown,
+named! {
+    /// What the evidence of a flood points to: the values of `maxconn.flood.cause.hint`.
+    pub enum Hint {
+        /// One client that retries without a pause.
+        RetryStorm = "retry-storm",
+        /// One client that opens all its folders at once, again and again.
+        ManyFolders = "many-folders",
+        /// Many users behind one public address.
+        SharedAddress = "shared-address",
+        /// Many users behind an address of our own.
+        WebmailOrProxy = "webmail-or-proxy",
+        /// One user from many unrelated addresses.
+        ManyAddresses = "many-addresses",
+        /// Nothing of that.
+        Unknown = "unknown",
+    }
 }
 
 impl Hint {
-    /// The value in documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hint::RetryStorm => "retry-storm",
-            Hint::ManyFolders => "many-folders",
-            Hint::SharedAddress => "shared-address",
-            Hint::WebmailOrProxy => "webmail-or-proxy",
-            Hint::ManyAddresses => "many-addresses",
-            Hint::Unknown => "unknown",
-        }
-    }
-
     /// Whether it may be an attack.
     pub fn is_hostile(self) -> bool {
         self == Hint::ManyAddresses
