@@ -2,6 +2,13 @@ use clap::ValueEnum;
 
 use super::*;
 
+fn usual(cause: Cause, lines: u64) -> Spec {
+    Spec {
+        amount: Amount::Lines(lines),
+        ..Spec::of(cause)
+    }
+}
+
 fn lines(spec: &Spec) -> Vec<String> {
     let mut bytes = Vec::new();
     let written = write(spec, &mut bytes, |_| ()).expect("memory takes everything");
@@ -15,41 +22,28 @@ fn lines(spec: &Spec) -> Vec<String> {
 #[test]
 fn the_same_specification_gives_the_same_bytes_and_another_seed_others() {
     for &cause in Cause::value_variants() {
-        let spec = Spec {
-            amount: Amount::Lines(500),
-            session: true,
-            ..Spec::of(cause)
-        };
-        assert_eq!(lines(&spec), lines(&spec), "{cause:?}");
-        assert_ne!(
-            lines(&spec),
+        let seeded = |seed| {
             lines(&Spec {
-                seed: 2,
-                ..spec.clone()
-            }),
-            "{cause:?}"
-        );
+                seed,
+                session: true,
+                ..usual(cause, 500)
+            })
+        };
+        assert_eq!(seeded(1), seeded(1), "{cause:?}");
+        assert_ne!(seeded(1), seeded(2), "{cause:?}");
     }
 }
 
 #[test]
 fn the_bytes_stay_the_same_from_version_to_version() {
-    let spec = Spec {
-        amount: Amount::Lines(2),
-        ..Spec::of(Cause::RetryStorm)
-    };
-    assert_eq!(lines(&spec), GOLDEN);
+    assert_eq!(lines(&usual(Cause::RetryStorm, 2)), GOLDEN);
 }
 
 #[test]
 fn as_many_lines_come_as_were_asked_for_and_those_of_more_are_the_same() {
     for &cause in Cause::value_variants() {
-        let of = |lines| Spec {
-            amount: Amount::Lines(lines),
-            ..Spec::of(cause)
-        };
-        assert!(lines(&of(0)).is_empty());
-        let (few, many) = (lines(&of(1_000)), lines(&of(1_001)));
+        let [none, few, many] = [0, 1_000, 1_001].map(|count| lines(&usual(cause, count)));
+        assert!(none.is_empty());
         assert_eq!((few.len(), many.len()), (1_000, 1_001), "{cause:?}");
         assert_eq!(few, many[..1_000], "{cause:?}");
     }
@@ -73,8 +67,7 @@ fn json_formats_are_json() {
         for &cause in Cause::value_variants() {
             for line in lines(&Spec {
                 format,
-                amount: Amount::Lines(300),
-                ..Spec::of(cause)
+                ..usual(cause, 300)
             }) {
                 let value: serde_json::Value = serde_json::from_str(&line).expect(&line);
                 assert!(value.is_object(), "{line}");
@@ -88,8 +81,7 @@ fn normal_traffic_has_its_share_of_events() {
     for percent in [0.0, 1.0, 25.0, 100.0] {
         let spec = Spec {
             events_percent: percent,
-            amount: Amount::Lines(100_000),
-            ..Spec::of(Cause::Normal)
+            ..usual(Cause::Normal, 100_000)
         };
         let text = "Maximum number of connections";
         let events = lines(&spec)
@@ -115,8 +107,7 @@ fn only_addresses_and_names_for_documentation_occur() {
     for (&cause, &format) in Cause::value_variants().iter().zip(formats) {
         for line in lines(&Spec {
             format,
-            amount: Amount::Lines(2_000),
-            ..Spec::of(cause)
+            ..usual(cause, 2_000)
         }) {
             for part in line.split(", ").filter_map(|part| part.split_once("ip=")) {
                 let address = part.1.split('"').next().unwrap_or_default();
@@ -135,10 +126,7 @@ fn only_addresses_and_names_for_documentation_occur() {
 
 #[test]
 fn the_story_has_its_size() {
-    let spec = Spec {
-        amount: Amount::Lines(1_000),
-        ..Spec::of(Cause::Story)
-    };
+    let spec = usual(Cause::Story, 1_000);
     assert_eq!(Spec::of(Cause::Story).amount, Amount::Lines(9_316_085));
     let bytes: usize = lines(&spec).iter().map(|line| line.len() + 1).sum();
     let gigabytes = bytes as f64 / 1_000.0 * STORY_LINES as f64 / 1e9;
