@@ -51,6 +51,7 @@ lint: target
 	$(CARGO) clippy --release --workspace $(addprefix --exclude maxconn-,$(GUESTS)) --all-targets -- -D warnings
 	$(CARGO) clippy --release -p maxconn-core --features patterns --all-targets -- -D warnings
 	$(CARGO) clippy --release --target $(WASM) $(GUEST_PACKAGES) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps -p maxconn-core -p maxconn-records
 
 # The core must build for a machine without an operating system, and nothing below it may bring `std`.
 layers: target

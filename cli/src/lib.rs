@@ -2,24 +2,24 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`address`] | addresses as people write them |
+//! | [`address`] | parses the addresses of inputs and outputs |
 //! | [`bench`] | measures the plugin's throughput |
-//! | [`builtin`] | the guest inside this program |
+//! | [`builtin`] | loads the guest inside this program |
 //! | [`config`] | reads configurations as people write them |
-//! | `files` | how files are opened that are written |
+//! | `files` | opens the files that are written |
 //! | [`generate`] | writes synthetic incidents |
-//! | `http` | HTTP as servers and clients need it, TLS, secrets |
-//! | `io` | byte order marks, compression, lines, NDJSON |
+//! | `http` | what HTTP servers and clients share, TLS, secrets |
+//! | `io` | turns bytes into whole lines: byte order marks, compression, NDJSON |
 //! | `lock` | locks |
-//! | `log` | what is said on standard error while something runs |
-//! | [`output`] | the next hop: standard output, connections, HTTP, data streams |
-//! | [`printable`] | text from elsewhere, fit for a terminal |
-//! | [`replay`] | logs through a guest, as one stream |
-//! | [`run`] | records through a guest for as long as they come, beside a shipper |
-//! | [`selection`] | which part of the output is written |
-//! | [`setup`] | templates and lifecycle for Elasticsearch and OpenSearch |
-//! | [`summary`] | what a replay says at its end |
-//! | `system` | what is asked of the machine; in tests `sim` answers |
+//! | `log` | writes to standard error while something runs |
+//! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
+//! | [`printable`] | makes text from elsewhere fit for a terminal |
+//! | [`replay`] | takes logs through a guest, as one stream |
+//! | [`run`] | takes records through a guest for as long as they come, beside a shipper |
+//! | [`selection`] | selects the part of the output that is written |
+//! | [`setup`] | puts templates and lifecycle into Elasticsearch and OpenSearch |
+//! | [`summary`] | sums a replay up |
+//! | `system` | asks the machine; in tests `sim` answers |
 
 pub mod address;
 pub mod bench;

@@ -11,16 +11,16 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`args`] | the command line |
-//! | `start`, `supervise`, `signals`, `notify` | starts everything; stops it in the right order |
-//! | `net`, `shared_tcp`, `connection`, `descriptors`, `server` | connections, and which of them make room for others |
-//! | `input` | what arrives, cut into batches |
-//! | `ledger`, `suppressed` | batches that nobody was told of yet, known again by their contents; what floods held back of them |
-//! | `engine`, `guest`, `guest_output` | the thread of the guest; what is done when it fails; what it says |
+//! | [`args`] | parses the command line |
+//! | `start`, `supervise`, `signals`, `notify` | start everything, and stop it in the right order |
+//! | `net`, `shared_tcp`, `connection`, `descriptors`, `server` | serve connections, and choose which make room for others |
+//! | `input` | cuts what arrives into batches |
+//! | `ledger`, `suppressed` | know batches that are not acknowledged by their contents, and what floods held back of them |
+//! | `engine`, `guest`, `guest_output` | drive the guest, replace one that fails, gather what it emits |
 //! | `batch` | what comes in; [`crate::output`] has where what comes out waits and goes |
-//! | `state`, `state_writer` | what a restart goes on from |
-//! | `admin`, `metrics` | what people and monitoring see |
-//! | `heap` | what is freed goes back to the system |
+//! | `state`, `state_writer` | keep what a restart goes on from |
+//! | `admin`, `metrics` | answer monitoring |
+//! | `heap` | gives freed memory back to the system |
 
 mod admin;
 pub mod args;
