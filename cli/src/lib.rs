@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`address`] | parses the addresses of inputs and outputs |
-//! | [`bench`] | measures the plugin's throughput |
+//! | [`mod@bench`] | measures the plugin's throughput |
 //! | [`builtin`] | loads the guest inside this program |
 //! | [`config`] | reads configurations as people write them |
 //! | `files` | opens the files that are written |

@@ -7,7 +7,7 @@
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
-//! | [`dovecot`], [`maxconn`], [`stores`], [`process`] | the programs |
+//! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
 mod documents;

@@ -85,7 +85,7 @@ impl ReplayArgs {
     /// What is to be done, or what is wrong with the command line.
     ///
     /// # Errors
-    /// See [`ReplayArgsError`].
+    /// Files that are missing or named twice, and options that do not go together.
     pub fn options(&self) -> Result<Options, ReplayArgsError> {
         let mut inputs: Vec<Input> = self.files.iter().map(|file| input(file)).collect();
         if inputs.is_empty() {
