@@ -1,4 +1,4 @@
-//! The alert document: what a person or a dashboard gets to see of a flood (docs/contract.md §3.3).
+//! Writes the alert: what a person or a dashboard gets to see of a flood (docs/contract.md §3.3).
 //!
 //! Fields are ECS 9.4 (<https://www.elastic.co/docs/reference/ecs>), what ECS has no place for lies
 //! under `maxconn.*`. An alert is written once, when its transition happens.

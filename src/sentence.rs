@@ -1,4 +1,4 @@
-//! Sentences for people, filled in from templates: `format!` costs guests several times the code, and there are some
+//! Fills in sentences for people from templates: `format!` costs guests several times the code, and there are some
 //! hundred of them.
 
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! Many keys on one machine: bounds, recency and deadlines. What happens to a key is the detector's matter.
+//! Keeps many keys on one machine: bounds, recency and deadlines. What happens to a key is the detector's matter.
 //!
 //! # Limits
 //! [`Table::new`] takes how many keys without an open flood are remembered and how many floods may be open.

@@ -1,4 +1,4 @@
-//! Fixed words in short texts, compared and found eight bytes at a time.
+//! Compares and finds fixed words in short texts, eight bytes at a time.
 //!
 //! What a log line says is found by its fixed words, of 4 to 30 bytes each. Guests have no SIMD: a call
 //! of `memcmp` there is a loop over bytes, and a searcher's set-up costs more than the search. Where the

@@ -1,4 +1,4 @@
-//! State as bytes, for snapshots and keyed engines.
+//! Writes state as bytes and reads it back, for snapshots and keyed engines.
 //!
 //! One walk over a value both writes it and reads it back, so that the two cannot disagree: a [`Tape`] has
 //! a direction, and [`Codec::pass`] hands every field to it. By hand rather than derived with serde: each

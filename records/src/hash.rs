@@ -1,4 +1,4 @@
-//! 128-bit SipHash-1-3: the identity of keys, the ids of documents.
+//! Hashes the identity of keys and the ids of documents: 128-bit SipHash-1-3.
 //!
 //! The hash key is fixed, because ids must come out the same on every machine. Nothing that can be made
 //! slow by collisions relies on it alone: the table mixes in a seed of its own (see `table`).

@@ -1,4 +1,4 @@
-//! Addresses and ports as logs have them, read by hand because every event has two of them.
+//! Reads addresses and ports as logs have them; by hand, because every event has two of them.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! Enums whose variants have names in documents and in the configuration.
+//! Declares enums whose variants have names in documents and in the configuration.
 
 /// Declares an enum whose variants have names, documentation and all.
 #[macro_export]

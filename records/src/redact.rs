@@ -1,4 +1,4 @@
-//! User names made unreadable, yet still comparable: a keyed hash takes their place.
+//! Replaces user names by a keyed hash: unreadable, yet still comparable.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Which bytes could hold an event at all.
+//! Finds the bytes that could hold an event at all.
 //!
 //! Nearly every record of a pipeline ends here, so this decides our cost in every host. The search looks
 //! at one block of bytes in a dozen (Wu and Manber's multi-pattern form of Horspool's): from the last

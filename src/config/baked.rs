@@ -1,5 +1,5 @@
-//! The configuration inside a module: room in a guest's memory that a tool fills, so that a host which gives its
-//! modules neither arguments nor files needs none.
+//! Reads the configuration inside a module: a tool fills room in a guest's memory, for hosts that give their modules
+//! neither arguments nor files.
 //!
 //! A guest holds one `#[used] static` [`Region`], in its data:
 //!

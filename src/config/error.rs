@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration. The sentences for it are in [`super::sentences`].
+//! Enumerates what can be wrong with a configuration. The sentences for it are in [`super::sentences`].
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! `[[pattern]]`: limit messages of one's own.
+//! Reads `[[pattern]]`: limit messages of one's own.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

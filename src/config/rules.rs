@@ -1,4 +1,4 @@
-//! `[[rule]]`: built-in rules changed key by key, and rules of one's own.
+//! Reads `[[rule]]`: built-in rules changed key by key, and rules of one's own.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! The sentences for what is wrong with a configuration, so that it can be mended without reading the manual.
+//! Says what is wrong with a configuration, so that it can be mended without reading the manual.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! The likely cause of a flood: a hint, the evidence for it in figures, and what to do.
+//! Judges the likely cause of a flood: a hint, the evidence for it in figures, and what to do.
 //!
 //! A refusal over user+IP comes after a successful password check, so such a flood is never password
 //! guessing (docs/contract.md §7). What it is shows in how many users and addresses there are and in how the

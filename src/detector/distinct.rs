@@ -1,4 +1,4 @@
-//! How many different values: exactly within a window, estimated over a flood.
+//! Counts different values: exactly within a window, estimated over a flood.
 
 use alloc::vec::Vec;
 

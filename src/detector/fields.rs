@@ -1,4 +1,4 @@
-//! The fields of an event that can be in a key, as hashes.
+//! Hashes the fields of an event that can be in a key.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

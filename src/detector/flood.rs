@@ -1,4 +1,4 @@
-//! What is known of an open flood: totals, rates, and how the events are spread in time.
+//! Keeps what is known of an open flood: totals, rates, and how the events are spread in time.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! A key as documents show it.
+//! Writes a key as documents show it.
 
 use alloc::string::String;
 

@@ -1,4 +1,4 @@
-//! What is kept of every key beside its window.
+//! Keeps a key's busiest second, and whether all its events came from one host.
 
 use maxconn_records::codec;
 

@@ -1,4 +1,4 @@
-//! Who and what was seen in a flood: bounded lists of values beside the count of all of them.
+//! Keeps who and what was seen in a flood: bounded lists of values beside the count of all of them.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! A key's events as one clock tells them. A key has a second one as soon as its events disagree about the time.
+//! Keeps a key's events as one clock tells them. A key has a second one as soon as its events disagree about the time.
 
 use alloc::boxed::Box;
 

@@ -1,4 +1,4 @@
-//! The sliding window of one key: how many events lie within `within` of a time, in slots.
+//! Counts one key's events in a sliding window: those within `within` of a time, in slots.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

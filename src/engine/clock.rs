@@ -1,4 +1,4 @@
-//! What time it is, on the word of two records (docs/contract.md §4.1).
+//! Tells event time, on the word of two records (docs/contract.md §4.1).
 
 use maxconn_records::codec;
 

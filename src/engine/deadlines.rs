@@ -1,4 +1,4 @@
-//! Advances event time for every key, fires deadlines in their order, and tells of what they change.
+//! Advances event time for every key, fires deadlines in order, emits alerts.
 //!
 //! Time is moved by events, ticks and the end of input only, on the word of two records (see [`Clock`]). The watermark is
 //! that time less the allowed lateness: up to it other keys' deadlines fire, in the order of deadline,

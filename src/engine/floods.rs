@@ -1,5 +1,4 @@
-//! The keys of all rules: which of them an event counts under, and what each rule says of it. Deadlines are fired in
-//! [`super::deadlines`].
+//! Counts an event under its keys and asks each rule what becomes of it. Deadlines are fired in [`super::deadlines`].
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

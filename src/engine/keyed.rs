@@ -1,4 +1,4 @@
-//! The calls for keyed engines (Flink): the engine keeps each key's state as bytes and calls again by its
+//! Steps single keys for keyed engines (Flink): the engine keeps each key's state as bytes and calls again by its
 //! own event-time timers. The same state machine as the table's, so both agree to the byte when nothing is late.
 //!
 //! # How to drive it

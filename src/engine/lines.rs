@@ -1,4 +1,4 @@
-//! What becomes of a line: it passes, is enriched, or is held back.
+//! Decides what becomes of a line: it passes, is enriched, or is held back.
 
 use super::floods::{Call, Limit};
 use super::recognise::{Input, Sight, event_id, holds_refusal, is_json};

@@ -1,4 +1,4 @@
-//! The whole plugin behind one type: records in, documents out.
+//! Runs the whole plugin behind one type: records in, documents out.
 //!
 //! # How to drive it
 //! Hand over records in the order they come ([`Engine::push_lines`], [`Engine::push`]), call

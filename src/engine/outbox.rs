@@ -1,4 +1,4 @@
-//! Where alerts go.
+//! Emits alerts: into the output, or into a queue.
 
 use alloc::vec::Vec;
 

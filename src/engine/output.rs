@@ -1,4 +1,4 @@
-//! What goes out: pieces of bytes, in order, each of a kind.
+//! Gathers what goes out: pieces of bytes, in order, each of a kind.
 
 use alloc::vec::Vec;
 

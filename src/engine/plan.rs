@@ -1,4 +1,4 @@
-//! A rule as events are held against it.
+//! Works out an event's key under a rule.
 
 use crate::config::{KeyField, Rule};
 use crate::detector::FieldHashes;

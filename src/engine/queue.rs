@@ -1,4 +1,4 @@
-//! Alerts that wait for a slot, for hosts that answer one record with one record.
+//! Queues alerts for hosts that answer one record with one record.
 
 use alloc::vec::Vec;
 

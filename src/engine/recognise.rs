@@ -1,4 +1,4 @@
-//! From a record's bytes to an event with its time, host and position.
+//! Reads an event with its time, host and position from a record's bytes.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

@@ -1,4 +1,4 @@
-//! Snapshot and restore: the whole table as bytes, and the same way taken when the configuration changes.
+//! Snapshots and restores the whole table, and takes it to another configuration the same way.
 //!
 //! The format: `MXCN`, the format's number (u32, little endian), a 64-bit checksum of the rest, then the head
 //! and one key after the other (see `codec`), the longest silent first, so that recency survives.

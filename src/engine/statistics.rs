@@ -1,4 +1,4 @@
-//! Counters, and the document that shows them (docs/contract.md §3.4).
+//! Counts, and writes the document that shows it (docs/contract.md §3.4).
 
 use alloc::string::String;
 use alloc::vec::Vec;

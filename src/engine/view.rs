@@ -1,4 +1,4 @@
-//! The compact view of one event: a line of JSON for whoever wants to see every event, also those held back.
+//! Writes the compact view of one event: a line of JSON for whoever wants to see every event, also those held back.
 
 use alloc::borrow::Cow;
 

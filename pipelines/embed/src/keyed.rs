@@ -1,10 +1,10 @@
-//! The calls for keyed engines (Flink): they keep each key's state as bytes and have timers of their own.
+//! Answers keyed engines (Flink), which keep each key's state as bytes and have timers of their own.
 
 use maxconn_core::engine::KeyedInput;
 
-use crate::{BAD_CALL, Guest, NO_TIME, OK, described, known, ready, refuse, span};
+use crate::{BAD_CALL, Instance, NO_TIME, OK, described, known, ready, refuse, span};
 
-impl Guest {
+impl Instance {
     /// Recognises the record at the head of the input; answers under how many keys it counts, 0 for a record
     /// without an event. The output's bytes are: the event's time (i64), then for each key the number of
     /// its rule (one byte) and the key (32 hex digits), then the event.

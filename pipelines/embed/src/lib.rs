@@ -42,7 +42,7 @@ const BAD_CALL: i32 = -1;
 const NO_TIME: i64 = i64::MIN;
 
 /// All that the module keeps between two calls.
-struct Guest {
+struct Instance {
     /// Made by the first call that needs it, so that a configuration can come before.
     engine: Option<Engine>,
     input: Vec<u8>,
@@ -54,10 +54,10 @@ struct Guest {
     descriptor: [u32; 4],
 }
 
-impl Guest {
+impl Instance {
     /// `const`, so that the module starts with it and needs no code to make it at the first call.
-    const fn new() -> Guest {
-        Guest {
+    const fn new() -> Instance {
+        Instance {
             engine: None,
             input: Vec::new(),
             out: Output {

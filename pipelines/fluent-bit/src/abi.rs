@@ -1,4 +1,4 @@
-//! The exports and the one import of the guest, and nothing else.
+//! Declares the exports and the one import of the guest.
 //!
 //! Unsafe are the names without mangling, and the call that writes a sentence before the end. Addresses go out as plain numbers, and those
 //! that come back are only compared with the addresses of the two buffers: none is ever followed, so no
@@ -7,19 +7,19 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-use crate::Guest;
+use crate::Filter;
 
 /// What is answered where there is no answer: the host drops the record then.
 static NOTHING: [u8; 1] = [0];
 
 thread_local! {
     // Made at build time and never dropped, so that no call pays for a check of either.
-    static GUEST: RefCell<ManuallyDrop<Guest>> = const { RefCell::new(ManuallyDrop::new(Guest::new())) };
+    static FILTER: RefCell<ManuallyDrop<Filter>> = const { RefCell::new(ManuallyDrop::new(Filter::new())) };
 }
 
-/// Calls cannot nest, as the module imports nothing; if a host managed it all the same, nothing happens.
-fn with<T>(otherwise: T, call: impl FnOnce(&mut Guest) -> T) -> T {
-    GUEST.with(|guest| {
+/// Calls cannot nest, as no import calls back; if a host managed it all the same, nothing happens.
+fn with<T>(otherwise: T, call: impl FnOnce(&mut Filter) -> T) -> T {
+    FILTER.with(|guest| {
         guest
             .try_borrow_mut()
             .map_or(otherwise, |mut guest| call(&mut guest))
@@ -45,7 +45,7 @@ unsafe extern "C" {
 // SAFETY: no other symbol of the module has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn _initialize() {
-    if let Err(sentence) = with(Ok(()), Guest::start) {
+    if let Err(sentence) = with(Ok(()), Filter::start) {
         refuse(&sentence);
     }
 }

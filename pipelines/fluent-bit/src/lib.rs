@@ -79,7 +79,7 @@ struct Running {
 }
 
 /// All that the module keeps between two calls.
-struct Guest {
+struct Filter {
     /// The tag's and the record's.
     buffers: [Buffer; 2],
     plugin: Plugin,
@@ -89,9 +89,9 @@ struct Guest {
     answer: Vec<u8>,
 }
 
-impl Guest {
-    const fn new() -> Guest {
-        Guest {
+impl Filter {
+    const fn new() -> Filter {
+        Filter {
             buffers: [Buffer::new(), Buffer::new()],
             plugin: Plugin::Unread,
             source: Source {

@@ -1,4 +1,4 @@
-//! The imports and the one export of the guest, and nothing else.
+//! Declares the imports and the one export of the guest.
 //!
 //! Unsafe are the calls of the host, each with addresses of what outlives it, and the one name without
 //! mangling. The host's types are those of its transform ABI, version 2, and of WASI preview 1.

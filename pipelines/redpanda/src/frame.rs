@@ -1,4 +1,4 @@
-//! Records as the host frames them: key, value, number of headers, headers (name and value each). Keys
+//! Reads and writes records as the host frames them: key, value, number of headers, headers (name and value each). Keys
 //! and values stand behind their length, −1 being null; every number is a zigzag varint.
 
 use core::ops::Range;

@@ -1,4 +1,4 @@
-//! WASI preview 1, as far as the guest needs it, and the one export that runs it.
+//! Wraps what the guest needs of WASI preview 1, and exports what runs it.
 
 /// A number by which WASI names what went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

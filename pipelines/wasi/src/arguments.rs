@@ -1,4 +1,4 @@
-//! The command line: the options of `maxconn replay` that make sense without files.
+//! Reads the command line: the options of `maxconn replay` that make sense without files.
 
 use maxconn_core::engine::{Format, Want};
 use maxconn_core::time::{TimeZone, parse_rfc3339};

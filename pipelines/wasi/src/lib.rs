@@ -11,7 +11,7 @@ use arguments::{Arguments, Task};
 use lines::Lines;
 use maxconn_core::config::Config;
 use maxconn_core::config::baked::{Region, Room};
-use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source, Times};
+use maxconn_core::engine::{Engine, OUTPUT_SOFT_LIMIT, Output, Source, Times};
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -138,14 +138,8 @@ fn last_lines(lines: &[u8]) -> &[u8] {
 /// Writes the output, in order; passed lines lie in `input`.
 fn put(out: &mut Output, input: &[u8], text: &mut Vec<u8>) -> Result<(), Failure> {
     text.clear();
-    for segment in &out.segments {
-        let whole = match segment.kind {
-            Kind::Passed => input,
-            _ => &out.bytes,
-        };
-        let start = segment.start as usize;
-        let end = start.saturating_add(segment.len as usize);
-        text.extend_from_slice(whole.get(start..end).unwrap_or_default());
+    for (_, piece) in out.pieces(input) {
+        text.extend_from_slice(piece);
     }
     out.clear();
     say(text)

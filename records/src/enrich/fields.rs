@@ -1,4 +1,4 @@
-//! The fields that we add to an event: one table, from which the rest follows.
+//! Lists the fields that we add to an event: one table, from which the rest follows.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What of our fields a record has, and where the objects that we add to close.
+//! Finds which of our fields a record has, and where the objects that we add to close.
 
 use super::fields::{FIELDS, GROUPS, Group, Leaf};
 use crate::bytes::equal;

@@ -1,4 +1,4 @@
-//! An event that goes on: its record with ECS fields spliced in.
+//! Adds ECS fields to the record of an event.
 //!
 //! The record is scanned once, for what of our fields it has and where the objects that we add to
 //! close; then it is copied, with the missing fields put in before those braces. Nothing that is there is

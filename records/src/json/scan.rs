@@ -1,4 +1,4 @@
-//! Walking JSON strictly, in one pass and without allocation.
+//! Walks JSON strictly, in one pass and without allocation.
 //!
 //! A [`Scanner`] is a cursor. Its caller enters the objects whose members matter and skips every other
 //! value whole; both check the grammar to the letter, so that what was walked to its end is valid JSON

@@ -1,4 +1,4 @@
-//! What JSON strings say: escapes undone, whatever they hold turned into valid text.
+//! Decodes JSON strings: undoes escapes and makes valid text of whatever they hold.
 
 use alloc::borrow::Cow;
 use alloc::string::String;

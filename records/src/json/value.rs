@@ -1,4 +1,4 @@
-//! JSON as a tree, for what is read once: configurations and descriptions of sources.
+//! Reads JSON as a tree, for what is read once: configurations and descriptions of sources.
 //!
 //! Small rather than fast. Numbers stay text, for nothing that we read has fractions, and code that
 //! reads floats is larger than all the rest here.

@@ -1,4 +1,4 @@
-//! Writing JSON into a buffer that the caller keeps.
+//! Writes JSON into a buffer that the caller keeps.
 //!
 //! The writer knows one thing about where it is: whether a comma is due. So it costs no stack, and
 //! its caller is trusted to close what it opened.

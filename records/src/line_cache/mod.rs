@@ -1,4 +1,4 @@
-//! A cache of recent lines and their layout.
+//! Remembers recent lines and their layout.
 //!
 //! In a flood one line is the other over again but for its time and its session, fifty times a second. So where
 //! everything was in the last few lines is remembered, and a line that differs from one of them in nothing but such

@@ -1,4 +1,4 @@
-//! Where in a line what an event is made of stands.
+//! Remembers where in a line the parts of its event stand.
 
 use crate::event::{Endpoint, Event, Security};
 use crate::recognisers::Limit;

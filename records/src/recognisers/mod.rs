@@ -1,4 +1,4 @@
-//! The registry of servers whose limit messages are recognised: one entry each.
+//! Registers the servers whose limit messages are recognised: one entry each.
 //!
 //! A server's name, wordings and limits, and what to do about them, are known in its entry and nowhere else. To add
 //! one, write a module with its [`Server`] and name that in [`SERVERS`]. Messages of literal words and typed fields are

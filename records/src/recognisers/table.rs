@@ -1,4 +1,4 @@
-//! Messages as rows of literal words and typed fields: a hundred bytes each in a guest, where a parser takes a thousand.
+//! Recognises messages by rows of literal words and typed fields: a hundred bytes each in a guest, where a parser takes a thousand.
 //!
 //! A row is the whole text from where the program's own words begin to the end of the line, each wording a row of its
 //! own. Nothing is searched for: a part stands directly behind the one before it. Where a name may hold anything the

@@ -1,4 +1,4 @@
-//! Which members of a record are looked at, and which of them is preferred.
+//! Chooses the members of a record that matter, and which of several is preferred.
 
 use alloc::string::String;
 use core::ops::Range;

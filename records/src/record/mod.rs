@@ -1,4 +1,4 @@
-//! What is where in a record: its message, time, host and position.
+//! Reads a record's message, event time, host and position.
 //!
 //! A record is read in one pass that enters only the objects that can hold what we look for. Fields
 //! may be nested, dotted, or both (`{"log": {"file.path": …}}`). Where a field comes twice, the last one

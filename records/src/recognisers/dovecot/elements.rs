@@ -1,4 +1,4 @@
-//! The elements of a login line: `user=<U>, method=M, rip=IP, lip=IP, TLS, session=<S>`.
+//! Reads the elements of a login line: `user=<U>, method=M, rip=IP, lip=IP, TLS, session=<S>`.
 //!
 //! Administrators choose which there are and in which order, and the user name is not escaped: it may
 //! hold `>, method=PLAIN, rip=192.0.2.66` or all of a line. What it can't do is to come after its own

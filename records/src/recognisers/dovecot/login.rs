@@ -1,4 +1,4 @@
-//! What login processes say about a connection that they refuse.
+//! Recognises what login processes say about a connection that they refuse.
 
 use super::elements::Elements;
 use super::{CONNECTION_QUEUE, Limit, PROXY_DEST, USER_IP, number};

@@ -1,4 +1,4 @@
-//! Dovecot's connection-limit messages, of every version from 1.1 on.
+//! Recognises Dovecot's connection-limit messages, of every version from 1.1 on.
 //!
 //! User names are not escaped in these lines, so nothing is searched for "anywhere": a message counts only
 //! if its fixed text stands directly behind the service that says it (`imap-login: `, `master: Warning: `),

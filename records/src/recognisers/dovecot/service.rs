@@ -1,4 +1,4 @@
-//! Limits of services: what the master process, `auth` and login processes say about them.
+//! Recognises limits of services: what the master process, `auth` and login processes say about them.
 
 use super::elements::Elements;
 use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is_service, number};
