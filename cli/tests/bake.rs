@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use test_support::command::{Folder, run};
+use test_support::command::{Folder, run, run_rows};
 use test_support::refusal;
 
 const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
@@ -90,28 +90,15 @@ fn what_takes_no_configuration_is_refused_with_a_sentence() {
     folder.write("foreign.wasm", b"\0asm\x01\0\0\0");
     folder.write("text.wasm", b"hello");
     folder.write("wrong.toml", "max_keyz = 1\n");
-    for (arguments, sentence) in [
-        (
-            "--plugin foreign.wasm",
-            "foreign.wasm: it has no room for a configuration",
-        ),
-        (
-            "--plugin text.wasm",
-            "text.wasm: it is no WebAssembly module",
-        ),
-        ("--plugin missing.wasm", "cannot read missing.wasm"),
-        (
-            "--guest fluentbit",
-            "there is no guest fluentbit in this program",
-        ),
-        (
-            "--guest embed --config wrong.toml",
-            "wrong.toml:1:1: max_keyz: there is no such key",
-        ),
-    ] {
-        run(&folder, &format!("config bake {arguments} -o out.wasm")).is(2, sentence);
-        assert!(!folder.join("out.wasm").exists(), "{arguments}");
-    }
+    let table = "
+        2 | config bake -o out.wasm --plugin foreign.wasm | foreign.wasm: it has no room for a configuration
+        2 | config bake -o out.wasm --plugin text.wasm    | text.wasm: it is no WebAssembly module
+        2 | config bake -o out.wasm --plugin missing.wasm | cannot read missing.wasm
+        2 | config bake -o out.wasm --guest fluentbit     | there is no guest fluentbit in this program
+        2 | config bake -o out.wasm --guest embed --config wrong.toml | wrong.toml:1:1: max_keyz: there is no such key";
+    run_rows(&folder, table, |_| {
+        assert!(!folder.join("out.wasm").exists())
+    });
 }
 
 #[test]

@@ -137,34 +137,12 @@ fn what_is_missing_is_left_out_and_said() {
 fn print_needs_no_server_and_wrong_addresses_are_told() {
     let printed: Value = serde_json::from_str(&setup("--print").stdout).unwrap();
     assert!(printed["opensearch"]["PUT /_plugins/_ism/policies/maxconn"].is_object());
-    for (arguments, code, sentence) in [
-        (
-            "--elasticsearch es:9200",
-            2,
-            "write it like http://127.0.0.1:9200",
-        ),
-        (
-            "--elasticsearch http://u:secret@es:9200",
-            2,
-            "put the secret into a file",
-        ),
-        (
-            "--elasticsearch http://127.0.0.1:1",
-            1,
-            "start the server, or name another address",
-        ),
-        (
-            "--elasticsearch http://es --api-key missing",
-            2,
-            "cannot read the secret in missing",
-        ),
-        ("", 2, "--elasticsearch"),
-    ] {
-        let ran = setup(arguments);
-        assert!(
-            !ran.is(code, sentence).stderr.contains("u:secret"),
-            "{}",
-            ran.stderr
-        );
-    }
+    let table = "
+        2 | setup --elasticsearch es:9200                     | write it like http://127.0.0.1:9200
+        2 | setup --elasticsearch http://u:secret@es:9200     | put the secret into a file
+        1 | setup --elasticsearch http://127.0.0.1:1          | start the server, or name another address
+        2 | setup --elasticsearch http://es --api-key missing | cannot read the secret in missing
+        2 | setup                                             | --elasticsearch";
+    let check = |ran: &Ran| assert!(!ran.stderr.contains("u:secret"), "{ran:?}");
+    command::run_rows(Path::new("/"), table, check);
 }

@@ -5,6 +5,7 @@ use host_test::wasi::{self, Wasi};
 use host_test::wasm::Runtime;
 use host_test::{Error, changed, guest};
 use maxconn_host::bake::bake;
+use test_support::data::rows;
 use test_support::refusal;
 
 fn module() -> Result<Vec<u8>, Error> {
@@ -44,34 +45,17 @@ fn run(wasm: &[u8], wasi: Wasi) -> Result<(i64, String, String), Error> {
 #[test]
 fn what_is_wrong_is_said_and_ends_with_2() -> Result<(), Error> {
     let wasm = module()?;
-    for (arguments, sentence) in [
-        (
-            "--onyl alerts",
-            "--onyl: there is no such option; see --help",
-        ),
-        (
-            "--only alert",
-            "--only alert: write alerts, events or changed",
-        ),
-        ("--only", "--only needs a value"),
-        ("--year=26", "--year 26: write a year from 1970 to 9998"),
-        (
-            "--config no.json",
-            "cannot read the configuration no.json: WASI error 44",
-        ),
-        (
-            "--config /etc/no.json",
-            "the runtime gave this module no folder",
-        ),
-        (
-            "--config=wrong.json",
-            "wrong.json: max_keyz: there is no such key; did you mean `max_keys`?",
-        ),
-        (
-            "--config=maxconn.toml",
-            "maxconn config bake --config maxconn.toml --guest wasi",
-        ),
-    ] {
+    for [arguments, sentence] in rows(
+        "
+        --onyl alerts         | --onyl: there is no such option; see --help
+        --only alert          | --only alert: write alerts, events or changed
+        --only                | --only needs a value
+        --year=26             | --year 26: write a year from 1970 to 9998
+        --config no.json      | cannot read the configuration no.json: WASI error 44
+        --config /etc/no.json | the runtime gave this module no folder
+        --config=wrong.json   | wrong.json: max_keyz: there is no such key; did you mean `max_keys`?
+        --config=maxconn.toml | maxconn config bake --config maxconn.toml --guest wasi",
+    ) {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let (code, stdout, stderr) = run(&wasm, given(&arguments, &event()))?;
         assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}");

@@ -14,6 +14,7 @@ use std::thread;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::data::rows;
 use crate::{PATIENCE, http, until};
 
 /// The command, which cargo builds beside the program that asks.
@@ -105,6 +106,16 @@ impl Ran {
     /// Its standard error as one document.
     pub fn summary(&self) -> Value {
         serde_json::from_str(&self.stderr).unwrap_or_else(|_| panic!("{}", self.stderr))
+    }
+}
+
+/// Runs the command in a folder for each row of a table, `code | arguments | words`: holds the exit code, and that the words
+/// are said on standard error. What else must hold is `check`'s to say.
+#[track_caller]
+pub fn run_rows(folder: &Path, table: &str, check: impl Fn(&Ran)) {
+    for [code, arguments, words] in rows(table) {
+        let ran = run(folder, arguments);
+        check(ran.is(code.parse().expect("a code"), words));
     }
 }
 

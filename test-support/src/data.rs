@@ -1,4 +1,4 @@
-//! The files of `testdata/`, and of the rest of the repository.
+//! The files of `testdata/`, and of the rest of the repository; tables in the text of a test.
 
 use std::fs;
 use std::io::Read;
@@ -28,4 +28,14 @@ pub fn read(name: &str) -> Vec<u8> {
 /// The same as text.
 pub fn text(name: &str) -> String {
     String::from_utf8(read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The rows of a table: a line each, with bars between the cells.
+pub fn rows<const CELLS: usize>(table: &str) -> impl Iterator<Item = [&str; CELLS]> {
+    let rows = table.lines().filter(|row| !row.trim().is_empty());
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let cells = cells.try_into();
+        cells.unwrap_or_else(|_| panic!("{CELLS} cells are wanted: {row}"))
+    })
 }

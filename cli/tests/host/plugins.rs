@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use maxconn_host::{HostError, Instance, Kind, Limits, Plugin};
 use test_support::command::Folder;
+use test_support::data::rows;
 
 /// Short enough for a test, long enough for everything that is sound.
 const LIMITS: Limits = Limits {
@@ -82,67 +83,40 @@ fn what_is_no_module_is_refused_in_words() {
 #[test]
 fn a_module_with_another_surface_is_refused_by_name() {
     refused("empty", "(module)", "lacks the export memory");
-    let replaced = |name, body| guest(&[(name, body)], "");
-    let tick = "(param i32) (result i32) i32.const 0";
-    let starts = "(func $start unreachable) (start $start)";
-    for (test, text, sentence) in [
-        (
-            "lacking",
-            replaced("tick", ""),
-            "lacks the export maxconn_tick",
-        ),
-        ("typed", replaced("tick", tick), "maxconn_tick has the type"),
-        (
-            "importing",
-            guest(&[], r#"(import "env" "clock" (func))"#),
-            "imports env.clock",
-        ),
-        (
-            "version",
-            replaced("abi_version", "(result i32) i32.const 7"),
-            "speaks version 7",
-        ),
-        ("starting", guest(&[], starts), "failed in its start"),
-    ] {
-        refused(test, &text, sentence);
+    for [test, replaced, body, more, sentence] in rows(
+        "
+        lacking   | tick        |                         |                             | lacks the export maxconn_tick
+        typed     | tick        | (param i32) (result i32) i32.const 0 |                | maxconn_tick has the type
+        importing | -           |                         | (import \"env\" \"clock\" (func)) | imports env.clock
+        version   | abi_version | (result i32) i32.const 7 |                            | speaks version 7
+        starting  | -           |          | (func $start unreachable) (start $start)   | failed in its start",
+    ) {
+        refused(test, &guest(&[(replaced, body)], more), sentence);
     }
 }
 
 #[test]
 fn a_module_that_hangs_traps_grows_or_lies_is_stopped() {
     let pushed = |test: &str, name: &str, body: &str| {
-        let body = match name {
-            "push" => format!("(param i32 i32 i64) (result i32) {body}"),
-            _ => body.to_string(),
-        };
-        let mut instance = load(test, &guest(&[(name, &body)], "")).unwrap();
+        let mut instance = load(test, &guest(&[(name, body)], "")).unwrap();
         (instance.push(b"x\n", None, |_, _| {}), instance)
     };
-    let room = "(param i32) (result i32) i32.const 1048570";
-    for (test, name, body, sentence) in [
-        (
-            "hanging",
-            "push",
-            "(loop br 0) i32.const 0",
-            "did not return within 0.5 s",
-        ),
-        ("trapping", "push", "unreachable", "failed in maxconn_push"),
-        ("lazy", "push", "i32.const 0", "answers 0 for 2 bytes"),
-        ("greedy", "push", "i32.const 3", "answers 3 for 2 bytes"),
-        (
-            "astray",
-            "output",
-            "(result i32) i32.const -4",
-            "outside of its memory",
-        ),
-        ("beyond", "input", room, "no room"),
-    ] {
+    for [test, name, body, sentence] in rows(
+        "
+        hanging  | push   | (param i32 i32 i64) (result i32) (loop br 0) i32.const 0 | did not return within 0.5 s
+        trapping | push   | (param i32 i32 i64) (result i32) unreachable             | failed in maxconn_push
+        lazy     | push   | (param i32 i32 i64) (result i32) i32.const 0             | answers 0 for 2 bytes
+        greedy   | push   | (param i32 i32 i64) (result i32) i32.const 3             | answers 3 for 2 bytes
+        astray   | output | (result i32) i32.const -4                                | outside of its memory
+        beyond   | input  | (param i32) (result i32) i32.const 1048570               | no room",
+    ) {
         let error = pushed(test, name, body).0.unwrap_err().to_string();
         let file = format!("{test}.wasm");
         assert!(error.contains(sentence) && error.contains(&file), "{error}");
     }
     // 1,024 pages more are 64 MiB, of 8 allowed: the memory stays as it is, and it takes a byte at a time.
-    let grows = "(memory.grow (i32.const 1024)) i32.const 0 i32.lt_s";
+    let grows =
+        "(param i32 i32 i64) (result i32) (memory.grow (i32.const 1024)) i32.const 0 i32.lt_s";
     let (result, instance) = pushed("growing", "push", grows);
     result.unwrap();
     assert_eq!(instance.memory_bytes(), 1 << 20);
@@ -168,32 +142,18 @@ fn a_guest_that_takes_too_much_is_told_what() {
     let table = format!(
         "(table $t 1 funcref) (func $start (table.grow $t (ref.null func) (i32.const 50000000)) {grows}"
     );
-    let (loops, large) = (
-        "(func $start (loop br 0)) (start $start)",
-        "(memory (export \"memory\") 1024)",
-    );
     let tables = "(table 60000 funcref) ".repeat(2);
-    let start = "failed in its start:";
-    for (test, more, sentence) in [
-        (
-            "start-hangs",
-            loops,
-            "its start did not return within 0.5 s",
-        ),
-        (
-            "start-grows",
-            &memory,
-            &format!("{start} it wants more memory than it may have; lower max_keys"),
-        ),
-        ("large", large, &format!("{start} it wants more memory")),
-        (
-            "memories",
-            "(memory 1)",
-            &format!("{start} resource limit exceeded: memory count"),
-        ),
-        ("table", &tables, "it wants more table entries"),
-        ("table-grows", &table, "it wants more table entries"),
-    ] {
+    let too_much = "failed in its start: it wants more memory than it may have; lower max_keys";
+    refused("start-grows", &guest(&[], &memory), too_much);
+    let entries = "it wants more table entries";
+    refused("table", &guest(&[], &tables), entries);
+    refused("table-grows", &guest(&[], &table), entries);
+    for [test, more, sentence] in rows(
+        "
+        start-hangs | (func $start (loop br 0)) (start $start) | its start did not return within 0.5 s
+        large       | (memory (export \"memory\") 1024)        | failed in its start: it wants more memory
+        memories    | (memory 1)                               | failed in its start: resource limit exceeded: memory count",
+    ) {
         refused(test, &guest(&[], more), sentence);
     }
 }
@@ -213,38 +173,17 @@ fn a_guest_that_says_too_much_is_stopped() {
     let never_takes = ("push", "(param i32 i32 i64) (result i32) i32.const 0");
     let endless = ("shutdown", "(result i32) i32.const 2");
     let no_object = "no JSON object on a line of its own";
+    let overlap = "gives segments that overlap";
+    let pushes = "maxconn_push says more than 64 bytes";
+    let ends = "maxconn_shutdown says more than 64 bytes";
+    let nothing = "has more to say but says nothing";
     for (test, replaced, more, sentence) in [
-        ("amplifies", None, &twenty, "gives segments that overlap"),
-        (
-            "amplifies-input",
-            None,
-            &input,
-            "gives segments that overlap",
-        ),
-        (
-            "never-takes",
-            Some(never_takes),
-            &one,
-            "maxconn_push says more than 64 bytes",
-        ),
-        (
-            "says-nothing-for-ever",
-            Some(never_takes),
-            &silent,
-            "maxconn_push says more than 64 bytes",
-        ),
-        (
-            "never-ends",
-            Some(endless),
-            &one,
-            "maxconn_shutdown says more than 64 bytes",
-        ),
-        (
-            "says-nothing",
-            Some(endless),
-            &none,
-            "has more to say but says nothing",
-        ),
+        ("amplifies", None, &twenty, overlap),
+        ("amplifies-input", None, &input, overlap),
+        ("never-takes", Some(never_takes), &one, pushes),
+        ("says-nothing-for-ever", Some(never_takes), &silent, pushes),
+        ("never-ends", Some(endless), &one, ends),
+        ("says-nothing", Some(endless), &none, nothing),
         ("no-json", None, &text, no_object),
         ("two-lines", None, &lines, no_object),
         ("escapes", None, &escapes, no_object),
@@ -315,54 +254,31 @@ fn what_would_take_long_to_compile_is_refused_before() {
         " i32".repeat(32),
         format!("block (type $t) unreachable end {}", "drop ".repeat(32)).repeat(1000)
     );
-    let wide = format!("(type (func (param{})))", " i32".repeat(33));
-    for (test, more, sentence) in [
-        (
-            "loops",
-            function(nested("loop ", 51)),
-            "50 loops in one another are allowed; build it for size",
-        ),
-        (
-            "blocks",
-            function(nested("block ", 1000)),
-            "1000 blocks in one another are allowed",
-        ),
-        (
-            "merges",
-            function(locals(301) + &blocks(99)),
-            "30000 variables times blocks in one function are allowed",
-        ),
-        (
-            "merges-of-types",
-            merges,
-            "30000 variables times blocks in one function are allowed",
-        ),
-        (
-            "merges-in-all",
-            function(locals(300) + &blocks(98)).repeat(11),
-            "300000 variables times blocks in all functions together are allowed",
-        ),
-        (
-            "function",
-            function("nop ".repeat(70_000)),
-            "65536 bytes of code in one function are allowed",
-        ),
-        (
-            "code",
-            function("nop ".repeat(60_000)).repeat(18),
-            "1048576 bytes of code are allowed",
-        ),
-        (
-            "functions",
-            "(func)".repeat(10_000),
-            "10000 entries of one kind are allowed",
-        ),
-        (
-            "type",
-            wide,
-            "32 parameters or results of a type are allowed",
-        ),
-    ] {
+    let merge = |count, times| function(locals(count) + &blocks(times));
+    for [test, sentence] in rows(
+        "
+        loops           | 50 loops in one another are allowed; build it for size
+        blocks          | 1000 blocks in one another are allowed
+        merges          | 30000 variables times blocks in one function are allowed
+        merges-of-types | 30000 variables times blocks in one function are allowed
+        merges-in-all   | 300000 variables times blocks in all functions together are allowed
+        function        | 65536 bytes of code in one function are allowed
+        code            | 1048576 bytes of code are allowed
+        functions       | 10000 entries of one kind are allowed
+        type            | 32 parameters or results of a type are allowed",
+    ) {
+        let more = match test {
+            "loops" => function(nested("loop ", 51)),
+            "blocks" => function(nested("block ", 1000)),
+            "merges" => merge(301, 99),
+            "merges-of-types" => merges.clone(),
+            "merges-in-all" => merge(300, 98).repeat(11),
+            "function" => function("nop ".repeat(70_000)),
+            "code" => function("nop ".repeat(60_000)).repeat(18),
+            "functions" => "(func)".repeat(10_000),
+            "type" => format!("(type (func (param{})))", " i32".repeat(33)),
+            _ => panic!("{test}: no such module"),
+        };
         refused(test, &guest(&[], &more), sentence);
     }
 }

@@ -145,29 +145,18 @@ fn what_is_wrong_is_said_in_a_sentence_and_an_exit_code() {
     let folder = Folder::new();
     folder.write("wrong.toml", "max_kyes = 5\n");
     folder.write("not.wasm", "no wasm");
-    let no_file = "maxconn: cannot read no-such-file: No such file or directory";
-    for (arguments, code, sentence) in [
-        ("replay no-such-file", 1, no_file),
-        ("replay .", 1, "it is a folder; name the files in it"),
-        ("replay - -", 2, "standard input can be read once only"),
-        ("replay --only nothing -", 2, "invalid value 'nothing'"),
-        ("replay --config wrong.toml -", 2, "max_keys"),
-        (
-            "replay --plugin not.wasm -",
-            1,
-            "not.wasm is not a wasm module",
-        ),
-        (
-            "replay --plugin no.wasm -",
-            1,
-            "cannot read the plugin no.wasm",
-        ),
-        ("config check wrong.toml", 2, "max_keys"),
-        ("bench --seconds 0", 2, "--seconds must be more than 0"),
-        ("", 2, "Usage:"),
-    ] {
-        run(&folder, arguments).is(code, sentence);
-    }
+    let table = "
+        1 | replay no-such-file               | maxconn: cannot read no-such-file: No such file or directory
+        1 | replay .                          | it is a folder; name the files in it
+        2 | replay - -                        | standard input can be read once only
+        2 | replay --only nothing -           | invalid value 'nothing'
+        2 | replay --config wrong.toml -      | max_keys
+        1 | replay --plugin not.wasm -        | not.wasm is not a wasm module
+        1 | replay --plugin no.wasm -         | cannot read the plugin no.wasm
+        2 | config check wrong.toml           | max_keys
+        2 | bench --seconds 0                 | --seconds must be more than 0
+        2 |                                   | Usage:";
+    command::run_rows(&folder, table, |_| ());
 }
 
 #[test]

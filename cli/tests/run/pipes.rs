@@ -1,9 +1,10 @@
 //! Standard input and output, signals, and a plugin that traps.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
-use test_support::command::{Folder, Process};
+use test_support::command::{Folder, Process, Ran, run_rows};
 use test_support::data;
 use test_support::http::{get, gzip};
 use test_support::refusal::{each_second, others};
@@ -181,23 +182,15 @@ fn a_guest_that_traps_is_replaced_and_the_lines_go_on() {
 
 #[test]
 fn wrong_command_lines_are_told_with_a_mend() {
-    for (arguments, words) in [
-        ("--input carrier-pigeon", "write stdin"),
-        ("--input stdin --input -", "given twice"),
-        (
-            "--output http://user:pass@127.0.0.1/",
-            "put the secret into a file",
-        ),
-        ("--output-token x", "leave it out"),
-        ("--input-token x", "leave it out"),
-        ("--grace soon", "write it like"),
-        ("--admin 127.0.0.1", "write it like"),
-        (
-            "--output http://127.0.0.1:1 --output-token /nowhere",
-            "/nowhere",
-        ),
-    ] {
-        let ran = Process::start(arguments).end();
-        assert!(!ran.is(2, words).stderr.contains("pass@"), "{ran:?}");
-    }
+    let table = "
+        2 | run --input carrier-pigeon                              | write stdin
+        2 | run --input stdin --input -                             | given twice
+        2 | run --output http://user:pass@127.0.0.1/                | put the secret into a file
+        2 | run --output-token x                                    | leave it out
+        2 | run --input-token x                                     | leave it out
+        2 | run --grace soon                                        | write it like
+        2 | run --admin 127.0.0.1                                   | write it like
+        2 | run --output http://127.0.0.1:1 --output-token /nowhere | /nowhere";
+    let check = |ran: &Ran| assert!(!ran.stderr.contains("pass@"), "{ran:?}");
+    run_rows(Path::new("/"), table, check);
 }

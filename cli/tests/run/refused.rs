@@ -4,7 +4,7 @@ use std::fs::{create_dir, hard_link};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use test_support::command::{Folder, run};
+use test_support::command::{Folder, run_rows};
 
 #[test]
 fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
@@ -15,46 +15,27 @@ fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
     folder.write("one", "");
     hard_link(folder.join("one"), folder.join("two")).unwrap();
     let used = TcpListener::bind("127.0.0.1:0").unwrap();
-    let used = format!("--input tcp://{}", used.local_addr().unwrap());
-    let dead = |file: &str| format!("--output http://127.0.0.1:1 --dead-letter {file}");
-    let port = "a port is a number up to 65535";
-    let unix = format!("--input unix:{}", folder.join("file").display());
-    for (arguments, code, words) in [
-        (
-            "--input http://nosuchhost.invalid:80",
-            1,
-            "name an address of this machine",
-        ),
-        (
-            "--input tcp://192.0.2.1:8080",
-            1,
-            "this machine has no such address",
-        ),
-        (&used, 1, "name another port"),
-        (&unix, 1, "something else is there; remove it"),
-        (
-            "--input unix:/nosuchfolder/socket",
-            1,
-            "a folder that can be written",
-        ),
-        ("--input http://127.0.0.1:99999", 2, port),
-        ("--output http://127.0.0.1:99999/logs", 2, port),
-        ("--admin :99999", 2, port),
-        ("--state inner", 2, "is a folder; name a file in it"),
-        ("--state file", 2, "--state-reset"),
-        (
-            "--state /nosuchfolder/state",
-            2,
-            "a folder that can be written",
-        ),
-        ("--state link", 2, "name what it leads to"),
-        ("--state one", 2, "name a file that has one"),
-        (&dead("link"), 2, "name what it leads to"),
-        (&dead("one"), 2, "name a file that has one"),
-        (&dead("/dev/null"), 2, "a device; name a file"),
-        ("--request-timeout 0s", 2, "it must be more than nothing"),
-    ] {
-        run(&folder, &format!("run {arguments}")).is(code, words);
-    }
+    let table = "
+        1 | run --input http://nosuchhost.invalid:80             | name an address of this machine
+        1 | run --input tcp://192.0.2.1:8080                     | this machine has no such address
+        1 | run --input tcp://USED                               | name another port
+        1 | run --input unix:FOLDER/file                         | something else is there; remove it
+        1 | run --input unix:/nosuchfolder/socket                | a folder that can be written
+        2 | run --input http://127.0.0.1:99999                   | a port is a number up to 65535
+        2 | run --output http://127.0.0.1:99999/logs             | a port is a number up to 65535
+        2 | run --admin :99999                                   | a port is a number up to 65535
+        2 | run --state inner                                    | is a folder; name a file in it
+        2 | run --state file                                     | --state-reset
+        2 | run --state /nosuchfolder/state                      | a folder that can be written
+        2 | run --state link                                     | name what it leads to
+        2 | run --state one                                      | name a file that has one
+        2 | run --output http://127.0.0.1:1 --dead-letter link   | name what it leads to
+        2 | run --output http://127.0.0.1:1 --dead-letter one    | name a file that has one
+        2 | run --output http://127.0.0.1:1 --dead-letter /dev/null | a device; name a file
+        2 | run --request-timeout 0s                             | it must be more than nothing";
+    let table = table
+        .replace("USED", &used.local_addr().unwrap().to_string())
+        .replace("FOLDER", folder.to_str().unwrap());
+    run_rows(&folder, &table, |_| ());
     assert_eq!(folder.read("file"), b"mine");
 }

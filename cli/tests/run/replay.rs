@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use test_support::command::{Folder, run};
+use test_support::command::{Folder, run, run_rows};
 use test_support::http::Sink;
 use test_support::refusal::{each_second, others};
 use test_support::store::Store;
@@ -116,24 +116,11 @@ fn what_is_refused_for_good_is_set_aside_and_told() {
 #[test]
 fn what_does_not_go_together_is_told_before_anything_is_read() {
     let folder = log();
-    let http = "--output http://127.0.0.1:1";
-    for (arguments, words) in [
-        (format!("--quiet {http}"), "--quiet leaves nothing"),
-        (
-            "--dead-letter x".into(),
-            "--dead-letter is for http outputs",
-        ),
-        (
-            "--output elasticsearch+http://127.0.0.1:1".into(),
-            "--records-stream NAME",
-        ),
-        ("--output ftp://127.0.0.1".into(), "none of the outputs"),
-        (
-            format!("{http} --output-token /nowhere"),
-            "cannot read the secret in /nowhere",
-        ),
-    ] {
-        let ran = run(&folder, &format!("replay {arguments} mail.log"));
-        assert_eq!(ran.is(2, words).stdout, "", "{arguments}");
-    }
+    let table = "
+        2 | replay mail.log --quiet --output http://127.0.0.1:1       | --quiet leaves nothing
+        2 | replay mail.log --dead-letter x                           | --dead-letter is for http outputs
+        2 | replay mail.log --output elasticsearch+http://127.0.0.1:1 | --records-stream NAME
+        2 | replay mail.log --output ftp://127.0.0.1                  | none of the outputs
+        2 | replay mail.log --output http://127.0.0.1:1 --output-token /nowhere | cannot read the secret in /nowhere";
+    run_rows(&folder, table, |ran| assert_eq!(ran.stdout, ""));
 }

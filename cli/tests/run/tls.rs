@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use test_support::command::{Folder, Process, program, run};
+use test_support::command::{Folder, Process, program, run_rows};
 use test_support::http::post;
 use test_support::refusal::others;
 use test_support::{PATIENCE, data};
@@ -80,24 +80,12 @@ fn a_server_may_sign_its_own_certificate_but_not_as_an_authority() {
 
 #[test]
 fn certificates_and_keys_that_do_not_fit_are_told_by_name() {
-    for (arguments, words) in [
-        (
-            "--input-certificate server.pem --input-key server.pem",
-            "server.pem",
-        ),
-        (
-            "--input-certificate server.key --input-key server.key",
-            "no certificate",
-        ),
-        (
-            "--input-certificate authority.pem --input-key server.key",
-            "belong together",
-        ),
-        ("", "go together"),
-    ] {
-        let arguments = format!("run --input https://127.0.0.1:0 {arguments}");
-        run(&data::path("cli/tests/run/tls"), &arguments).is(2, words);
-    }
+    let table = "
+        2 | run --input https://127.0.0.1:0 --input-certificate server.pem --input-key server.pem    | server.pem
+        2 | run --input https://127.0.0.1:0 --input-certificate server.key --input-key server.key    | no certificate
+        2 | run --input https://127.0.0.1:0 --input-certificate authority.pem --input-key server.key | belong together
+        2 | run --input https://127.0.0.1:0                                                          | go together";
+    run_rows(&data::path("cli/tests/run/tls"), table, |_| ());
 }
 
 #[test]
