@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         reference_time_ms: Some(i64::try_from(written.as_millis())?),
         ..Source::default()
     };
-    let plugin = Plugin::load(Path::new(&module), Limits::default())?;
+    let plugin = Plugin::load(Path::new(&module), Limits::default());
+    let plugin = plugin.map_err(|error| error.to_string())?;
     print_alerts(&plugin, &source, &log)?;
     Ok(())
 }
