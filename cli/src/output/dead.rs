@@ -9,6 +9,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::meter::Meter;
+use super::trouble::Trouble;
 use crate::files::{FileError, Place};
 use crate::{log, system};
 
@@ -76,6 +77,22 @@ impl DeadLetters {
             .map_err(|error| DeadLetterError::Write(self.path.clone(), error))?;
         self.meter.dead_letters.inc();
         Ok(())
+    }
+
+    /// The same for a file that there may not be; `mend` says what to do then.
+    ///
+    /// # Errors
+    /// Why the document is not set aside.
+    pub fn bury(
+        dead: &mut Option<DeadLetters>,
+        reason: String,
+        document: &[u8],
+        mend: &'static str,
+    ) -> Result<(), Trouble> {
+        match dead {
+            Some(dead) => Ok(dead.write(&reason, document)?),
+            None => Err(Trouble::NoDeadLetters(reason, mend)),
+        }
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {

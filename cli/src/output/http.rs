@@ -111,14 +111,11 @@ impl HttpOutput {
 
     /// Sets a line aside that the next hop will never take.
     fn bury(&mut self, line: &[u8], answer: &Answer) -> Result<(), Trouble> {
-        let reason = self.refusal(answer).to_string();
-        match &mut self.dead {
-            Some(dead) => Ok(dead.write(&reason, line)?),
-            None => Err(Trouble::NoDeadLetters(
-                reason,
-                "one line is refused for good and holds up the rest: give --dead-letter FILE to set such lines aside",
-            )),
-        }
+        let (reason, mend) = (
+            self.refusal(answer).to_string(),
+            "one line is refused for good and holds up the rest: give --dead-letter FILE to set such lines aside",
+        );
+        DeadLetters::bury(&mut self.dead, reason, line, mend)
     }
 
     fn refusal(&self, answer: &Answer) -> Trouble {

@@ -24,10 +24,10 @@ const WRITE_MAX: Duration = Duration::from_secs(60);
 /// A connection that is made again when it breaks.
 pub struct LinesOutput {
     address: LinesAddress,
-    connection: Option<Connection>,
+    socket: Option<Socket>,
 }
 
-enum Connection {
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -37,7 +37,7 @@ impl LinesOutput {
     pub fn new(address: LinesAddress) -> LinesOutput {
         LinesOutput {
             address,
-            connection: None,
+            socket: None,
         }
     }
 
@@ -52,23 +52,23 @@ impl LinesOutput {
     /// There is no connection, or it broke.
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         let address = || self.address.clone();
-        let mut connection = match self.connection.take() {
-            Some(connection) if connection.is_open() => connection,
+        let mut socket = match self.socket.take() {
+            Some(socket) if socket.is_open() => socket,
             _ => match timeout(CONNECT_MAX, self.connect()).await {
-                Ok(Ok(connection)) => connection,
+                Ok(Ok(socket)) => socket,
                 Ok(Err(error)) => return Err(Trouble::Connect(address(), error).into()),
                 Err(_) => return Err(Trouble::ConnectLate(address()).into()),
             },
         };
         let writing = async {
             for delivery in group {
-                connection.write(&delivery.bytes).await?;
+                socket.write(&delivery.bytes).await?;
             }
             Ok::<_, io::Error>(())
         };
         match timeout(WRITE_MAX, writing).await {
             Ok(Ok(())) => {
-                self.connection = Some(connection);
+                self.socket = Some(socket);
                 Ok(())
             }
             Ok(Err(error)) => Err(Trouble::Broke(address(), error).into()),
@@ -76,23 +76,23 @@ impl LinesOutput {
         }
     }
 
-    async fn connect(&self) -> io::Result<Connection> {
+    async fn connect(&self) -> io::Result<Socket> {
         Ok(match &self.address {
-            LinesAddress::Tcp(address) => Connection::Tcp(TcpStream::connect(address).await?),
-            LinesAddress::Unix(path) => Connection::Unix(UnixStream::connect(path).await?),
+            LinesAddress::Tcp(address) => Socket::Tcp(TcpStream::connect(address).await?),
+            LinesAddress::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
         })
     }
 }
 
-impl Connection {
+impl Socket {
     /// The other side has not closed it, as far as is known here. Writing to one that it has closed would
     /// succeed the first time. What it sends is of no interest.
     fn is_open(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 1024];
         // The system is asked itself: the runtime would only tell what it has heard of before.
         let socket = match self {
-            Connection::Tcp(stream) => SockRef::from(stream),
-            Connection::Unix(stream) => SockRef::from(stream),
+            Socket::Tcp(stream) => SockRef::from(stream),
+            Socket::Unix(stream) => SockRef::from(stream),
         };
         loop {
             match socket.recv(&mut buffer) {
@@ -105,8 +105,8 @@ impl Connection {
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Connection::Tcp(stream) => stream.write_all(bytes).await,
-            Connection::Unix(stream) => stream.write_all(bytes).await,
+            Socket::Tcp(stream) => stream.write_all(bytes).await,
+            Socket::Unix(stream) => stream.write_all(bytes).await,
         }
     }
 }

@@ -15,7 +15,7 @@ const DELAYS: [f64; 12] = [
 
 /// What is known of a document that a store may have already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum History {
     /// Nothing: it is new, as far as this process goes.
     New,
     /// Its delivery came before, and may have arrived.
@@ -24,12 +24,12 @@ pub enum Known {
     Tried,
 }
 
-impl Known {
+impl History {
     fn label(self) -> Label {
         let word = match self {
-            Known::New => "nothing",
-            Known::Repeated => "repeat",
-            Known::Tried => "retry",
+            History::New => "nothing",
+            History::Repeated => "repeat",
+            History::Tried => "retry",
         };
         [("known", word)]
     }
@@ -74,14 +74,14 @@ impl Meter {
     }
 
     /// A store had a document with this id already.
-    pub fn conflict(&self, known: Known) {
-        self.conflicts.get_or_create(&known.label()).inc();
+    pub fn conflict(&self, history: History) {
+        self.conflicts.get_or_create(&history.label()).inc();
     }
 
     /// How often that was so.
     pub fn all_conflicts(&self) -> u64 {
-        let all = [Known::New, Known::Repeated, Known::Tried];
-        let of = |known: Known| self.conflicts.get_or_create(&known.label()).get();
+        let all = [History::New, History::Repeated, History::Tried];
+        let of = |history: History| self.conflicts.get_or_create(&history.label()).get();
         all.into_iter().map(of).sum()
     }
 

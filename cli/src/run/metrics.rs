@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 use serde_json::Value;
 
 use crate::lock::lock;
@@ -107,74 +107,56 @@ fn counters(statistics: &Value) -> Vec<String> {
 
 impl Metrics {
     /// All at nought.
+    #[rustfmt::skip]
     pub fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("maxconn");
-        let output = Meter::new();
-        register(&mut registry, &output);
+        let (mut registry, output) = (Registry::with_prefix("maxconn"), Meter::new());
+        let all = &mut registry;
+        all.register("delivery_retries", "Deliveries that failed and were made again", output.retries.clone());
+        all.register("dead_letters", "Documents that the next hop refused for good", output.dead_letters.clone());
+        all.register(
+            "document_conflicts",
+            "Documents whose id the store had already: they were sent and nothing was heard of it (known=retry), their batch \
+             had come before (repeat), or this process knows of neither (nothing)",
+            output.conflicts.clone(),
+        );
+        all.register_with_unit("output", "Bytes that the next hop has taken", Unit::Bytes, output.bytes.clone());
+        all.register("output_up", "Whether the last delivery succeeded", output.up.clone());
+        let help = "How long a delivery took, tries included";
+        all.register_with_unit("delivery_duration", help, Unit::Seconds, output.duration.clone());
         let guest = Arc::<Mutex<Figures>>::default();
-        registry.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
-        let state_up = gauge(
-            &mut registry,
-            "state_up",
-            "Whether the state could be written the last time",
-        );
-        state_up.set(1);
-        let connections = gauge(
-            &mut registry,
-            "connections",
-            "Connections that are open at all addresses together",
-        );
-        let mut bytes = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
-            counter
-        };
-        let input_bytes = bytes("input", "Bytes of lines that were handed to the guest");
-        let bypassed_bytes = bytes(
-            "bypassed",
-            "Bytes of lines that no guest took: they went on as they came, or were withheld where names are redacted",
-        );
-        let mut counter = |name: &str, help: &str| {
-            let counter = Counter::default();
-            registry.register(name, help, counter.clone());
-            counter
-        };
-        Metrics {
-            input_bytes,
-            bypassed_bytes,
-            connections,
-            state_up,
-            output,
-            guest,
-            refused: counter("refused_requests", "Requests that were refused"),
-            idle_connections: counter(
+        all.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
+        let metrics = Metrics {
+            input_bytes: bytes(all, "input", "Bytes of lines that were handed to the guest"),
+            bypassed_bytes: bytes(
+                all,
+                "bypassed",
+                "Bytes of lines that no guest took: they went on as they came, or were withheld where names are redacted",
+            ),
+            refused: metric(all, "refused_requests", "Requests that were refused"),
+            idle_connections: metric(
+                all,
                 "idle_connections",
                 "Connections that said nothing and were ended, to make room for others or after an hour",
             ),
-            accept_failures: counter(
+            accept_failures: metric(
+                all,
                 "accept_failures",
                 "Connections that the system did not give, as for want of file descriptors",
             ),
-            repeated: counter(
-                "repeated_batches",
-                "Batches that came again and were not counted again",
-            ),
-            malformed: counter(
-                "malformed_records",
-                "Records that look like JSON and are not; they go on as text",
-            ),
-            cut_lines: counter(
-                "cut_lines",
-                "Lines that were too long and came in as pieces",
-            ),
-            guest_restarts: counter("guest_restarts", "Guests that failed and were replaced"),
-            reloads_failed: counter(
-                "reload_failures",
-                "Configurations that could not be put in force",
-            ),
-            state_failures: counter("state_write_failures", "States that could not be written"),
+            repeated: metric(all, "repeated_batches", "Batches that came again and were not counted again"),
+            malformed: metric(all, "malformed_records", "Records that look like JSON and are not; they go on as text"),
+            cut_lines: metric(all, "cut_lines", "Lines that were too long and came in as pieces"),
+            guest_restarts: metric(all, "guest_restarts", "Guests that failed and were replaced"),
+            reloads_failed: metric(all, "reload_failures", "Configurations that could not be put in force"),
+            state_failures: metric(all, "state_write_failures", "States that could not be written"),
+            connections: metric(all, "connections", "Connections that are open at all addresses together"),
+            state_up: metric(all, "state_up", "Whether the state could be written the last time"),
+            output,
+            guest,
             registry: Arc::new(registry),
-        }
+        };
+        metrics.state_up.set(1);
+        metrics
     }
 
     /// Takes what the guest says of itself: its statistics document and the size of its memory. It is believed in
@@ -205,47 +187,16 @@ impl Metrics {
     }
 }
 
-fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
-    let gauge = Gauge::default();
-    registry.register(name, help, gauge.clone());
-    gauge
+fn metric<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
-/// Shows what becomes of deliveries.
-fn register(registry: &mut Registry, output: &Meter) {
-    registry.register(
-        "delivery_retries",
-        "Deliveries that failed and were made again",
-        output.retries.clone(),
-    );
-    registry.register(
-        "dead_letters",
-        "Documents that the next hop refused for good",
-        output.dead_letters.clone(),
-    );
-    registry.register(
-        "document_conflicts",
-        "Documents whose id the store had already: they were sent and nothing was heard of it (known=retry), their batch had \
-         come before (repeat), or this process knows of neither (nothing)",
-        output.conflicts.clone(),
-    );
-    registry.register_with_unit(
-        "output",
-        "Bytes that the next hop has taken",
-        Unit::Bytes,
-        output.bytes.clone(),
-    );
-    registry.register(
-        "output_up",
-        "Whether the last delivery succeeded",
-        output.up.clone(),
-    );
-    registry.register_with_unit(
-        "delivery_duration",
-        "How long a delivery took, tries included",
-        Unit::Seconds,
-        output.duration.clone(),
-    );
+fn bytes(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
+    counter
 }
 
 /// Shows the guest's own figures.
@@ -253,33 +204,14 @@ fn register(registry: &mut Registry, output: &Meter) {
 struct GuestCollector(Arc<Mutex<Figures>>);
 
 /// The guest's counters: the member of its statistics, the metric, what it is.
+#[rustfmt::skip]
 const COUNTERS: [(&str, &str, &str); 7] = [
     ("records", "records", "Records that came in"),
-    (
-        "passed",
-        "passed_records",
-        "Records that went on, enriched or not",
-    ),
-    (
-        "suppressed",
-        "suppressed_events",
-        "Events that were held back",
-    ),
-    (
-        "late",
-        "late_events",
-        "Events older than the allowed lateness",
-    ),
-    (
-        "unrecognised",
-        "unrecognised_records",
-        "Records that hold Dovecot's text of a refusal and are none that can be read",
-    ),
-    (
-        "timeless",
-        "timeless_events",
-        "Events for which no time was found",
-    ),
+    ("passed", "passed_records", "Records that went on, enriched or not"),
+    ("suppressed", "suppressed_events", "Events that were held back"),
+    ("late", "late_events", "Events older than the allowed lateness"),
+    ("unrecognised", "unrecognised_records", "Records that hold Dovecot's text of a refusal and are none that can be read"),
+    ("timeless", "timeless_events", "Events for which no time was found"),
     ("evictions", "evicted_keys", "Keys forgotten at the limit"),
 ];
 

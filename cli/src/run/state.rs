@@ -196,7 +196,7 @@ fn set_aside(path: &Path) -> Result<(), StateError> {
 /// A state as it is written: what is large in it is not there again.
 pub(super) struct Encoded<'a> {
     begin: Vec<u8>,
-    kept: &'a State,
+    state: &'a State,
     batches: Vec<u8>,
 }
 
@@ -205,30 +205,30 @@ impl Encoded<'_> {
     pub fn parts(&self) -> [&[u8]; 4] {
         [
             &self.begin,
-            &self.kept.snapshot,
-            &self.kept.alerts,
+            &self.state.snapshot,
+            &self.state.alerts,
             &self.batches,
         ]
     }
 }
 
-pub(super) fn encode(kept: &State) -> Encoded<'_> {
-    let mut lengths = vec![u8::from(kept.clean)];
-    for part in [&kept.snapshot, &kept.alerts] {
+pub(super) fn encode(state: &State) -> Encoded<'_> {
+    let mut lengths = vec![u8::from(state.clean)];
+    for part in [&state.snapshot, &state.alerts] {
         lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
     }
     let mut batches = Vec::new();
-    for (digest, suppressed) in &kept.batches {
+    for (digest, suppressed) in &state.batches {
         batches.extend_from_slice(digest);
         suppressed.write(&mut batches);
     }
     let mut hash = Sha256::new();
-    for part in [&lengths[..], &kept.snapshot, &kept.alerts, &batches] {
+    for part in [&lengths[..], &state.snapshot, &state.alerts, &batches] {
         hash.update(part);
     }
     Encoded {
         begin: [MAGIC.as_slice(), hash.finalize().as_slice(), &lengths].concat(),
-        kept,
+        state,
         batches,
     }
 }

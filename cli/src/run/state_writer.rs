@@ -61,14 +61,14 @@ impl StateWriter {
         if self.todo.capacity() == 0 {
             return;
         }
-        let kept = State {
+        let state = State {
             clean: false,
             snapshot,
             alerts: backlog.alerts().into(),
             batches: self.ledger.counted(Instant::now()),
         };
-        if kept != self.last && self.todo.try_send(kept.clone()).is_ok() {
-            self.last = kept;
+        if state != self.last && self.todo.try_send(state.clone()).is_ok() {
+            self.last = state;
         }
     }
 
@@ -79,13 +79,13 @@ impl StateWriter {
     pub async fn finish(self, backlog: &Backlog) -> Result<(), StateError> {
         drop(self.todo);
         let file = self.end.await.map_err(|_| StateError::Thread)?;
-        let kept = State {
+        let state = State {
             clean: true,
             snapshot: self.snapshot,
             alerts: backlog.alerts().into(),
             batches: self.ledger.counted(Instant::now()),
         };
-        file.write(&kept).inspect_err(|_| {
+        file.write(&state).inspect_err(|_| {
             self.metrics.state_failures.inc();
         })
     }
@@ -95,8 +95,8 @@ impl StateWriter {
 async fn write_all(file: StateFile, mut states: Receiver<State>, metrics: Metrics) -> StateFile {
     let mut failing = false;
     let mut next = states.recv().await;
-    while let Some(kept) = next {
-        let written = file.write(&kept);
+    while let Some(state) = next {
+        let written = file.write(&state);
         metrics.state_up.set(i64::from(written.is_ok()));
         if let Err(error) = &written {
             metrics.state_failures.inc();
@@ -107,7 +107,7 @@ async fn write_all(file: StateFile, mut states: Receiver<State>, metrics: Metric
         failing = written.is_err();
         next = if failing {
             let newer = timeout(RETRY_AFTER, states.recv()).await;
-            newer.unwrap_or(Some(kept))
+            newer.unwrap_or(Some(state))
         } else {
             states.recv().await
         };

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Streams;
 use crate::output::delivery::Delivery;
-use crate::output::meter::Known;
+use crate::output::meter::History;
 use crate::system;
 use maxconn_host::Kind;
 
@@ -29,7 +29,7 @@ pub struct Item {
     /// The data stream.
     pub stream: String,
     /// What is known if the store says that it was there before.
-    pub known: Known,
+    pub history: History,
     /// Its id; `None` if it is no JSON object.
     id: Option<String>,
     has_timestamp: bool,
@@ -61,7 +61,7 @@ struct Event<'a> {
 
 /// Where in a delivery the next document is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
+pub struct Cursor {
     segment: usize,
     /// In the delivery's bytes.
     at: usize,
@@ -69,16 +69,16 @@ pub struct Place {
     number: u32,
 }
 
-/// Appends the documents of a delivery from `place` on to `all`, and moves `place` on, until `all` has `max` of them or
+/// Appends the documents of a delivery from `cursor` on to `all`, and moves `cursor` on, until `all` has `max` of them or
 /// it is behind the last; answers whether it is.
 pub fn items(
     delivery: &Delivery,
-    place: &mut Place,
+    cursor: &mut Cursor,
     streams: &Streams,
     max: usize,
     all: &mut Vec<Item>,
 ) -> bool {
-    while let Some(segment) = delivery.segments.get(place.segment) {
+    while let Some(segment) = delivery.segments.get(cursor.segment) {
         let stream = match segment.kind {
             Kind::Passed | Kind::Wrapped => streams.records.as_ref(),
             Kind::Enriched | Kind::Identified | Kind::Alert | Kind::Statistics | Kind::View => {
@@ -86,38 +86,38 @@ pub fn items(
             }
         };
         if stream.is_none() {
-            place.at = segment.end;
+            cursor.at = segment.end;
         }
         while let Some(stream) = stream
-            && place.at < segment.end
+            && cursor.at < segment.end
         {
             if all.len() >= max {
                 return false;
             }
-            let rest = delivery.bytes.get(place.at..segment.end).unwrap_or(&[]);
-            let end = memchr::memchr(b'\n', rest).map_or(segment.end, |at| place.at + at + 1);
-            let line = delivery.bytes.slice(place.at..end);
-            place.at = end;
+            let rest = delivery.bytes.get(cursor.at..segment.end).unwrap_or(&[]);
+            let end = memchr::memchr(b'\n', rest).map_or(segment.end, |at| cursor.at + at + 1);
+            let line = delivery.bytes.slice(cursor.at..end);
+            cursor.at = end;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let number = segment.number + place.number;
+            let number = segment.number + cursor.number;
             let document: Option<Document<'_>> = serde_json::from_slice(&line).ok();
             let document = document.filter(|_| line.starts_with(b"{"));
             all.push(Item {
                 stream: stream.clone(),
                 has_timestamp: document.as_ref().is_some_and(|it| it.timestamp.is_some()),
-                known: if delivery.repeated {
-                    Known::Repeated
+                history: if delivery.repeated {
+                    History::Repeated
                 } else {
-                    Known::New
+                    History::New
                 },
                 id: document.map(|it| id(&it, segment.kind, delivery, number, &line)),
                 line,
             });
-            place.number += 1;
+            cursor.number += 1;
         }
-        (place.segment, place.number) = (place.segment + 1, 0);
+        (cursor.segment, cursor.number) = (cursor.segment + 1, 0);
     }
     true
 }
@@ -236,11 +236,11 @@ mod tests {
             events: "events".to_string(),
             records: records.map(str::to_string),
         };
-        let (mut all, mut place) = (Vec::new(), Place::default());
+        let (mut all, mut cursor) = (Vec::new(), Cursor::default());
         // Taken in two parts they are the same.
         assert!(!items(
             &delivery,
-            &mut place,
+            &mut cursor,
             &streams(Some("others")),
             2,
             &mut all
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(all.len(), 2);
         assert!(items(
             &delivery,
-            &mut place,
+            &mut cursor,
             &streams(Some("others")),
             99,
             &mut all
@@ -299,7 +299,7 @@ mod tests {
         all.clear();
         items(
             &delivery,
-            &mut Place::default(),
+            &mut Cursor::default(),
             &streams(None),
             9,
             &mut all,
@@ -311,7 +311,7 @@ mod tests {
         let ids = |delivery: &Delivery| {
             let mut all = Vec::new();
             let streams = streams(Some("others"));
-            items(delivery, &mut Place::default(), &streams, 99, &mut all);
+            items(delivery, &mut Cursor::default(), &streams, 99, &mut all);
             all.into_iter().filter_map(|it| it.id).collect::<Vec<_>>()
         };
         let before = ids(&delivery);

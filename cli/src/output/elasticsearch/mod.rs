@@ -12,11 +12,11 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{Method, Request};
 
 use self::answer::{Fate, fates};
-use self::bulk::{Item, Place, body, items};
+use self::bulk::{Cursor, Item, body, items};
 use super::SendError;
 use super::dead::DeadLetters;
 use super::http::words;
-use super::meter::{Known, Meter};
+use super::meter::{History, Meter};
 use super::trouble::Trouble;
 use crate::http::Body;
 use crate::http::client::{Answer, Client, ClientError};
@@ -64,7 +64,7 @@ pub struct Elasticsearch {
     /// What is left of the part of the group that is being sent.
     parts: Vec<Vec<Item>>,
     /// Where the next part begins: which delivery of the group, and where in it.
-    next: (usize, Place),
+    next: (usize, Cursor),
     breaks: u32,
     busy: u32,
 }
@@ -120,12 +120,12 @@ impl Elasticsearch {
     fn next_part(&mut self, group: &[Arc<Delivery>]) -> Vec<Item> {
         (self.breaks, self.busy) = (0, 0);
         let mut part = Vec::new();
-        let (delivery, place) = &mut self.next;
+        let (delivery, cursor) = &mut self.next;
         while let Some(next) = group.get(*delivery) {
-            if !items(next, place, &self.streams, PART_MAX_DOCUMENTS, &mut part) {
+            if !items(next, cursor, &self.streams, PART_MAX_DOCUMENTS, &mut part) {
                 break;
             }
-            (*delivery, *place) = (*delivery + 1, Place::default());
+            (*delivery, *cursor) = (*delivery + 1, Cursor::default());
         }
         part
     }
@@ -149,7 +149,8 @@ impl Elasticsearch {
             Err(_) => true,
         };
         if may_have_arrived {
-            part.iter_mut().for_each(|item| item.known = Known::Tried);
+            part.iter_mut()
+                .for_each(|item| item.history = History::Tried);
         }
         let (status, answer) = match answered {
             Ok(answer) => (answer.status.as_u16(), answer),
@@ -219,10 +220,10 @@ impl Elasticsearch {
         for (mut item, fate) in part.into_iter().zip(fates) {
             match fate {
                 Fate::Taken => {}
-                Fate::There => self.meter.conflict(item.known),
+                Fate::There => self.meter.conflict(item.history),
                 Fate::Later(reason) => {
                     if reason.status >= 500 {
-                        item.known = Known::Tried;
+                        item.history = History::Tried;
                     }
                     if reason.status == 403 && why.is_none() {
                         self.client.read_key_again();
@@ -264,13 +265,9 @@ impl Elasticsearch {
 
     fn bury(&mut self, item: &Item, reason: &str) -> Result<(), Trouble> {
         let reason = format!("{} refuses it: {reason}", self.client.address());
-        match &mut self.dead {
-            Some(dead) => Ok(dead.write(&reason, &item.line)?),
-            None => Err(Trouble::NoDeadLetters(
-                reason,
-                "this document holds up the rest: give --dead-letter FILE to set such ones aside",
-            )),
-        }
+        let mend =
+            "this document holds up the rest: give --dead-letter FILE to set such ones aside";
+        DeadLetters::bury(&mut self.dead, reason, &item.line, mend)
     }
 
     fn refusal(&self, answer: &Answer) -> Trouble {
