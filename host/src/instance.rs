@@ -17,7 +17,7 @@ const NO_TIME: i64 = i64::MIN;
 pub struct Source {
     /// The file's path: `log.file.path` of its text lines.
     pub path: Option<String>,
-    /// The time that the missing year of a timestamp is nearest to.
+    /// The missing year of a timestamp is the latest in which it is not later than this and a day.
     pub reference_time_ms: Option<i64>,
     /// What the clock shows, for live sources: a record dated a day later or more takes its time.
     pub clock_time_ms: Option<i64>,

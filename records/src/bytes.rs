@@ -28,6 +28,19 @@ pub(crate) fn same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
     left == right
 }
 
+/// A word of at most eight bytes as a number, in lower case, so that it can be looked up among others; 0 for longer ones.
+pub(crate) const fn word_key(word: &[u8]) -> u64 {
+    if word.len() > 8 {
+        return 0;
+    }
+    let (mut key, mut at) = (0, 0);
+    while at < word.len() {
+        key = key << 8 | (word[at] | 0x20) as u64;
+        at += 1;
+    }
+    key
+}
+
 /// Whether both are the same, of whatever length: eight bytes at a time, then the rest.
 #[inline(never)]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {

@@ -61,7 +61,7 @@ pub enum Format {
 pub struct Source {
     /// The file's path, as `log.file.path` has it.
     pub path: Option<String>,
-    /// The time that the missing year of a timestamp is nearest to: a file's modification time, a clock.
+    /// The missing year of a timestamp is the latest in which it is not later than this and a day: a file's modification time, a clock.
     pub reference_ms: Option<i64>,
     /// What the host's clock showed lately, if it has one: a record dated a day later than that, or more, takes its time.
     pub clock_ms: Option<i64>,

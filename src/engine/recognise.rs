@@ -136,11 +136,15 @@ impl Recogniser {
         }
         let source = input.source;
         let message = record.message.as_deref()?;
+        // An event's time does not say that nothing is later: what is nearest to it is meant.
+        let latest_ms = input
+            .latest_ms
+            .map(|time_ms| time_ms.saturating_add(HALF_A_YEAR_MS));
         let reference_ms = source
             .reference_ms
             .or(input.time_ms)
             .or(record.time_ms)
-            .or(input.latest_ms);
+            .or(latest_ms);
         let known_ms = input.time_ms.or(record.time_ms);
         let head = match known_ms {
             Some(_) => head::parse_untimed(message, &config.timezone),
@@ -156,8 +160,7 @@ impl Recogniser {
         let mut time_ms = found_ms.filter(|time_ms| !is_ahead(*time_ms));
         if let (None, None, Some(_), Some(clock_ms)) = (time_ms, known_ms, head.time_ms, clock_ms) {
             // A date without a year that the clock has not seen yet is one of the year before.
-            let reference_ms = Some(clock_ms - HALF_A_YEAR_MS);
-            time_ms = head::time(message, &config.timezone, reference_ms)
+            time_ms = head::time(message, &config.timezone, Some(clock_ms))
                 .filter(|time_ms| !is_ahead(*time_ms));
         }
         let makeshift_ms = clock_ms.filter(|_| found_ms.is_some());

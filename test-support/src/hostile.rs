@@ -24,6 +24,31 @@ pub struct Table {
     pub fakes: Vec<String>,
     /// Lines that are no refusals, with `{name}` and `{tail}` in them.
     pub others: Vec<String>,
+    /// Parts of heads.
+    pub heads: Heads,
+    /// What programs other than Dovecot write, with `{name}` in it.
+    pub programs: Vec<String>,
+}
+
+/// The parts of heads, by where they may stand.
+#[derive(Deserialize)]
+pub struct Heads {
+    /// At the start of a line.
+    pub fronts: Vec<String>,
+    /// Before a time.
+    pub words: Vec<String>,
+    /// Times.
+    pub times: Vec<String>,
+    /// Hosts.
+    pub hosts: Vec<String>,
+    /// Facilities and severities.
+    pub priorities: Vec<String>,
+    /// Dovecot's tags.
+    pub tags: Vec<String>,
+    /// Tags of containers, and of other programs.
+    pub other_tags: Vec<String>,
+    /// At the end of a line.
+    pub ends: Vec<String>,
 }
 
 /// `testdata/hostile_names.json`.

@@ -58,7 +58,7 @@ pub struct ReplayArgs {
     /// How lines are read.
     #[arg(long, value_enum, default_value = "auto")]
     format: FormatArg,
-    /// The year of timestamps that have none [default: the one nearest to a file's modification time].
+    /// The year of timestamps that have none [default: the latest that is not later than a file's modification time].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9998))]
     year: Option<u16>,
     /// Write a statistics document at the end of the output.
@@ -111,7 +111,7 @@ impl ReplayArgs {
                 FormatArg::Text => Format::Text,
                 FormatArg::Json => Format::Json,
             },
-            reference_time_ms: self.year.map(middle_of),
+            reference_time_ms: self.year.map(last_of),
             statistics: self.statistics,
             output,
             summary: self.summary,
@@ -128,13 +128,10 @@ fn input(file: &std::path::Path) -> Input {
     }
 }
 
-/// The middle of a year, which every moment of it is nearer to than the same moment of another year.
-fn middle_of(year: u16) -> i64 {
-    let new_year = |year: u16| {
-        let time: Result<jiff::Timestamp, _> = format!("{year:04}-01-01T00:00:00Z").parse();
-        time.unwrap_or_default().as_millisecond()
-    };
-    i64::midpoint(new_year(year), new_year(year + 1))
+/// The time, in ms since the Unix epoch, of which all of the year is no more than a day ahead, and nothing of the next.
+fn last_of(year: u16) -> i64 {
+    let time: Result<jiff::Timestamp, _> = format!("{year:04}-12-30T23:59:59Z").parse();
+    time.unwrap_or_default().as_millisecond()
 }
 
 #[cfg(test)]
@@ -142,11 +139,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_of_a_year_is_in_july() {
-        assert_eq!(middle_of(1970), 182 * 86_400_000 + 43_200_000);
-        // 2026-07-02T12:00:00Z
-        assert_eq!(middle_of(2026), 1_782_993_600_000);
-        // 2028-07-02T00:00:00Z: else the last hours of a leap year would be of the year before.
-        assert_eq!(middle_of(2028), 1_846_108_800_000);
+    fn a_year_is_told_by_its_end() {
+        assert_eq!(last_of(1970), 364 * 86_400_000 - 1_000);
+        assert_eq!(last_of(2028), 1_861_833_599_000);
     }
 }

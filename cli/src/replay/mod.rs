@@ -48,7 +48,7 @@ pub struct Options {
     pub inputs: Vec<Input>,
     /// How lines are read.
     pub format: Format,
-    /// The time that the missing year of a timestamp is nearest to; `None`: each file's own, or now.
+    /// The missing year of a timestamp is the latest in which it is not later than this and a day; `None`: each file's own, or now.
     pub reference_time_ms: Option<i64>,
     /// Write a statistics document at the end.
     pub statistics: bool,

@@ -5,7 +5,7 @@ use test_support::refusal::{each_second, message};
 
 mod plugins;
 
-/// 2026-01-05: what the years of the lines below are nearest to.
+/// 2026-01-05: what the years of the lines below are told by.
 const REFERENCE_MS: i64 = 1_767_571_200_000;
 
 fn builtin() -> Instance {

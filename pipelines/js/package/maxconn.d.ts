@@ -23,7 +23,7 @@ export interface Source {
   /** The file's path: `log.file.path` of text lines. */
   path?: string;
   /**
-   * The year that timestamps lack is the one nearest to this: a file's modification time. Left out, it is the clock at
+   * The year that timestamps lack is the latest in which they are not later than this and a day: a file's modification time. Left out, it is the clock at
    * each push; `null` is for none: the time of such records is unknown then.
    */
   referenceTime?: number | Date | null;

@@ -12,7 +12,7 @@ Usage: maxconn.wasm [OPTIONS]
   --only PART         write only a part: alerts, events (enriched records), changed (both)
   --format FORMAT     how lines are read: auto (the default), text, json
   --path PATH         the file that the input comes from, for log.file.path, log.offset and event.id
-  --year YEAR         the year of times that have none [default: the one nearest to now]
+  --year YEAR         the year of times that have none [default: the latest that is not later than now]
   --statistics        write a statistics document at the end
   --help, --version
 
@@ -37,7 +37,7 @@ pub struct Arguments {
     pub format: Format,
     /// Where the input comes from.
     pub path: Option<String>,
-    /// A time to which the missing year of another is nearest.
+    /// The missing year of a time is the latest in which it is not later than this and a day.
     pub reference_ms: Option<i64>,
     /// Whether statistics are written at the end.
     pub statistics: bool,
@@ -106,7 +106,7 @@ pub fn parse(given: &[String]) -> Result<Task, String> {
             "--year" => {
                 let year = value()?;
                 arguments.reference_ms = Some(
-                    middle_of(year)
+                    last_of(year)
                         .ok_or_else(|| format!("--year {year}: write a year from 1970 to 9998"))?,
                 );
             }
@@ -116,14 +116,14 @@ pub fn parse(given: &[String]) -> Result<Task, String> {
     Ok(Task::Filter(arguments))
 }
 
-/// A time in the middle of a year: every day of the year is nearer to it than to that of another year.
-fn middle_of(year: &str) -> Option<i64> {
+/// The time of which all of the year is no more than a day ahead, and nothing of the next.
+fn last_of(year: &str) -> Option<i64> {
     let number: u16 = year.parse().ok()?;
     if !(1970..=9998).contains(&number) {
         return None;
     }
     parse_rfc3339(
-        format!("{number:04}-07-02T00:00:00Z").as_bytes(),
+        format!("{number:04}-12-30T23:59:59Z").as_bytes(),
         &TimeZone::utc(),
     )
 }

@@ -184,6 +184,11 @@ pub(crate) fn begins_with_name(text: &[u8]) -> bool {
     })
 }
 
+/// Whether `text` begins with a server's service, whose words follow: it is no tag.
+pub(crate) fn begins_with_service(text: &[u8]) -> bool {
+    dovecot::begins_with_service(text)
+}
+
 /// The number of up to 18 digits at the start of `text`, and what follows it.
 fn number(text: &str) -> Option<(u64, &str)> {
     let (mut number, mut len) = (0, 0);

@@ -1,13 +1,16 @@
-//! Calendar arithmetic: RFC 3339, epoch numbers, times without a year, time zones.
+//! Calendar arithmetic: RFC 3339, epoch numbers, the times at the heads of lines, time zones.
 //!
-//! Written by hand: this runs once for every event, in guests whose size is counted, and needs five
+//! Written by hand: this runs once for every event, in guests whose size is counted, and needs a few
 //! formats and POSIX TZ rules only. A calendar library would cost more bytes than all of it.
 //!
 //! Inside, a time is milliseconds since the Unix epoch; a *wall* time is the same count taken from a
 //! clock that shows local time.
 
+mod stamp;
 mod zone;
 
+pub use stamp::{Reference, read_log_time};
+pub(crate) use stamp::{digits_len, is_blank};
 pub use zone::TimeZone;
 
 use alloc::vec::Vec;
@@ -16,8 +19,6 @@ use alloc::vec::Vec;
 pub(crate) const DAY_S: i64 = 86_400;
 /// The first second that is out of range: the start of the year 10000.
 const END_S: i64 = 253_402_300_800;
-/// The mean length of a year.
-const MEAN_YEAR_MS: i64 = 31_556_952_000;
 /// The time that `text` is, as RFC 3339 or a form near to it: `T`, `t` or a space between date and time,
 /// a fraction of any length (after `.` or `,`), and `Z`, `+02:00`, `+0200`, `+02` or nothing, in which
 /// case `zone` says. Years 1970 to 9999.
@@ -44,50 +45,6 @@ pub fn read_rfc3339(text: &[u8], zone: &TimeZone) -> Option<(i64, usize)> {
     };
     let time_ms = in_range(wall_s - i64::from(offset_s))? * 1_000 + fraction_ms;
     Some((time_ms, 19 + fraction_len + offset_len))
-}
-
-/// What a time without a year is told by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reference {
-    /// The year is the one nearest to this time; without one there is no time.
-    Nearest(Option<i64>),
-    /// Nobody asks for the time.
-    NotNeeded,
-}
-
-/// The time at the start of `text` in the form `Nov 22 20:13:51`, also with a one-digit day, a fraction,
-/// or the year between date and time, and its length in bytes. The year that is missing is the one that
-/// brings the time nearest to the reference; without a reference such a time is `None`, though skipped.
-pub fn read_without_year(
-    text: &[u8],
-    zone: &TimeZone,
-    reference: Reference,
-) -> Option<(Option<i64>, usize)> {
-    let (name, rest) = text.split_first_chunk::<3>()?;
-    let month = month_of(name)?;
-    let (day, mut at) = match rest {
-        [b' ', b' ', d, b' ', ..] | [b' ', b'0', d, b' ', ..] => (two_digits(b'0', *d)?, 7),
-        [b' ', d0, d1, b' ', ..] => (two_digits(*d0, *d1)?, 7),
-        [b' ', d, b' ', ..] => (two_digits(b'0', *d)?, 6),
-        _ => return None,
-    };
-    let mut year = None;
-    if let Some([y0, y1, y2, y3, b' ']) = text.get(at..)?.first_chunk::<5>() {
-        year = Some(two_digits(*y0, *y1)? * 100 + two_digits(*y2, *y3)?);
-        at += 5;
-    }
-    let day_s = clock_seconds(text.get(at..)?.first_chunk()?)?;
-    let (fraction_ms, fraction_len) = read_fraction(text.get(at + 8..)?);
-    let time_ms = match (year, reference) {
-        (_, Reference::NotNeeded) => None,
-        (Some(year), _) => at_date(year, month, day, day_s, zone),
-        (None, Reference::Nearest(Some(reference_ms))) => {
-            nearest_year(month, day, day_s, zone, reference_ms)
-        }
-        (None, Reference::Nearest(None)) if (1..=31).contains(&day) => None,
-        (None, Reference::Nearest(None)) => return None,
-    };
-    Some((time_ms.map(|ms| ms + fraction_ms), at + 8 + fraction_len))
 }
 
 /// The time of a number since the Unix epoch: seconds, milliseconds, microseconds or nanoseconds, told
@@ -147,42 +104,6 @@ pub fn write_rfc3339_ms(time_ms: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
-/// The time of a date without year: in the year that brings it nearest to the reference. February 29th
-/// takes the nearest leap year, which can be years away.
-fn nearest_year(
-    month: i64,
-    day: i64,
-    day_s: i64,
-    zone: &TimeZone,
-    reference_ms: i64,
-) -> Option<i64> {
-    // Most often it is the reference's own year, for which this is a guess: within half a year of the
-    // reference nothing of another year can be nearer.
-    let year = 1_970 + reference_ms / MEAN_YEAR_MS;
-    if let Some(time_ms) = at_date(year, month, day, day_s, zone)
-        && time_ms.abs_diff(reference_ms) < 181 * DAY_S.unsigned_abs() * 1_000
-    {
-        return Some(time_ms);
-    }
-    let (year, ..) = date_from_days(reference_ms.div_euclid(DAY_S * 1_000));
-    let reach = if (month, day) == (2, 29) { 8 } else { 1 };
-    let mut best: Option<i64> = None;
-    let distance = |time_ms: i64| time_ms.abs_diff(reference_ms);
-    for year in year.saturating_sub(reach)..=year.saturating_add(reach) {
-        if let Some(time_ms) = at_date(year, month, day, day_s, zone)
-            && best.is_none_or(|best| distance(time_ms) < distance(best))
-        {
-            best = Some(time_ms);
-        }
-    }
-    best
-}
-
-fn at_date(year: i64, month: i64, day: i64, day_s: i64, zone: &TimeZone) -> Option<i64> {
-    let wall_s = days_from_date(year, month, day)? * DAY_S + day_s;
-    Some(in_range(wall_s - i64::from(zone.offset_seconds_at_local(wall_s)))? * 1_000)
-}
-
 fn in_range(seconds: i64) -> Option<i64> {
     (0..END_S).contains(&seconds).then_some(seconds)
 }
@@ -210,25 +131,6 @@ fn pairs(text: &[u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
     let excess = values.wrapping_add(limits) | values;
     let sums = values.wrapping_mul(10).wrapping_add(values >> 8);
     (excess & 0x8080_8080_8080_8080 == 0).then_some(sums.to_le_bytes())
-}
-
-#[inline]
-fn month_of(name: &[u8; 3]) -> Option<i64> {
-    Some(match name {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
 }
 
 /// The milliseconds of a fraction such as `.722834`, rounded down, and its length; none is 0 and 0.
@@ -403,78 +305,5 @@ mod tests {
         ] {
             assert_eq!(parse_epoch(text.as_bytes()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_missing_year_is_the_nearest() {
-        let read = |text: &str, reference: &str| {
-            read_without_year(
-                text.as_bytes(),
-                &TimeZone::utc(),
-                Reference::Nearest(Some(utc(reference))),
-            )
-            .map(|(time_ms, len)| (time_ms.map(written).unwrap_or_default(), len))
-        };
-        let cases = [
-            (
-                "Nov 22 20:13:51 imap",
-                "2026-11-23T00:00:00Z",
-                "2026-11-22T20:13:51.000Z",
-                15,
-            ),
-            (
-                "Dec 31 23:59:59 imap",
-                "2027-01-01T00:00:05Z",
-                "2026-12-31T23:59:59.000Z",
-                15,
-            ),
-            (
-                "Jan  1 00:00:01 imap",
-                "2026-12-31T23:59:59Z",
-                "2027-01-01T00:00:01.000Z",
-                15,
-            ),
-            (
-                "Jun 3 10:11:12 imap",
-                "2026-06-03T12:00:00Z",
-                "2026-06-03T10:11:12.000Z",
-                14,
-            ),
-            (
-                "Feb 29 10:11:12.5 x",
-                "2026-06-03T12:00:00Z",
-                "2028-02-29T10:11:12.500Z",
-                17,
-            ),
-            (
-                "Nov 22 2019 20:13:51 x",
-                "2026-11-23T00:00:00Z",
-                "2019-11-22T20:13:51.000Z",
-                20,
-            ),
-        ];
-        for (text, reference, expected, len) in cases {
-            assert_eq!(
-                read(text, reference),
-                Some((expected.into(), len)),
-                "{text}"
-            );
-        }
-        for text in [
-            "Nov 22",
-            "Nov 32 20:13:51",
-            "Nov 22 25:13:51",
-            "Foo 22 20:13:51",
-            "Feb 30 00:00:00",
-        ] {
-            let time = read(text, "2026-11-23T00:00:00Z").map(|(time, _)| time);
-            assert!(time.is_none_or(|time| time.is_empty()), "{text}");
-        }
-        let without = read_without_year(
-            b"Nov 22 20:13:51 x",
-            &TimeZone::utc(),
-            Reference::Nearest(None),
-        );
-        assert_eq!(without, Some((None, 15)));
     }
 }

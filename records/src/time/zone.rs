@@ -110,8 +110,13 @@ impl fmt::Display for Clock {
 impl TimeZone {
     /// UTC.
     pub const fn utc() -> TimeZone {
+        TimeZone::fixed(0)
+    }
+
+    /// That many seconds east of Greenwich, always.
+    pub(crate) const fn fixed(standard_s: i32) -> TimeZone {
         TimeZone {
-            standard_s: 0,
+            standard_s,
             daylight: None,
         }
     }

@@ -9,11 +9,16 @@
 //!
 //! The price: with a list of elements in which `session=<…>` stands between user and `rip`, the session
 //! becomes part of the user name, for a user name could look just so.
+//!
+//! Addresses and sessions that somebody took away (`rip=<redacted>`) end with `>`, too. They are told from a name's end
+//! by their place: Dovecot writes the addresses directly behind the mechanism, which comes once. Where an administrator
+//! took mechanism and address out of the list, a name can look so and be cut; it forges no address, for beside one that
+//! is in brackets none is believed.
 
 use core::net::IpAddr;
 
 use super::{Limit, NAME};
-use crate::bytes::{find, find_last, split_at, strip, strip_end};
+use crate::bytes::{find, find_last, split_at, split_at_last, strip, strip_end};
 use crate::event::{Endpoint, Event, Security};
 use crate::ip::{self, parse_ip, parse_port};
 
@@ -29,6 +34,10 @@ pub(super) struct Elements<'a> {
     local: Side,
     security: Security<'a>,
     session: Option<&'a str>,
+    /// The line comes from a web page's source: `&lt;` and `&gt;` are its brackets.
+    is_escaped: bool,
+    /// An address was in brackets.
+    is_redacted: bool,
 }
 
 /// One end of a connection.
@@ -64,6 +73,9 @@ impl<'a> Elements<'a> {
         }
         if let Some(quoted) = strip(rest, b"user=<") {
             self.read_quoted(quoted)?;
+        } else if let Some(quoted) = strip(rest, b"user=&lt;") {
+            self.is_escaped = true;
+            self.read_quoted(quoted)?;
         } else if let Some(bare) = strip(rest, b"user=") {
             self.read_bare(bare);
         } else {
@@ -87,7 +99,7 @@ impl<'a> Elements<'a> {
             service,
             user: self.user.filter(given),
             auth_method: self.method.filter(given),
-            source: self.remote.endpoint(),
+            source: self.remote.endpoint().filter(|_| !self.is_redacted),
             destination: self.local.endpoint(),
             security: self.security,
             session: self.session.filter(given),
@@ -99,9 +111,10 @@ impl<'a> Elements<'a> {
     fn read_quoted(&mut self, text: &'a str) -> Option<()> {
         let usual = self.read_usual(text);
         let end = self.read_backwards(text, usual, 0);
-        let user = text.get(..end)?.strip_suffix('>')?;
+        let (_, close) = self.brackets();
+        let user = text.get(..end)?.strip_suffix(close)?;
         // Without an address the session may have been taken for the end of the user name.
-        if !self.remote.is_named && user.contains('>') {
+        if !self.remote.is_named && split_at(user, close).is_some() {
             return None;
         }
         self.user = Some(user);
@@ -158,12 +171,12 @@ impl<'a> Elements<'a> {
     /// is another's; with 0, only an element that ends with `>` ends them.
     fn read_backwards(&mut self, text: &'a str, mut end: usize, bare: usize) -> usize {
         while let Some(rest) = text.get(..end) {
-            if rest.as_bytes().last() == Some(&b'>') {
+            if self.is_quoted(rest) {
                 // Nearly always the end of the user name, at once.
                 if self.remote.is_named {
                     return end;
                 }
-                let Some(start) = self.session_at(rest) else {
+                let Some(start) = self.session_at(rest).or_else(|| self.redacted_at(rest)) else {
                     return end;
                 };
                 end = start;
@@ -184,23 +197,63 @@ impl<'a> Elements<'a> {
         end
     }
 
+    /// What stands around a name and a session.
+    fn brackets(&self) -> (&'static str, &'static str) {
+        match self.is_escaped {
+            true => ("&lt;", "&gt;"),
+            false => ("<", ">"),
+        }
+    }
+
+    #[inline]
+    fn is_quoted(&self, text: &str) -> bool {
+        match text.as_bytes() {
+            [.., b'>'] => !self.is_escaped,
+            [.., b'&', b'g', b't', b';'] => self.is_escaped,
+            _ => false,
+        }
+    }
+
     /// Takes the session at the end of `text`; returns where the comma before it is. A session is looked
     /// for only behind the client's address, where Dovecot writes it. Brackets and commas are free text
-    /// that only a trusted client can set: commas are understood, brackets are not.
+    /// that only a trusted client can set: commas are understood, brackets are not, but for a pair of them around what
+    /// was taken away.
     fn session_at(&mut self, text: &'a str) -> Option<usize> {
         if self.remote.is_named || self.session.is_some() {
             return None;
         }
-        let [quoted @ .., b'>'] = text.as_bytes() else {
-            return None;
-        };
-        let (before, session) = quoted.split_at_checked(find_last(quoted, b'<')?)?;
-        let start = strip_end(before, b", session=")?.len();
-        if find(session, b'>').is_some() {
+        let (before, session) = self.split_quoted(text)?;
+        let start = strip_end(before.as_bytes(), b", session=")?.len();
+        self.session = Some(session);
+        Some(start)
+    }
+
+    /// Takes an address in brackets at the end of `text`: it is named, and not known. As [`Self::session_at`].
+    fn redacted_at(&mut self, text: &'a str) -> Option<usize> {
+        if self.method.is_some() {
             return None;
         }
-        self.session = text.get(before.len() + 1..quoted.len());
-        Some(start)
+        let (before, _) = self.split_quoted(text)?;
+        let before = before.as_bytes();
+        let (side, start) = match strip_end(before, b", lip=") {
+            Some(start) => (&mut self.local, start),
+            None => (&mut self.remote, strip_end(before, b", rip=")?),
+        };
+        self.is_redacted = true;
+        side.name(|| None).then_some(start.len())
+    }
+
+    /// What comes before the brackets at the end of `text`, and what is in them.
+    fn split_quoted(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
+        let (open, close) = self.brackets();
+        let quoted = text.strip_suffix(close)?;
+        // `<<redacted>>`
+        let quoted = quoted.strip_suffix(close).unwrap_or(quoted);
+        let (before, inside) = split_at_last(quoted, open)?;
+        let before = before.strip_suffix(open).unwrap_or(before);
+        split_at(inside, close)
+            .is_none()
+            .then_some((before, inside))
     }
 
     fn take(&mut self, element: &'a str) -> Taken {

@@ -69,6 +69,8 @@ fn user_ip(text: &str) -> Option<Cause<'_>> {
         if let Some((value, after)) = strip(rest, b"=").and_then(number) {
             limit_value = Some(value);
             rest = after;
+        } else if let Some(redacted) = strip(rest, b"=") {
+            rest = redacted.get(find(redacted.as_bytes(), b')')?..)?;
         }
         rest = strip(rest, b")")?;
     }

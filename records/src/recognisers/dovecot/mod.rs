@@ -110,7 +110,11 @@ const SERVICE_MAX: usize = 64;
 
 /// As [`super::Entry::recognise`].
 fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
-    let text = without_newline(message.get(body..)?);
+    let text = without_end(message.get(body..)?);
+    // What logwatch makes of many lines is none of them.
+    if text.ends_with(" Time(s)") {
+        return None;
+    }
     let Some((service, rest)) = service_of(text) else {
         return service::of_nobody(text);
     };
@@ -131,11 +135,31 @@ pub(super) fn tag_len(text: &[u8]) -> usize {
     if starts(text, b"dovecot: ") { 9 } else { 0 }
 }
 
+/// As [`super::begins_with_service`]: one that says limits.
 #[inline]
-fn without_newline(text: &str) -> &str {
+pub(super) fn begins_with_service(text: &[u8]) -> bool {
+    if starts(text, b"imap-login: ") {
+        return true;
+    }
+    let name = text.iter().take(SERVICE_MAX);
+    let len = name.take_while(|byte| is_service(byte)).count();
+    let (name, rest) = text.split_at_checked(len).unwrap_or_default();
+    let is_known =
+        name.ends_with(b"-login") || matches!(name, b"master" | b"config" | b"doveconf" | b"auth");
+    is_known && starts(rest, b": ")
+}
+
+/// The line without what daemons, editors and terminals leave at its end.
+#[inline]
+fn without_end(text: &str) -> &str {
     let mut line = text.as_bytes();
-    while let [before @ .., b'\n' | b'\r'] = line {
-        line = before;
+    loop {
+        line = match line {
+            [before @ .., b'\n' | b'\r' | b' ' | b'\t'] => before,
+            [before @ .., b'#', b'0', b'1', b'1' | b'2' | b'5'] => before,
+            [before @ .., 0x1b, b'[', b'0', b'm'] => before,
+            _ => break,
+        };
     }
     text.get(..line.len()).unwrap_or(text)
 }

@@ -1,14 +1,15 @@
 //! Recognises limits of services: what the master process, `auth` and login processes say about them.
 
 use super::elements::Elements;
-use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is_service, number};
+use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is_service};
 use crate::bytes::split_at;
 use crate::event::{Endpoint, Event};
 use crate::ip::parse_ip;
 use crate::recognisers::table::{Message, read};
 
-/// The most text between a service and what it says about its counting service, in bytes.
-const CONTEXT_MAX: usize = 80;
+/// What login processes and `auth` say of what they do not know then.
+const SKIPPED: &str = "mail_max_userip_connections lookup failed - skipping: ";
+const PENALTY: &str = "Auth penalty lookup failed: ";
 
 /// What the processes that run services say of them.
 const OF_MASTER: [Message; 7] = [
@@ -75,34 +76,48 @@ fn remote_closed(text: &str) -> Option<Event<'_>> {
         .or_else(|| text.strip_prefix("read("))?;
     let (service, rest) = name_before(rest, ")")?;
     let (_, rest) = split_at(rest, "failed: Remote closed connection (")?;
-    let (question, details) = rest.split_once(')')?;
+    let (question, details) = split_at(rest, ")")?;
     split_at(question, "process_limit")?;
     let mut event = PROCESS_LIMIT.event(NAME);
     event.service = Some(service);
-    event.source = details
-        .split(['(', ',', ')'])
-        .find_map(|detail| parse_ip(detail.trim_start().strip_prefix("rip=")?))
-        .map(|ip| Endpoint { ip, port: None });
+    event.source = split_at(details, "rip=").and_then(|(_, ip)| {
+        let end = ip.bytes().position(|byte| matches!(byte, b',' | b')'))?;
+        let ip = parse_ip(ip.get(..end)?)?;
+        Some(Endpoint { ip, port: None })
+    });
     Some(event)
 }
 
 /// `anvil-auth-penalty: Anvil queries timed out after 5 secs - aborting queries`, perhaps with elements.
 fn anvil(text: &str) -> Option<Event<'_>> {
     let (context, rest) = split_at(text, "Anvil queries timed out after ")?;
-    // A user name would come in brackets of some kind.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-:./".contains(&byte);
-    if context.len() > CONTEXT_MAX || !context.bytes().all(is_plain) {
+    let rest = skip(rest, b"0123456789.").strip_prefix(" secs - aborting queries")?;
+    // 2.4 says who was asked: `conn unix:anvil (pid=1,uid=0): `.
+    let who = context.strip_prefix("conn unix:").unwrap_or(context);
+    let who = skip(who, b"abcdefghijklmnopqrstuvwxyz0123456789-_./");
+    let ids = skip(who, b" (pid=,u0123456789");
+    // A user's name could be no more than such a word, and is none of these.
+    let is_known = matches!(who, "" | ": ")
+        || ids == "): "
+        || context == SKIPPED
+        || context == PENALTY
+        // Or the client is named, and no name ends such a line.
+        || (rest.is_empty() && context.starts_with("auth(") && context.ends_with(PENALTY));
+    if !is_known {
         return None;
     }
-    let (_, rest) = number(rest)?;
-    let rest = rest.strip_prefix(" secs - aborting queries")?;
     let mut elements = Elements::default();
-    if let Some(text) = rest.strip_prefix(": ")
-        && elements.read(text).is_none()
-    {
+    if !rest.is_empty() && elements.read(rest.strip_prefix(": ")?).is_none() {
         elements = Elements::default();
     }
     Some(elements.into_event(&ANVIL_TIMEOUT, None, Some("anvil")))
+}
+
+/// What follows those bytes, which are ASCII, at the start of `text`.
+#[inline(never)]
+fn skip<'a>(text: &'a str, bytes: &[u8]) -> &'a str {
+    let len = text.bytes().take_while(|byte| bytes.contains(byte)).count();
+    text.get(len..).unwrap_or_default()
 }
 
 /// The name of a service at the start of `text`, before `end`, and what follows that.
