@@ -168,7 +168,8 @@ fn no_flood_is_said_plainly() {
 
 #[test]
 fn a_refusal_that_cannot_be_read_is_told_of() {
-    let line = "dovecot-1  | imap-login: Maximum number of connections from user+IP exceeded\n";
+    let line =
+        "something unknown imap-login: Maximum number of connections from user+IP exceeded\n";
     let ran = replay_stdin("--quiet", line.repeat(3));
     for part in [
         "No flood found in 3 records: none could be read as a refused connection, but see below.",

@@ -353,7 +353,9 @@ impl<'a> Reader<'a> {
         let next = len + gap_len(rest.get(len..)?);
         let behind = rest.get(next..)?;
         let is_stamped = self.place == Place::Stamped;
-        if behind.first() == Some(&b'|') {
+        // A sentence begins with a capital: `User NAME`.
+        let is_lower = !rest.get(..len)?.iter().any(u8::is_ascii_uppercase);
+        if is_lower && behind.first() == Some(&b'|') {
             return self.skip(next);
         }
         if is_stamped && cri_len(rest) > 0 {
@@ -366,9 +368,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(tag) = tag(behind) {
             // Without a time before them two words are what any program may say.
-            let is_host = |byte: &u8| !byte.is_ascii_uppercase();
-            let is_ours =
-                (tag.has_pid || begins_with_name(behind)) && rest.get(..len)?.iter().all(is_host);
+            let is_ours = (tag.has_pid || begins_with_name(behind)) && is_lower;
             if !is_stamped && !is_ours {
                 return None;
             }

@@ -268,6 +268,7 @@ fn words_of_a_sentence_are_no_head() {
     for text in [
         "Invalid user Nov 22 20:13:51 mail dovecot: imap-login: x",
         "User dovecot: imap-login: x",
+        "User |imap-login: x",
         "unknown user 22/11 20:13:51 dovecot: imap-login: x",
         "user imap-login: x",
         "user mail.info dovecot: imap-login: x",
