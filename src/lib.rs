@@ -15,6 +15,7 @@
 //! | [`json`] | JSON as bytes: walking it, decoding strings, writing it |
 //! | [`record`] | what is where in a record: its message, time, host and position |
 //! | [`time`], [`head`] | calendar arithmetic; time, host and program at the head of a text line |
+//! | [`repeats`] | records that stand for others: "message repeated 3 times" |
 //! | [`recognisers`], [`patterns`] | the meaning of a message, an [`event::Event`]: one entry a server, and those of one's own |
 //! | [`line_cache`] | the layout of recent lines: one that differs in time and session only is read for half the cost |
 //! | [`config`] | the one schema of the configuration |
@@ -71,5 +72,6 @@ pub mod table;
 mod text;
 
 pub use maxconn_records::{
-    enrich, event, hash, head, ip, json, line_cache, recognisers, record, redact, search, time,
+    enrich, event, hash, head, ip, json, line_cache, recognisers, record, redact, repeats, search,
+    time,
 };

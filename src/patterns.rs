@@ -159,6 +159,7 @@ mod compiled {
                 destination: endpoint(lip, lport),
                 security: Security::None,
                 session,
+                count: 1,
             })
         }
     }

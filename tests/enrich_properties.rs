@@ -87,6 +87,7 @@ fn event(full: bool) -> Event<'static> {
             Security::Secured
         },
         session: full.then_some("S\\1"),
+        count: if full { 3 } else { 1 },
     }
 }
 

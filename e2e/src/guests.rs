@@ -151,6 +151,7 @@ fn case(log: &Path) -> Result<Case, Error> {
             reference_ms: i64::try_from(reference).ok(),
             clock_ms: None,
             format: Format::Auto,
+            stream: 0,
         },
         has_offsets: true,
         steps: vec![Step::Lines(fs::read_to_string(log)?), Step::Finish(None)],

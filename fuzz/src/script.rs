@@ -118,6 +118,7 @@ fn source(u: &mut Unstructured<'_>) -> Source {
             &[None, Some(0), Some(i64::MAX), Some(i64::MIN)],
         ),
         format: pick(u, Format::Auto, &[Format::Text, Format::Json]),
+        stream: 0,
     }
 }
 

@@ -106,6 +106,7 @@ fn read(path: &Path) -> Result<Case, Error> {
             reference_ms,
             clock_ms: None,
             format,
+            stream: 0,
         },
         has_offsets: table.get("offsets").and_then(Value::as_bool) == Some(true),
         steps: steps.iter().map(step).collect::<Result<_, _>>()?,

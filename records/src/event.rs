@@ -78,6 +78,8 @@ pub struct Event<'a> {
     pub security: Security<'a>,
     /// The session id.
     pub session: Option<&'a str>,
+    /// How many refusals the record stands for: one, unless it says that a message repeated.
+    pub count: u32,
 }
 
 /// `imap` for `imap-login` and so on, for the services that speak a protocol of mail clients.
@@ -137,6 +139,7 @@ impl<'a> Event<'a> {
             destination: None,
             security: Security::None,
             session: None,
+            count: 1,
         }
     }
 }
@@ -159,6 +162,7 @@ impl<'a> Codec<'a> for Event<'a> {
         self.destination.pass(tape);
         self.security.pass(tape);
         self.session.pass(tape);
+        self.count.pass(tape);
     }
 }
 

@@ -23,5 +23,6 @@ mod named;
 pub mod recognisers;
 pub mod record;
 pub mod redact;
+pub mod repeats;
 pub mod search;
 pub mod time;

@@ -176,20 +176,7 @@ fn estimate(registers: &[u8]) -> u64 {
 }
 
 codec!(RecentValues: first, more);
-impl<'a> Codec<'a> for RecentValue {
-    fn blank() -> RecentValue {
-        RecentValue::default()
-    }
-
-    fn pass(&mut self, tape: &mut Tape<'a>) {
-        self.hash.pass(tape);
-        self.seen.pass(tape);
-        if tape.is_earlier() {
-            // It was the slot alone.
-            self.seen <<= 8;
-        }
-    }
-}
+codec!(RecentValue: hash, seen);
 
 impl<'a> Codec<'a> for Sketch {
     fn blank() -> Sketch {

@@ -89,7 +89,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    fn add(&mut self, time_ms: i64, last_ms: i64) {
+    fn add(&mut self, time_ms: i64, last_ms: i64, times: u64) {
         let gap_ms = time_ms - last_ms;
         if gap_ms >= BURST_PAUSE_MS {
             self.pauses += 1;
@@ -110,7 +110,7 @@ impl Pace {
             // Hours begin with a span, so that looking here is often enough.
             self.hours |= 1 << time_ms.div_euclid(3_600_000).rem_euclid(24);
         }
-        self.span_count += 1;
+        self.span_count += times;
     }
 
     /// The span at hand is another clock's now.
@@ -149,14 +149,15 @@ impl Pace {
 }
 
 impl Flood {
-    /// Takes one more event into the flood's knowledge. One by another clock moves no deadline.
+    /// Takes one more record into the flood's knowledge. One by another clock moves no deadline.
     pub fn note(&mut self, sighting: &Sighting<'_>, is_own: bool) {
         let time_ms = sighting.context.time_ms;
-        self.count += 1;
+        let times = u64::from(sighting.event.count);
+        self.count += times;
         self.start_ms = self.start_ms.min(time_ms);
         self.end_ms = self.end_ms.max(time_ms);
         if is_own && time_ms >= self.last_ms {
-            self.pace.add(time_ms, self.last_ms);
+            self.pace.add(time_ms, self.last_ms, times);
             self.last_ms = time_ms;
         }
         self.seen.note(sighting);
@@ -169,10 +170,26 @@ impl Flood {
         self.pace.go_on_at(time_ms);
     }
 
-    /// Counts more events like the last one, at its time.
-    pub fn repeat(&mut self, times: u64) {
+    /// Says whether the record that was noted was held back, with all that it stands for.
+    pub fn judge(&mut self, is_held_back: bool, sighting: &Sighting<'_>) {
+        let record_bytes = sighting.context.record_bytes;
+        self.tally(is_held_back, u64::from(sighting.event.count), record_bytes);
+    }
+
+    /// Counts more records like the last one, at its time.
+    pub fn repeat(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
         self.count += times;
         self.pace.span_count += times;
+        self.tally(is_held_back, times, record_bytes.saturating_mul(times));
+    }
+
+    fn tally(&mut self, is_held_back: bool, times: u64, bytes: u64) {
+        if is_held_back {
+            self.suppressed += times;
+            self.suppressed_bytes = self.suppressed_bytes.saturating_add(bytes);
+        } else {
+            self.passed += times;
+        }
     }
 
     /// The scope of its events.
@@ -221,13 +238,7 @@ impl<'a> Codec<'a> for Flood {
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
         pass_all!(self, tape: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed,
-            suppressed_bytes, sequence, next_update_ms, pause_ms, told, peak, seen, pace, sample);
-        if tape.is_earlier() {
-            self.end_ms = self.last_ms;
-        } else {
-            self.end_ms.pass(tape);
-            self.leaps.pass(tape);
-        }
+            suppressed_bytes, sequence, next_update_ms, pause_ms, told, peak, seen, pace, sample, end_ms, leaps);
         // Pauses that never end, or updates since ages ago, would be walked through one by one.
         let last_ms = self.last_ms.saturating_sub(UPDATE_BEFORE_MAX_MS);
         tape.judge(self.pause_ms > 0 && self.next_update_ms >= last_ms);

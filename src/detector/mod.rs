@@ -200,16 +200,16 @@ impl KeyState {
         }
     }
 
-    /// Up to when an event of that time steps this key. One that is `quiet` or more after the flood's last is believed
-    /// on the word of another one.
-    pub fn reach_ms(&self, rule: &Rule, time_ms: i64) -> i64 {
+    /// Up to when a record of that time, which stands for so many events, steps this key. One that is `quiet` or more after the
+    /// flood's last is believed on the word of another one, or if it stands for as many as open a flood.
+    pub fn reach_ms(&self, rule: &Rule, time_ms: i64, times: u32) -> i64 {
         let Some(flood) = self.flood.as_deref() else {
             return time_ms;
         };
         let over_ms = flood.last_ms.saturating_add(rule.quiet_ms);
         let is_believed = time_ms < over_ms
-            || rule.threshold <= 1
-            || self.windows.is_over(rule, over_ms, time_ms);
+            || rule.threshold <= times
+            || self.windows.is_over(rule, over_ms, time_ms, times);
         if is_believed { time_ms } else { i64::MIN }
     }
 
@@ -280,7 +280,7 @@ impl KeyState {
         let is_own = time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms);
         flood.note(sighting, is_own);
         if is_own {
-            self.windows.first.feed(span, time_ms);
+            self.windows.first.feed(span, time_ms, sighting.event.count);
             flood.peak = flood.peak.max(self.windows.first.stats.count);
             self.windows.second = None;
         }
@@ -288,11 +288,13 @@ impl KeyState {
         applied.is_held_back = match rule.policy {
             Policy::Pass => false,
             Policy::Suppress => true,
+            // A record goes on if one of its refusals is to be seen.
             Policy::Sample => {
-                !(flood.count - 1).is_multiple_of(u64::from(rule.sample_every.max(1)))
+                (flood.count - 1) % u64::from(rule.sample_every.max(1))
+                    >= u64::from(sighting.event.count)
             }
         };
-        flood.judge(applied.is_held_back, 1, sighting.context.record_bytes);
+        flood.judge(applied.is_held_back, sighting);
         if !is_own
             && self.windows.feed_second(rule, span, sighting, true)
             && let (Some(flood), Some(second)) = (&mut self.flood, self.windows.second.take())
@@ -327,8 +329,7 @@ impl KeyState {
         first.stats.add(first.window.newest_ms(), times);
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.peak = flood.peak.max(first.stats.count);
-            flood.repeat(u64::from(times));
-            flood.judge(
+            flood.repeat(
                 rule.policy == Policy::Suppress,
                 u64::from(times),
                 record_bytes,
@@ -352,7 +353,7 @@ impl KeyState {
         } else {
             stats.count
         };
-        let before = u64::from(events.saturating_sub(1));
+        let before = u64::from(events.saturating_sub(sighting.event.count));
         let message = sighting.context.message;
         let sample = match (sighting.redactor, sighting.event.user) {
             (Some(redactor), Some(user)) => redactor.redact_message(message, user),
@@ -399,11 +400,7 @@ impl KeyState {
             flood.seen.recall(distinct, hashes);
         }
         flood.note(sighting, true);
-        flood.judge(
-            rule.policy != Policy::Pass,
-            1,
-            sighting.context.record_bytes,
-        );
+        flood.judge(rule.policy != Policy::Pass, sighting);
         self.flood = Some(Box::new(flood));
     }
 
@@ -421,20 +418,6 @@ impl<'a> Codec<'a> for KeyState {
     fn pass(&mut self, tape: &mut Tape<'a>) {
         self.windows.first.pass(tape);
         self.flood.pass(tape);
-        if !tape.is_earlier() {
-            self.windows.second.pass(tape);
-        }
-    }
-}
-
-impl Flood {
-    fn judge(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
-        if is_held_back {
-            self.suppressed += times;
-            let bytes = record_bytes.saturating_mul(times);
-            self.suppressed_bytes = self.suppressed_bytes.saturating_add(bytes);
-        } else {
-            self.passed += times;
-        }
+        self.windows.second.pass(tape);
     }
 }

@@ -41,7 +41,7 @@ impl Timeline {
     #[inline]
     pub fn add(&mut self, rule: &Rule, span: Span, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        let number = self.feed(span, time_ms);
+        let number = self.feed(span, time_ms, sighting.event.count);
         self.stats.add_host(sighting.hashes.host);
         if let Some(distinct) = rule.distinct
             && let Some(hash) = sighting.hashes.get(distinct.field)
@@ -52,11 +52,11 @@ impl Timeline {
         self.reached(rule, span, time_ms, number).is_some()
     }
 
-    /// Counts an event of which nothing but the time matters any more; the number of its slot.
+    /// Counts events of which nothing but the time matters any more; the number of their slot.
     #[inline]
-    pub fn feed(&mut self, span: Span, time_ms: i64) -> i64 {
-        self.stats.add(time_ms, 1);
-        self.window.add(time_ms, span)
+    pub fn feed(&mut self, span: Span, time_ms: i64, times: u32) -> i64 {
+        self.stats.add(time_ms, times);
+        self.window.add(time_ms, times, span)
     }
 
     /// The slot that the window ends with which reached the rule's threshold with an event in the slot of a number: that
@@ -125,14 +125,14 @@ impl Timelines {
     }
 
     /// Whether the second window has heard, too, that the flood is over from `over_ms` on: by another time than the
-    /// event's, or by as many records as open a flood.
-    pub fn is_over(&self, rule: &Rule, over_ms: i64, time_ms: i64) -> bool {
+    /// event's, or by as many refusals as open a flood.
+    pub fn is_over(&self, rule: &Rule, over_ms: i64, time_ms: i64, times: u32) -> bool {
         self.second.as_deref().is_some_and(|second| {
             let window = &second.timeline.window;
             !second.is_counted
                 && window.newest_ms() >= over_ms
                 && (window.newest_ms() != time_ms
-                    || window.total().saturating_add(1) >= rule.threshold)
+                    || window.total().saturating_add(times) >= rule.threshold)
         })
     }
 
@@ -188,7 +188,8 @@ impl Timelines {
         opens_first || opens_second
     }
 
-    /// Takes an event that is not the open flood's own; whether it would open one.
+    /// Takes an event that is not the open flood's own; whether it and another one would open one. Where one record stands
+    /// for many refusals, it is the only word for its time still.
     #[inline(never)]
     pub fn feed_second(
         &mut self,
@@ -203,7 +204,8 @@ impl Timelines {
             **second = Second::default();
         }
         second.is_counted |= is_counted;
-        second.timeline.add(rule, span, sighting)
+        let is_alone = second.timeline.window.is_empty() && rule.threshold > 1;
+        second.timeline.add(rule, span, sighting) && !is_alone
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use maxconn_records::codec;
-use maxconn_records::codec::{Codec, Tape};
 
 /// Slots per window. One more is judged, so that the slots always cover all of (t − within, t].
 pub const SLOTS: i64 = 16;
@@ -76,11 +75,11 @@ struct Slot {
 }
 
 impl Slot {
-    fn add(&mut self, offset_ms: u32) {
+    fn add(&mut self, offset_ms: u32, times: u32) {
         if self.count == 0 || offset_ms < self.first_ms {
             self.first_ms = offset_ms;
         }
-        self.count = self.count.saturating_add(1);
+        self.count = self.count.saturating_add(times);
     }
 }
 
@@ -97,16 +96,16 @@ fn start_of(number: i64, within_ms: i64) -> i64 {
 }
 
 impl Window {
-    /// Counts an event; the number of its slot. One that is older than all kept slots counts nowhere.
+    /// Counts so many events of a time; the number of their slot. What is older than all kept slots counts nowhere.
     #[inline]
-    pub fn add(&mut self, time_ms: i64, span: Span) -> i64 {
+    pub fn add(&mut self, time_ms: i64, times: u32, span: Span) -> i64 {
         if !self.covers(time_ms) {
-            return self.add_elsewhere(time_ms, span);
+            return self.add_elsewhere(time_ms, times, span);
         }
         let offset_ms = (time_ms - self.start_ms) as u32;
-        self.newest.add(offset_ms);
+        self.newest.add(offset_ms, times);
         self.last_ms = self.last_ms.max(offset_ms);
-        self.total = self.total.saturating_add(1);
+        self.total = self.total.saturating_add(times);
         self.number
     }
 
@@ -117,7 +116,7 @@ impl Window {
     }
 
     #[inline(never)]
-    fn add_elsewhere(&mut self, time_ms: i64, span: Span) -> i64 {
+    fn add_elsewhere(&mut self, time_ms: i64, times: u32, span: Span) -> i64 {
         let within_ms = span.within_ms;
         let number = number_of(time_ms, within_ms);
         let start_ms = start_of(number, within_ms);
@@ -138,15 +137,15 @@ impl Window {
             self.start_ms = start_ms;
             self.len_ms = u32::try_from(start_of(number + 1, within_ms) - start_ms).unwrap_or(0);
             self.last_ms = offset_ms;
-            self.newest.add(offset_ms);
+            self.newest.add(offset_ms, times);
         } else if number + span.older_slots() >= self.number {
             let all = self.older.get_or_insert_default();
             let at = all.partition_point(|older| older.number < number);
             match all.get_mut(at) {
-                Some(older) if older.number == number => older.slot.add(offset_ms),
+                Some(older) if older.number == number => older.slot.add(offset_ms, times),
                 _ => {
                     let mut slot = Slot::default();
-                    slot.add(offset_ms);
+                    slot.add(offset_ms, times);
                     all.insert(at, Older { number, slot });
                 }
             }
@@ -252,47 +251,7 @@ struct Older {
 
 codec!(Slot: count, first_ms);
 codec!(Older: number, slot);
-
-impl<'a> Codec<'a> for Window {
-    fn blank() -> Window {
-        Window::default()
-    }
-
-    fn pass(&mut self, tape: &mut Tape<'a>) {
-        // The format before had the newest event here, and the end of its slot instead of the slot's length.
-        let (mut newest_ms, mut end_ms) = (0_i64, 0_i64);
-        if tape.is_earlier() {
-            newest_ms.pass(tape);
-        }
-        self.total.pass(tape);
-        self.newest.pass(tape);
-        self.number.pass(tape);
-        self.start_ms.pass(tape);
-        if !tape.is_earlier() {
-            self.last_ms.pass(tape);
-            self.len_ms.pass(tape);
-            return self.older.pass(tape);
-        }
-        end_ms.pass(tape);
-        let offset_ms =
-            |time_ms: i64| u32::try_from(time_ms.saturating_sub(self.start_ms)).unwrap_or(0);
-        (self.last_ms, self.len_ms) = (offset_ms(newest_ms), offset_ms(end_ms));
-        // Sixteen slots in a ring, by their number.
-        let mut ring = None::<[Slot; SLOTS as usize]>;
-        ring.pass(tape);
-        let Some(ring) = ring else { return };
-        for number in self.number.saturating_sub(SLOTS)..self.number {
-            match ring.get(number.rem_euclid(SLOTS) as usize) {
-                Some(&slot) if slot.count > 0 => {
-                    self.older
-                        .get_or_insert_default()
-                        .push(Older { number, slot });
-                }
-                _ => {}
-            }
-        }
-    }
-}
+codec!(Window: total, newest, number, start_ms, last_ms, len_ms, older);
 
 #[cfg(test)]
 mod tests {
@@ -313,7 +272,7 @@ mod tests {
             let mut time_ms = 1_700_000_000_000;
             for step in 0..5_000_i64 {
                 time_ms += (step * 7_919) % (within_ms / 9 + 1);
-                window.add(time_ms, span(within_ms));
+                window.add(time_ms, 1, span(within_ms));
                 let number = window.number(time_ms, span(within_ms));
                 let total = window.total_to(number) as usize;
                 times.push(time_ms);
@@ -346,7 +305,7 @@ mod tests {
             (100_999, 4),
             (67_000, 0),
         ] {
-            window.add(time_ms, span);
+            window.add(time_ms, 1, span);
             let number = window.number(time_ms, span);
             assert_eq!(window.total_to(number), total, "{time_ms}");
         }

@@ -155,17 +155,6 @@ impl Clock {
             (newest_ms, _) => newest_ms,
         }
     }
-
-    /// The clock of a state that knew the greatest event time only.
-    pub fn of_earlier_state(latest_ms: Option<i64>) -> Clock {
-        Clock {
-            times: Times {
-                newest_ms: latest_ms,
-                confirmed_ms: latest_ms,
-            },
-            ..Clock::default()
-        }
-    }
 }
 
 fn before(time_ms: Option<i64>, lateness_ms: i64) -> i64 {

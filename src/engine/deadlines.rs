@@ -74,14 +74,14 @@ impl Floods {
         }
     }
 
-    /// Fires the deadlines of the event's own keys up to its time.
-    pub fn advance_own(&mut self, call: &mut Call<'_>, up_to_ms: i64) {
+    /// Fires the deadlines of a record's own keys up to its time; it stands for so many events.
+    pub fn advance_own(&mut self, call: &mut Call<'_>, up_to_ms: i64, times: u32) {
         let config = call.config;
         loop {
             let due = self.own.iter().filter_map(|&(number, slot)| {
                 let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
                 let deadline_ms = entry.state.deadline_ms(rule)?;
-                (deadline_ms <= entry.state.reach_ms(rule, up_to_ms)).then_some((
+                (deadline_ms <= entry.state.reach_ms(rule, up_to_ms, times)).then_some((
                     deadline_ms,
                     number,
                     entry.hash,

@@ -166,7 +166,7 @@ impl Floods {
             self.same = None;
         }
         self.find_own(config, event, hasher.hashes());
-        self.advance_own(call, time_ms);
+        self.advance_own(call, time_ms, event.count);
         let redactor = self.redactor.take();
         let sighting = Sighting {
             event,
@@ -177,6 +177,10 @@ impl Floods {
         let observed = self.apply(call, &sighting);
         self.redactor = redactor;
         self.hasher = Some(hasher);
+        if event.count != 1 {
+            // The same line again is more than one event more.
+            self.same = None;
+        }
         observed
     }
 

@@ -31,6 +31,8 @@ pub struct KeyedEvent {
     pub event: Vec<u8>,
     /// Its time.
     pub time_ms: i64,
+    /// How many refusals it stands for.
+    pub count: u32,
 }
 
 /// What a key is stepped with.
@@ -128,7 +130,7 @@ impl Engine {
         let mut hasher = FieldHasher::default();
         hasher.hash(&event, &sight.context, self.floods.needs_net);
         let keys = self.floods.keys_of(&self.config, &event, hasher.hashes());
-        let time_ms = sight.context.time_ms;
+        let (time_ms, count) = (sight.context.time_ms, event.count);
         let mut tape = Tape::after(Vec::new());
         let mut observed = (event, sight.context);
         observed.pass(&mut tape);
@@ -139,6 +141,7 @@ impl Engine {
                 .collect(),
             event: tape.into_written(),
             time_ms,
+            count,
         })
     }
 
@@ -166,7 +169,7 @@ impl Engine {
             Input::Event(bytes) => {
                 let (event, context): (Event<'_>, Context<'_>) =
                     read_all(Tape::of(bytes)).ok_or(StepError::Event)?;
-                let up_to_ms = key.reach_ms(rule, context.time_ms);
+                let up_to_ms = key.reach_ms(rule, context.time_ms, event.count);
                 self.fire(rule, &mut key, up_to_ms, &mut step);
                 let mut hasher = FieldHasher::default();
                 hasher.hash(&event, &context, self.floods.needs_net);

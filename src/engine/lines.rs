@@ -41,6 +41,7 @@ impl Engine {
             let record_bytes = line.len() as u64 - 1;
             self.floods.repeat(&self.config, times as u32, record_bytes);
             self.statistics.repeat(times as u32);
+            self.streams.go_on(self.statistics.records);
         }
         line.len() * times
     }
@@ -82,12 +83,30 @@ impl Engine {
             return Some(self.unread());
         };
         let mut sight = Sight::NOTHING;
-        let event = self
+        let mut event = self
             .recogniser
             .read(&self.config, &input, found, cached, &mut sight);
+        // The record that it repeats, if it has no more than a word of it.
+        let before = sight
+            .repeats
+            .filter(|repeats| event.is_none() && !repeats.is_whole)
+            .and_then(|_| self.streams.last(self.statistics.records))
+            .map(|line| Input { line, ..input });
+        let found_before = before
+            .as_ref()
+            .and_then(|before| self.recogniser.record(&self.config, before));
+        if let (Some(before), Some(found)) = (&before, &found_before) {
+            event = self
+                .recogniser
+                .read_again(&self.config, before, found, &mut sight);
+        }
         let Some(event) = &event else {
             let is_refusal = holds_refusal(found, line, is_json);
-            self.statistics.unrecognised += u64::from(is_refusal);
+            let is_unknown = before.is_some()
+                || sight
+                    .repeats
+                    .is_some_and(|repeats| repeats.is_whole && repeats.count.is_none());
+            self.statistics.unrecognised += u64::from(is_refusal || is_unknown);
             self.is_withheld = is_refusal && self.floods.redactor.is_some();
             return Some(Verdict::Passed);
         };
@@ -101,7 +120,7 @@ impl Engine {
         statistics.records += 1;
         statistics.timeless += u64::from(sight.is_timeless);
         statistics.last_is_timeless = sight.is_timeless;
-        statistics.count_event(event.limit);
+        statistics.count_events(event.limit, event.count);
         let observed = self.floods.observe(&mut call, event, context);
         let verdict = if observed.is_held_back {
             call.statistics.suppressed += 1;
@@ -159,12 +178,17 @@ impl Engine {
             };
             call.out.piece(kind, start);
         }
-        if observed.flood.is_some() && cached.is_none() {
+        if observed.flood.is_some() && cached.is_none() && sight.repeats.is_none() {
             self.line_cache
                 .insert(line, is_json, found, event, sight.body);
         }
         let time_ms = context.time_ms;
         self.floods.tell_starts(&mut call, time_ms);
+        let records = self.statistics.records;
+        match before {
+            Some(_) => self.streams.go_on(records),
+            None => self.streams.note(line, records),
+        }
         self.statistics_if_due(time_ms, out);
         Some(verdict)
     }

@@ -17,6 +17,7 @@ mod queue;
 mod recognise;
 mod snapshot;
 mod statistics;
+mod streams;
 mod view;
 
 use alloc::string::String;
@@ -28,6 +29,7 @@ use crate::line_cache::LineCache;
 use floods::{Call, Floods, Limit};
 use lines::{Place, withhold};
 use recognise::Recogniser;
+use streams::Streams;
 
 pub use clock::Times;
 pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
@@ -67,6 +69,8 @@ pub struct Source {
     pub clock_ms: Option<i64>,
     /// How lines are read.
     pub format: Format,
+    /// Which of the host's streams it is: what a record says of the one before it is about one of the same stream.
+    pub stream: u32,
 }
 
 /// What happened to one record.
@@ -88,6 +92,7 @@ pub struct Engine {
     line_cache: LineCache,
     floods: Floods,
     statistics: Statistics,
+    streams: Streams,
     adds_timestamp: bool,
     next_statistics_ms: Option<i64>,
     /// A text line's record, before it is enriched.
@@ -110,6 +115,7 @@ impl Engine {
             line_cache: LineCache::default(),
             floods,
             statistics: Statistics::default(),
+            streams: Streams::default(),
             adds_timestamp: true,
             next_statistics_ms: None,
             scratch: Vec::new(),
@@ -172,6 +178,7 @@ impl Engine {
         offset: Option<u64>,
         out: &mut Output,
     ) -> usize {
+        self.streams.enter(source.stream, self.statistics.records);
         // Nothing before `done` needs to be looked at again.
         let mut done = 0;
         while done < lines.len() {
@@ -259,6 +266,7 @@ impl Engine {
         out: &mut Output,
         limit: Limit,
     ) -> Option<Verdict> {
+        self.streams.enter(source.stream, self.statistics.records);
         if self.recogniser.find(record, 0).is_none() {
             self.statistics.records += 1;
             self.statistics.passed += 1;

@@ -14,7 +14,9 @@ use crate::line_cache::CachedLine;
 use crate::patterns;
 use crate::recognisers::{self, Entry, SERVERS};
 use crate::record::{Record, read_json};
+use crate::repeats::{self, Repeats};
 use crate::search::{Finder, byte_array_forms};
+use maxconn_records::bytes::split_at;
 
 /// Event times are kept within the years 1970 to 9999, which RFC 3339 can write.
 const MAX_TIME_MS: i64 = 253_402_300_799_999;
@@ -56,6 +58,8 @@ pub(super) struct Sight<'a> {
     pub is_timeless: bool,
     /// Whether its time is more than a makeshift: the first event may have none at all.
     pub has_time: bool,
+    /// What it says of messages that repeated, if it says no more.
+    pub repeats: Option<Repeats<'a>>,
 }
 
 impl Sight<'_> {
@@ -71,6 +75,7 @@ impl Sight<'_> {
         body: 0,
         is_timeless: true,
         has_time: false,
+        repeats: None,
     };
 }
 
@@ -94,6 +99,9 @@ impl Recogniser {
                 // journald writes a message that is not plain text as an array of bytes.
                 needles.extend(byte_array_forms(needle.as_bytes()));
             }
+        }
+        for needle in repeats::NEEDLES {
+            needles.push(needle.as_bytes().to_vec());
         }
         Ok(Recogniser {
             finder: Finder::new(needles.iter().map(Vec::as_slice)),
@@ -181,13 +189,70 @@ impl Recogniser {
         if let Some(event) = cached.and_then(|cached| cached.event(message, head.body)) {
             return Some(event);
         }
+        let text = message.get(head.body..)?;
+        // What quotes a message whole is not to be taken for it.
+        let may_quote = matches!(text.as_bytes().first(), Some(b'm' | b'L'));
+        if !may_quote && let event @ Some(_) = self.recognise(message, head.body) {
+            return event;
+        }
+        match repeats::read(text) {
+            Some(repeats) => self.read_repeated(config, repeats, sight),
+            None if may_quote => self.recognise(message, head.body),
+            None => None,
+        }
+    }
+
+    #[inline(never)]
+    fn recognise<'a>(&'a self, message: &'a str, body: usize) -> Option<Event<'a>> {
         // Not `find_map`, which would copy the event.
         for entry in &self.entries {
-            if let event @ Some(_) = entry.recognise(message, head.body) {
+            if let event @ Some(_) = entry.recognise(message, body) {
                 return event;
             }
         }
         None
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_repeated<'a>(
+        &'a self,
+        config: &Config,
+        repeats: Repeats<'a>,
+        sight: &mut Sight<'a>,
+    ) -> Option<Event<'a>> {
+        sight.repeats = Some(repeats);
+        sight.context.host = sight.context.host.or(repeats.host);
+        let body = head::parse_untimed(repeats.said, &config.timezone).body;
+        let mut event = self.recognise(repeats.said, body)?;
+        event.count = repeats.count?;
+        Some(event)
+    }
+
+    /// The event that a record repeats which says no more of it: `input` and `record` are those of the record before, and
+    /// `sight` is of the record itself.
+    #[cold]
+    #[inline(never)]
+    pub fn read_again<'a>(
+        &'a self,
+        config: &Config,
+        input: &Input<'a>,
+        record: &'a Record<'_>,
+        sight: &mut Sight<'a>,
+    ) -> Option<Event<'a>> {
+        let repeats = sight.repeats?;
+        let mut before = Sight::NOTHING;
+        let mut event = self.read(config, input, record, None, &mut before)?;
+        let own = sight.context.host;
+        let (host, message) = (before.context.host.or(own), before.context.message);
+        let is_other = own.is_some_and(|own| Some(own) != host)
+            || (!repeats.said.is_empty() && split_at(message, repeats.said).is_none());
+        if is_other {
+            return None;
+        }
+        event.count = repeats.count?;
+        (sight.context.host, sight.context.message) = (host, message);
+        Some(event)
     }
 }
 

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::plan::rule_identity;
 use super::queue::Queue;
 use super::statistics::Statistics;
+use super::streams::Streams;
 use crate::alert::Alert;
 use crate::config::Rule;
 use crate::detector::{EndReason, KeyState, Transition};
@@ -24,7 +25,7 @@ use maxconn_records::codec::{Codec, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 6;
+pub const STATE_FORMAT: u32 = 7;
 const HASH_CHECKSUM: u8 = 40;
 
 /// The tape of a state in a format that this version reads: its own, or the one before.
@@ -115,13 +116,7 @@ impl<'a> Codec<'a> for Head {
     }
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
-        if tape.is_earlier() {
-            let mut latest_ms = None;
-            latest_ms.pass(tape);
-            self.clock = Clock::of_earlier_state(latest_ms);
-        } else {
-            self.clock.pass(tape);
-        }
+        self.clock.pass(tape);
         self.tick_base_ms.pass(tape);
         self.next_statistics_ms.pass(tape);
         self.statistics.pass(tape);
@@ -169,6 +164,11 @@ impl Engine {
         let mut tape = Tape::after(bytes);
         let mut head = self.take_head();
         head.pass(&mut tape);
+        match self.floods.redactor {
+            // There are names in them.
+            Some(_) => Streams::default().pass(&mut tape),
+            None => self.streams.pass(&mut tape),
+        }
         (self.statistics, self.floods.outbox.queue) = (head.statistics, head.queue);
         let table = &mut self.floods.table;
         let slots: Vec<_> = table.slots().collect();
@@ -192,8 +192,9 @@ impl Engine {
     /// # Errors
     /// See [`RestoreError`]; nothing has changed then.
     pub fn restore(&mut self, snapshot: &[u8], out: &mut Output) -> Result<(), RestoreError> {
-        let state = read(snapshot)?;
+        let (state, streams) = read(snapshot)?;
         self.put_state(state, out);
+        self.streams = streams;
         Ok(())
     }
 
@@ -313,7 +314,7 @@ impl Floods {
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
+fn read(snapshot: &[u8]) -> Result<(State, Streams), RestoreError> {
     let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
     let format = u32::from_le_bytes(*format);
@@ -327,6 +328,11 @@ fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
     let mut tape = tape_of(format, rest).ok_or(RestoreError::Format(format))?;
     let mut head = Head::blank();
     head.pass(&mut tape);
+    let mut streams = Streams::default();
+    // The format before did not know what the last records were.
+    if !tape.is_earlier() {
+        streams.pass(&mut tape);
+    }
     let mut keys = Vec::new();
     while keys.len() < head.keys as usize && tape.is_good() {
         let mut key = (0, 0, KeyState::default());
@@ -338,5 +344,5 @@ fn read(snapshot: &[u8]) -> Result<State, RestoreError> {
     if !tape.is_read_well() {
         return Err(RestoreError::Damaged);
     }
-    Ok(State { head, keys })
+    Ok((State { head, keys }, streams))
 }

@@ -20,13 +20,14 @@ pub struct Statistics {
     pub records: u64,
     /// Records that went on, enriched or not.
     pub passed: u64,
-    /// Events that were held back.
+    /// Records with events that were held back.
     pub suppressed: u64,
     /// Records that a host could not have taken back.
     pub rejected: u64,
     /// Records that look like JSON and are not; they pass.
     pub malformed: u64,
-    /// Records that hold Dovecot's text of a refusal and are none that can be read; they pass.
+    /// Records that hold Dovecot's text of a refusal, or say that something unknown repeated, and are none that can be read;
+    /// they pass.
     pub unrecognised: u64,
     /// Events by limit.
     pub events: Vec<(String, u64)>,
@@ -82,7 +83,7 @@ pub(super) fn memory_bytes() -> u64 {
 }
 
 impl Statistics {
-    /// Counts more events like the last one, all held back.
+    /// Counts more records like the last one, one event each, all held back.
     pub(crate) fn repeat(&mut self, times: u32) {
         let times = u64::from(times);
         self.records += times;
@@ -94,7 +95,7 @@ impl Statistics {
     }
 
     #[inline]
-    pub(crate) fn count_event(&mut self, limit: &str) {
+    pub(crate) fn count_events(&mut self, limit: &str, times: u32) {
         let name = if self.events.len() < MAX_LIMITS {
             limit
         } else {
@@ -106,8 +107,8 @@ impl Statistics {
             .position(|(known, _)| is_same(known, limit) || is_same(known, name));
         self.last_limit = known.unwrap_or(self.events.len()) as u32;
         match known.and_then(|at| self.events.get_mut(at)) {
-            Some((_, count)) => *count += 1,
-            None => self.events.push((clipped(name, 64), 1)),
+            Some((_, count)) => *count += u64::from(times),
+            None => self.events.push((clipped(name, 64), u64::from(times))),
         }
     }
 

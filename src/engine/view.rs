@@ -58,6 +58,10 @@ pub(super) fn write(
         json.key("ip");
         json.ip(source.ip);
     }
+    if event.count > 1 {
+        json.key("count");
+        json.uint(u64::from(event.count));
+    }
     json.key("bytes");
     json.uint(context.record_bytes);
     json.end_object();

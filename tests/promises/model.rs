@@ -136,7 +136,7 @@ impl Model {
         } else {
             self.run.clear();
         }
-        self.own(&event.key(), time);
+        self.own(&event.key(), time, event.count as usize);
     }
 
     /// Other keys' events end a flood when M has come `quiet` past its last event, or past where M was then.
@@ -214,12 +214,13 @@ impl Model {
             .find(|end| self.between(window, end - 16, *end).len() >= self.threshold)
     }
 
-    fn feed(&self, window: &mut Fed, time: i64) -> bool {
-        window.times.push(time);
+    /// A record feeds a window with each of the refusals that it stands for.
+    fn feed(&self, window: &mut Fed, time: i64, refusals: usize) -> bool {
+        window.times.extend(std::iter::repeat_n(time, refusals));
         self.reached(window, time).is_some()
     }
 
-    fn own(&mut self, name: &str, time: i64) {
+    fn own(&mut self, name: &str, time: i64, refusals: usize) {
         let mut key = self.keys.remove(name).unwrap_or_default();
         if let Some(flood) = &key.open
             && time >= flood.last_ms + self.quiet_ms
@@ -234,10 +235,10 @@ impl Model {
                         || self
                             .between(second, self.slot(time) - 16, self.slot(time))
                             .len()
-                            + 1
+                            + refusals
                             >= self.threshold)
             });
-            if self.threshold <= 1 || again {
+            if self.threshold <= refusals || again {
                 self.keys.insert(name.to_string(), key);
                 self.end(name, None);
                 key = self.keys.remove(name).unwrap();
@@ -245,14 +246,14 @@ impl Model {
                 if key.second.is_counted || !self.is_near(&key.second, time) {
                     key.second = Fed::default();
                 }
-                self.feed(&mut key.second, time);
+                self.feed(&mut key.second, time, refusals);
                 self.keys.insert(name.to_string(), key);
                 return;
             }
         }
         let watermark = self.watermark();
         if let Some(flood) = &mut key.open {
-            flood.times.push(time);
+            flood.times.extend(std::iter::repeat_n(time, refusals));
             flood.end_ms = flood.end_ms.max(time);
             if time >= flood.last_ms - self.quiet_ms {
                 flood.last_ms = flood.last_ms.max(time);
@@ -262,7 +263,9 @@ impl Model {
                     key.second = Fed::default();
                 }
                 key.second.is_counted = true;
-                if self.feed(&mut key.second, time) {
+                // One record alone does not say that the flood goes on at its time.
+                let is_alone = key.second.times.is_empty() && self.threshold > 1;
+                if self.feed(&mut key.second, time, refusals) && !is_alone {
                     key.first = std::mem::take(&mut key.second);
                     flood.last_ms = time;
                 }
@@ -270,12 +273,12 @@ impl Model {
             flood.m_ms = watermark.max(flood.last_ms);
             flood.leaps = self.leaps.len();
         } else {
-            self.count(&mut key, time, watermark);
+            self.count(&mut key, time, refusals, watermark);
         }
         self.keys.insert(name.to_string(), key);
     }
 
-    fn count(&self, key: &mut Key, time: i64, watermark: i64) {
+    fn count(&self, key: &mut Key, time: i64, refusals: usize, watermark: i64) {
         let near = [&key.first, &key.second].map(|window| self.is_near(window, time));
         let fed = match near {
             [false, false] => {
@@ -292,8 +295,8 @@ impl Model {
         };
         let mut fed = fed;
         let mut opens = [
-            fed[0] && self.feed(&mut key.first, time),
-            fed[1] && self.feed(&mut key.second, time),
+            fed[0] && self.feed(&mut key.first, time, refusals),
+            fed[1] && self.feed(&mut key.second, time, refusals),
         ];
         // The second is the one that was fed less recently; where both were by one event, it stays the second.
         if fed == [false, true] {

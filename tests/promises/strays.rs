@@ -7,7 +7,7 @@ use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
 use crate::model::{Model, Told, told};
-use crate::stream::{BEGIN_MS, Sighted, Stream, json_source, stream};
+use crate::stream::{BEGIN_MS, Sighted, Stream, counted, json_source, stream};
 use crate::{any_policy, cases, documents, keyed_alerts, run, small};
 
 /// A record of any time: near the stream's, or far from it on either side.
@@ -149,36 +149,37 @@ proptest! {
     /// Whatever the times: what is told is what the text says, natively and by the keyed calls.
     #[test]
     fn what_is_told_is_what_the_text_says(
-        stream in in_order(200),
-        strays in prop::collection::vec(any_stray(), 0..4),
+        stream in counted(in_order(200)),
+        strays in prop::collection::vec((any_stray(), 1_u32..8), 0..4),
         shift in prop::option::of((any::<prop::sample::Index>(), any_time())),
         policy in any_policy(),
     ) {
         let config = small(policy);
         let mut strayed = stream.clone();
-        for (at, stray) in &strays {
-            strayed.0.insert(at.index(strayed.0.len() + 1), Some(stray.clone()));
+        for ((at, stray), count) in &strays {
+            let stray = Sighted { count: *count, ..stray.clone() };
+            strayed.0.insert(at.index(strayed.0.len() + 1), Some(stray));
         }
         if let Some((at, time_ms)) = shift {
             let from = at.index(strayed.0.len() + 1);
             strayed.shift(from..strayed.0.len(), time_ms - BEGIN_MS);
         }
-        let alerts = run(&config, &strayed.lines(), &[]).0.alerts();
+        let alerts = run(&config, &strayed.terse_lines(), &[]).0.alerts();
         prop_assert_eq!(Model::run(&config, &events(&strayed)), told(&alerts));
     }
 
     /// The same of clocks that disagree all the time.
     #[test]
-    fn what_is_told_of_torn_time_is_what_the_text_says(stream in torn(), policy in any_policy()) {
+    fn what_is_told_of_torn_time_is_what_the_text_says(stream in counted(torn()), policy in any_policy()) {
         let config = small(policy);
-        let alerts = run(&config, &stream.lines(), &[]).0.alerts();
+        let alerts = run(&config, &stream.terse_lines(), &[]).0.alerts();
         prop_assert_eq!(Model::run(&config, &events(&stream)), told(&alerts));
     }
 
     /// Keyed engines tell the same of a stream with one stray as the table does.
     #[test]
     fn keyed_engines_are_not_led_astray(
-        stream in in_order(120),
+        stream in counted(in_order(120)),
         (at, stray) in any_stray(),
     ) {
         let config = small(Policy::Suppress);

@@ -13,6 +13,8 @@ pub struct Sighted {
     pub time_ms: i64,
     pub user: String,
     pub ip: u32,
+    /// How many refusals its record stands for.
+    pub count: u32,
 }
 
 /// A stream: events in the order of their times, and ordinary records (`None`) among them.
@@ -26,6 +28,7 @@ impl Sighted {
             time_ms: BEGIN_MS + after_ms,
             user: user.to_string(),
             ip,
+            count: 1,
         }
     }
 
@@ -41,7 +44,21 @@ impl Sighted {
 
     /// The record, as a shipper hands it over.
     pub fn line(&self) -> String {
-        refusal::json(self.time_ms, &self.user, &self.address())
+        let line = refusal::json(self.time_ms, &self.user, &self.address());
+        if self.count == 1 {
+            return line;
+        }
+        let before = format!("\"message\":\"message repeated {} times: [ ", self.count);
+        line.replace("\"message\":\"", &before)
+            .replace("\"}\n", "]\"}\n")
+    }
+
+    /// The same, with no more than a word of the record before it, which is of the same key.
+    fn line_of_last(&self) -> String {
+        let (time_ms, count) = (self.time_ms, self.count);
+        format!(
+            "{{\"@timestamp\":{time_ms},\"message\":\"mail last message repeated {count} times\"}}\n"
+        )
     }
 }
 
@@ -55,6 +72,33 @@ impl Stream {
             }
         };
         self.0.iter().enumerate().map(line).collect()
+    }
+
+    /// The same; where a key's records follow each other, some name no more than their number.
+    pub fn terse_lines(&self) -> Vec<String> {
+        let mut lines = self.lines();
+        for (at, pair) in self.0.windows(2).enumerate() {
+            if let [Some(before), Some(sighted)] = pair
+                && before.key() == sighted.key()
+                && sighted.count % 2 == 0
+            {
+                lines[at + 1] = sighted.line_of_last();
+            }
+        }
+        lines
+    }
+
+    /// The same with one record for each refusal.
+    pub fn expanded(&self) -> Stream {
+        let one = |sighted: &Sighted| Sighted {
+            count: 1,
+            ..sighted.clone()
+        };
+        let times = |sighted: &Option<Sighted>| match sighted {
+            Some(sighted) => vec![Some(one(sighted)); sighted.count as usize],
+            None => vec![None],
+        };
+        Stream(self.0.iter().flat_map(times).collect())
     }
 
     /// The same, and after it as many events of somebody else as end every flood: what the end of the input does then
@@ -74,11 +118,12 @@ impl Stream {
         stream
     }
 
-    /// The times of one key's events, in order.
+    /// The times of one key's refusals, in order.
     pub fn times(&self, user: &str, ip: u32) -> Vec<i64> {
         let same = |sighted: &&Sighted| sighted.user == user && sighted.ip == ip;
         let own = self.0.iter().flatten().filter(same);
-        own.map(|sighted| sighted.time_ms).collect()
+        own.flat_map(|sighted| vec![sighted.time_ms; sighted.count as usize])
+            .collect()
     }
 
     /// All keys.
@@ -140,6 +185,18 @@ pub fn stream(max_len: usize, users: u32) -> impl Strategy<Value = Stream> {
             is_event.then(|| Sighted::after(after_ms, &format!("user{user}"), 0x33_6401 + ip))
         });
         Stream(sighted.collect())
+    })
+}
+
+/// The same; some records stand for several refusals.
+pub fn counted(streams: impl Strategy<Value = Stream>) -> impl Strategy<Value = Stream> {
+    let count = prop_oneof![4 => Just(1_u32), 2 => 2_u32..5, 1 => 5_u32..12];
+    (streams, prop::collection::vec(count, 1..60)).prop_map(|(mut stream, counts)| {
+        let sighted = stream.0.iter_mut().flatten();
+        for (sighted, count) in sighted.zip(counts.iter().cycle()) {
+            sighted.count = *count;
+        }
+        stream
     })
 }
 

@@ -198,9 +198,9 @@ fn notes(gathered: &Gathered, out: &mut String) {
         ),
         (
             gathered.number("/unrecognised"),
-            "record holds the text `Maximum number of connections`, could not be read as a refusal and was not counted: a \
+            "record holds the text `Maximum number of connections`, or repeats what is not known, could not be read as a refusal and was not counted: a \
              user may be named like that, or its prefix or the key of its message (message_keys) is unknown. Look with grep.",
-            "records hold the text `Maximum number of connections`, could not be read as refusals and were not counted: a \
+            "records hold the text `Maximum number of connections`, or repeat what is not known, could not be read as refusals and were not counted: a \
              user may be named like that, or their prefix or the key of their message (message_keys) is unknown. Look with grep.",
         ),
         (

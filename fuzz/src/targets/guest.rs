@@ -84,6 +84,7 @@ fn instance(script: &Script, json: &str) -> Instance {
         reference_ms,
         clock_ms,
         format,
+        stream: _,
     } = script.source.clone();
     let source = Source {
         path,

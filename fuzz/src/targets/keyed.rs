@@ -103,9 +103,10 @@ fn observe(
             "{name:?} is no key"
         );
         let key = keys.entry((*rule, name.clone())).or_default();
-        key.given += 1;
+        let refusals = u64::from(found.count);
+        key.given += refusals;
         let is_held_back = key.step(engine, *rule, KeyedInput::Event(&found.event));
-        key.held_back += u64::from(is_held_back);
+        key.held_back += if is_held_back { refusals } else { 0 };
     }
     *last = Some(found);
 }
@@ -121,7 +122,7 @@ fn end(engine: &Engine, now_ms: i64, keys: &mut BTreeMap<(u8, String), Key>) {
         );
         assert!(
             key.counted <= key.given,
-            "{} events were counted of {}",
+            "{} refusals were counted of {}",
             key.counted,
             key.given
         );

@@ -137,7 +137,8 @@ impl Instance {
         }
         if !json.is_empty() {
             match parse_source(json) {
-                Ok(source) => {
+                Ok(mut source) => {
+                    source.stream = number as u32;
                     if number >= self.sources.len() {
                         self.sources.resize(number + 1, Source::default());
                     }
@@ -290,6 +291,7 @@ fn described(sources: &[Source], number: usize) -> Option<&Source> {
         reference_ms: None,
         clock_ms: None,
         format: Format::Auto,
+        stream: 0,
     };
     sources
         .get(number)

@@ -99,6 +99,7 @@ impl Filter {
                 reference_ms: None,
                 clock_ms: None,
                 format: maxconn_core::engine::Format::Json,
+                stream: 0,
             },
             out: Output {
                 bytes: Vec::new(),

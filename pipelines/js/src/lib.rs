@@ -51,6 +51,7 @@ impl Plugin {
                 2 => Format::Json,
                 _ => Format::Auto,
             },
+            stream: 0,
         };
     }
 

@@ -64,6 +64,7 @@ fn run() -> Result<(), Failure> {
         reference_ms: None,
         clock_ms: None,
         format: arguments.format,
+        stream: 0,
     };
     filter(&mut engine, &mut source, &arguments)
 }

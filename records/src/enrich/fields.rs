@@ -62,6 +62,7 @@ groups! {
     Related Root "related";
     Maxconn Root "maxconn";
     Limit Maxconn "limit";
+    Repeated Maxconn "event";
     Session Maxconn "session";
     Flood Maxconn "flood";
 }
@@ -148,6 +149,9 @@ fields! { it:
         LimitName "name" Writer::string = Some(it.event.limit);
         LimitValue "value" Writer::uint = it.event.limit_value;
         LimitScope "scope" Writer::string = Some(it.event.scope.name());
+    }
+    Repeated {
+        RepeatedCount "count" Writer::uint = it.repeated();
     }
     Session {
         SessionId "id" Writer::string = it.event.session;
@@ -273,6 +277,11 @@ impl Values<'_> {
         }
     }
 
+    /// How many refusals the record stands for, where it is not one.
+    fn repeated(&self) -> Option<u64> {
+        (self.event.count > 1).then_some(u64::from(self.event.count))
+    }
+
     fn tls(&self) -> Option<(Option<&str>, Option<&str>)> {
         match self.event.security {
             Security::Tls { version, cipher } => Some((version, cipher)),
@@ -350,6 +359,11 @@ impl Values<'_> {
             push_uint(out, value);
         }
         plain(out, b",\"scope\":\"", event.scope.name(), b"\"}");
+        if let Some(count) = self.repeated() {
+            out.extend_from_slice(b",\"event\":{\"count\":");
+            push_uint(out, count);
+            out.push(b'}');
+        }
         if let Some(session) = event.session {
             text(out, b",\"session\":{\"id\":\"", session, b"\"}");
         }

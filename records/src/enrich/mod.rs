@@ -183,6 +183,7 @@ mod tests {
                 cipher: None,
             },
             session: Some("S/1"),
+            count: 1,
         }
     }
 

@@ -113,6 +113,7 @@ impl Places {
                 },
             },
             session: text(self.session),
+            count: 1,
         }
     }
 }
