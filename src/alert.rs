@@ -94,14 +94,20 @@ impl<'a> Alert<'a> {
         matches!(self.transition, Transition::End(_))
     }
 
-    /// By mean rate, on Elastic's scale of 21 (low), 47 (medium), 73 (high), 99 (critical).
+    /// By mean rate, on Elastic's scale of 21 (low), 47 (medium), 73 (high), 99 (critical). Where a service is full nobody
+    /// can log in, however slowly that is said.
     fn severity(&self) -> u64 {
-        match self.flood.mean_rate() {
+        let least = match self.flood.scope() {
+            Scope::Service | Scope::Process => 73,
+            _ => 0,
+        };
+        let by_rate = match self.flood.mean_rate() {
             rate if rate < 1.0 => 21,
             rate if rate < 10.0 => 47,
             rate if rate < 100.0 => 73,
             _ => 99,
-        }
+        };
+        by_rate.max(least)
     }
 
     fn write_event(&self, json: &mut Writer<'_>, cause: &Cause, severity: u64) {
@@ -238,7 +244,7 @@ impl<'a> Alert<'a> {
         open(json, "cause");
         text(json, "hint", cause.hint.name());
         text(json, "evidence", &cause.evidence);
-        text(json, "advice", cause.advice);
+        text(json, "advice", &cause.advice);
         close(json);
         text(json, "sample", &flood.sample);
         if let Transition::End(reason) = self.transition {

@@ -203,9 +203,9 @@ fn what_is_no_record_of_ours_passes_untouched() -> Result<(), Error> {
         let outcome = done(ran(None, host)?)?;
         let written = outcome.host.written.into_iter();
         let written: Vec<Record> = written.map(|written| written.record).collect();
-        let mut timeless = records.clone();
-        timeless.iter_mut().for_each(|record| record.time_ms = 0);
-        assert_eq!(written, timeless, "{model:?}");
+        let mut untimed = records.clone();
+        untimed.iter_mut().for_each(|record| record.time_ms = 0);
+        assert_eq!(written, untimed, "{model:?}");
     }
     Ok(())
 }

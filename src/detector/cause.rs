@@ -27,7 +27,7 @@ const MIN_PAUSE_S: f64 = 20.0;
 /// A client opens about as many connections as it has folders.
 const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 /// So many users behind one address, or addresses of one user, are many.
-const MANY: u64 = 5;
+pub const MANY: u64 = 5;
 /// Addresses from so many networks are unrelated.
 const UNRELATED: usize = 3;
 
@@ -39,7 +39,7 @@ pub struct Cause {
     /// The figures that speak for it.
     pub evidence: String,
     /// What to do.
-    pub advice: &'static str,
+    pub advice: String,
 }
 
 /// Judges a flood by what is known of it so far.
@@ -52,37 +52,54 @@ pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
     Cause {
         hint,
         evidence,
-        advice: advice(&flood.seen.module, &flood.seen.limit, hint),
+        advice: advise(
+            &flood.seen.module,
+            &flood.seen.limit,
+            hint,
+            flood.seen.service.one().map(String::as_str),
+        ),
+    }
+}
+
+/// What to do about refusals at a module's limit whose cause is likely `hint`, the service's settings spelled out.
+pub fn advise(module: &str, limit: &str, hint: Hint, service: Option<&str>) -> String {
+    say(
+        advice(module, limit, hint),
+        &[Text(service.unwrap_or("NAME"))],
+    )
+}
+
+/// What makes an address one of our own, where a webmail or a proxy may run. `is_local`: it was the server's own.
+pub fn own_address(ip: IpAddr, is_local: bool, trusted: &[Network]) -> Option<&'static str> {
+    if is_local {
+        Some("the server's own address")
+    } else if trusted.iter().any(|network| network.contains(ip)) {
+        Some("a trusted address")
+    } else if is_private(ip) {
+        Some("a private address")
+    } else {
+        None
     }
 }
 
 fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
     let users = flood.seen.users.sketch.count().0;
     let ips = flood.seen.ips.sketch.count().0;
-    if let Some(ip) = flood.seen.ips.only()
-        && users >= MANY
-    {
-        let reason = if flood.seen.all_local {
-            Some("the server's own address")
-        } else if trusted.iter().any(|network| network.contains(*ip)) {
-            Some("a trusted address")
-        } else if is_private(*ip) {
-            Some("a private address")
-        } else {
-            None
-        };
+    if let Some(ip) = flood.seen.ips.only() {
+        let own = own_address(*ip, flood.seen.all_local, trusted);
         let parts = [
             Number(users),
+            Text(if users == 1 { "user" } else { "users" }),
             Text(&ip_text(*ip)),
-            Text(reason.unwrap_or_default()),
+            Text(own.unwrap_or_default()),
         ];
-        return match reason {
-            Some(_) => (Hint::WebmailOrProxy, say("%0 users behind %1, %2", &parts)),
-            None => (
-                Hint::SharedAddress,
-                say("%0 users behind the public address %1", &parts),
-            ),
-        };
+        if own.is_some() && users > 0 {
+            return (Hint::WebmailOrProxy, say("%0 %1 behind %2, %3", &parts));
+        }
+        if users >= MANY {
+            let evidence = say("%0 %1 behind the public address %2", &parts);
+            return (Hint::SharedAddress, evidence);
+        }
     }
     let networks = unrelated_networks(flood.seen.ips.iter());
     if users == 1 && ips >= MANY {

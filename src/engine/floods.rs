@@ -25,6 +25,7 @@ pub(super) enum Limit {
 }
 
 /// What became of one event.
+#[derive(Default)]
 pub(super) struct Observed {
     /// Whether an open flood holds it back.
     pub is_held_back: bool,

@@ -1,7 +1,7 @@
 //! Decides what becomes of a line: it passes, is enriched, or is held back.
 
-use super::floods::{Call, Limit};
-use super::recognise::{Input, Sight, event_id, holds_refusal, is_json};
+use super::floods::{Call, Limit, Observed};
+use super::recognise::{Input, Sight, event_id, holds_known, is_json, text};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
     Verdict, view,
@@ -12,6 +12,10 @@ use crate::record::{Plain, write_text_record};
 use crate::search;
 use crate::sentence::Part::Number;
 use crate::sentence::say;
+use crate::text::clipped;
+
+/// So much of an unrecognised record is shown, in bytes.
+const SAMPLE_BYTES: usize = 1024;
 
 /// What a host knows of a record beside its source.
 pub struct Place<'a> {
@@ -101,27 +105,34 @@ impl Engine {
                 .read_again(&self.config, before, found, &mut sight);
         }
         let Some(event) = &event else {
-            let is_refusal = holds_refusal(found, line, is_json);
+            let (is_known, may_name) = holds_known(found, line, is_json);
             let is_unknown = before.is_some()
                 || sight
                     .repeats
                     .is_some_and(|repeats| repeats.is_whole && repeats.count.is_none());
-            self.statistics.unrecognised += u64::from(is_refusal || is_unknown);
-            self.is_withheld = is_refusal && self.floods.redactor.is_some();
+            self.is_withheld = may_name && self.floods.redactor.is_some();
+            if is_known || is_unknown {
+                self.statistics.unrecognised += 1;
+                if self.unrecognised.is_none() && self.floods.redactor.is_none() {
+                    self.unrecognised = Some(clipped(&text(line), SAMPLE_BYTES));
+                }
+            }
             return Some(Verdict::Passed);
         };
         let context = &sight.context;
-        let is_timed = !sight.is_timeless;
         let mut call = Call::new(&self.config, &mut self.statistics, &mut *out, limit);
-        if !self.floods.move_to(&mut call, context, is_timed) {
+        if sight.counts && !self.floods.move_to(&mut call, context, sight.is_timed) {
             return None;
         }
         let statistics = &mut *call.statistics;
         statistics.records += 1;
-        statistics.timeless += u64::from(sight.is_timeless);
-        statistics.last_is_timeless = sight.is_timeless;
+        statistics.untimed += u64::from(sight.is_untimed) * u64::from(event.count);
+        statistics.last_is_untimed = sight.is_untimed;
         statistics.count_events(event.limit, event.count);
-        let observed = self.floods.observe(&mut call, event, context);
+        let observed = match sight.counts {
+            true => self.floods.observe(&mut call, event, context),
+            false => Observed::default(),
+        };
         let verdict = if observed.is_held_back {
             call.statistics.suppressed += 1;
             Verdict::Suppressed
@@ -182,14 +193,18 @@ impl Engine {
             self.line_cache
                 .insert(line, is_json, found, event, sight.body);
         }
-        let time_ms = context.time_ms;
-        self.floods.tell_starts(&mut call, time_ms);
+        let (time_ms, counts) = (context.time_ms, sight.counts);
+        if counts {
+            self.floods.tell_starts(&mut call, time_ms);
+        }
         let records = self.statistics.records;
         match before {
             Some(_) => self.streams.go_on(records),
             None => self.streams.note(line, records),
         }
-        self.statistics_if_due(time_ms, out);
+        if counts {
+            self.statistics_if_due(time_ms, out);
+        }
         Some(verdict)
     }
 

@@ -73,6 +73,13 @@ pub struct Source {
     pub stream: u32,
 }
 
+impl Source {
+    /// Whether it is a file, which was written before, and no live input: what has no time in it did not happen now.
+    fn is_file(&self) -> bool {
+        self.reference_ms.is_some() && self.clock_ms.is_none()
+    }
+}
+
 /// What happened to one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -99,6 +106,8 @@ pub struct Engine {
     scratch: Vec<u8>,
     /// The record that was just found to carry no event is not to go on as it is.
     is_withheld: bool,
+    /// The first record that was counted as unrecognised.
+    unrecognised: Option<String>,
 }
 
 impl Engine {
@@ -120,6 +129,7 @@ impl Engine {
             next_statistics_ms: None,
             scratch: Vec::new(),
             is_withheld: false,
+            unrecognised: None,
         })
     }
 
@@ -358,7 +368,8 @@ impl Engine {
         let start = out.bytes.len();
         let (now_ms, levels) = (self.floods.newest_ms(), self.levels());
         let statistics = &self.statistics;
-        statistics.write(now_ms, levels, &mut out.bytes);
+        let sample = self.unrecognised.as_deref();
+        statistics.write(now_ms, levels, sample, &mut out.bytes);
         out.piece(Kind::Statistics, start);
     }
 

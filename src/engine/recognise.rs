@@ -54,9 +54,13 @@ pub(super) struct Sight<'a> {
     pub is_json: bool,
     /// How long the message's head is.
     pub body: usize,
-    /// Whether no time was found, so that it counts at the time that it is.
-    pub is_timeless: bool,
-    /// Whether its time is more than a makeshift: the first event may have none at all.
+    /// Whether no time could be read.
+    pub is_untimed: bool,
+    /// Whether its time says what time it is: it was read, or it is that of its arrival.
+    pub is_timed: bool,
+    /// Whether it counts in windows. Without a time it does not in a file: when it happened nobody knows.
+    pub counts: bool,
+    /// Whether it has a time at all: the first event may have none.
     pub has_time: bool,
     /// What it says of messages that repeated, if it says no more.
     pub repeats: Option<Repeats<'a>>,
@@ -73,7 +77,9 @@ impl Sight<'_> {
         },
         is_json: false,
         body: 0,
-        is_timeless: true,
+        is_untimed: true,
+        is_timed: false,
+        counts: false,
         has_time: false,
         repeats: None,
     };
@@ -171,9 +177,9 @@ impl Recogniser {
             time_ms = head::time(message, &config.timezone, Some(clock_ms))
                 .filter(|time_ms| !is_ahead(*time_ms));
         }
-        let makeshift_ms = clock_ms.filter(|_| found_ms.is_some());
+        let counts = time_ms.is_some() || !source.is_file();
         let known_ms = time_ms
-            .or(makeshift_ms)
+            .or(clock_ms)
             .or(input.latest_ms)
             .or(source.reference_ms);
         sight.context = Context {
@@ -183,8 +189,10 @@ impl Recogniser {
             record_bytes: input.line.len() as u64,
         };
         sight.is_json = input.is_json();
-        sight.is_timeless = time_ms.is_none();
-        sight.has_time = known_ms.is_some();
+        sight.is_untimed = time_ms.is_none();
+        sight.is_timed = time_ms.is_some() || (found_ms.is_none() && clock_ms.is_some());
+        sight.counts = counts;
+        sight.has_time = counts && known_ms.is_some();
         sight.body = head.body;
         if let Some(event) = cached.and_then(|cached| cached.event(message, head.body)) {
             return Some(event);
@@ -256,15 +264,22 @@ impl Recogniser {
     }
 }
 
-/// Whether a record that is no event holds the text of a refusal all the same, in whichever member. Its prefix or the
-/// key of its message may be unknown to us, or somebody chose a user name like that: people are told how many there are.
+/// Whether a record that is no event says all that a known message says, in whichever member, and whether it may name a user
+/// as a refusal does. Its head or the key of its message may be unknown to us, or somebody chose a user name like that:
+/// people are told how many there are.
 #[inline(never)]
-pub(super) fn holds_refusal(record: &Record<'_>, line: &[u8], is_json: bool) -> bool {
-    let message = record.message.as_deref();
+pub(super) fn holds_known(record: &Record<'_>, line: &[u8], is_json: bool) -> (bool, bool) {
+    if record.is_ours {
+        return (false, false);
+    }
+    let message = record.message.as_deref().unwrap_or_default();
     // A text line is its message.
-    !record.is_ours
-        && (message.is_some_and(recognisers::holds_refusal)
-            || (is_json && recognisers::json_holds_refusal(&text(line))))
+    let json = is_json.then(|| text(line));
+    let json = json.as_deref();
+    (
+        recognisers::holds_known(message) || json.is_some_and(recognisers::json_holds_known),
+        recognisers::holds_refusal(message) || json.is_some_and(recognisers::json_holds_refusal),
+    )
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.
@@ -327,7 +342,7 @@ pub(super) fn time(config: &Config, source: &Source, line: &[u8]) -> Option<i64>
 }
 
 /// A line as text. Nearly every line is UTF-8, and checking that is far quicker than replacing what is not.
-fn text(line: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
     match core::str::from_utf8(line) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(line),

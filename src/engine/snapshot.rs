@@ -142,6 +142,9 @@ impl KnownRule {
     }
 }
 
+/// Records that are remembered as they came: the last of each stream, and one that was not recognised.
+type Seen = (Streams, Option<String>);
+
 /// A state on its way from one configuration to another.
 pub(super) struct State {
     head: Head,
@@ -166,8 +169,11 @@ impl Engine {
         head.pass(&mut tape);
         match self.floods.redactor {
             // There are names in them.
-            Some(_) => Streams::default().pass(&mut tape),
-            None => self.streams.pass(&mut tape),
+            Some(_) => Seen::default().pass(&mut tape),
+            None => {
+                self.streams.pass(&mut tape);
+                self.unrecognised.pass(&mut tape);
+            }
         }
         (self.statistics, self.floods.outbox.queue) = (head.statistics, head.queue);
         let table = &mut self.floods.table;
@@ -192,9 +198,10 @@ impl Engine {
     /// # Errors
     /// See [`RestoreError`]; nothing has changed then.
     pub fn restore(&mut self, snapshot: &[u8], out: &mut Output) -> Result<(), RestoreError> {
-        let (state, streams) = read(snapshot)?;
-        self.put_state(state, out);
+        let (state, (streams, unrecognised)) = read(snapshot)?;
         self.streams = streams;
+        self.unrecognised = unrecognised;
+        self.put_state(state, out);
         Ok(())
     }
 
@@ -241,6 +248,9 @@ impl Engine {
         self.floods = Floods::new(&self.config);
         let floods = &mut self.floods;
         let keeps_users = head.redaction == floods.redaction();
+        if floods.redactor.is_some() {
+            self.unrecognised = None;
+        }
         floods.clock = head.clock;
         floods.tick_base_ms = head.tick_base_ms;
         self.statistics = head.statistics;
@@ -314,7 +324,7 @@ impl Floods {
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<(State, Streams), RestoreError> {
+fn read(snapshot: &[u8]) -> Result<(State, Seen), RestoreError> {
     let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
     let format = u32::from_le_bytes(*format);
@@ -328,10 +338,10 @@ fn read(snapshot: &[u8]) -> Result<(State, Streams), RestoreError> {
     let mut tape = tape_of(format, rest).ok_or(RestoreError::Format(format))?;
     let mut head = Head::blank();
     head.pass(&mut tape);
-    let mut streams = Streams::default();
-    // The format before did not know what the last records were.
+    let mut seen = Seen::default();
+    // The format before did not know them.
     if !tape.is_earlier() {
-        streams.pass(&mut tape);
+        seen.pass(&mut tape);
     }
     let mut keys = Vec::new();
     while keys.len() < head.keys as usize && tape.is_good() {
@@ -344,5 +354,5 @@ fn read(snapshot: &[u8]) -> Result<(State, Streams), RestoreError> {
     if !tape.is_read_well() {
         return Err(RestoreError::Damaged);
     }
-    Ok((State { head, keys }, streams))
+    Ok((State { head, keys }, seen))
 }

@@ -26,8 +26,8 @@ pub struct Statistics {
     pub rejected: u64,
     /// Records that look like JSON and are not; they pass.
     pub malformed: u64,
-    /// Records that hold Dovecot's text of a refusal, or say that something unknown repeated, and are none that can be read;
-    /// they pass.
+    /// Records that hold all that a known message says, or say that something unknown repeated, and are none that can be
+    /// read; they pass.
     pub unrecognised: u64,
     /// Events by limit.
     pub events: Vec<(String, u64)>,
@@ -35,10 +35,11 @@ pub struct Statistics {
     last_limit: u32,
     /// Events that were older than the allowed lateness.
     pub late: u64,
-    /// Events for which no time was found; they count at the newest event time.
-    pub timeless: u64,
+    /// Events whose time could not be read. Those of a live input count at the time of their arrival, those of a file in no
+    /// window.
+    pub untimed: u64,
     /// Whether the last one was such.
-    pub last_is_timeless: bool,
+    pub last_is_untimed: bool,
     /// Alerts made.
     pub alerts: Alerts,
     /// Floods that could not open because no alert of theirs would have found a place.
@@ -88,7 +89,7 @@ impl Statistics {
         let times = u64::from(times);
         self.records += times;
         self.suppressed += times;
-        self.timeless += times * u64::from(self.last_is_timeless);
+        self.untimed += times * u64::from(self.last_is_untimed);
         if let Some((_, count)) = self.events.get_mut(self.last_limit as usize) {
             *count += times;
         }
@@ -120,8 +121,14 @@ impl Statistics {
         }
     }
 
-    /// Writes the document as one line of JSON, newline included.
-    pub fn write(&self, at_ms: Option<i64>, levels: Levels, out: &mut Vec<u8>) {
+    /// Writes the document as one line of JSON, newline included; `unrecognised` is one such record.
+    pub fn write(
+        &self,
+        at_ms: Option<i64>,
+        levels: Levels,
+        unrecognised: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
         let mut json = Writer::new(out);
         json.begin_object();
         if let Some(at_ms) = at_ms {
@@ -152,8 +159,12 @@ impl Statistics {
         number(&mut json, "rejected", self.rejected);
         number(&mut json, "malformed", self.malformed);
         number(&mut json, "unrecognised", self.unrecognised);
+        if let Some(record) = unrecognised {
+            json.key("unrecognised_sample");
+            json.string(record);
+        }
         number(&mut json, "late", self.late);
-        number(&mut json, "timeless", self.timeless);
+        number(&mut json, "untimed", self.untimed);
         json.key("events");
         json.begin_object();
         for (limit, count) in &self.events {
@@ -186,5 +197,5 @@ fn is_same(left: &str, right: &str) -> bool {
     equal(left.as_bytes(), right.as_bytes())
 }
 
-codec!(Statistics: records, passed, suppressed, rejected, malformed, unrecognised, events, last_limit, late, timeless, alerts, floods_refused);
+codec!(Statistics: records, passed, suppressed, rejected, malformed, unrecognised, events, last_limit, late, untimed, alerts, floods_refused);
 codec!(Alerts: start, ongoing, end, dropped);

@@ -210,8 +210,8 @@ const COUNTERS: [(&str, &str, &str); 7] = [
     ("passed", "passed_records", "Records that went on, enriched or not"),
     ("suppressed", "suppressed_events", "Events that were held back"),
     ("late", "late_events", "Events older than the allowed lateness"),
-    ("unrecognised", "unrecognised_records", "Records that hold Dovecot's text of a refusal and are none that can be read"),
-    ("timeless", "timeless_events", "Events for which no time was found"),
+    ("unrecognised", "unrecognised_records", "Records that say all that a known message says and are none that can be read"),
+    ("untimed", "untimed_events", "Events whose time could not be read; they count at their arrival"),
     ("evictions", "evicted_keys", "Keys forgotten at the limit"),
 ];
 

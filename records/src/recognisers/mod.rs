@@ -37,8 +37,11 @@ pub struct Server {
     /// As [`Entry::needles`]. Only letters, digits and spaces, which no JSON encoder escapes, and none that occurs in
     /// the lines of everyday traffic.
     pub needles: &'static [&'static str],
-    /// What its commonest refusal always says: a record that holds it and is no event was not understood.
+    /// What its refusals that name a user always say: a record that holds it and is no event may name one.
     pub refusal: &'static str,
+    /// What its messages always say, each in the parts that follow one another in it; only what no JSON encoder escapes. A
+    /// record that holds all of one's and is no event was not understood.
+    pub texts: &'static [&'static [&'static str]],
     /// As [`Entry::recognise`].
     pub read: for<'a> fn(&'a str, usize) -> Option<Event<'a>>,
     /// Its limits.
@@ -56,7 +59,7 @@ pub struct Limit {
     pub name: &'static str,
     /// What it is counted over.
     pub scope: Scope,
-    /// What to do where a flood's cause is unknown.
+    /// What to do where a flood's cause is unknown; `%0` stands for the service.
     pub advice: &'static str,
 }
 
@@ -155,6 +158,20 @@ pub fn advice(module: &str, limit: &str, hint: Hint) -> &'static str {
     )
 }
 
+/// Whether `text` says all that one of a server's messages says, be it one or not.
+pub fn holds_known(text: &str) -> bool {
+    let mut texts = SERVERS.iter().flat_map(|server| server.texts);
+    texts.any(|parts| {
+        let behind = |text, part: &&'static str| Some(split_at(text, part)?.1);
+        parts.iter().try_fold(text, behind).is_some()
+    })
+}
+
+/// The same of a record as JSON. Of journald's arrays of bytes no more is told than that a refusal is in them.
+pub fn json_holds_known(json: &str) -> bool {
+    holds_known(json) || bytes_hold_refusal(json)
+}
+
 /// Whether `text` says what a server's refusals say, be it one or not.
 pub fn holds_refusal(text: &str) -> bool {
     SERVERS
@@ -164,10 +181,14 @@ pub fn holds_refusal(text: &str) -> bool {
 
 /// The same of a record as JSON: some member says it, as text or, as journald writes some, as an array of bytes.
 pub fn json_holds_refusal(json: &str) -> bool {
+    holds_refusal(json) || bytes_hold_refusal(json)
+}
+
+fn bytes_hold_refusal(json: &str) -> bool {
     let forms = |server: &&Server| byte_array_forms(server.refusal.as_bytes());
     let holds =
         |form: Vec<u8>| core::str::from_utf8(&form).is_ok_and(|it| split_at(json, it).is_some());
-    holds_refusal(json) || SERVERS.iter().flat_map(forms).any(holds)
+    SERVERS.iter().flat_map(forms).any(holds)
 }
 
 /// The length of the tag (`name: `) that most events have at the start of `text`, told without a loop; 0 if it is

@@ -40,6 +40,16 @@ pub(super) static SERVER: Server = Server {
         "lower than required under max",
     ],
     refusal: REFUSAL,
+    texts: &[
+        &[REFUSAL, " exceeded"],
+        &["limit", " reached, client connections are being dropped"],
+        &["Connection queue full"],
+        &["failed: Remote closed connection", "process_limit"],
+        &["proxy dest connection limit reached"],
+        &["Maximum number of mail processes exceeded"],
+        &["Anvil queries timed out after ", " secs - "],
+        &["client_limit=", " is lower than required under max"],
+    ],
     read: recognise,
     limits: &[
         USER_IP,
@@ -65,7 +75,7 @@ pub(super) static SERVER: Server = Server {
         ),
         (
             Hint::WebmailOrProxy,
-            "The address is one of our own: raise mail_max_userip_connections for it, or let the webmail or proxy pass on the client's address (login_trusted_networks).",
+            "The address is one of your own: a webmail, a proxy or a script there keeps too many connections. See what it is (ss -tnp on that machine), let it pass on the client's address (login_trusted_networks), or raise mail_max_userip_connections for it: remote ADDRESS { … }.",
         ),
         (
             Hint::ManyAddresses,
@@ -88,8 +98,7 @@ const fn of_client(name: &'static str) -> Limit {
     }
 }
 
-const fn of_service(name: &'static str, scope: Scope) -> Limit {
-    let advice = "The service is full and drops connections: raise the limit if memory allows, and see which clients hold its connections (doveadm who).";
+const fn of_service(name: &'static str, scope: Scope, advice: &'static str) -> Limit {
     Limit {
         name,
         scope,
@@ -99,11 +108,31 @@ const fn of_service(name: &'static str, scope: Scope) -> Limit {
 
 const USER_IP: Limit = of_client("mail_max_userip_connections");
 const PROXY_DEST: Limit = of_client("proxy_dest_connection_limit");
-const CLIENT_LIMIT: Limit = of_service("client_limit", Scope::Service);
-const PROCESS_LIMIT: Limit = of_service("process_limit", Scope::Process);
-const CONNECTION_QUEUE: Limit = of_service("connection_queue", Scope::Service);
-const MAIL_PROCESSES: Limit = of_service("max_mail_processes", Scope::Process);
-const ANVIL_TIMEOUT: Limit = of_service("anvil_query_timeout", Scope::Service);
+const CLIENT_LIMIT: Limit = of_service(
+    "client_limit",
+    Scope::Service,
+    "Nobody more gets in: raise service %0 { client_limit = … } if memory allows, and see who holds its connections (doveadm who).",
+);
+const PROCESS_LIMIT: Limit = of_service(
+    "process_limit",
+    Scope::Process,
+    "Nobody more gets in: raise service %0 { process_limit = … } if memory allows, and see who holds its connections (doveadm who).",
+);
+const CONNECTION_QUEUE: Limit = of_service(
+    "connection_queue",
+    Scope::Service,
+    "Nobody more gets in: raise service %0 { process_limit = … } or its client_limit, and see who opens so many connections (doveadm who).",
+);
+const MAIL_PROCESSES: Limit = of_service(
+    "max_mail_processes",
+    Scope::Process,
+    "Nobody more gets in: raise max_mail_processes if memory allows, and see who holds its connections.",
+);
+const ANVIL_TIMEOUT: Limit = of_service(
+    "anvil_query_timeout",
+    Scope::Service,
+    "Connections are not counted in time: raise service %0 { client_limit = … }, and see whether the server is overloaded.",
+);
 
 /// The longest name of a service, in bytes.
 const SERVICE_MAX: usize = 64;
