@@ -20,6 +20,7 @@
 //! | [`setup`] | puts templates and lifecycle into Elasticsearch and OpenSearch |
 //! | [`summary`] | sums a replay up |
 //! | `system` | asks the machine; in tests `sim` answers |
+//! | [`zone`] | reads and shows times in the time zone of what names none |
 
 pub mod address;
 pub mod bench;
@@ -39,6 +40,7 @@ pub mod selection;
 pub mod setup;
 pub mod summary;
 mod system;
+pub mod zone;
 
 #[cfg(test)]
 mod sim;

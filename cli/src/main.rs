@@ -12,6 +12,7 @@ use maxconn::printable::printable_lines;
 use maxconn::replay::{self, Interrupt, NextHopError, ReplayArgs, ReplayError};
 use maxconn::run::RunArgs;
 use maxconn::setup::{self, SetupArgs};
+use maxconn::zone::Zone;
 use maxconn_host::{HostError, Limits, Plugin};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
@@ -182,13 +183,29 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let mut options = args.options().map_err(usage)?;
     // Asked first: a wrong configuration must not wait for a plugin.
     let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
-    options.uncounted = config::uncounted(&loaded.effective);
+    options.known.uncounted = config::uncounted(&loaded.effective);
+    options
+        .known
+        .trusted
+        .clone_from(&loaded.effective.trusted_networks);
+    let configured = loaded.timezone();
+    options.known.zone = match (args.timezone(), &configured) {
+        (Some(zone), _) => zone.clone(),
+        (None, Some(text)) => Zone::of(text).map_err(usage)?,
+        // A plugin may have a zone of its own inside it.
+        (None, None) if cli.plugin.is_some() => Zone::default(),
+        (None, None) => Zone::of_machine(),
+    };
+    let json = match (args.timezone(), &cli.plugin) {
+        (None, Some(_)) => loaded.json,
+        _ => loaded.json_in(options.known.zone.rule()),
+    };
     let interrupt = Interrupt::catch()
         .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
     let mut instance = plugin.instantiate().map_err(run)?;
     instance
-        .configure(loaded.json.as_bytes(), |_, _| {})
+        .configure(json.as_bytes(), |_, _| {})
         .map_err(|error| match error {
             // Right for this program but not for a plugin of another version.
             HostError::Refused { .. } => {

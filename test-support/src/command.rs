@@ -146,13 +146,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// The command in a folder; arguments are words between spaces.
+    /// The command in a folder, on a machine in UTC; arguments are words between spaces.
     pub fn at(folder: &Path, arguments: &str) -> Process {
         let mut command = Command::new(program());
         Process::of(
             command
                 .args(arguments.split_whitespace())
-                .current_dir(folder),
+                .current_dir(folder)
+                .env("TZ", "UTC"),
         )
     }
 

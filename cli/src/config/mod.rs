@@ -4,7 +4,7 @@
 pub mod bake;
 mod excerpt;
 mod print;
-mod zone;
+pub(crate) mod zone;
 
 use std::fmt;
 use std::fs::File;
@@ -27,6 +27,21 @@ pub struct LoadedConfig {
     pub json: String,
     /// What it means with the common defaults.
     pub effective: Config,
+}
+
+impl LoadedConfig {
+    /// The zone that was written, if one was.
+    pub fn timezone(&self) -> Option<String> {
+        let written: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        Some(written.get("timezone")?.as_str()?.to_string())
+    }
+
+    /// As the guest parses it, with another zone.
+    pub fn json_in(&self, zone: &str) -> String {
+        let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        written["timezone"] = Value::from(zone);
+        written.to_string()
+    }
 }
 
 /// Why a configuration can't be used, in one or more lines.

@@ -5,7 +5,7 @@ use maxconn_core::config::{ConfigError, nearest};
 use maxconn_core::time::TimeZone;
 
 /// A zone that the core understands: the text itself, or the rule behind a name such as `Europe/Berlin`.
-pub(super) fn resolve(text: &str) -> Result<String, ConfigError> {
+pub(crate) fn resolve(text: &str) -> Result<String, ConfigError> {
     if TimeZone::parse(text).is_some() {
         return Ok(text.to_string());
     }
@@ -32,7 +32,7 @@ pub(super) fn resolve(text: &str) -> Result<String, ConfigError> {
 }
 
 /// The last line of a TZif file: what holds after all the changes that the file lists.
-fn rule(table: &[u8]) -> Option<&str> {
+pub(crate) fn rule(table: &[u8]) -> Option<&str> {
     let table = table.strip_suffix(b"\n")?;
     let start = table.iter().rposition(|byte| *byte == b'\n')? + 1;
     let rule = std::str::from_utf8(table.get(start..)?).ok()?;

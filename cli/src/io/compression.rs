@@ -6,7 +6,7 @@ use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::byte_order_mark::without_mark_before_json;
+use super::byte_order_mark::in_utf8;
 
 /// A file may ask for a window of this size, in bytes, no more.
 const WINDOW_MAX_BYTES: u64 = 64 << 20;
@@ -90,7 +90,7 @@ impl Compression {
     }
 }
 
-/// What a stream holds, decompressed if it is compressed, without a byte order mark before JSON.
+/// What a stream holds, decompressed if it is compressed, and in UTF-8 ([`in_utf8`]).
 ///
 /// # Errors
 /// As the stream says.
@@ -113,9 +113,9 @@ pub fn decompressed<R: Read + Send + 'static>(mut stream: R) -> io::Result<Box<d
         Some(compression) => {
             let stream = BufReader::with_capacity(READ_BYTES, stream);
             let plain = compression.decoder(stream, WINDOW_MAX_BYTES);
-            Box::new(without_mark_before_json(plain)?)
+            in_utf8(plain)?
         }
-        None => Box::new(without_mark_before_json(stream)?),
+        None => in_utf8(stream)?,
     })
 }
 

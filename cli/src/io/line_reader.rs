@@ -55,6 +55,8 @@ pub struct LineReader<R> {
     carry: Vec<u8>,
     /// Where `carry` lies in the stream.
     offset: u64,
+    /// Nothing but NULs was read.
+    at_start: bool,
     /// The line that `carry` goes on with was cut.
     within_cut: bool,
     ended: bool,
@@ -73,6 +75,7 @@ impl<R: Read> LineReader<R> {
             reader,
             carry: Vec::new(),
             offset: 0,
+            at_start: true,
             within_cut: false,
             ended: false,
             error: None,
@@ -114,6 +117,9 @@ impl<R: Read> LineReader<R> {
             let target = (len + self.chunk_bytes).min(LINE_MAX_BYTES + 1);
             make_room(buffer, target);
             len = self.read(&mut buffer[..target], len);
+            if self.at_start {
+                len = self.skip_nuls(&mut buffer[..len]);
+            }
         };
         self.carry.extend_from_slice(&buffer[end..len]);
         chunk.offset = self.offset;
@@ -142,6 +148,16 @@ impl<R: Read> LineReader<R> {
             }
         }
         len
+    }
+
+    /// Skips NULs before the first line, and answers how much is left: a log that was cut to nothing while its writer went
+    /// on behind them has a hole there. They count in offsets.
+    fn skip_nuls(&mut self, begin: &mut [u8]) -> usize {
+        let nuls = begin.iter().take_while(|byte| **byte == 0).count();
+        self.offset += nuls as u64;
+        self.at_start = nuls == begin.len();
+        begin.copy_within(nuls.., 0);
+        begin.len() - nuls
     }
 
     /// Makes a piece of a line that is too long. It ends between two characters, so that cutting makes
@@ -252,6 +268,17 @@ mod tests {
             joined.extend_from_slice(&lines[..len]);
         }
         assert_eq!(joined, stream);
+    }
+
+    #[test]
+    fn nuls_before_the_first_line_are_skipped_and_count_in_offsets() {
+        let stream = [&[0; 10_000][..], b"one\n\0two\n"].concat();
+        for (size, fill) in [(1, false), (7, true), (1 << 20, true)] {
+            let all = chunks(Slow(&stream, size), 4096, fill);
+            let joined: Vec<u8> = all.iter().flat_map(|(_, lines, _)| lines.clone()).collect();
+            assert_eq!((all[0].0, joined), (10_000, b"one\n\0two\n".to_vec()));
+        }
+        assert!(chunks(&[0; 10_000][..], 4096, true).is_empty());
     }
 
     #[test]

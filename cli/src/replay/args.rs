@@ -10,7 +10,8 @@ use super::{Input, Options};
 use crate::address::OutputAddress;
 use crate::output::{OutputArgs, OutputArgsError};
 use crate::selection::Selection;
-use crate::summary::Summary;
+use crate::summary::{Known, Summary};
+use crate::zone::Zone;
 use maxconn_host::Format;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -36,7 +37,8 @@ Examples:
 
 Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are
 merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than
-1 MiB are cut into pieces. What the plugin would pass on goes to standard output, one JSON
+1 MiB are cut into pieces. UTF-16 is read where a byte order mark tells of it, and log.offset
+counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON
 record a line; the summary goes to standard error.
 
 Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:PORT/PATH, which gets
@@ -61,6 +63,10 @@ pub struct ReplayArgs {
     /// The year of timestamps that have none [default: the latest that is not later than a file's modification time].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1970..=9998))]
     year: Option<u16>,
+    /// The zone of times that name none, in which the summary's times are shown, too: Europe/Berlin, +02:00, UTC
+    /// [default: the configuration's, else the machine's].
+    #[arg(long, value_name = "ZONE", value_parser = Zone::of)]
+    timezone: Option<Zone>,
     /// Write a statistics document at the end of the output.
     #[arg(long)]
     statistics: bool,
@@ -82,6 +88,11 @@ pub enum ReplayArgsError {
 }
 
 impl ReplayArgs {
+    /// The zone that was asked for.
+    pub fn timezone(&self) -> Option<&Zone> {
+        self.timezone.as_ref()
+    }
+
     /// What is to be done, or what is wrong with the command line.
     ///
     /// # Errors
@@ -114,8 +125,11 @@ impl ReplayArgs {
             reference_time_ms: self.year.map(last_of),
             statistics: self.statistics,
             output,
-            summary: self.summary,
-            uncounted: Vec::new(),
+            known: Known {
+                form: self.summary,
+                zone: self.timezone.clone().unwrap_or_default(),
+                ..Known::default()
+            },
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Reads ahead, on a thread of its own for each open input, so that decompression and the guest's work go on at the same
 //! time.
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::io::line_reader::{Chunk, LineReader};
+use super::input::Log;
+use crate::io::line_reader::Chunk;
 
 /// How many chunks wait between the reading thread and the guest.
 const QUEUE_CHUNKS: usize = 2;
@@ -25,9 +26,7 @@ impl Feed {
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn start<R: Read>(
-        open: impl FnOnce() -> io::Result<LineReader<R>> + Send + 'static,
-    ) -> io::Result<Feed> {
+    pub fn start(open: impl FnOnce() -> io::Result<Log> + Send + 'static) -> io::Result<Feed> {
         let (sender, chunks) = sync_channel(QUEUE_CHUNKS);
         let (used, again) = sync_channel::<Chunk>(QUEUE_CHUNKS + 1);
         // Not joined: it ends when the channel is closed, or with the process if it waits for input.

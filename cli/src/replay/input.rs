@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::not_a_log::judge;
 use crate::io::compression::decompressed;
+use crate::io::line_reader::{Chunk, LineReader};
 
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +78,18 @@ impl Input {
         })
     }
 
-    /// Opens it for reading what it holds, decompressed. `position` is moved on by every byte that is
-    /// read as it lies there.
+    /// Opens it for reading what it holds, decompressed and in UTF-8, in chunks ([`LineReader::new`]). `position` is moved on
+    /// by every byte that is read as it lies there.
     ///
     /// # Errors
     /// As the system says.
-    pub fn open(&self, position: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
-        match self {
+    pub fn open(
+        &self,
+        position: Arc<AtomicU64>,
+        chunk_bytes: usize,
+        fill: bool,
+    ) -> io::Result<Log> {
+        let stream = match self {
             Input::Stdin => decompressed(Counted {
                 inner: io::stdin(),
                 position,
@@ -91,7 +98,31 @@ impl Input {
                 inner: File::open(path)?,
                 position,
             }),
+        };
+        Ok(Log {
+            reader: LineReader::new(stream?, chunk_bytes, fill),
+            is_judged: false,
+        })
+    }
+}
+
+/// An input that is open.
+pub struct Log {
+    reader: LineReader<Box<dyn Read + Send>>,
+    is_judged: bool,
+}
+
+impl Log {
+    /// As [`LineReader::next`].
+    ///
+    /// # Errors
+    /// It cannot be read, or is no log.
+    pub fn next(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+        let is_there = self.reader.next(chunk)?;
+        if is_there && !std::mem::replace(&mut self.is_judged, true) {
+            judge(chunk.lines()).map_or(Ok(()), |found| Err(io::Error::other(found)))?;
         }
+        Ok(is_there)
     }
 }
 

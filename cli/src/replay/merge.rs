@@ -6,14 +6,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{self, Read};
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::feed::Feed;
-use super::input::{Facts, Input};
-use crate::io::line_reader::{Chunk, LineReader};
+use super::input::{Facts, Input, Log};
+use crate::io::line_reader::Chunk;
 use maxconn_core::engine::Times;
 use maxconn_host::HostError;
 
@@ -93,9 +93,9 @@ impl Lane {
         &self,
         position: Arc<AtomicU64>,
         chunk_bytes: usize,
-    ) -> impl FnOnce() -> io::Result<LineReader<Box<dyn Read + Send>>> + Send + 'static {
+    ) -> impl FnOnce() -> io::Result<Log> + Send + 'static {
         let (input, fill) = (self.input.clone(), self.facts.regular);
-        move || Ok(LineReader::new(input.open(position)?, chunk_bytes, fill))
+        move || input.open(position, chunk_bytes, fill)
     }
 
     /// Opens it and reads the first chunk; `false` if there is none.

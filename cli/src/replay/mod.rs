@@ -13,6 +13,7 @@ mod feed;
 mod input;
 mod merge;
 mod next_hop;
+mod not_a_log;
 mod progress;
 
 use std::collections::HashSet;
@@ -27,11 +28,10 @@ pub use input::Input;
 pub use next_hop::NextHopError;
 
 use crate::address::OutputAddress;
-use crate::config::Uncounted;
 use crate::io::ndjson::as_records;
 use crate::output::OutputOptions;
 use crate::selection::Selection;
-use crate::summary::{Gathered, Summary};
+use crate::summary::{Gathered, Known, Summary};
 use crate::system::now_ms;
 use maxconn_host::{Format, HostError, Instance, Kind, Source, Want};
 use merge::{Consumer, Lane, merge};
@@ -52,12 +52,10 @@ pub struct Options {
     pub reference_time_ms: Option<i64>,
     /// Write a statistics document at the end.
     pub statistics: bool,
-    /// How the summary is written.
-    pub summary: Summary,
+    /// What the summary is to know.
+    pub known: Known,
     /// Where the output goes.
     pub output: OutputOptions,
-    /// Patterns of the configuration whose events no rule counts.
-    pub uncounted: Vec<Uncounted>,
 }
 
 /// Why a replay failed.
@@ -72,6 +70,8 @@ pub enum ReplayError {
     NextHop(#[from] NextHopError),
     #[error("not everything could be read; the summary is of the rest")]
     Incomplete,
+    #[error("nothing was read; name a log that has lines")]
+    NothingRead,
     #[error("interrupted: {1}")]
     Interrupted(i32, String),
 }
@@ -134,7 +134,8 @@ pub fn replay(
     }
     let want = selection.want();
     instance.want(Want {
-        alerts: want.alerts || options.summary != Summary::None || progress.is_shown(),
+        alerts: want.alerts || options.known.form != Summary::None || progress.is_shown(),
+        enriched: want.enriched || options.known.form != Summary::None,
         // For documents' ids.
         ids: matches!(options.output.address, OutputAddress::Elasticsearch(_)),
         ..want
@@ -151,10 +152,13 @@ pub fn replay(
         sink: Sink {
             selection,
             next_hop,
-            gathered: Gathered::new(options.uncounted.clone(), named_twice(&options.inputs)),
+            gathered: Gathered::new(Known {
+                twice: named_twice(&options.inputs),
+                ..options.known.clone()
+            }),
             progress,
         },
-        incomplete: false,
+        was_read: vec![false; options.inputs.len()],
     };
     let last_ms = merge(&mut lanes, &mut session, stop)?;
     session.finish(last_ms, options, interrupt.signal())
@@ -173,6 +177,9 @@ impl Sink {
         if kind == Kind::Alert {
             self.gathered.alert(bytes);
             self.progress.floods(self.gathered.starts());
+        }
+        if matches!(kind, Kind::Enriched | Kind::Identified) {
+            self.gathered.events(bytes);
         }
         match kind {
             _ if !self.selection.has(kind) => {}
@@ -197,7 +204,8 @@ struct Session<'a> {
     is_live: bool,
     to_stdout: bool,
     sink: Sink,
-    incomplete: bool,
+    /// Which inputs had a record, or could not be read, which was told.
+    was_read: Vec<bool>,
 }
 
 impl Session<'_> {
@@ -224,6 +232,12 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn note_read(&mut self, index: usize) {
+        if let Some(was_read) = self.was_read.get_mut(index) {
+            *was_read = true;
+        }
+    }
+
     /// Ends the floods, writes the rest and the summary.
     fn finish(
         mut self,
@@ -245,7 +259,13 @@ impl Session<'_> {
             self.sink.progress.finish();
         }
         // Given up, it ended the reading too.
-        self.sink.gathered.stopped = interrupted.is_some() || self.sink.next_hop.has_failed();
+        let stopped = interrupted.is_some() || self.sink.next_hop.has_failed();
+        self.sink.gathered.stopped = stopped;
+        if !stopped {
+            let inputs = self.inputs.iter().zip(&self.was_read);
+            let empty = inputs.filter(|(_, was_read)| !**was_read);
+            self.sink.gathered.empty = empty.map(|(input, _)| input.name()).collect();
+        }
         // The next hop may be slow: what is told of it goes beside the bar.
         let finished = self.sink.next_hop.finish();
         let tell = self.sink.progress.teller();
@@ -262,7 +282,7 @@ impl Session<'_> {
         let _ = self
             .sink
             .gathered
-            .write(options.summary, &mut io::stderr().lock());
+            .write(options.known.form, &mut io::stderr().lock());
         if let Some(signal) = interrupted {
             let sentence = match finished {
                 Err(error) if !is_closed_pipe => error.to_string(),
@@ -274,10 +294,11 @@ impl Session<'_> {
             return Err(ReplayError::Interrupted(signal, sentence));
         }
         finished?;
-        if self.incomplete {
-            Err(ReplayError::Incomplete)
-        } else {
-            Ok(())
+        let gathered = &self.sink.gathered;
+        match (gathered.records(), gathered.unread.is_empty()) {
+            (0, _) => Err(ReplayError::NothingRead),
+            (_, false) => Err(ReplayError::Incomplete),
+            (_, true) => Ok(()),
         }
     }
 }
@@ -285,6 +306,7 @@ impl Session<'_> {
 impl Consumer for Session<'_> {
     fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
         self.select(index)?;
+        self.note_read(index);
         self.sink.progress.moved();
         let sink = &mut self.sink;
         self.instance
@@ -309,8 +331,9 @@ impl Consumer for Session<'_> {
     }
 
     fn unreadable(&mut self, index: usize, error: io::Error) {
-        self.incomplete = true;
+        self.note_read(index);
         if let Some(input) = self.inputs.get(index) {
+            self.sink.gathered.unread.push(input.name());
             let error = Unreadable::of(input, error);
             self.sink.progress.teller()(&error.to_string());
         }

@@ -1,16 +1,25 @@
-//! Sums a replay up from the alerts and statistics that the guest emitted, never from the records.
+//! Sums a replay up from what the guest emitted: alerts, statistics, and the events that go on.
 
+mod floods;
+mod outside;
+mod steady;
 mod text;
+mod top;
+mod unrecognised;
 
 use std::io::{self, IsTerminal, Write};
 
+use maxconn_core::config::Network;
 use memchr::memmem;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::config::Uncounted;
+use crate::zone::Zone;
+use floods::Floods;
+use steady::Steady;
 
-/// So many floods are told in full, the largest first; the rest is counted.
-const FLOODS_MAX: usize = 10;
 /// What marks a flood's first and last alert. No text inside a document can look like it: there, quotes
 /// have a backslash before them.
 const START: &[u8] = br#""action":"connection-limit-flood-start""#;
@@ -28,38 +37,45 @@ pub enum Summary {
     None,
 }
 
-/// What was gathered for the summary; bounded, whatever the number of alerts.
+/// What is known before anything is read.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// How the summary is written.
+    pub form: Summary,
+    /// Patterns whose events no rule counts.
+    pub uncounted: Vec<Uncounted>,
+    /// Inputs that were named before.
+    pub twice: Vec<String>,
+    /// Networks that are our own.
+    pub trusted: Vec<Network>,
+    /// Times are shown in it.
+    pub zone: Zone,
+}
+
+/// What was gathered for the summary; bounded, whatever the number of alerts and events.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    /// The `end` alerts of the largest floods, the largest first.
-    floods: Vec<Flood>,
+    known: Known,
+    floods: Floods,
     starts: u64,
-    ends: u64,
-    /// What the floods that are not told have in common: how many events they are.
-    rest_events: u64,
+    steady: Steady,
     statistics: Value,
     /// Lines that were too long and came in pieces.
     pub cut_lines: u64,
     /// A signal ended the replay before its end.
     pub stopped: bool,
-    /// Patterns whose events no rule counts.
-    uncounted: Vec<Uncounted>,
-    /// Inputs that were named before.
-    twice: Vec<String>,
-}
-
-#[derive(Debug)]
-struct Flood {
-    count: u64,
-    alert: Value,
+    /// Inputs that could not be read, or not to their end.
+    pub unread: Vec<String>,
+    /// Inputs without a line.
+    pub empty: Vec<String>,
 }
 
 impl Gathered {
-    /// Nothing yet. The patterns `uncounted` have events that no rule counts, and the inputs `twice` were named before.
-    pub fn new(uncounted: Vec<Uncounted>, twice: Vec<String>) -> Gathered {
+    /// Nothing yet.
+    pub fn new(known: Known) -> Gathered {
         Gathered {
-            uncounted,
-            twice,
+            steady: Steady::new(known.trusted.clone()),
+            known,
             ..Gathered::default()
         }
     }
@@ -68,19 +84,20 @@ impl Gathered {
     pub fn alert(&mut self, alert: &[u8]) {
         if memmem::find(alert, START).is_some() {
             self.starts += 1;
+            self.steady
+                .flood(&serde_json::from_slice(alert).unwrap_or_default());
         } else if memmem::find(alert, END).is_some() {
-            self.ends += 1;
-            let alert: Value = serde_json::from_slice(alert).unwrap_or_default();
-            let count = alert
-                .pointer("/maxconn/flood/count")
-                .and_then(Value::as_u64)
-                .unwrap_or(0);
-            // Before all smaller ones: equals stay in their order.
-            let at = self.floods.partition_point(|flood| flood.count >= count);
-            self.floods.insert(at, Flood { count, alert });
-            if self.floods.len() > FLOODS_MAX {
-                self.rest_events += self.floods.pop().map_or(0, |flood| flood.count);
-            }
+            self.floods.end(alert, self.known.form);
+        }
+    }
+
+    /// Notes events that go on, one a line.
+    pub fn events(&mut self, lines: &[u8]) {
+        if self.known.form != Summary::None {
+            let lines = lines.split(|byte| *byte == b'\n');
+            lines
+                .filter(|it| !it.is_empty())
+                .for_each(|line| self.steady.event(line));
         }
     }
 
@@ -110,7 +127,7 @@ impl Gathered {
     pub fn write(&self, form: Summary, out: &mut (impl Write + IsTerminal)) -> io::Result<()> {
         match form {
             Summary::None => Ok(()),
-            Summary::Json => writeln!(out, "{}", self.to_json()),
+            Summary::Json => writeln!(out, "{}", self.to_json()?),
             Summary::Text => {
                 let colours = out.is_terminal()
                     && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -119,15 +136,24 @@ impl Gathered {
         }
     }
 
-    fn to_json(&self) -> Value {
-        json!({
-            "floods_count": self.ends,
-            "floods": self.floods.iter().map(|flood| &flood.alert).collect::<Vec<_>>(),
-            "floods_more": self.ends - self.floods.len() as u64,
-            "statistics": self.statistics,
-            "cut_lines": self.cut_lines,
-            "stopped": self.stopped,
-        })
+    fn to_json(&self) -> io::Result<String> {
+        let alerts = self.floods.told();
+        let alerts: Result<Vec<&RawValue>, _> = alerts
+            .iter()
+            .map(|flood| serde_json::from_slice(&flood.alert))
+            .collect();
+        let all = Written {
+            floods_count: self.floods.ends,
+            floods: alerts?,
+            floods_more: self.floods.more(),
+            outside_of_floods: self.steady.to_json(),
+            statistics: &self.statistics,
+            cut_lines: self.cut_lines,
+            unread: &self.unread,
+            empty: &self.empty,
+            stopped: self.stopped,
+        };
+        Ok(serde_json::to_string(&all)?)
     }
 
     /// A number of the statistics.
@@ -139,9 +165,24 @@ impl Gathered {
     }
 }
 
+/// The summary for programs.
+#[derive(Serialize)]
+struct Written<'a> {
+    floods_count: u64,
+    floods: Vec<&'a RawValue>,
+    floods_more: u64,
+    outside_of_floods: Value,
+    statistics: &'a Value,
+    cut_lines: u64,
+    unread: &'a [String],
+    empty: &'a [String],
+    stopped: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn end(count: u64, key: &str) -> Vec<u8> {
         let document = json!({
@@ -149,17 +190,6 @@ mod tests {
             "maxconn": {"flood": {"count": count, "key": key}},
         });
         document.to_string().into_bytes()
-    }
-
-    #[test]
-    fn the_largest_floods_are_kept_and_the_rest_is_counted() {
-        let mut gathered = Gathered::default();
-        for count in [5, 1, 7, 7, 3, 9, 2, 8, 6, 4, 10, 11] {
-            gathered.alert(&end(count, "key"));
-        }
-        let counts: Vec<u64> = gathered.floods.iter().map(|flood| flood.count).collect();
-        assert_eq!(counts, [11, 10, 9, 8, 7, 7, 6, 5, 4, 3]);
-        assert_eq!((gathered.ends, gathered.rest_events), (12, 3));
     }
 
     #[test]
@@ -171,7 +201,7 @@ mod tests {
                 .to_string()
                 .as_bytes(),
         );
-        assert_eq!((gathered.starts, gathered.ends), (0, 0));
+        assert_eq!((gathered.starts, gathered.floods.ends), (0, 0));
     }
 
     #[test]
@@ -179,7 +209,7 @@ mod tests {
         let mut gathered = Gathered::default();
         gathered.alert(&end(31, "imap-login alice"));
         gathered.statistics(br#"{"maxconn":{"statistics":{"records":40}}}"#);
-        let summary = gathered.to_json();
+        let summary: Value = serde_json::from_str(&gathered.to_json().unwrap()).unwrap();
         assert_eq!(summary["floods"][0]["maxconn"]["flood"]["count"], 31);
         assert_eq!(summary["statistics"]["records"], 40);
         assert_eq!(

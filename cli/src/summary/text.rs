@@ -5,16 +5,20 @@ use std::fmt::Write as _;
 use indicatif::HumanCount;
 use serde_json::Value;
 
-use super::{Flood, Gathered};
+use super::Gathered;
+use super::floods::Flood;
+use super::outside::outside;
+use super::unrecognised::why;
 use crate::printable::printable;
+use crate::zone::Zone;
 
 /// Marks what is to be seen first; nothing where colours are not wanted.
 #[derive(Default)]
-struct Paint {
-    strong: &'static str,
+pub(super) struct Paint {
+    pub strong: &'static str,
     alarm: &'static str,
     dim: &'static str,
-    plain: &'static str,
+    pub plain: &'static str,
 }
 
 /// Writes the summary, with escape sequences only if `colours`.
@@ -30,18 +34,19 @@ pub(super) fn write(gathered: &Gathered, colours: bool) -> String {
     };
     let mut out = String::new();
     headline(gathered, &paint, &mut out);
-    for (number, told) in (1..).zip(&gathered.floods) {
-        flood(number, told, &paint, &mut out);
+    for (number, told) in (1..).zip(&gathered.floods.told()) {
+        flood(number, told, &gathered.known.zone, &paint, &mut out);
     }
-    let more = gathered.ends - gathered.floods.len() as u64;
+    let more = gathered.floods.more();
     if more > 0 {
-        let events = grouped(gathered.rest_events);
+        let events = grouped(gathered.floods.rest_events);
         let _ = writeln!(
             out,
-            "\nAnd {} with {events} refusals in all.",
+            "\nAnd {} with {events} refusals in all; --summary json has them.",
             counted(more, "smaller flood", "smaller floods")
         );
     }
+    outside(gathered, &paint, &mut out);
     notes(gathered, &mut out);
     out
 }
@@ -66,25 +71,38 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
     if gathered.stopped {
         out.push_str("Stopped before the end; this is about what was read until then.\n");
     }
-    if gathered.ends == 0 {
+    if gathered.number("/records") == 0 {
+        let _ = writeln!(
+            out,
+            "{strong}Nothing was read{plain}{}.",
+            not_read(gathered)
+        );
+        return;
+    }
+    if gathered.floods.ends == 0 {
         let _ = write!(out, "{strong}No flood found{plain} in {records}: ");
         if total == 0 {
-            out.push_str(
-                match gathered.number("/unrecognised") + gathered.number("/malformed") {
-                    0 => "none of them says that a connection limit was reached.\n",
-                    _ => "none could be read as a refused connection, but see below.\n",
-                },
-            );
+            let unsure = gathered.number("/unrecognised") + gathered.number("/malformed");
+            out.push_str(match unsure {
+                0 if !gathered.unread.is_empty() => {
+                    "none of those that could be read says that a connection limit was reached.\n"
+                }
+                0 => "none of them says that a connection limit was reached.\n",
+                _ => "none could be read as a refused connection, but see below.\n",
+            });
             return;
         }
-        let is_counted = |limit: &str| gathered.uncounted.iter().all(|it| it.limit != limit);
-        let why = match limits().any(|(limit, _)| is_counted(limit)) {
-            true => "too few at a time for a flood by the rules in force.",
-            false => "which no rule counts; see below.",
+        let is_counted = |limit: &str| gathered.known.uncounted.iter().all(|it| it.limit != limit);
+        let why = if !limits().any(|(limit, _)| is_counted(limit)) {
+            "which no rule counts; see below."
+        } else if gathered.number("/untimed") >= total {
+            "and of none the time could be read, without which no flood can be found; see below."
+        } else {
+            "never enough at a time for a flood by the rules in force."
         };
         let _ = writeln!(out, "{refused}, {why}");
     } else {
-        let floods = counted(gathered.ends, "flood", "floods");
+        let floods = counted(gathered.floods.ends, "flood", "floods");
         let _ = writeln!(out, "{alarm}{floods}{plain} in {records}: {refused},");
         let alerts =
             ["start", "ongoing", "end"].map(|state| gathered.number(&format!("/alerts/{state}")));
@@ -102,8 +120,29 @@ fn headline(gathered: &Gathered, paint: &Paint, out: &mut String) {
     }
 }
 
-fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
-    let at = |pointer: &str| flood.alert.pointer(pointer);
+/// Why nothing was read, as far as it is not told above.
+fn not_read(gathered: &Gathered) -> String {
+    match &gathered.empty[..] {
+        [] => String::new(),
+        [one] => format!(": {} is empty", printable(one)),
+        [one, more @ ..] => format!(": {} and {} more are empty", printable(one), more.len()),
+    }
+}
+
+/// `from 2026-01-05 03:12:45 until 2026-01-05 04:00:00 UTC`.
+pub(super) fn from_until(zone: &Zone, start: &str, end: &str) -> String {
+    let ((start, first), (end, last)) = (zone.show(start), zone.show(end));
+    // Over a change of the clock the zone has two names.
+    let first = match first == last {
+        true => String::new(),
+        false => format!(" {first}"),
+    };
+    format!("from {start}{first} until {end} {last}")
+}
+
+fn flood(number: usize, flood: &Flood, zone: &Zone, paint: &Paint, out: &mut String) {
+    let alert: Value = serde_json::from_slice(&flood.alert).unwrap_or_default();
+    let at = |pointer: &str| alert.pointer(pointer);
     let text = |pointer: &str| at(pointer).and_then(Value::as_str).map(printable);
     let integer = |pointer: &str| at(pointer).and_then(Value::as_u64).unwrap_or(0);
     let decimal = |pointer: &str| at(pointer).and_then(Value::as_f64).unwrap_or(0.0);
@@ -145,8 +184,8 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
     };
     let host = host.map_or(String::new(), |host| format!(" on {host}"));
     let refusals = grouped(flood.count);
-    let [start, end] =
-        ["/event/start", "/event/end"].map(|it| moment(&text(it).unwrap_or_default()));
+    let [start, end] = ["/event/start", "/event/end"].map(|it| text(it).unwrap_or_default());
+    let times = from_until(zone, &start, &end);
     let lasted = span(integer("/event/duration") / 1_000_000_000);
     let [mean, peak] = ["/maxconn/flood/rate/mean", "/maxconn/flood/rate/peak"].map(decimal);
     let held = grouped(integer("/maxconn/flood/suppressed"));
@@ -158,7 +197,7 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
         "
 {strong}{number}. {headline}{host}{plain}
    {refusals} refusals by {service} ({limit}{value})
-   from {start} until {end} UTC ({lasted})
+   {times} ({lasted})
    {mean:.1} a second, {peak:.0} in the busiest one; {held} held back
 "
     );
@@ -182,9 +221,9 @@ fn flood(number: usize, flood: &Flood, paint: &Paint, out: &mut String) {
 fn notes(gathered: &Gathered, out: &mut String) {
     let counts = [
         (
-            gathered.number("/timeless"),
-            "refusal has no time and was counted at the time of the one before it.",
-            "refusals have no time and were counted at the time of the one before them.",
+            gathered.number("/untimed"),
+            "refusal has no time that could be read: it is in the totals, and in no flood.",
+            "refusals have no time that could be read: they are in the totals, and in no flood.",
         ),
         (
             gathered.number("/late"),
@@ -195,13 +234,6 @@ fn notes(gathered: &Gathered, out: &mut String) {
             gathered.number("/malformed"),
             "line was to be read as JSON and is none; it went on as text, and nothing was looked for in it.",
             "lines were to be read as JSON and are none; they went on as text, and nothing was looked for in them.",
-        ),
-        (
-            gathered.number("/unrecognised"),
-            "record holds the text `Maximum number of connections`, or repeats what is not known, could not be read as a refusal and was not counted: a \
-             user may be named like that, or its prefix or the key of its message (message_keys) is unknown. Look with grep.",
-            "records hold the text `Maximum number of connections`, or repeat what is not known, could not be read as refusals and were not counted: a \
-             user may be named like that, or their prefix or the key of their message (message_keys) is unknown. Look with grep.",
         ),
         (
             gathered.cut_lines,
@@ -228,11 +260,32 @@ fn notes(gathered: &Gathered, out: &mut String) {
     let mut notes: Vec<String> = counts
         .map(|(count, one, many)| counted(count, one, many))
         .collect();
+    let unrecognised = gathered.number("/unrecognised");
+    if unrecognised > 0 {
+        let all = counted(
+            unrecognised,
+            "record says what a refusal says, could not be read and was not counted.",
+            "records say what refusals say, could not be read and were not counted.",
+        );
+        let sample = gathered.statistics.get("unrecognised_sample");
+        let why = sample.and_then(Value::as_str).map_or(String::new(), why);
+        notes.push(format!("{all} {why}").trim_end().to_string());
+    }
+    let empty = gathered.empty.iter().map(|name| printable(name));
+    notes.extend(empty.map(|name| format!("{name} is empty.")));
+    let unread = gathered.unread.iter().map(|name| printable(name));
+    notes.extend(
+        unread.map(|name| format!("{name} could not be read, or not to its end; see above.")),
+    );
     let events = gathered.statistics.get("events");
     let has_events = |limit: &str| events.and_then(|events| events.get(limit)).is_some();
-    let uncounted = gathered.uncounted.iter().filter(|it| has_events(&it.limit));
+    let uncounted = gathered
+        .known
+        .uncounted
+        .iter()
+        .filter(|it| has_events(&it.limit));
     notes.extend(uncounted.map(|it| printable(&it.to_string())));
-    let twice = gathered.twice.iter().map(|name| printable(name));
+    let twice = gathered.known.twice.iter().map(|name| printable(name));
     notes.extend(
         twice.map(|name| format!("{name} is named twice, and its lines were counted twice.")),
     );
@@ -244,13 +297,7 @@ fn notes(gathered: &Gathered, out: &mut String) {
     }
 }
 
-/// `2026-01-05T03:12:45.000Z` as people write it.
-fn moment(time: &str) -> String {
-    time.get(..19)
-        .map_or_else(|| time.to_string(), |time| time.replacen('T', " ", 1))
-}
-
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -260,17 +307,19 @@ fn span(seconds: u64) -> String {
     }
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
 /// `9316085` as `9,316,085`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Summary;
+    use super::super::floods::Floods;
     use super::*;
     use serde_json::json;
 
@@ -284,13 +333,29 @@ mod tests {
             [3, 75, 3_700, 187_200].map(span),
             ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]
         );
-        assert_eq!(moment("2026-01-05T03:12:45.000Z"), "2026-01-05 03:12:45");
+        let [start, end] = ["2026-03-29T00:00:00.000Z", "2026-03-29T02:00:00.000Z"];
+        assert_eq!(
+            from_until(&Zone::default(), start, end),
+            "from 2026-03-29 00:00:00 until 2026-03-29 02:00:00 UTC"
+        );
+        assert_eq!(
+            from_until(&Zone::of("Europe/Berlin").unwrap(), start, end),
+            "from 2026-03-29 01:00:00 CET until 2026-03-29 04:00:00 CEST"
+        );
     }
 
-    fn told(alert: Value) -> String {
+    fn told(mut alert: Value) -> String {
         let mut out = String::new();
-        let count = 40;
-        flood(1, &Flood { count, alert }, &Paint::default(), &mut out);
+        let mut floods = Floods::default();
+        alert["maxconn"]["flood"]["count"] = 40.into();
+        floods.end(alert.to_string().as_bytes(), Summary::Text);
+        flood(
+            1,
+            &floods.told()[0],
+            &Zone::default(),
+            &Paint::default(),
+            &mut out,
+        );
         out
     }
 

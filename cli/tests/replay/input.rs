@@ -154,7 +154,7 @@ fn a_file_without_times_makes_no_other_line_late() {
     let summary = replay(&format!("--quiet --summary json {files}")).summary();
     let statistics = &summary["statistics"];
     assert_eq!(
-        (&statistics["late"], &statistics["timeless"]),
+        (&statistics["late"], &statistics["untimed"]),
         (&0.into(), &42.into())
     );
 }

@@ -1,5 +1,6 @@
 //! `maxconn replay` as people run it: the binary, files, pipes and exit codes.
 
+mod clear;
 mod input;
 mod interrupt;
 mod story;
@@ -164,19 +165,6 @@ fn no_flood_is_said_plainly() {
     let said = replay(&format!("--quiet {BACKGROUND}")).stderr;
     let sentence = "No flood found in 445 records: none of them says";
     assert!(said.starts_with(sentence), "{said}");
-}
-
-#[test]
-fn a_refusal_that_cannot_be_read_is_told_of() {
-    let line =
-        "something unknown imap-login: Maximum number of connections from user+IP exceeded\n";
-    let ran = replay_stdin("--quiet", line.repeat(3));
-    for part in [
-        "No flood found in 3 records: none could be read as a refused connection, but see below.",
-        "Note: 3 records hold the text `Maximum number of connections`, or repeat what is not known, could not be read",
-    ] {
-        ran.is(0, part);
-    }
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! The time zone of what names none: `replay` reads such times in it, and shows all times in it.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use maxconn_core::config::ConfigError;
+
+use crate::config::zone::{resolve, rule};
+
+/// A zone, as a guest gets it and as times are shown in it.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    rule: String,
+    shown: TimeZone,
+}
+
+impl Zone {
+    /// The zone of a text: a name such as `Europe/Berlin`, an offset or a POSIX TZ string.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn of(text: &str) -> Result<Zone, ConfigError> {
+        let rule = resolve(text)?;
+        // What is no rule is an offset, the same all the year.
+        let east_s = maxconn_core::time::TimeZone::parse(&rule)
+            .map_or(0, |zone| zone.offset_seconds_at_local(0));
+        let fixed = || TimeZone::fixed(Offset::from_seconds(east_s).unwrap_or(Offset::UTC));
+        let shown = match east_s == 0 && rule.eq_ignore_ascii_case("utc") {
+            true => TimeZone::UTC,
+            false => TimeZone::posix(&rule).unwrap_or_else(|_| fixed()),
+        };
+        Ok(Zone { rule, shown })
+    }
+
+    /// The machine's: that of `TZ`, else of `/etc/localtime`, else UTC.
+    pub fn of_machine() -> Zone {
+        let of_file = |path: &Path| {
+            let table = fs::read(path).ok()?;
+            Zone::of(rule(&table)?).ok()
+        };
+        let found = match std::env::var("TZ") {
+            Ok(text) => {
+                let text = text.strip_prefix(':').unwrap_or(&text);
+                match text.starts_with('/') {
+                    true => of_file(Path::new(text)),
+                    false => Zone::of(text).ok(),
+                }
+            }
+            Err(_) => of_file(Path::new("/etc/localtime")),
+        };
+        found.unwrap_or_default()
+    }
+
+    /// The zone as a configuration has it.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// A time (RFC 3339) as people write it, and what the clocks of the zone are called then: `2026-01-05 04:12:45`, `CET`.
+    pub fn show(&self, time: &str) -> (String, String) {
+        let Ok(time) = time.parse::<Timestamp>() else {
+            return (time.to_string(), String::new());
+        };
+        let name = self.shown.to_offset_info(time).abbreviation().to_string();
+        let shown = time.to_zoned(self.shown.clone());
+        (shown.strftime("%Y-%m-%d %H:%M:%S").to_string(), name)
+    }
+}
+
+impl Default for Zone {
+    /// UTC.
+    fn default() -> Zone {
+        Zone {
+            rule: "UTC".to_string(),
+            shown: TimeZone::UTC,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_the_zone_by_its_name() {
+        for (zone, time, shown) in [
+            ("UTC", "2026-01-05T03:12:45.000Z", "2026-01-05 03:12:45 UTC"),
+            (
+                "Europe/Berlin",
+                "2026-01-05T03:12:45.000Z",
+                "2026-01-05 04:12:45 CET",
+            ),
+            (
+                "Europe/Berlin",
+                "2026-07-05T03:12:45.000Z",
+                "2026-07-05 05:12:45 CEST",
+            ),
+            // The clock is put forward and back.
+            (
+                "Europe/Berlin",
+                "2026-03-29T01:00:00.000Z",
+                "2026-03-29 03:00:00 CEST",
+            ),
+            (
+                "Europe/Berlin",
+                "2026-10-25T01:30:00.000Z",
+                "2026-10-25 02:30:00 CET",
+            ),
+            (
+                "+05:30",
+                "2026-01-05T03:12:45.000Z",
+                "2026-01-05 08:42:45 +05:30",
+            ),
+            (
+                "Asia/Kolkata",
+                "2026-01-05T03:12:45.000Z",
+                "2026-01-05 08:42:45 IST",
+            ),
+            (
+                "<+03>-3",
+                "2026-01-05T03:12:45.000Z",
+                "2026-01-05 06:12:45 +03",
+            ),
+        ] {
+            let (time, name) = Zone::of(zone).unwrap().show(time);
+            assert_eq!(format!("{time} {name}"), shown);
+        }
+        assert!(Zone::of("Europe/Berln").is_err());
+    }
+}

@@ -1,0 +1,362 @@
+//! No false all-clear: what was not read, not understood or never a flood is told of.
+
+use std::process::Command;
+
+use test_support::command::{Folder, program, run};
+use test_support::data::{self, FLOOD};
+use test_support::refusal::{line, message};
+
+use crate::replay_stdin;
+
+/// What is said where everything was looked through and nothing found.
+const ALL_CLEAR: &str = "none of them says";
+const HOUR_S: u32 = 3_600;
+
+/// A line of syslog at a second of January 5.
+fn at_second(second: u32, user: &str, ip: &str) -> String {
+    let (hour, minute) = (second / HOUR_S, second / 60 % 60);
+    let time = format!("Jan  5 {hour:02}:{minute:02}:{:02}", second % 60);
+    line(&time, user, ip)
+}
+
+fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(unit).collect()
+}
+
+#[test]
+fn what_is_no_log_is_said_to_be_none() {
+    let text = at_second(0, "a", "192.0.2.7").repeat(50);
+    let tar = [&[b'a'; 257][..], b"ustar\0", &[0; 500]].concat();
+    let folder = Folder::new();
+    for (content, sentence) in [
+        (
+            &b"PK\x03\x04\x14\0\0\0"[..],
+            "mail.log: it is a zip archive; unpack it",
+        ),
+        (&tar, "mail.log: it is a tar archive; unpack it"),
+        (
+            b"LPKSHHRH\0\0\0\0",
+            "journalctl --file FILE -o json | maxconn replay -",
+        ),
+        (&utf16(&text, u16::to_le_bytes), "iconv -f UTF-16LE"),
+        (
+            &utf16(&text, u16::to_be_bytes),
+            "UTF-16 without a byte order mark",
+        ),
+        (
+            &[1, 2, 3, 0, 0, 0, 0, 0, 9, 200].repeat(99),
+            "mail.log: it is binary data",
+        ),
+        (b"-- No entries --\n", "journalctl found no entries"),
+        (b"", "Nothing was read: mail.log is empty."),
+        (b"\n \r\n\n", "Nothing was read: mail.log is empty."),
+        (&[0; 100_000], "Nothing was read: mail.log is empty."),
+    ] {
+        folder.write("mail.log", content);
+        let ran = run(&folder, "replay mail.log");
+        ran.is(1, sentence).is(1, "Nothing was read");
+        assert!(!ran.stderr.contains(ALL_CLEAR), "{ran:?}");
+        assert_eq!(ran.stdout, "");
+        // Beside one that is read it takes nothing away, and is told of.
+        folder.write("good.log", "nothing\n");
+        let code = i32::from(!sentence.starts_with("Nothing"));
+        let ran = run(&folder, "replay --quiet good.log mail.log");
+        ran.is(code, "No flood found in 1 record: ")
+            .is(code, "Note: mail.log ");
+    }
+    replay_stdin("--quiet", "").is(1, "Nothing was read: standard input is empty.");
+}
+
+#[test]
+fn utf_16_with_a_mark_is_read_like_any_text() {
+    let plain = format!("\u{feff}{}", data::text(FLOOD));
+    let folder = Folder::new();
+    folder.write("mail.log", utf16(&plain, u16::to_le_bytes));
+    folder.write(
+        "packed",
+        test_support::http::gzip(
+            &utf16(&plain, u16::to_be_bytes),
+            flate2::Compression::fast(),
+        ),
+    );
+    for file in ["mail.log", "packed"] {
+        run(&folder, &format!("replay --quiet {file}"))
+            .is(0, "1 flood in 7,514 records: 7,500 refused");
+    }
+    let record = format!(
+        "\u{feff}{{\"message\":{:?}}}\r\n",
+        message("a", "192.0.2.7")
+    );
+    folder.write("records", utf16(&record, u16::to_le_bytes));
+    let found = run(&folder, "replay --summary none records").documents();
+    assert_eq!(found[0]["user"]["name"], "a");
+}
+
+#[test]
+fn a_hole_before_the_first_line_hides_nothing() {
+    let folder = Folder::new();
+    let hole = [&[0; 70_000][..], at_second(0, "a", "192.0.2.7").as_bytes()].concat();
+    folder.write("mail.log", hole);
+    let found = run(&folder, "replay --summary none --year 2026 mail.log").documents();
+    assert_eq!(found[0]["user"]["name"], "a");
+    assert_eq!(found[0]["log"]["offset"], 70_000);
+}
+
+#[test]
+fn steady_pressure_is_told_with_who_it_is() {
+    let lines: String = (0..28_800)
+        .map(|number| at_second(number * 3, "bob", "198.51.100.7"))
+        .collect();
+    let folder = Folder::new();
+    folder.write("mail.log", &lines);
+    let ran = run(
+        &folder,
+        "replay --quiet --year 2026 --timezone UTC mail.log",
+    );
+    for part in [
+        "No flood found in 28,800 records: 28,800 refused connections, never enough at a time for a flood",
+        "\nbob from 198.51.100.7\n",
+        "   28,800 refusals by imap-login (mail_max_userip_connections)\n",
+        "   from 2026-01-05 00:00:00 until 2026-01-05 23:59:57 UTC (23 h 59 min), one every 3.0 s\n",
+        "likely cause: retry-storm: 1 user, 1 address, again every 3.0 s (±0 %), in 24 of the day's 24 hours",
+        "what to do: The password is right",
+    ] {
+        ran.is(0, part);
+    }
+    let summary = run(
+        &folder,
+        "replay --quiet --year 2026 --summary json mail.log",
+    )
+    .summary();
+    let outside = &summary["outside_of_floods"];
+    assert_eq!(
+        (&outside["count"], &outside["users"][0]["name"]),
+        (&28_800.into(), &"bob".into())
+    );
+    assert_eq!(outside["clients"][0]["cause"]["hint"], "retry-storm");
+}
+
+#[test]
+fn steady_pressure_beside_floods_is_told_and_what_a_flood_began_with_is_not() {
+    let folder = Folder::new();
+    let flood: String = (0..60)
+        .map(|second| at_second(second, "eve", "198.51.100.9"))
+        .collect();
+    folder.write("flood.log", &flood);
+    let alone = run(&folder, "replay --quiet --year 2026 flood.log");
+    assert!(
+        !alone
+            .is(0, "1 flood in 60 records")
+            .stderr
+            .contains("Outside"),
+        "{alone:?}"
+    );
+    let steady: String = (0..400)
+        .map(|number| {
+            at_second(
+                number * 30,
+                ["bob", "kim"][number as usize % 2],
+                "203.0.113.7",
+            )
+        })
+        .collect();
+    folder.write("steady.log", &steady);
+    let both = run(&folder, "replay --quiet --year 2026 flood.log steady.log");
+    for part in [
+        "1 flood in 460 records",
+        "Outside of floods: 400 refusals, never enough at a time for one.",
+        "   users      bob 200, kim 200\n",
+        "   addresses  203.0.113.7 400\n",
+        "\nbob from 203.0.113.7\n",
+    ] {
+        both.is(0, part);
+    }
+}
+
+#[test]
+fn the_cause_of_steady_pressure_is_told_as_that_of_floods() {
+    for (user, ips, hint, advice) in [
+        (
+            &["web"][..],
+            &["192.0.2.2"][..],
+            "webmail-or-proxy: 1 user behind 192.0.2.2, the server's own address",
+            "a webmail",
+        ),
+        (
+            &["web"],
+            &["10.1.2.3"],
+            "webmail-or-proxy: 1 user behind 10.1.2.3, a private address",
+            "a webmail",
+        ),
+        (
+            &["a", "b", "c", "d", "e"],
+            &["203.0.113.7"],
+            "shared-address: 5 users behind the public address 203.0.113.7",
+            "Many users",
+        ),
+        (
+            &["a"],
+            &[
+                "203.0.113.7",
+                "198.51.100.1",
+                "8.8.8.8",
+                "1.1.1.1",
+                "9.9.9.9",
+            ],
+            "many-addresses: 1 user from 5 addresses",
+            "ask the user",
+        ),
+    ] {
+        let lines: String = (0..1_000)
+            .map(|number| {
+                let at = number as usize;
+                at_second(number * 20, user[at % user.len()], ips[at % ips.len()])
+            })
+            .collect();
+        replay_stdin("--quiet --year 2026", lines)
+            .is(0, hint)
+            .is(0, advice);
+    }
+}
+
+#[test]
+fn floods_that_go_on_come_first_and_programs_get_all_of_them() {
+    // Twelve floods, each larger than the one before, and a small one that is still there at the end.
+    let mut lines = String::new();
+    for flood in 0..12 {
+        let user = format!("u{flood}");
+        lines += &(0..40 + flood)
+            .map(|second| at_second(flood * 1_000 + second, &user, "198.51.100.9"))
+            .collect::<String>();
+    }
+    lines += &(0..35)
+        .map(|second| at_second(14_000 + second, "open", "198.51.100.9"))
+        .collect::<String>();
+    let ran = replay_stdin("--quiet --year 2026", &lines);
+    ran.is(0, "\n1. open from 198.51.100.9 on mail\n")
+        .is(0, "\n2. u11 from");
+    ran.is(
+        0,
+        "And 3 smaller floods with 123 refusals in all; --summary json has them.",
+    );
+    let summary = replay_stdin("--quiet --year 2026 --summary json", &lines).summary();
+    let floods = summary["floods"].as_array().unwrap();
+    assert_eq!((floods.len(), &summary["floods_more"]), (13, &0.into()));
+    assert_eq!(floods[0]["user"]["name"], "open");
+}
+
+#[test]
+fn what_says_a_refusal_and_cannot_be_read_is_shown_with_what_helps() {
+    for (record, parts) in [
+        (
+            format!("~~ {} ~~", message("a", "192.0.2.7")),
+            ["1 record says what a refusal says", "journalctl -o json -u dovecot | maxconn replay -"],
+        ),
+        (
+            "~~ service(imap-login): client_limit (10) reached, client connections are being dropped".to_string(),
+            ["1 record says what a refusal says", "The first is: ~~ service(imap-login)"],
+        ),
+        (
+            format!("{{\"odd\":{{\"place\":{:?}}}}}", message("a", "192.0.2.7")),
+            ["Its message is in odd.place", "message_keys"],
+        ),
+    ] {
+        let ran = replay_stdin("--quiet", format!("{record}\n"));
+        ran.is(0, "none could be read as a refused connection, but see below.");
+        for part in parts {
+            ran.is(0, part);
+        }
+        assert!(!ran.stderr.contains(ALL_CLEAR), "{ran:?}");
+    }
+    // A needle alone is no message.
+    replay_stdin(
+        "--quiet",
+        "Jan  5 00:00:00 mail x: Maximum number of connections is 10\n",
+    )
+    .is(0, ALL_CLEAR);
+}
+
+#[test]
+fn refusals_whose_time_cannot_be_read_make_no_flood_and_are_told() {
+    let lines = format!("??? {}\n", message("a", "198.51.100.7")).replace("??? ", "");
+    let folder = Folder::new();
+    folder.write("mail.log", lines.repeat(40));
+    let ran = run(&folder, "replay --only changed mail.log");
+    for part in [
+        "No flood found in 40 records: 40 refused connections, and of none the time could be read",
+        "Note: 40 refusals have no time that could be read",
+        "\na from 198.51.100.7\n",
+    ] {
+        ran.is(0, part);
+    }
+    let events = ran.documents();
+    assert_eq!(events.len(), 40);
+    assert!(
+        events.iter().all(|event| event.get("@timestamp").is_none()),
+        "{}",
+        events[0]
+    );
+    let summary = run(&folder, "replay --quiet --summary json mail.log").summary();
+    assert_eq!(summary["statistics"]["untimed"], 40);
+}
+
+#[test]
+fn times_are_read_and_shown_in_the_zone_that_is_asked_for() {
+    let folder = Folder::new();
+    let lines: String = (0..60)
+        .map(|second| at_second(second, "a", "198.51.100.7"))
+        .collect();
+    folder.write("mail.log", lines);
+    folder.write("maxconn.toml", "timezone = \"Asia/Tokyo\"\n");
+    for (zone, arguments, start, shown) in [
+        (
+            "Europe/Berlin",
+            "",
+            "2026-01-04T23:00:00.000Z",
+            "from 2026-01-05 00:00:00 until 2026-01-05 00:00:59 CET",
+        ),
+        (
+            ":Europe/Berlin",
+            "",
+            "2026-01-04T23:00:00.000Z",
+            "00:00:59 CET",
+        ),
+        (
+            "EST5EDT,M3.2.0,M11.1.0",
+            "",
+            "2026-01-05T05:00:00.000Z",
+            "00:00:59 EST",
+        ),
+        ("", "", "2026-01-05T00:00:00.000Z", "00:00:59 UTC"),
+        (
+            "Europe/Berlin",
+            "--config maxconn.toml",
+            "2026-01-04T15:00:00.000Z",
+            "00:00:59 JST",
+        ),
+        (
+            "Europe/Berlin",
+            "--config maxconn.toml --timezone UTC",
+            "2026-01-05T00:00:00.000Z",
+            "00:00:59 UTC",
+        ),
+    ] {
+        let mut command = Command::new(program());
+        let command = command.args(["replay", "--only", "alerts", "--year", "2026"]);
+        let command = command.args(arguments.split_whitespace()).arg("mail.log");
+        let output = command
+            .current_dir(&*folder)
+            .env("TZ", zone)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(shown), "{zone} {arguments}: {said}");
+        let alerts = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            alerts.contains(&format!("\"start\":\"{start}\"")),
+            "{zone} {arguments}: {alerts}"
+        );
+    }
+    run(&folder, "replay --timezone Europe/Berln mail.log")
+        .is(2, "did you mean \"Europe/Berlin\"?");
+}
