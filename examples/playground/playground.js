@@ -1,6 +1,7 @@
 // Everything that a log says is set as text, never as HTML: user names come from whoever tries to log in.
 import { Detector, load } from './maxconn/maxconn.js';
 import { DetectorStream } from './maxconn/web.js';
+import { gunzip } from './gunzip.mjs';
 
 /** More rows than anybody reads; the totals go on. */
 const ROWS_MAX = 2_000;
@@ -72,8 +73,24 @@ function summarise({ records, passed, suppressed }, floods, alerts) {
 /** The bytes of a file, unpacked if it begins as gzip does. */
 async function bytesOf(log) {
   const head = new Uint8Array(await log.slice(0, 2).arrayBuffer());
-  const stream = log.stream();
-  return head[0] === 0x1f && head[1] === 0x8b ? stream.pipeThrough(new DecompressionStream('gzip')) : stream;
+  return head[0] === 0x1f && head[1] === 0x8b ? gunzip(log) : log.stream();
+}
+
+/** What a log without a flood is, and what of it was not understood. */
+function clear({ records, unrecognised, events }) {
+  const refused = Object.values(events).reduce((sum, some) => sum + some, 0);
+  if (records === 0) return 'Nothing was read: this log is empty.';
+  if (refused > 0) return `No flood in this log, but ${count.format(refused)} refused connections, never enough at a time.`;
+  return unrecognised > 0 ? 'No refusal in this log that could be read; see above.' : 'No flood in this log.';
+}
+
+function notUnderstood({ unrecognised, unrecognised_sample: sample, untimed }) {
+  const sentences = [];
+  if (unrecognised > 0) {
+    sentences.push(` ${count.format(unrecognised)} records say what refusals say and could not be read; the first: ${sample}`);
+  }
+  if (untimed > 0) sentences.push(` ${count.format(untimed)} refusals have no time that could be read and are in no flood.`);
+  return sentences.join('');
 }
 
 async function find(log, referenceTime) {
@@ -98,19 +115,19 @@ async function find(log, referenceTime) {
       rest = parts.pop();
       parts.forEach(take);
     }
-    const { records, passed, suppressed } = lines.detector.statistics().maxconn.statistics;
+    const { statistics } = lines.detector.statistics().maxconn;
     lines.detector.free();
     if (found.length === 0) {
-      const none = element('td', 'empty', 'No flood in this log.');
+      const none = element('td', 'empty', clear(statistics));
       none.colSpan = 7;
       const line = document.createElement('tr');
       line.append(none);
       found.push(line);
     }
     rows.replaceChildren(...found);
-    summarise({ records, passed, suppressed }, floods.size, alerts);
+    summarise(statistics, floods.size, alerts);
     const unseen = alerts > ROWS_MAX ? ` The first ${count.format(ROWS_MAX)} alerts are shown.` : '';
-    say(`Done in ${((performance.now() - started) / 1000).toFixed(1)} s.${unseen}`);
+    say(`Done in ${((performance.now() - started) / 1000).toFixed(1)} s.${unseen}${notUnderstood(statistics)}`);
   } catch (error) {
     say(`This log could not be read: ${error.message}`, true);
   }

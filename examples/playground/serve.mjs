@@ -9,6 +9,7 @@ const TYPES = {
   html: 'text/html; charset=utf-8',
   css: 'text/css; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
+  mjs: 'text/javascript; charset=utf-8',
   wasm: 'application/wasm',
 };
 
@@ -17,7 +18,7 @@ export function serve(port) {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
     // One folder deep and plain names only: nothing else can be asked for.
-    const found = /^\/(maxconn\/)?([a-z]+\.(html|css|js|wasm))$/.exec(path === '/' ? '/index.html' : path);
+    const found = /^\/(maxconn\/)?([a-z]+\.(html|css|m?js|wasm))$/.exec(path === '/' ? '/index.html' : path);
     const body = found === null ? undefined : await readFile((found[1] ? PACKAGE : PAGE) + found[2]).catch(() => undefined);
     if (body === undefined) response.writeHead(404, { 'content-type': 'text/plain' }).end('There is no such file.\n');
     else response.writeHead(200, { 'content-type': TYPES[found[3]], 'cache-control': 'no-store' }).end(body);
