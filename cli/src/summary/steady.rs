@@ -206,16 +206,18 @@ impl Steady {
         let (ip, service) = (text("/source/ip"), text("/service/name"));
         let limit = text("/maxconn/limit/name").unwrap_or_default();
         let is_of = |own: Option<&str>, name: &str| own.is_none_or(|own| own == name);
-        let taken = self.clients.take(before, |client| {
+        let is_meant = |client: &Client| {
             is_of(user, &client.user)
                 && is_of(ip, &client.ip)
                 && is_of(service, &client.service)
                 && client.limit == limit
+        };
+        self.clients.take(before, is_meant, |client, times| {
+            self.users.take_of(&client.user, times);
+            self.addresses.take_of(&client.ip, times);
+            self.services.take_of(&client.service, times);
+            self.count = self.count.saturating_sub(times);
         });
-        self.users.take(taken, |name| is_of(user, name));
-        self.addresses.take(taken, |name| is_of(ip, name));
-        self.services.take(taken, |name| is_of(service, name));
-        self.count -= taken.min(self.count);
     }
 
     /// How many refusals there were outside of floods.

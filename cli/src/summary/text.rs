@@ -271,7 +271,10 @@ fn notes(gathered: &Gathered, out: &mut String) {
         let why = sample.and_then(Value::as_str).map_or(String::new(), why);
         notes.push(format!("{all} {why}").trim_end().to_string());
     }
-    let empty = gathered.empty.iter().map(|name| printable(name));
+    // Where nothing was read, the headline names them.
+    let has_records = gathered.number("/records") > 0;
+    let empty = gathered.empty.iter().filter(|_| has_records);
+    let empty = empty.map(|name| printable(name));
     notes.extend(empty.map(|name| format!("{name} is empty.")));
     let unread = gathered.unread.iter().map(|name| printable(name));
     notes.extend(

@@ -160,10 +160,19 @@ fn steady_pressure_beside_floods_is_told_and_what_a_flood_began_with_is_not() {
             )
         })
         .collect();
-    folder.write("steady.log", &steady);
+    // A flood of nobody's takes nothing from anybody.
+    let full: String = (0..3)
+        .map(|second| {
+            format!(
+                "Jan  5 04:00:0{second} mail dovecot: master: Warning: service(imap-login): process_limit (100) reached, \
+                 client connections are being dropped\n"
+            )
+        })
+        .collect();
+    folder.write("steady.log", steady + &full);
     let both = run(&folder, "replay --quiet --year 2026 flood.log steady.log");
     for part in [
-        "1 flood in 460 records",
+        "2 floods in 463 records",
         "Outside of floods: 400 refusals, never enough at a time for one.",
         "   users      bob 200, kim 200\n",
         "   addresses  203.0.113.7 400\n",
