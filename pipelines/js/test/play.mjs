@@ -24,8 +24,11 @@ function play(Detector, one, cut, config) {
     for (const { kind, text } of results) pieces.push([kind, kind === 'statistics' ? withoutMemory(text) : text]);
   };
   for (const step of one.steps) {
-    if ('lines' in step) for (const batch of cut(step.lines)) gather(detector.push(batch));
-    else if ('tick' in step) gather(detector.tick(step.tick));
+    if ('lines' in step) {
+      for (const batch of cut(step.lines)) gather(detector.push(batch));
+      // The lines after a restart are further on in the same file.
+      if (one.has_offsets) source.offset += Buffer.byteLength(step.lines);
+    } else if ('tick' in step) gather(detector.tick(step.tick));
     else if ('finish' in step) gather(detector.finish(step.finish));
     else if ('statistics' in step) pieces.push(['statistics', withoutMemory(JSON.stringify(detector.statistics()))]);
     else {
