@@ -137,7 +137,9 @@ pub enum Problem {
     LimitName(String),
     /// No tag.
     Tag(String),
-    /// A message key with a character that encoders of JSON may escape.
+    /// A path of a record's key with nothing between two dots.
+    EmptyName,
+    /// A key of records with a character that encoders of JSON may escape.
     EscapableKey(char),
     /// A text to search for with a character that encoders of JSON may escape.
     EscapableText(char),

@@ -11,10 +11,11 @@ const DAY: i64 = 24 * HOUR;
 
 /// The JSON form of a configuration, in bytes. Baked-in room is smaller still.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
-/// Keys that may hold the message. Each is compared with every key of a record that may hold an event.
-pub const MESSAGE_KEYS_MAX: usize = 16;
-/// The length of a message key, in bytes.
-pub const MESSAGE_KEY_BYTES_MAX: usize = 64;
+/// Keys that may hold the message, and as many for the time. Each is compared with every key of a record that may hold an
+/// event.
+pub const RECORD_KEYS_MAX: usize = 32;
+/// The length of such a key, in bytes: with dots in it, it leads through at most half as many objects.
+pub const RECORD_KEY_BYTES_MAX: usize = 64;
 /// How far back an event may be and still count, in ms.
 pub const ALLOWED_LATENESS_MS: RangeInclusive<i64> = 0..=HOUR;
 /// Keys that are remembered, over all rules. Each rule may see one event, and none of their keys may push another's out.

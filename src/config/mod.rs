@@ -27,6 +27,7 @@ use core::net::IpAddr;
 
 use crate::event::Scope;
 use crate::json::value::Value;
+use crate::record::Keys;
 use crate::time::TimeZone;
 use maxconn_records::named;
 
@@ -35,6 +36,8 @@ use maxconn_records::named;
 pub struct Config {
     /// Which keys may hold the message, in order of preference.
     pub message_keys: Vec<String>,
+    /// Which keys may hold the time, in order of preference.
+    pub time_keys: Vec<String>,
     /// For times in the text that name no zone.
     pub timezone: TimeZone,
     /// How far behind the newest event of its key an event may be and still count.
@@ -195,7 +198,8 @@ impl Default for Config {
     /// No configuration at all: the normal way to start.
     fn default() -> Config {
         Config {
-            message_keys: Vec::from(["message", "log", "MESSAGE", "msg"].map(String::from)),
+            message_keys: names(&MESSAGE_KEYS),
+            time_keys: names(&TIME_KEYS),
             timezone: TimeZone::utc(),
             allowed_lateness_ms: 5_000,
             max_keys: limits::MAX_KEYS as usize,
@@ -206,6 +210,54 @@ impl Default for Config {
             tick_tag: "maxconn.tick".to_string(),
             rules: built_in_rules(),
             patterns: Vec::new(),
+        }
+    }
+}
+
+/// Where stores and shippers put the message. What wraps a record (`_source`, `result`, `jsonPayload`) needs no path.
+const MESSAGE_KEYS: [&str; 15] = [
+    "message",
+    "log",
+    "MESSAGE",
+    "msg",
+    "short_message",
+    "line",
+    "event",
+    "body",
+    "body.stringValue",
+    "textPayload",
+    "SyslogMessage",
+    "full_log",
+    "_raw",
+    "event.original",
+    "event.message",
+];
+/// Where they put the time.
+const TIME_KEYS: [&str; 11] = [
+    "@timestamp",
+    "timestamp",
+    "__REALTIME_TIMESTAMP",
+    "time",
+    "_time",
+    "ts",
+    "timeUnixNano",
+    "ISODATE",
+    "DATE",
+    "timereported",
+    "TimeGenerated",
+];
+
+#[inline(never)]
+fn names(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| String::from(*text)).collect()
+}
+
+impl Config {
+    /// Which members of a record hold its message and its time.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys {
+            message: &self.message_keys,
+            time: &self.time_keys,
         }
     }
 }

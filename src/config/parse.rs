@@ -11,8 +11,9 @@ use crate::json::value::Value;
 use crate::time::TimeZone;
 
 /// The keys of the whole document, in the order in which people write them.
-pub const KEYS: [&str; 11] = [
+pub const KEYS: [&str; 12] = [
     "message_keys",
+    "time_keys",
     "timezone",
     "allowed_lateness",
     "max_keys",
@@ -57,10 +58,15 @@ impl Config {
 
     /// Sets what `table` gives.
     fn change(&mut self, table: &Table<'_>) -> Result<(), Fault> {
-        let mut keys = Vec::new();
-        let mut key = |text: &str| Ok(add(&mut keys, message_key(text)?));
-        if table.entries("message_keys", 1, limits::MESSAGE_KEYS_MAX, &mut key)? {
-            self.message_keys = keys;
+        for (name, known) in [
+            ("message_keys", &mut self.message_keys),
+            ("time_keys", &mut self.time_keys),
+        ] {
+            let mut keys = Vec::new();
+            let mut key = |text: &str| Ok(add(&mut keys, record_key(text)?));
+            if table.entries(name, 1, limits::RECORD_KEYS_MAX, &mut key)? {
+                *known = keys;
+            }
         }
         if let Some(text) = table.text("timezone")? {
             self.timezone = timezone(text).map_err(|problem| table.error("timezone", problem))?;
@@ -116,8 +122,13 @@ impl Config {
 }
 
 /// A key that may hold the message. Records are searched raw, so it must look the same in all of them.
-fn message_key(text: &str) -> Result<String, Problem> {
-    check_length(text, 1..=limits::MESSAGE_KEY_BYTES_MAX)?;
+fn record_key(text: &str) -> Result<String, Problem> {
+    check_length(text, 1..=limits::RECORD_KEY_BYTES_MAX)?;
+    let mut before = b'.';
+    let mut bytes = text.bytes().chain([b'.']);
+    if bytes.any(|byte| core::mem::replace(&mut before, byte) == b'.' && byte == b'.') {
+        return Err(Problem::EmptyName);
+    }
     match units::escapable(text) {
         Some(character) => Err(Problem::EscapableKey(character)),
         None => Ok(text.to_string()),

@@ -152,6 +152,10 @@ impl Problem {
                 "%0 is no tag\nuse ASCII characters without blanks",
                 &[Quoted(tag)],
             ),
+            Problem::EmptyName => (
+                "a name of the path is empty, so no record has it\nwrite names with one dot between them, e.g. \"event.original\"",
+                &[],
+            ),
             Problem::EscapableKey(character) => (
                 "encoders of JSON may escape %0, so the key would not be found\nlet the shipper rename that key",
                 &[Quoted(character.encode_utf8(&mut utf8))],

@@ -126,7 +126,7 @@ impl Recogniser {
     pub fn record<'a>(&self, config: &Config, input: &Input<'a>) -> Option<Record<'a>> {
         let line = input.line;
         if input.is_json() {
-            return read_json(line, &config.message_keys, &config.timezone);
+            return read_json(line, config.keys(), &config.timezone);
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Some(Record {
@@ -159,7 +159,10 @@ impl Recogniser {
             .or(input.time_ms)
             .or(record.time_ms)
             .or(latest_ms);
-        let known_ms = input.time_ms.or(record.time_ms);
+        let known_ms = input.time_ms.or(record.time_ms).or_else(|| {
+            let date = record.date.as_deref()?;
+            head::time(date, &config.timezone, reference_ms)
+        });
         let head = match known_ms {
             Some(_) => head::parse_untimed(message, &config.timezone),
             None => head::parse(message, &config.timezone, reference_ms),
@@ -328,7 +331,7 @@ fn members(record: &[u8]) -> u128 {
 /// The time of a line, whether it carries an event or not.
 pub(super) fn time(config: &Config, source: &Source, line: &[u8]) -> Option<i64> {
     if is_json(source.format, line) {
-        let record = read_json(line, &config.message_keys, &config.timezone)?;
+        let record = read_json(line, config.keys(), &config.timezone)?;
         let in_text = || {
             head::time(
                 record.message.as_deref()?,

@@ -122,6 +122,7 @@ impl CachedLine {
         let is_usual = line.len() <= LINE_MAX
             && event.limit == repeating.limit.name
             && record.offset.is_none()
+            && record.date.is_none()
             && record.cursor.is_none();
         if !is_usual {
             return None;
@@ -273,7 +274,7 @@ mod tests {
     use super::*;
     use crate::head;
     use crate::recognisers::recognise;
-    use crate::record::read_json;
+    use crate::record::{Keys, read_json};
     use alloc::format;
     use alloc::string::String;
     use proptest::prelude::*;
@@ -291,7 +292,11 @@ mod tests {
     fn record(line: &[u8], is_json: bool) -> Option<Record<'_>> {
         if is_json {
             let keys = ["message", "log"].map(String::from);
-            return read_json(line, &keys, &TimeZone::utc());
+            let keys = Keys {
+                message: &keys,
+                time: &["@timestamp", "timestamp"].map(String::from),
+            };
+            return read_json(line, keys, &TimeZone::utc());
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         Some(Record {

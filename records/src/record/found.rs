@@ -1,9 +1,8 @@
 //! Chooses the members of a record that matter, and which of several is preferred.
 
-use alloc::string::String;
 use core::ops::Range;
 
-use super::{is_our_action, read_stamp};
+use super::{Keys, is_our_action, read_stamp};
 use crate::enrich::is_our_group;
 use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::decode;
@@ -13,10 +12,14 @@ use crate::time::TimeZone;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Root,
+    /// A record inside of what a store wraps it in.
+    Wrapped,
     Host,
     Log,
     LogFile,
     Event,
+    /// One on the way of a path.
+    Other,
 }
 
 /// What a key in a place means to us.
@@ -27,7 +30,6 @@ pub enum Target {
     /// A leaf, or an object to enter: `host` comes as either.
     HostOrPlace,
     Host(HostSource),
-    Time(TimeSource),
     Path,
     Offset,
     Cursor,
@@ -38,15 +40,6 @@ pub enum Target {
     MaxconnField,
 }
 
-/// Where a time is from; the lowest is preferred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimeSource {
-    AtTimestamp,
-    Timestamp,
-    Journal,
-    Docker,
-}
-
 /// Where a host name is from; the lowest is preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostSource {
@@ -54,6 +47,7 @@ pub enum HostSource {
     Host,
     Hostname,
     Journal,
+    Other,
 }
 
 /// A message, not yet decoded: most often only one of several is wanted.
@@ -68,7 +62,10 @@ pub enum Message<'a> {
 #[derive(Debug, Default)]
 pub struct Found<'a> {
     pub message: Option<(usize, Message<'a>)>,
-    pub time: Option<(TimeSource, &'a [u8])>,
+    /// Of the first of the time keys that can be read, its number, the text and what that says.
+    pub time: Option<(usize, &'a [u8], i64)>,
+    /// A text of a time key that cannot be read by itself.
+    pub date: Option<&'a [u8]>,
     pub host: Option<(HostSource, &'a [u8])>,
     pub path: Option<&'a [u8]>,
     pub offset: Option<u64>,
@@ -83,14 +80,15 @@ pub struct Found<'a> {
 /// Reads a record in one pass.
 pub struct Reader<'a, 'k> {
     pub scanner: Scanner<'a>,
-    pub message_keys: &'k [String],
+    pub keys: Keys<'k>,
+    pub zone: &'k TimeZone,
     pub found: Found<'a>,
 }
 
-impl Reader<'_, '_> {
-    /// Reads the members of an object. It calls itself for the few places that it knows only, none of
-    /// which is within itself.
-    pub fn object(&mut self, place: Place) -> Result<(), Malformed> {
+impl<'k> Reader<'_, 'k> {
+    /// Reads the members of an object. `path` is what leads there, as the keys' paths begin, if any does. It calls itself
+    /// for the few places that it knows, none of which is within itself, and along paths, which are short.
+    pub fn object(&mut self, place: Place, path: Option<&'k str>) -> Result<(), Malformed> {
         let mut members = self.scanner.begin_object()?;
         while let Some(key) = self.scanner.next_key(&mut members)? {
             if place == Place::Root {
@@ -100,13 +98,29 @@ impl Reader<'_, '_> {
                 found.has_timestamp |= *key == *b"@timestamp";
                 found.has_our_group |=
                     is_our_group(first_word(&key)) || key.starts_with(b"@timestamp.");
-                if self.message(&key)? {
+            }
+            let kind = self.scanner.kind()?;
+            if let Some(path) = path {
+                let leaf = matches!(kind, Kind::String | Kind::Number)
+                    || (kind == Kind::Array && *key == *b"MESSAGE");
+                if leaf && self.leaf(path, &key, kind)? {
                     continue;
                 }
             }
-            match target(place, &key) {
-                Some(target) => self.value(target)?,
-                None => {
+            let inner = path
+                .filter(|_| kind == Kind::Object)
+                .and_then(|path| self.keys.within(path, &key));
+            match (target(place, &key), inner) {
+                (Some(Target::Place(place)), _) if kind == Kind::Object => {
+                    let inner = if place == Place::Wrapped { path } else { inner };
+                    self.object(place, inner)?;
+                }
+                (Some(Target::HostOrPlace), _) if kind == Kind::Object => {
+                    self.object(Place::Host, inner)?;
+                }
+                (None, Some(_)) => self.object(Place::Other, inner)?,
+                (Some(target), _) => self.value(target, kind)?,
+                (None, None) => {
                     self.scanner.skip_value()?;
                 }
             }
@@ -114,41 +128,44 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// Reads a message, if this is the key of one and its value can be one.
-    #[inline]
-    fn message(&mut self, key: &[u8]) -> Result<bool, Malformed> {
-        let Some(index) = self
-            .message_keys
-            .iter()
-            .position(|name| name.as_bytes() == key)
-        else {
-            return Ok(false);
-        };
-        let message = match self.scanner.kind()? {
-            Kind::String => {
+    /// Reads a message or a time, if this is the key of one and its value can be one.
+    fn leaf(&mut self, path: &str, key: &[u8], kind: Kind) -> Result<bool, Malformed> {
+        let is_text = kind != Kind::Number;
+        if is_text && let Some(index) = self.keys.position(self.keys.message, path, key) {
+            let message = if kind == Kind::String {
                 let (raw, escaped) = self.scanner.string()?;
                 Message::String(raw, escaped)
+            } else {
+                Message::Bytes(self.scanner.skip_value()?)
+            };
+            let best = self.found.message.as_ref();
+            if best.is_none_or(|(best, _)| index <= *best) {
+                self.found.message = Some((index, message));
             }
-            Kind::Array if key == b"MESSAGE" => Message::Bytes(self.scanner.skip_value()?),
-            _ => return Ok(false),
+            return Ok(true);
+        }
+        let Some(index) = self.keys.position(self.keys.time, path, key) else {
+            return Ok(false);
         };
-        if self
-            .found
-            .message
-            .as_ref()
-            .is_none_or(|(best, _)| index <= *best)
-        {
-            self.found.message = Some((index, message));
+        let raw = if is_text {
+            self.scanner.string()?.0
+        } else {
+            let range = self.scanner.skip_value()?;
+            self.scanner.text(range)
+        };
+        if self.found.time.is_none_or(|(best, ..)| index <= best) {
+            match read_stamp(decode(raw).as_bytes(), self.zone) {
+                Some(time_ms) => self.found.time = Some((index, raw, time_ms)),
+                // What cannot be read hides no other.
+                None => self.found.date = Some(raw),
+            }
         }
         Ok(true)
     }
 
-    fn value(&mut self, target: Target) -> Result<(), Malformed> {
-        let kind = self.scanner.kind()?;
+    fn value(&mut self, target: Target, kind: Kind) -> Result<(), Malformed> {
         let found = &mut self.found;
         match (target, kind) {
-            (Target::Place(place), Kind::Object) => return self.object(place),
-            (Target::HostOrPlace, Kind::Object) => return self.object(Place::Host),
             (Target::HostOrPlace, Kind::String) => {
                 let raw = self.scanner.string()?.0;
                 found.offer_host(HostSource::Host, raw);
@@ -156,14 +173,6 @@ impl Reader<'_, '_> {
             (Target::Host(source), Kind::String) => {
                 let raw = self.scanner.string()?.0;
                 found.offer_host(source, raw);
-            }
-            (Target::Time(source), Kind::String) => {
-                let raw = self.scanner.string()?.0;
-                found.offer_time(source, raw);
-            }
-            (Target::Time(source), Kind::Number) => {
-                let range = self.scanner.skip_value()?;
-                found.offer_time(source, self.scanner.text(range));
             }
             (Target::Path, Kind::String) => found.path = Some(self.scanner.string()?.0),
             (Target::Cursor, Kind::String) => found.cursor = Some(self.scanner.string()?.0),
@@ -191,36 +200,29 @@ impl<'a> Found<'a> {
             self.host = Some((source, raw));
         }
     }
-
-    fn offer_time(&mut self, source: TimeSource, raw: &'a [u8]) {
-        if self.time.is_none_or(|(best, _)| source <= best) {
-            self.time = Some((source, raw));
-        }
-    }
 }
 
 /// What `key` means in a place.
 #[inline]
 fn target(place: Place, key: &[u8]) -> Option<Target> {
+    use Place::{Root, Wrapped};
     Some(match (place, key) {
-        (Place::Root, b"@timestamp") => Target::Time(TimeSource::AtTimestamp),
-        (Place::Root, b"timestamp") => Target::Time(TimeSource::Timestamp),
-        (Place::Root, b"__REALTIME_TIMESTAMP") => Target::Time(TimeSource::Journal),
-        (Place::Root, b"time") => Target::Time(TimeSource::Docker),
-        (Place::Root, b"host") => Target::HostOrPlace,
-        (Place::Root, b"hostname") => Target::Host(HostSource::Hostname),
-        (Place::Root, b"_HOSTNAME") => Target::Host(HostSource::Journal),
-        (Place::Root, b"log") => Target::Place(Place::Log),
-        (Place::Root, b"event") => Target::Place(Place::Event),
-        (Place::Root, b"maxconn") => Target::Maxconn,
-        (Place::Root, b"__CURSOR") => Target::Cursor,
+        (Root | Wrapped, b"host") => Target::HostOrPlace,
+        (Root | Wrapped, b"hostname") => Target::Host(HostSource::Hostname),
+        (Root | Wrapped, b"_HOSTNAME") => Target::Host(HostSource::Journal),
+        (Root | Wrapped, b"HOST" | b"Computer") => Target::Host(HostSource::Other),
+        (Root, b"_source" | b"result" | b"jsonPayload") => Target::Place(Wrapped),
+        (Root, b"log") => Target::Place(Place::Log),
+        (Root, b"event") => Target::Place(Place::Event),
+        (Root, b"maxconn") => Target::Maxconn,
+        (Root, b"__CURSOR") => Target::Cursor,
         (Place::Host, b"name") => Target::Host(HostSource::HostName),
         (Place::Log, b"file") => Target::Place(Place::LogFile),
         (Place::Log, b"offset") => Target::Offset,
         (Place::LogFile, b"path") => Target::Path,
         (Place::Event, b"action") => Target::Action,
         // A dotted key names the places on its way.
-        (Place::Root | Place::Log, _) => {
+        (Root | Place::Log, _) => {
             let (head, tail) = key.split_at_checked(memchr::memchr(b'.', key)?)?;
             let inner = match target(place, head)? {
                 Target::Place(inner) => inner,
@@ -239,16 +241,4 @@ fn first_word(key: &[u8]) -> &[u8] {
     memchr::memchr(b'.', key)
         .and_then(|dot| key.get(..dot))
         .unwrap_or(key)
-}
-
-/// Reads a time as its source writes it.
-pub fn read_time(source: TimeSource, raw: &[u8], zone: &TimeZone) -> Option<i64> {
-    let text = decode(raw);
-    match source {
-        TimeSource::Journal => text
-            .parse::<u64>()
-            .ok()
-            .map(|time_us| (time_us / 1_000) as i64),
-        _ => read_stamp(text.as_bytes(), zone),
-    }
 }

@@ -14,7 +14,42 @@ use crate::json::scan::Scanner;
 use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
 use crate::time::{self, TimeZone};
-use found::{Found, Message, Place, Reader, TimeSource, read_time};
+use found::{Found, Message, Place, Reader};
+
+/// Which members of a record hold what we look for: paths, with dots between the names, the preferred ones first.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'k> {
+    /// The message.
+    pub message: &'k [String],
+    /// The time.
+    pub time: &'k [String],
+}
+
+impl<'k> Keys<'k> {
+    /// Which of `paths` is `path` with `key` behind it.
+    #[inline]
+    fn position(&self, paths: &[String], path: &str, key: &[u8]) -> Option<usize> {
+        let is_it = |known: &String| {
+            known.len() == path.len() + key.len()
+                && known.as_bytes().ends_with(key)
+                && known.starts_with(path)
+        };
+        paths.iter().position(is_it)
+    }
+
+    /// `path` with `key` and a dot behind it, if any path begins like that.
+    fn within(&self, path: &str, key: &[u8]) -> Option<&'k str> {
+        let mut all = self.message.iter().chain(self.time);
+        all.find_map(|known| {
+            let (begin, rest) = known.split_at_checked(path.len() + key.len() + 1)?;
+            let is_it = begin.starts_with(path)
+                && begin.as_bytes().get(path.len()..begin.len() - 1) == Some(key)
+                && begin.ends_with('.')
+                && !rest.is_empty();
+            is_it.then_some(begin)
+        })
+    }
+}
 
 /// What we read from a JSON record; everything else in it is skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,12 +57,14 @@ pub struct Record<'a> {
     /// The message: the first of the message keys, in the order of the configuration, that holds a string
     /// (for `MESSAGE` a byte array will do).
     pub message: Option<Cow<'a, str>>,
-    /// The record's own time in ms since the Unix epoch: `@timestamp`, `timestamp`, `__REALTIME_TIMESTAMP`, or
-    /// `time` (docker), in this order.
+    /// The record's own time in ms since the Unix epoch: the first of the time keys, in the order of the configuration,
+    /// that [`read_stamp`] can read.
     pub time_ms: Option<i64>,
-    /// What that time was read from by [`read_stamp`], as it is in the record; journald's is not.
+    /// What that time was read from, as it is in the record.
     pub stamp: Option<&'a [u8]>,
-    /// The host: `host.name`, `host`, `hostname` or `_HOSTNAME`, in this order.
+    /// Without such a time: what a time key has all the same, most likely a date without a year.
+    pub date: Option<Cow<'a, str>>,
+    /// The host: `host.name`, `host`, `hostname`, `_HOSTNAME`, `HOST` or `Computer`, in this order.
     pub host: Option<Cow<'a, str>>,
     /// `log.file.path`.
     pub path: Option<Cow<'a, str>>,
@@ -54,17 +91,14 @@ pub struct Plain {
 }
 
 /// Reads a JSON record. Times that have no zone are in `zone`. `None` if it is not a JSON object.
-pub fn read_json<'a>(
-    json: &'a [u8],
-    message_keys: &[String],
-    zone: &TimeZone,
-) -> Option<Record<'a>> {
+pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<Record<'a>> {
     let mut reader = Reader {
         scanner: Scanner::new(json),
-        message_keys,
+        keys,
+        zone,
         found: Found::default(),
     };
-    reader.object(Place::Root).ok()?;
+    reader.object(Place::Root, Some("")).ok()?;
     let closing = reader.scanner.position().checked_sub(1)?;
     reader.scanner.end().ok()?;
     let found = reader.found;
@@ -80,13 +114,12 @@ pub fn read_json<'a>(
             Message::String(raw, false) => Some(decode_plain(raw)),
             Message::Bytes(range) => decode_byte_array(json.get(range)?).map(Cow::Owned),
         }),
-        time_ms: found
-            .time
-            .and_then(|(source, raw)| read_time(source, raw, zone)),
-        stamp: found
-            .time
-            .filter(|(source, _)| *source != TimeSource::Journal)
-            .map(|(_, raw)| raw),
+        time_ms: found.time.map(|(.., time_ms)| time_ms),
+        stamp: found.time.map(|(_, raw, _)| raw),
+        date: match found.time {
+            Some(_) => None,
+            None => found.date.map(decode),
+        },
         host: found.host.map(|(_, raw)| decode(raw)),
         path: found.path.map(decode),
         offset: found.offset,
@@ -140,14 +173,32 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    fn keys() -> Vec<String> {
-        ["message", "log", "MESSAGE", "msg"]
-            .map(String::from)
-            .to_vec()
+    fn try_read(json: &str) -> Option<Record<'_>> {
+        let message = [
+            "message",
+            "log",
+            "MESSAGE",
+            "msg",
+            "event",
+            "event.original",
+            "a.b.c",
+        ];
+        let time = [
+            "@timestamp",
+            "timestamp",
+            "__REALTIME_TIMESTAMP",
+            "time",
+            "a.t",
+        ];
+        let keys = Keys {
+            message: &message.map(String::from),
+            time: &time.map(String::from),
+        };
+        read_json(json.as_bytes(), keys, &TimeZone::utc())
     }
 
     fn read(json: &str) -> Record<'_> {
-        read_json(json.as_bytes(), &keys(), &TimeZone::utc()).expect("a JSON object")
+        try_read(json).expect("a JSON object")
     }
 
     #[test]
@@ -162,6 +213,27 @@ mod tests {
             (r#"{"message":"1","message":"2"}"#, Some("2")),
             (r#"{"m\u0065ssage":"1"}"#, Some("1")),
             (r#"{"log":{"message":"no"}}"#, None),
+            // A path leads through objects, dotted keys or both; what wraps a record is no part of it.
+            (r#"{"event":"1"}"#, Some("1")),
+            (
+                r#"{"event":{"original":"1","x":{"original":"no"}}}"#,
+                Some("1"),
+            ),
+            (r#"{"event.original":"1"}"#, Some("1")),
+            (r#"{"event":{"original":{"a":1}},"x":"no"}"#, None),
+            (
+                r#"{"a":{"b":{"c":"1","d":2},"c":"no"},"b":{"c":"no"},"c":"no"}"#,
+                Some("1"),
+            ),
+            (r#"{"a":{"b.c":"1"}}"#, Some("1")),
+            (r#"{"a.b":{"c":"1"}}"#, Some("1")),
+            (r#"{"x":{"message":"no"},"host":{"message":"no"}}"#, None),
+            (
+                r#"{"_source":{"message":"1","host":"h"},"_id":"x"}"#,
+                Some("1"),
+            ),
+            (r#"{"result":{"a":{"b":{"c":"1"}}}}"#, Some("1")),
+            (r#"{"_source":{"_source":{"message":"no"}}}"#, None),
             ("{}", None),
         ] {
             assert_eq!(read(json).message.as_deref(), message, "{json}");
@@ -227,6 +299,9 @@ mod tests {
             ),
             (r#"{"__REALTIME_TIMESTAMP":"soon"}"#, None),
             (r#"{"@timestamp":null,"timestamp":9}"#, Some(9_000)),
+            (r#"{"@timestamp":"soon","timestamp":9}"#, Some(9_000)),
+            (r#"{"timestamp":9,"@timestamp":"soon"}"#, Some(9_000)),
+            (r#"{"a":{"t":9}}"#, Some(9_000)),
             (
                 r#"{"@timestamp":"2025-11-22T20:24:14.123Z"}"#,
                 Some(1_763_843_054_123),
@@ -265,11 +340,7 @@ mod tests {
     #[test]
     fn refuses_what_is_not_an_object() {
         for json in ["", "[]", "text", "{\"a\":}", "{} x", "{\"log\":{\"a\" 1}}"] {
-            assert_eq!(
-                read_json(json.as_bytes(), &keys(), &TimeZone::utc()),
-                None,
-                "{json}"
-            );
+            assert_eq!(try_read(json), None, "{json}");
         }
     }
 
