@@ -94,8 +94,6 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn read(text: &str) -> Option<(Option<u32>, &str, Option<&str>)> {
         let repeats = super::read(text)?;
         Some((repeats.count, repeats.said, repeats.host))
