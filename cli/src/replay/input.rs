@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::not_a_log::judge;
 use crate::io::compression::decompressed;
+use crate::io::framing::unframed;
 use crate::io::line_reader::{Chunk, LineReader};
 
 /// One thing to read.
@@ -78,7 +79,7 @@ impl Input {
         })
     }
 
-    /// Opens it for reading what it holds, decompressed and in UTF-8, in chunks ([`LineReader::new`]). `position` is moved on
+    /// Opens it for reading what it holds, decompressed, in UTF-8 and a record a line, in chunks ([`LineReader::new`]). `position` is moved on
     /// by every byte that is read as it lies there.
     ///
     /// # Errors
@@ -100,7 +101,7 @@ impl Input {
             }),
         };
         Ok(Log {
-            reader: LineReader::new(stream?, chunk_bytes, fill),
+            reader: LineReader::new(unframed(stream?)?, chunk_bytes, fill),
             is_judged: false,
         })
     }

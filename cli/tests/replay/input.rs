@@ -181,3 +181,64 @@ fn a_line_without_end_is_cut_and_counted_and_nothing_of_it_is_lost() {
     assert_eq!(pieces.iter().map(String::len).max(), Some(1 << 20));
     assert!(pieces.concat() == long);
 }
+
+/// What stores, shippers and `journalctl` write around records: each form is the same event at the same time.
+#[test]
+fn records_are_taken_out_of_what_is_around_them() {
+    let text = "imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): \
+                user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS, session=<T5eqHeNgpOB/AAAB>";
+    let journal = format!(
+        r#"{{"__REALTIME_TIMESTAMP":"1794856435123456","_HOSTNAME":"mail","MESSAGE":"{text}"}}"#
+    );
+    let pretty = journal
+        .replace(",\"", ",\n\t\"")
+        .replace('{', "{\n\t")
+        .replace('}', "\n}");
+    let cloudwatch = format!(r#"{{"id":"1","timestamp":1794856435123,"message":"{text}"}}"#);
+    let otlp =
+        format!(r#"{{"timeUnixNano":"1794856435123456789","body":{{"stringValue":"{text}"}}}}"#);
+    for (form, input) in [
+        ("array", format!("[{journal},{journal}]")),
+        ("array over lines", format!("[\n{pretty},\n{pretty}\n]\n")),
+        ("json-pretty", format!("{pretty}\n{pretty}\n")),
+        ("json-seq", format!("\u{1e}{journal}\n\u{1e}{journal}\n")),
+        (
+            "json-sse",
+            format!("data: {journal}\n\ndata: {journal}\n\n"),
+        ),
+        (
+            "export",
+            format!("__CURSOR=s=1\n__REALTIME_TIMESTAMP=1794856435123456\nMESSAGE={text}\n\n")
+                .repeat(2),
+        ),
+        (
+            "verbose",
+            format!("Mon 2026-11-16 19:13:55.123456 UTC [s=1;i=2]\n    MESSAGE={text}\n").repeat(2),
+        ),
+        (
+            "CloudWatch",
+            format!(r#"{{"logGroup":"mail","logEvents":[{cloudwatch},{cloudwatch}]}}"#),
+        ),
+        (
+            "OTLP",
+            format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{otlp},{otlp}]}}]}}]}}"#),
+        ),
+        (
+            "Fluentd",
+            format!("2026-11-16T19:13:55.123Z\tmail.info\t{{\"message\":\"{text}\"}}\n").repeat(2),
+        ),
+    ] {
+        let ran = replay_stdin("--only events --timezone UTC -", input);
+        ran.is(0, "2 records");
+        let events = ran.documents();
+        assert_eq!(events.len(), 2, "{form}: {}", ran.stdout);
+        for event in events {
+            assert_eq!(event["user"]["name"], "alice@example.org", "{form}");
+            let time = event["@timestamp"].as_str().unwrap_or_default();
+            assert!(
+                time.starts_with("2026-11-16T19:13:55.123"),
+                "{form}: {event}"
+            );
+        }
+    }
+}
