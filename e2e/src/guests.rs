@@ -9,7 +9,6 @@ use host_test::case::{Case, Step};
 use host_test::drivers::DRIVERS;
 use host_test::wasm::Runtime;
 use maxconn_core::engine::{Format, Source};
-use serde_json::Value;
 use test_support::refusal;
 
 use crate::report::Report;
@@ -115,15 +114,8 @@ fn replay(log: &Path) -> Result<String, Error> {
 
 /// Holds the ends among alerts against the log.
 fn totals(log: &Path, alerts: &str) -> Result<String, Error> {
-    let (mut total, mut count) = (0, 0);
-    for line in alerts.lines() {
-        let alert: Value = serde_json::from_str(line)?;
-        count += 1;
-        if alert["event"]["action"] == "connection-limit-flood-end" {
-            total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
-        }
-    }
-    let refusals = refusals(log)?;
+    let (total, refusals) = (maxconn::ended(alerts)?, refusals(log)?);
+    let count = alerts.lines().count();
     if total == refusals {
         Ok(format!("{count} alerts, ends with {total} events"))
     } else {

@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`guests`] | a real Dovecot makes a genuine flood while others use it normally; its log, unchanged, goes through the command and through every guest, and totals must be what counting lines gives |
+//! | [`framings`] | a real flood through journald's and BusyBox's own programs: every form in which they write it has the same total |
 //! | [`documents`] | templates and documents in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
@@ -13,6 +14,7 @@
 mod documents;
 mod dovecot;
 mod faults;
+mod framings;
 mod guests;
 mod maxconn;
 mod process;
@@ -40,8 +42,9 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 3] = [
+    let parts: [(&str, Part); 4] = [
         ("guests", guests::check),
+        ("framings", framings::check),
         ("rsyslog", rsyslog::check),
         ("stores", stores),
     ];

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use host_test::Error;
+use serde_json::Value;
 
 use crate::process::{Running, guarded, run};
 use crate::stores::client::Client;
@@ -23,6 +24,21 @@ pub fn path() -> PathBuf {
 /// It fails.
 pub fn output(arguments: &[&str]) -> Result<String, Error> {
     run(Command::new(path()).args(arguments))
+}
+
+/// How many events the ends among alerts have in all.
+///
+/// # Errors
+/// They are no documents.
+pub fn ended(alerts: &str) -> Result<u64, Error> {
+    let mut total = 0;
+    for line in alerts.lines() {
+        let alert: Value = serde_json::from_str(line)?;
+        if alert["event"]["action"] == "connection-limit-flood-end" {
+            total += alert["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
+        }
+    }
+    Ok(total)
 }
 
 /// A `maxconn run`.

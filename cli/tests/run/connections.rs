@@ -28,6 +28,7 @@ fn silent_senders_of_lines_make_room_for_others() {
     let inputs = "--input tcp://127.0.0.1:0 --input unix:socket";
     let mut process = Process::http_at(&folder, &sink.url(), inputs);
     let tcp = process.address("input at tcp");
+    process.said("input at unix:");
     let asked = TcpStream::connect(tcp).unwrap();
     until("a look whether it is there", || is_asked(tcp, &asked));
     // A sender of lines, then 300 that have sent one and then say nothing: the first is the oldest.

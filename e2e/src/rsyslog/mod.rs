@@ -34,6 +34,7 @@ pub fn check(report: &mut Report) {
     report.tell("rsyslog: omprog, restarted", omprog());
     report.tell("rsyslog: omprog, killed", killed());
     report.tell("rsyslog: omfwd", omfwd());
+    report.tell("rsyslog: $RepeatedMsgReduction", repeated());
 }
 
 /// A flood comes through a program that rsyslog waits for, and rsyslog is restarted in the midst of it.
@@ -104,6 +105,44 @@ fn omfwd() -> Result<String, Error> {
     stop(daemon)?;
     stop(service)?;
     Ok(figures)
+}
+
+/// The same lines one after the other become "message repeated": their file has the flood's total all the same.
+fn repeated() -> Result<String, Error> {
+    let mut site = Site::new("repeated", "omprog.conf", 0)?;
+    let log = site.folder.join("repeated.log");
+    site.configuration = format!(
+        "$RepeatedMsgReduction on\n*.* {};RSYSLOG_FileFormat\n",
+        log.display()
+    );
+    let (lines, refusals) = flood()?;
+    // A session's name makes every line another one.
+    let same = |line: &String| match line.split_once(", session=") {
+        Some((same, _)) => format!("{same}\n"),
+        None => line.clone(),
+    };
+    let lines: Vec<String> = lines.iter().map(same).collect();
+    let mut daemon = site.start()?;
+    let [port, ..] = site.ports;
+    TcpStream::connect(("127.0.0.1", port))?.write_all(lines.concat().as_bytes())?;
+    let last = lines.last().and_then(|line| line.split_once("user=<"));
+    let (_, last) = last.ok_or("the flood has no last line")?;
+    daemon.until("the last line", PATIENCE, |_| {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        Ok(text.contains(last.trim_end()).then_some(()))
+    })?;
+    stop(daemon)?;
+    let written = fs::read_to_string(&log)?.lines().count();
+    let log = log.to_string_lossy();
+    let alerts = maxconn::output(&["replay", "--only", "alerts", &log])?;
+    let total = maxconn::ended(&alerts)?;
+    if total == refusals {
+        Ok(format!(
+            "ends with {total} of {refusals} refusals, in {written} lines"
+        ))
+    } else {
+        Err(format!("ends with {total} of {refusals} refusals, in {written} lines").into())
+    }
 }
 
 /// A line of syslog; its time is told in full, so that it is the same on every day.
