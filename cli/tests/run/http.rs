@@ -45,6 +45,21 @@ fn every_way_that_shippers_post_arrives_as_lines() {
         (&[ndjson], ["\u{feff}", &others(12..13)].concat().into()),
         (&[text], "\u{feff}nothing 13".into()),
         (&[], Vec::new()),
+        // Envelopes are their records, as an object of a body, on a line, in an array.
+        (
+            &[json],
+            r#"{"logEvents":[{"message":"nothing 14"},{"message":"nothing 15"}]}"#.into(),
+        ),
+        (
+            &[ndjson],
+            "{\"logEvents\":[{\"message\":\"nothing 16\"}]}\n[{\"message\":\"nothing 17\"}]\n"
+                .into(),
+        ),
+        (
+            &[json],
+            r#"[{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"message":"nothing 18"}]}]}]}]"#
+                .into(),
+        ),
     ] {
         let answer = post(input, headers, &body);
         assert_eq!(answer.status, 204, "{headers:?}: {answer:?}");
@@ -54,7 +69,7 @@ fn every_way_that_shippers_post_arrives_as_lines() {
         .iter()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let messages: Vec<Value> = documents.map(|mut it| it["message"].take()).collect();
-    let expected: Vec<_> = (0..14).map(|number| format!("nothing {number}")).collect();
+    let expected: Vec<_> = (0..19).map(|number| format!("nothing {number}")).collect();
     assert_eq!(messages, expected);
     for head in sink.heads() {
         let is_ours = head.starts_with("POST /in?key=secret ") && head.contains("x-ndjson");

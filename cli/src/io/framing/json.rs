@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::envelope;
-use super::{Framing, RECORD_MAX_BYTES};
+use super::{Framing, OPENED_MAX_BYTES, RECORD_MAX_BYTES};
 
 /// What a text sequence has before each object (RFC 7464).
 const RECORD_SEPARATOR: u8 = 0x1e;
@@ -162,7 +162,8 @@ impl Json {
                 out.extend_from_slice(rest);
                 out.push(b'\n');
             }
-            None if envelope::may_be(&self.object) && envelope::open(&self.object, out) => {}
+            None if envelope::may_be(&self.object)
+                && envelope::open(&self.object, OPENED_MAX_BYTES, out) => {}
             None => {
                 out.extend_from_slice(&self.object);
                 out.push(b'\n');

@@ -1,7 +1,7 @@
 //! Takes records out of what is written around them, so that each is a line: arrays, JSON over several lines, envelopes of
 //! log stores, and what `journalctl` exports. A stream is judged by its begin; all others pass as they are.
 
-mod envelope;
+pub mod envelope;
 mod journal;
 mod json;
 
@@ -14,6 +14,8 @@ use json::Json;
 const BEGIN_BYTES: usize = 4096;
 /// A record with what is around it may have this size, in bytes; what is longer goes on as the lines that it has.
 const RECORD_MAX_BYTES: usize = 8 << 20;
+/// What is taken out of an envelope may have this size, in bytes; an envelope of which more would come is one record.
+const OPENED_MAX_BYTES: usize = 64 << 20;
 
 /// Takes bytes as they come and writes lines.
 trait Framing: Send {

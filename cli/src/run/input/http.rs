@@ -1,5 +1,6 @@
 //! `http://` takes batches that a shipper posts, and answers each once the next hop has taken what became of it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
 use hyper::{Method, Request, Response};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::{BODY_MAX_BYTES, Content, compression, decompress};
@@ -20,12 +21,15 @@ use crate::http::secret::Secret;
 use crate::http::{Body, answer, try_again};
 use crate::io::byte_order_mark::mark_bytes;
 use crate::io::compression::Compression;
+use crate::io::framing::envelope;
 use crate::run::batch::Batch;
 use crate::run::connection::Connection;
 use crate::run::ledger::{Claim, Sender};
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
+/// So large may a body become of which envelopes are opened, in bytes; an envelope that does not fit is one record.
+const UNFOLDED_MAX_BYTES: usize = 2 * BODY_MAX_BYTES;
 
 /// What an address that takes requests needs.
 pub struct HttpInput {
@@ -88,11 +92,16 @@ impl HttpInput {
         let body = &mut whole[begin..];
         let content = Content::of(&head.headers, body)?;
         let are_objects = content.prepare(body)?;
+        let unfolded = self.unfold(content, body).await?;
+        let (content, body) = match &unfolded {
+            Some((lines, _)) => (Content::Lines, lines.as_slice()),
+            None => (content, &*body),
+        };
         let deadline = Instant::now() + self.patience;
         let claims = self
             .hand_over(content, body, are_objects, &sender, deadline)
             .await?;
-        drop((whole, room));
+        drop((unfolded, whole, room));
         for claim in &claims {
             let delivered = timeout_at(deadline, claim.ticket.delivered()).await;
             delivered.map_err(|_| self.not_delivered())?;
@@ -169,6 +178,29 @@ impl HttpInput {
         let plain = decompress(compression, &body)?;
         keep(&mut room, plain.len());
         Ok((plain, room))
+    }
+
+    /// The records of envelopes as lines, if the body has any, and the turn to hand them over.
+    async fn unfold(
+        &self,
+        content: Content,
+        body: &[u8],
+    ) -> Result<Option<(Vec<u8>, SemaphorePermit<'_>)>, Refusal> {
+        let is_folded = match content {
+            Content::Json => envelope::may_be(body),
+            Content::Lines => content.records(body).any(envelope::may_hold_several),
+        };
+        if !is_folded {
+            return Ok(None);
+        }
+        let intake = &self.confirming.intake;
+        let turn = soon(async { intake.unfolding.acquire().await.ok() }).await?;
+        let records = content.records(body).map(|record| match record {
+            // What stands for its brace.
+            [b'\n', rest @ ..] => Cow::Owned([b"{", rest].concat()),
+            record => Cow::Borrowed(record),
+        });
+        Ok(Some((envelope::unfold(records, UNFOLDED_MAX_BYTES), turn)))
     }
 
     /// The whole body, and its room.

@@ -10,6 +10,7 @@ pub mod refusal;
 pub mod start;
 pub mod stdin;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::batch::Batch;
 use super::engine::Job;
 use super::metrics::Metrics;
+use crate::io::framing::envelope::{may_hold_several, unfold};
 use crate::io::lines::lines;
 use crate::output::delivery::Digest;
 use crate::system;
@@ -47,6 +49,8 @@ pub struct Intake {
     bodies: Room,
     /// Whoever decompresses a body has it.
     decompressing: Arc<Semaphore>,
+    /// Whoever hands over what came in an envelope has it: of that there may be more than of the body.
+    unfolding: Arc<Semaphore>,
     long_lines: Arc<Semaphore>,
     metrics: Metrics,
 }
@@ -87,6 +91,7 @@ impl Intake {
             waiting: Room::new(WAITING_MAX_BYTES),
             bodies: Room::new(BODIES_MAX_BYTES),
             decompressing: Arc::new(Semaphore::new(1)),
+            unfolding: Arc::new(Semaphore::new(1)),
             long_lines: Arc::new(Semaphore::new(LONG_LINES_MAX)),
             metrics,
         }
@@ -104,6 +109,11 @@ impl Intake {
 
     /// Hands over lines that nobody sends again, as soon as there is room for them; `false` if the process stops.
     pub async fn hand_over(&self, source: u16, text: Vec<u8>) -> bool {
+        let is_folded = lines(&text).any(may_hold_several);
+        let text = match is_folded {
+            true => unfold(lines(&text).map(Cow::Borrowed), WAITING_MAX_BYTES),
+            false => text,
+        };
         // For all of it, before any batch is made: what waits, waits once.
         let Some(mut room) = self.room(text.len()).await else {
             return false;
@@ -134,6 +144,7 @@ impl Intake {
         self.waiting.bytes.close();
         self.bodies.bytes.close();
         self.decompressing.close();
+        self.unfolding.close();
         self.long_lines.close();
     }
 }
