@@ -180,6 +180,19 @@ mod compiled {
         }
 
         #[test]
+        fn a_server_s_prefilter_lets_all_its_messages_through() {
+            for server in maxconn_records::recognisers::SERVERS {
+                let regexes = server.prefilter.iter().map(|it| Regex::new(it).unwrap());
+                let regexes: Vec<Regex> = regexes.collect();
+                let all = server.texts.iter().map(|parts| parts.join("…"));
+                for text in all {
+                    let is_let_through = regexes.iter().any(|it| it.is_match(&text));
+                    assert!(is_let_through, "{}: {text}", server.name);
+                }
+            }
+        }
+
+        #[test]
         fn groups_are_fields() {
             let regex = r#"host=(?<ip>[0-9a-f.:]+) port=(?<port>\d+).*role "(?<user>[^"]+)"(?: \((?<value>\d+)\))?"#;
             let pattern = pattern(regex).expect("compiles");

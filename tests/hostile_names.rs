@@ -212,7 +212,11 @@ fn escaped(text: &str) -> String {
 fn cases(number: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
     let number = asked.and_then(|text| text.parse().ok()).unwrap_or(number);
-    ProptestConfig::with_cases(number)
+    ProptestConfig {
+        // Some heads are no prefix of a line; of millions there are many.
+        max_local_rejects: number.saturating_add(65_536),
+        ..ProptestConfig::with_cases(number)
+    }
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Opens and ends the floods of one key under one rule: every transition is in this file.
+//! Opens and ends the floods of one key under one rule: every transition that time or an event causes is in this file.
 //!
 //! ```text
 //!             threshold (and distinct) reached: start

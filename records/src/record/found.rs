@@ -30,6 +30,7 @@ pub enum Target {
     /// A leaf, or an object to enter: `host` comes as either.
     HostOrPlace,
     Host(HostSource),
+    Program,
     Path,
     Offset,
     Cursor,
@@ -67,6 +68,8 @@ pub struct Found<'a> {
     /// A text of a time key that cannot be read by itself.
     pub date: Option<&'a [u8]>,
     pub host: Option<(HostSource, &'a [u8])>,
+    /// What a parser took for the program.
+    pub program: Option<&'a [u8]>,
     pub path: Option<&'a [u8]>,
     pub offset: Option<u64>,
     pub cursor: Option<&'a [u8]>,
@@ -174,6 +177,7 @@ impl<'k> Reader<'_, 'k> {
                 let raw = self.scanner.string()?.0;
                 found.offer_host(source, raw);
             }
+            (Target::Program, Kind::String) => found.program = Some(self.scanner.string()?.0),
             (Target::Path, Kind::String) => found.path = Some(self.scanner.string()?.0),
             (Target::Cursor, Kind::String) => found.cursor = Some(self.scanner.string()?.0),
             (Target::Offset, Kind::Number) => {
@@ -211,6 +215,7 @@ fn target(place: Place, key: &[u8]) -> Option<Target> {
         (Root | Wrapped, b"hostname") => Target::Host(HostSource::Hostname),
         (Root | Wrapped, b"_HOSTNAME") => Target::Host(HostSource::Journal),
         (Root | Wrapped, b"HOST" | b"Computer") => Target::Host(HostSource::Other),
+        (Root | Wrapped, b"ident" | b"program" | b"programname" | b"appname") => Target::Program,
         (Root, b"_source" | b"result" | b"jsonPayload") => Target::Place(Wrapped),
         (Root, b"log") => Target::Place(Place::Log),
         (Root, b"event") => Target::Place(Place::Event),

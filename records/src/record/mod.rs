@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use crate::json::scan::Scanner;
 use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
+use crate::recognisers::begins_with_service;
 use crate::time::{self, TimeZone};
 use found::{Found, Message, Place, Reader};
 
@@ -107,7 +108,7 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
         has_members: found.has_members,
         has_timestamp: found.has_timestamp,
     };
-    Some(Record {
+    let mut record = Record {
         plain: (!found.has_our_group).then_some(plain),
         message: found.message.and_then(|(_, message)| match message {
             Message::String(raw, true) => Some(decode(raw)),
@@ -125,7 +126,37 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
         offset: found.offset,
         cursor: found.cursor.map(decode),
         is_ours: found.has_maxconn && found.has_our_action,
-    })
+    };
+    if found.program.is_some() || found.host.is_some_and(|(_, raw)| raw.ends_with(b":")) {
+        put_back(&mut record, found.program);
+    }
+    Some(record)
+}
+
+/// Puts the service back in front of the message that a parser took for the program, or for a host: `imap-login:` is what
+/// Dovecot's own file has where syslog has one. That is no host, and left out.
+#[inline(never)]
+fn put_back(record: &mut Record<'_>, program: Option<&[u8]>) {
+    let mut text = String::new();
+    let host = record.host.as_deref().filter(|host| host.ends_with(':'));
+    if let Some(host) = host {
+        text.push_str(host);
+        text.push(' ');
+    }
+    if let Some(program) = program {
+        text.push_str(&decode(program));
+        text.push_str(": ");
+    }
+    if !begins_with_service(text.as_bytes()) {
+        return;
+    }
+    if host.is_some() {
+        record.host = None;
+    }
+    if let Some(message) = &mut record.message {
+        text.push_str(message);
+        *message = Cow::Owned(text);
+    }
 }
 
 /// Whether an `event.action` is one that we write.
@@ -238,6 +269,48 @@ mod tests {
         ] {
             assert_eq!(read(json).message.as_deref(), message, "{json}");
         }
+    }
+
+    /// What common parsers make of Dovecot's own lines and of syslog's.
+    #[test]
+    fn a_service_that_a_parser_took_away_is_put_back() {
+        for (json, message, host) in [
+            (
+                r#"{"hostname":"imap-login:","message":"Info: x"}"#,
+                "imap-login: Info: x",
+                None,
+            ),
+            (
+                r#"{"host":"imap-login:","ident":"Info","message":"x"}"#,
+                "imap-login: Info: x",
+                None,
+            ),
+            (
+                r#"{"host":"mail","ident":"pop3-login","message":"Info: x"}"#,
+                "pop3-login: Info: x",
+                Some("mail"),
+            ),
+            (
+                r#"{"program":"master","message":"Warning: x"}"#,
+                "master: Warning: x",
+                None,
+            ),
+            (
+                r#"{"host":"mail","ident":"dovecot","message":"imap-login: x"}"#,
+                "imap-login: x",
+                Some("mail"),
+            ),
+            (
+                r#"{"host":"mail:","ident":"a","message":"x"}"#,
+                "x",
+                Some("mail:"),
+            ),
+        ] {
+            let record = read(json);
+            assert_eq!(record.message.as_deref(), Some(message), "{json}");
+            assert_eq!(record.host.as_deref(), host, "{json}");
+        }
+        assert_eq!(read(r#"{"ident":"imap-login","x":1}"#).message, None);
     }
 
     #[test]

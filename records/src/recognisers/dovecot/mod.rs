@@ -39,6 +39,7 @@ pub(super) static SERVER: Server = Server {
         "Anvil queries timed out after",
         "lower than required under max",
     ],
+    prefilter: &["Maximum number of", "limit", "que(?:ue full|ries timed)"],
     refusal: REFUSAL,
     texts: &[
         &[REFUSAL, " exceeded"],
