@@ -53,7 +53,7 @@ enum ConfigCommand {
     /// Says whether a configuration is right; if not, where, and how to mend it.
     Check(ConfigArgs),
     /// Prints the effective configuration as TOML, every key spelled out; with --plugin the one inside a module.
-    Print(ConfigArgs),
+    Print(PrintArgs),
     /// Writes a guest with the configuration inside it, for hosts that can give a module none.
     Bake(BakeArgs),
 }
@@ -81,6 +81,16 @@ struct ConfigArgs {
     /// The configuration (--config does the same).
     #[arg(value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct PrintArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Instead of the configuration, Fluent Bit's filter that lets no other records through wasm than those that can
+    /// be events; KEY is where its input puts the message.
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true, default_missing_value = "message")]
+    fluent_bit: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -114,12 +124,14 @@ fn main() -> ExitCode {
                 .and_then(|line| print(&format!("{line}\n")))
         }
         Command::Config(ConfigCommand::Print(args)) => {
-            let file = args.file.as_deref().or(path);
+            let file = args.config.file.as_deref().or(path);
+            let key = args.fluent_bit.as_deref();
+            let form = key.map_or(config::Form::Toml, config::Form::FluentBit);
             let printed = match (&cli.plugin, file) {
-                (Some(plugin), None) => config::bake::read(plugin).map_err(usage),
-                (_, file) => config::print(file).map_err(usage),
+                (Some(plugin), None) => config::bake::read(plugin, form).map_err(usage),
+                (_, file) => config::print(file, form).map_err(usage),
             };
-            printed.and_then(|toml| print(&toml))
+            printed.and_then(|text| print(&text))
         }
         Command::Config(ConfigCommand::Bake(args)) => run_bake(&cli, args),
         Command::Generate(args) => args.run().map_err(run),

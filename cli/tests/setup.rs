@@ -36,6 +36,10 @@ fn answer(
         return (200, json!({"nodes": {"a": nodes}}));
     }
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
+    if path == "/_cluster/state/metadata/logs-dovecot.maxconn-*" {
+        let indices = held.get("indices").cloned().unwrap_or_default();
+        return (200, json!({"metadata": {"indices": indices}}));
+    }
     if method == "PUT" {
         held.insert(path.to_string(), serde_json::from_slice(body).unwrap());
         return (200, json!({"acknowledged": true}));
@@ -145,4 +149,15 @@ fn print_needs_no_server_and_wrong_addresses_are_told() {
         2 | setup                                             | --elasticsearch";
     let check = |ran: &Ran| assert!(!ran.stderr.contains("u:secret"), "{ran:?}");
     command::run_rows(Path::new("/"), table, check);
+}
+
+#[test]
+fn an_index_where_the_data_stream_should_be_is_told() {
+    let (held, setup) = server(elasticsearch());
+    let backing = json!({".ds-logs-dovecot.maxconn-default-000001": {"state": "open"}});
+    held.lock().unwrap().insert("indices".to_string(), backing);
+    setup("").is(0, "");
+    let plain = json!({"logs-dovecot.maxconn-default": {"state": "open"}});
+    held.lock().unwrap().insert("indices".to_string(), plain);
+    setup("").is(1, "logs-dovecot.maxconn-default at http://");
 }

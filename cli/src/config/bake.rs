@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use maxconn_host::bake::{BakeError, bake, baked, configuration, defaults_of, validate};
 use maxconn_host::read_module;
 
-use super::{LoadError, LoadedConfig, load_onto, print};
+use super::{Form, LoadError, LoadedConfig, load_onto};
 use crate::files::{FileError, PRIVATE, Place, SHARED};
 
 /// The guests in this program, by name. The JavaScript package brings its own module.
@@ -89,11 +89,11 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
     })
 }
 
-/// `maxconn config print --plugin FILE`: the configuration that a module holds, as TOML.
+/// `maxconn config print --plugin FILE`: the configuration that a module holds.
 ///
 /// # Errors
 /// See [`ModuleError`].
-pub fn read(path: &Path) -> Result<String, ModuleError> {
+pub fn read(path: &Path, form: Form<'_>) -> Result<String, ModuleError> {
     let target = Target::File(path.to_path_buf());
     let (module, name) = (module(&target)?, name(&target));
     let refused = |error| ModuleError::Module(name.clone(), error);
@@ -102,7 +102,7 @@ pub fn read(path: &Path) -> Result<String, ModuleError> {
         Some(_) => format!("# baked into {name}"),
         None => format!("# {name} holds no configuration: the defaults hold"),
     };
-    Ok(format!("{heading}\n{}", print::toml(&config)))
+    Ok(format!("{heading}\n{}", form.of(&config)))
 }
 
 fn name(target: &Target) -> String {

@@ -3,6 +3,7 @@
 
 pub mod bake;
 mod excerpt;
+mod fluent_bit;
 mod print;
 pub(crate) mod zone;
 
@@ -185,10 +186,28 @@ pub fn check(path: Option<&Path>) -> Result<String, LoadError> {
     Ok(said)
 }
 
-/// `maxconn config print`: the effective configuration as TOML, every key spelled out. It can be loaded
-/// again; only a `redact_key` is left out, because what is printed gets pasted.
-pub fn print(path: Option<&Path>) -> Result<String, LoadError> {
-    Ok(print::toml(&load(path)?.effective))
+/// As what a configuration is printed.
+#[derive(Clone, Copy, Debug)]
+pub enum Form<'k> {
+    /// TOML with every key spelled out. It can be loaded again; only a `redact_key` is left out, because what is
+    /// printed gets pasted.
+    Toml,
+    /// The filter of Fluent Bit before the plugin's, for messages under this key.
+    FluentBit(&'k str),
+}
+
+impl Form<'_> {
+    fn of(self, config: &Config) -> String {
+        match self {
+            Form::Toml => print::toml(config),
+            Form::FluentBit(key) => fluent_bit::prefilter(config, key),
+        }
+    }
+}
+
+/// `maxconn config print`: the effective configuration.
+pub fn print(path: Option<&Path>, form: Form<'_>) -> Result<String, LoadError> {
+    Ok(form.of(&load(path)?.effective))
 }
 
 /// The same of a text without a file: the configuration, and how it is printed.

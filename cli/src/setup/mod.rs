@@ -24,6 +24,9 @@ use crate::http::client::ClientError;
 use crate::http::secret::SecretError;
 use crate::http::tls::TlsError;
 
+/// The data streams that the index template is for.
+const STREAMS: &str = "logs-dovecot.maxconn-*";
+
 /// Why it failed. What was put before stays: asked again it goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -54,6 +57,11 @@ pub enum SetupError {
     /// This is somebody else's, under our name, at this server.
     #[error("{0} at {1} was made by somebody else; rename it, or replace it with --force")]
     Foreign(String, HttpAddress),
+    /// This index is where the data stream should be, at this server.
+    #[error(
+        "{0} at {1} is an index that was there before its template, so its fields have no types and it is no data stream; stop what writes to it, keep what is in it by _reindex under another name, delete it, and start again: the next document makes the data stream"
+    )]
+    PlainIndex(String, HttpAddress),
 }
 
 /// With the name that the option has here.
@@ -144,7 +152,17 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupErro
                 return Err(SetupError::Foreign(part.path, options.address.clone()));
             }
         }
-        Ok(())
+        let Some(plain) = server.plain_indices(STREAMS).await? else {
+            say(&format!("  NOT KNOWN   whether an index is in the way of {STREAMS}: the server does not tell"));
+            return Ok(());
+        };
+        match plain.into_iter().next() {
+            None => Ok(()),
+            Some(name) => {
+                say(&format!("  IN THE WAY  {name}"));
+                Err(SetupError::PlainIndex(name, options.address.clone()))
+            }
+        }
     })
 }
 

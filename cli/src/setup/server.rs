@@ -108,6 +108,26 @@ impl Server {
         }
     }
 
+    /// The indices whose names a pattern covers and that belong to no data stream; `None` if the server does not tell.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub async fn plain_indices(
+        &mut self,
+        pattern: &str,
+    ) -> Result<Option<Vec<String>>, SetupError> {
+        let path =
+            format!("/_cluster/state/metadata/{pattern}?filter_path=metadata.indices.*.state");
+        let answer = self.ask(Method::GET, &path, None).await?;
+        Ok(self.value(&answer).ok().map(|state| {
+            let names = state["metadata"]["indices"].as_object();
+            let names = names
+                .into_iter()
+                .flat_map(|indices| indices.keys().cloned());
+            names.filter(|name| !name.starts_with(".ds-")).collect()
+        }))
+    }
+
     /// Puts something at a path.
     ///
     /// # Errors

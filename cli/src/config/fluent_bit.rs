@@ -1,0 +1,56 @@
+//! The filter of Fluent Bit that gives the plugin only what can be an event. Its own search is cheaper than any filter in
+//! wasm: the others of its records stay as they are, byte for byte.
+
+use maxconn_core::config::Config;
+use maxconn_core::recognisers::SERVERS;
+
+/// What stands around the rules; so it is in `pipelines/fluent-bit/fluent-bit.yaml`.
+const BEGIN: &str = "    - name: rewrite_tag
+      match: mail
+      rule:
+";
+const END: &str = "      emitter_name: maxconn_events
+      emitter_storage.type: filesystem
+      # Without a limit: where one is reached, events go by unseen.
+      emitter_mem_buf_limit: 0
+";
+
+/// A `rewrite_tag` entry of `filters:`, for messages under `key`.
+pub(super) fn prefilter(config: &Config, key: &str) -> String {
+    let servers = SERVERS.iter().flat_map(|server| server.prefilter);
+    let patterns = config.patterns.iter().map(|it| literal(&it.contains));
+    let all = servers.map(|it| it.to_string()).chain(patterns);
+    let rules: String = all.map(|regex| rule(key, &regex)).collect();
+    [BEGIN, &rules, END].concat()
+}
+
+/// A rule for a regular expression. Fluent Bit splits it at blanks, and YAML ends the text at a quote.
+fn rule(key: &str, regex: &str) -> String {
+    let regex = regex.replace(' ', "\\s").replace('\'', "''");
+    format!("        - '${key} {regex} maxconn false'\n")
+}
+
+/// A text as the regular expression that finds it.
+fn literal(text: &str) -> String {
+    let escape = |char: char| match char {
+        '\t' => "\\t".to_string(),
+        char if char.is_ascii_punctuation() => format!("\\{char}"),
+        char => char.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read_toml;
+
+    #[test]
+    fn patterns_of_one_s_own_are_found_literally() {
+        let pattern = "[[pattern]]\nname = \"x\"\ncontains = \"it's full (10)\"\nregex = \"full\"\nlimit = \"l\"\n";
+        let config = read_toml("maxconn.toml", pattern, &Config::default()).unwrap();
+        let printed = prefilter(&config.effective, "log");
+        let expected = r"        - '$log it\''s\sfull\s\(10\) maxconn false'";
+        assert!(printed.contains(expected), "{printed}");
+    }
+}
