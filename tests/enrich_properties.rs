@@ -105,7 +105,7 @@ fn enriched(record: &[u8], full: bool, extras: &Extras) -> Option<String> {
     let context = Context {
         time_ms: 1_000,
         host: None,
-        message: "",
+        message: b"",
         record_bytes: 0,
     };
     let mut out = Vec::new();

@@ -13,11 +13,9 @@ pub(crate) fn same<const N: usize>(left: &[u8; N], right: &[u8; N]) -> bool {
     // The last word overlaps the one before it, so that no bytes are left over.
     if let (Some(left_end), Some(right_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
         let words = left.as_chunks::<8>().0.iter().zip(right.as_chunks::<8>().0);
-        let last = u64::from_le_bytes(*left_end) ^ u64::from_le_bytes(*right_end);
-        let differs = words.fold(last, |differs, (left, right)| {
-            differs | (u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right))
-        });
-        return differs == 0;
+        let last = differs(left_end, right_end);
+        let all = words.fold(last, |all, (left, right)| all | differs(left, right));
+        return all == 0;
     }
     if let (Some(left_end), Some(right_end)) = (left.last_chunk::<4>(), right.last_chunk::<4>())
         && let (Some(left), Some(right)) = (left.first_chunk::<4>(), right.first_chunk::<4>())
@@ -41,28 +39,41 @@ pub(crate) const fn word_key(word: &[u8]) -> u64 {
     key
 }
 
-/// Whether both are the same, of whatever length: eight bytes at a time, then the rest.
+/// Whether both are the same, of whatever length: 32 bytes at a time, then eight, then the rest.
 #[inline(never)]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let ((words, rest), (other_words, other_rest)) =
-        (left.as_chunks::<8>(), right.as_chunks::<8>());
-    let are_same = words
-        .iter()
-        .zip(other_words)
-        .all(|(word, other)| u64::from_le_bytes(*word) == u64::from_le_bytes(*other));
-    if !are_same {
-        return false;
+    let ((blocks, rest), (other_blocks, other_rest)) =
+        (left.as_chunks::<32>(), right.as_chunks::<32>());
+    for (block, other) in blocks.iter().zip(other_blocks) {
+        // Not a loop, which would not be unrolled in guests.
+        if let ([a, b, c, d], [e, f, g, h]) = (block.as_chunks().0, other.as_chunks().0)
+            && differs(a, e) | differs(b, f) | differs(c, g) | differs(d, h) != 0
+        {
+            return false;
+        }
+    }
+    let ((words, ends), (other_words, other_ends)) = (rest.as_chunks(), other_rest.as_chunks());
+    for (word, other) in words.iter().zip(other_words) {
+        if differs(word, other) != 0 {
+            return false;
+        }
     }
     // The last eight overlap what was compared, so that fewer are left over only in short texts.
-    if let (Some(end), Some(other_end)) = (left.last_chunk::<8>(), right.last_chunk::<8>()) {
-        return u64::from_le_bytes(*end) == u64::from_le_bytes(*other_end);
+    if let (Some(end), Some(other_end)) = (left.last_chunk(), right.last_chunk()) {
+        return differs(end, other_end) == 0;
     }
-    rest.iter()
-        .zip(other_rest)
+    ends.iter()
+        .zip(other_ends)
         .all(|(byte, other)| byte == other)
+}
+
+/// The bits in which two words differ.
+#[inline(always)]
+fn differs(left: &[u8; 8], right: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right)
 }
 
 /// Whether `text` starts with `word`.

@@ -117,10 +117,17 @@ pub struct Context<'a> {
     pub time_ms: i64,
     /// The host that logged it, where anything says it.
     pub host: Option<&'a str>,
-    /// The whole original message.
-    pub message: &'a str,
+    /// The whole original message: UTF-8, which is checked where it is needed as text.
+    pub message: &'a [u8],
     /// The bytes of the record, as they would have gone on.
     pub record_bytes: u64,
+}
+
+impl<'a> Context<'a> {
+    /// The message as text.
+    pub fn text(&self) -> &'a str {
+        core::str::from_utf8(self.message).unwrap_or_default()
+    }
 }
 
 impl<'a> Event<'a> {
@@ -208,7 +215,7 @@ impl<'a> Codec<'a> for Context<'a> {
         Context {
             time_ms: 0,
             host: None,
-            message: "",
+            message: &[],
             record_bytes: 0,
         }
     }
@@ -216,7 +223,9 @@ impl<'a> Codec<'a> for Context<'a> {
     fn pass(&mut self, tape: &mut Tape<'a>) {
         self.time_ms.pass(tape);
         self.host.pass(tape);
-        self.message.pass(tape);
+        let mut message = self.text();
+        message.pass(tape);
+        self.message = message.as_bytes();
         self.record_bytes.pass(tape);
     }
 }

@@ -354,7 +354,7 @@ impl KeyState {
             stats.count
         };
         let before = u64::from(events.saturating_sub(sighting.event.count));
-        let message = sighting.context.message;
+        let message = sighting.context.text();
         let sample = match (sighting.redactor, sighting.event.user) {
             (Some(redactor), Some(user)) => redactor.redact_message(message, user),
             _ => String::from(message),

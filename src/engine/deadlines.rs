@@ -78,17 +78,17 @@ impl Floods {
     pub fn advance_own(&mut self, call: &mut Call<'_>, up_to_ms: i64, times: u32) {
         let config = call.config;
         loop {
-            let due = self.own.iter().filter_map(|&(number, slot)| {
-                let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
-                let deadline_ms = entry.state.deadline_ms(rule)?;
-                (deadline_ms <= entry.state.reach_ms(rule, up_to_ms, times)).then_some((
-                    deadline_ms,
-                    number,
-                    entry.hash,
-                    slot,
-                ))
-            });
-            let Some((deadline_ms, number, _, slot)) = due.min() else {
+            let mut due = None;
+            for &(number, slot) in &self.own {
+                if let (Some(rule), Some(entry)) = (config.rules.get(number), self.table.entry(slot))
+                    && let Some(deadline_ms) = entry.state.deadline_ms(rule)
+                    && deadline_ms <= entry.state.reach_ms(rule, up_to_ms, times)
+                {
+                    let timer = (deadline_ms, number, entry.hash, slot);
+                    due = Some(due.map_or(timer, |first| timer.min(first)));
+                }
+            }
+            let Some((deadline_ms, number, _, slot)) = due else {
                 return;
             };
             let step = match (config.rules.get(number), self.table.entry_mut(slot)) {

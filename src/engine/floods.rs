@@ -12,6 +12,7 @@ use crate::config::{Config, Policy};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
 use crate::event::{Context, Event, Scope};
 use crate::hash::Hash;
+use crate::line_cache::Like;
 use crate::redact::Redactor;
 use crate::table::{Slot, Table};
 
@@ -66,6 +67,8 @@ pub(super) struct Floods {
     plans: Vec<Plan>,
     /// Boxed as well, and for the same reason.
     hasher: Option<Box<FieldHasher>>,
+    /// The remembered line that the last event's was like: another one like it has the same fields.
+    last: Option<Like>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
     /// What time it is.
@@ -96,6 +99,7 @@ impl Floods {
                 .map(|key| Box::new(Redactor::new(key))),
             plans: config.rules.iter().map(Plan::new).collect(),
             hasher: None,
+            last: None,
             needs_net: config.rules.iter().any(needs_net),
             clock: Clock::default(),
             far_ms: config
@@ -119,7 +123,7 @@ impl Floods {
         let config = call.config;
         let time_ms = context.time_ms;
         if self.table.is_empty() {
-            let seed = Hash::new(HASH_SEED).part(context.message.as_bytes());
+            let seed = Hash::new(HASH_SEED).part(context.message);
             self.table.seed(seed.number(time_ms as u64).finish() as u64);
         }
         self.tick_base_ms = None;
@@ -151,20 +155,24 @@ impl Floods {
         self.clock.believed_ms(self.far_ms)
     }
 
-    /// Lets every rule count an event, after [`Floods::move_to`]. The caller writes the record where it goes
+    /// Lets every rule count an event, after [`Floods::move_to`]; `like` is the remembered line that its own is like. The caller writes the record where it goes
     /// on and then calls [`Floods::tell_starts`].
     pub fn observe(
         &mut self,
         call: &mut Call<'_>,
         event: &Event<'_>,
         context: &Context<'_>,
+        like: Option<Like>,
     ) -> Observed {
         let config = call.config;
         let time_ms = context.time_ms;
         self.last_ms = time_ms;
         let mut hasher = self.hasher.take().unwrap_or_default();
-        if hasher.hash(event, context, self.needs_net) {
-            self.same = None;
+        if like.is_none() || like != self.last {
+            if hasher.hash(event, context, self.needs_net) {
+                self.same = None;
+            }
+            self.last = like;
         }
         self.find_own(config, event, hasher.hashes());
         self.advance_own(call, time_ms, event.count);
@@ -231,14 +239,12 @@ impl Floods {
         };
         let mut is_late = false;
         let watermark_ms = self.watermark_ms(config);
-        for at in 0..self.own.len() {
-            let Some(&(number, slot)) = self.own.get(at) else {
-                break;
-            };
-            let Some(rule) = config.rules.get(number) else {
-                break;
-            };
-            let Some(entry) = self.table.entry_mut(slot) else {
+        let mut at = 0;
+        while let Some(&(number, slot)) = self.own.get(at) {
+            at += 1;
+            let (Some(rule), Some(entry)) =
+                (config.rules.get(number), self.table.entry_mut(slot))
+            else {
                 continue;
             };
             let applied = entry

@@ -126,7 +126,7 @@ impl Engine {
         let mut sight = Sight::NOTHING;
         let event = self
             .recogniser
-            .read(&self.config, &input, &found, None, &mut sight)?;
+            .read(&self.config, &input, &found, &mut sight)?;
         let mut hasher = FieldHasher::default();
         hasher.hash(&event, &sight.context, self.floods.needs_net);
         let keys = self.floods.keys_of(&self.config, &event, hasher.hashes());

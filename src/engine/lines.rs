@@ -1,13 +1,14 @@
 //! Decides what becomes of a line: it passes, is enriched, or is held back.
 
 use super::floods::{Call, Limit, Observed};
-use super::recognise::{Input, Sight, event_id, holds_known, is_json, text};
+use super::recognise::{Input, Sight, event_id, holds_known, is_json, recall, text};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
     Verdict, view,
 };
 use crate::enrich::{Extras, enrich};
 use crate::hash::hex32;
+use crate::line_cache::{CachedLine, Like};
 use crate::record::{Plain, write_text_record};
 use crate::search;
 use crate::sentence::Part::Number;
@@ -51,12 +52,14 @@ impl Engine {
     }
 
     /// One record that may carry an event. One that does not is left to the caller, uncounted. `None`, and
-    /// nothing counted, if the output is full of what was due before it.
+    /// nothing counted, if the output is full of what was due before it. `like` is the remembered line that it is like, if
+    /// that was looked for before.
     pub(super) fn line(
         &mut self,
         source: &Source,
         line: &[u8],
         place: Place<'_>,
+        like: Option<Like>,
         out: &mut Output,
         limit: Limit,
     ) -> Option<Verdict> {
@@ -78,18 +81,24 @@ impl Engine {
             return Some(self.unread());
         }
         let is_json = input.is_json();
-        let hit = self.line_cache.get(line, is_json, &self.config.timezone);
-        let (found, cached) = match hit {
-            Some((found, cached)) => (Some(found), Some(cached)),
-            None => (self.recogniser.record(&self.config, &input), None),
+        let like = like.or_else(|| self.line_cache.find(line, is_json));
+        let mut sight = Sight::NOTHING;
+        let cached = like
+            .and_then(|like| recall(&self.config, &mut self.line_cache, &input, like, &mut sight));
+        let like = like.filter(|_| cached.is_some());
+        let found = match cached {
+            Some(cached) => Some(cached.record()),
+            None => self.recogniser.record(&self.config, &input),
         };
         let Some(found) = &found else {
             return Some(self.unread());
         };
-        let mut sight = Sight::NOTHING;
-        let mut event = self
-            .recogniser
-            .read(&self.config, &input, found, cached, &mut sight);
+        let mut event = match cached {
+            Some(cached) => cached.event(line),
+            None => self
+                .recogniser
+                .read(&self.config, &input, found, &mut sight),
+        };
         // The record that it repeats, if it has no more than a word of it.
         let before = sight
             .repeats
@@ -130,7 +139,7 @@ impl Engine {
         statistics.last_is_untimed = sight.is_untimed;
         statistics.count_events(event.limit, event.count);
         let observed = match sight.counts {
-            true => self.floods.observe(&mut call, event, context),
+            true => self.floods.observe(&mut call, event, context, like),
             false => Observed::default(),
         };
         let verdict = if observed.is_held_back {
@@ -153,7 +162,7 @@ impl Engine {
         if call.out.want.enriched && (verdict == Verdict::Enriched || call.out.want.held_back) {
             let id = observed.flood.map(|(_, id)| hex32(id));
             let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
-            let (record, plain) = if sight.is_json {
+            let (record, plain) = if is_json {
                 (line, found.plain)
             } else {
                 self.scratch.clear();
@@ -189,11 +198,11 @@ impl Engine {
             };
             call.out.piece(kind, start);
         }
-        if observed.flood.is_some() && cached.is_none() && sight.repeats.is_none() {
-            self.line_cache
-                .insert(line, is_json, found, event, sight.body);
-        }
         let (time_ms, counts) = (context.time_ms, sight.counts);
+        if observed.flood.is_some() && like.is_none() && sight.repeats.is_none() {
+            let cached = CachedLine::new(line, is_json, found, event, &sight.head);
+            self.line_cache.insert(cached);
+        }
         if counts {
             self.floods.tell_starts(&mut call, time_ms);
         }

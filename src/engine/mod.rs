@@ -142,7 +142,7 @@ impl Engine {
         let recogniser = Recogniser::new(&config)?;
         let state = self.take_state();
         self.recogniser = recogniser;
-        self.line_cache = LineCache::default();
+        self.line_cache.clear();
         self.config = config;
         self.put_state(state, out);
         Ok(())
@@ -218,7 +218,7 @@ impl Engine {
                 offset: position,
                 position: None,
             };
-            let Some(verdict) = self.line(source, line, place, out, Limit::Soft) else {
+            let Some(verdict) = self.line(source, line, place, None, out, Limit::Soft) else {
                 return start;
             };
             match verdict {
@@ -287,7 +287,7 @@ impl Engine {
             offset: None,
             position,
         };
-        let verdict = self.line(source, record, place, out, limit)?;
+        let verdict = self.line(source, record, place, None, out, limit)?;
         if verdict != Verdict::Passed {
             return Some(verdict);
         }

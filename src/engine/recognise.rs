@@ -9,13 +9,14 @@ use super::{Format, Source};
 use crate::config::{Config, ConfigError};
 use crate::event::{Context, Event};
 use crate::hash::{Hash, hash128};
-use crate::head;
-use crate::line_cache::CachedLine;
+use crate::head::{self, Head};
+use crate::line_cache::{CachedLine, Like, LineCache};
 use crate::patterns;
 use crate::recognisers::{self, Entry, SERVERS};
 use crate::record::{Record, read_json};
 use crate::repeats::{self, Repeats};
 use crate::search::{Finder, byte_array_forms};
+use crate::time::Reference;
 use maxconn_records::bytes::split_at;
 
 /// Event times are kept within the years 1970 to 9999, which RFC 3339 can write.
@@ -45,15 +46,20 @@ impl Input<'_> {
     pub fn is_json(&self) -> bool {
         is_json(self.source.format, self.line)
     }
+
+    /// An event's time does not say that nothing is later: what is nearest to it is meant.
+    fn ahead_ms(&self) -> Option<i64> {
+        let latest_ms = self.latest_ms?;
+        Some(latest_ms.saturating_add(HALF_A_YEAR_MS))
+    }
 }
 
 /// What is known around an event. The event itself is not in it: it is some two hundred bytes, which are not
 /// to be copied about either.
 pub(super) struct Sight<'a> {
     pub context: Context<'a>,
-    pub is_json: bool,
-    /// How long the message's head is.
-    pub body: usize,
+    /// The message's head.
+    pub head: Head<'a>,
     /// Whether no time could be read.
     pub is_untimed: bool,
     /// Whether its time says what time it is: it was read, or it is that of its arrival.
@@ -72,17 +78,78 @@ impl Sight<'_> {
         context: Context {
             time_ms: 0,
             host: None,
-            message: "",
+            message: &[],
             record_bytes: 0,
         },
-        is_json: false,
-        body: 0,
+        head: Head::NONE,
         is_untimed: true,
         is_timed: false,
         counts: false,
         has_time: false,
         repeats: None,
     };
+}
+
+impl<'a> Sight<'a> {
+    /// Says when it was: the time that was found, if any, and the same if it can be. `message` and `host` are the record's.
+    #[inline]
+    fn fill(
+        &mut self,
+        input: &Input<'a>,
+        (found_ms, time_ms): (Option<i64>, Option<i64>),
+        host: Option<&'a str>,
+        message: &'a [u8],
+    ) {
+        let (source, clock_ms) = (input.source, input.source.clock_ms);
+        let counts = time_ms.is_some() || !source.is_file();
+        let known_ms = time_ms
+            .or(clock_ms)
+            .or(input.latest_ms)
+            .or(source.reference_ms);
+        self.context = Context {
+            time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
+            host,
+            message,
+            record_bytes: input.line.len() as u64,
+        };
+        self.is_untimed = time_ms.is_none();
+        self.is_timed = time_ms.is_some() || (found_ms.is_none() && clock_ms.is_some());
+        self.counts = counts;
+        self.has_time = counts && known_ms.is_some();
+    }
+}
+
+/// Whether a time is one that the clock can't have seen yet: it was dated by another one that is wrong.
+#[inline]
+fn is_ahead(config: &Config, source: &Source, time_ms: i64) -> bool {
+    let ahead_ms = config.allowed_lateness_ms + CLOCK_AHEAD_MAX_MS;
+    let clock_ms = source.clock_ms;
+    clock_ms.is_some_and(|clock_ms| time_ms.saturating_sub(clock_ms) > ahead_ms)
+}
+
+/// Fills `sight` for a line that is like a remembered one. `None` if it has to be read.
+#[inline]
+pub(super) fn recall<'a>(
+    config: &Config,
+    cache: &'a mut LineCache,
+    input: &Input<'a>,
+    like: Like,
+    sight: &mut Sight<'a>,
+) -> Option<&'a CachedLine> {
+    let (line, zone) = (input.line, &config.timezone);
+    // Without a time that the host or the record tells it is that of the text.
+    let told_ms = input.time_ms.or(cache.get(like)?.time_ms(line, zone)?);
+    let reference = match told_ms {
+        Some(_) => Reference::NotNeeded,
+        None => Reference::Latest(input.source.reference_ms.or(input.ahead_ms())),
+    };
+    let found_ms = told_ms.or(cache.head_ms(like, line, zone, reference)?);
+    if found_ms.is_some_and(|time_ms| is_ahead(config, input.source, time_ms)) {
+        return None;
+    }
+    let cached = cache.get(like)?;
+    sight.fill(input, (found_ms, found_ms), cached.host(), cached.message(line));
+    Some(cached)
 }
 
 /// Finds and reads events.
@@ -136,13 +203,11 @@ impl Recogniser {
     }
 
     /// The event that the record's message is, if it has one and is no document of ours; fills `sight` for it.
-    /// `cached` is the line that the record is like.
     pub fn read<'a>(
         &'a self,
         config: &Config,
         input: &Input<'a>,
         record: &'a Record<'_>,
-        cached: Option<&CachedLine>,
         sight: &mut Sight<'a>,
     ) -> Option<Event<'a>> {
         if record.is_ours {
@@ -150,15 +215,11 @@ impl Recogniser {
         }
         let source = input.source;
         let message = record.message.as_deref()?;
-        // An event's time does not say that nothing is later: what is nearest to it is meant.
-        let latest_ms = input
-            .latest_ms
-            .map(|time_ms| time_ms.saturating_add(HALF_A_YEAR_MS));
         let reference_ms = source
             .reference_ms
             .or(input.time_ms)
             .or(record.time_ms)
-            .or(latest_ms);
+            .or(input.ahead_ms());
         let known_ms = input.time_ms.or(record.time_ms).or_else(|| {
             let date = record.date.as_deref()?;
             head::time(date, &config.timezone, reference_ms)
@@ -167,39 +228,18 @@ impl Recogniser {
             Some(_) => head::parse_untimed(message, &config.timezone),
             None => head::parse(message, &config.timezone, reference_ms),
         };
-        // What the clock can't have seen yet was dated by another one that is wrong.
-        let ahead_ms = config.allowed_lateness_ms + CLOCK_AHEAD_MAX_MS;
         let clock_ms = source.clock_ms;
-        let is_ahead = |time_ms: i64| {
-            clock_ms.is_some_and(|clock_ms| time_ms.saturating_sub(clock_ms) > ahead_ms)
-        };
+        let is_ahead = |time_ms: &i64| is_ahead(config, source, *time_ms);
         let found_ms = known_ms.or(head.time_ms);
-        let mut time_ms = found_ms.filter(|time_ms| !is_ahead(*time_ms));
+        let mut time_ms = found_ms.filter(|time_ms| !is_ahead(time_ms));
         if let (None, None, Some(_), Some(clock_ms)) = (time_ms, known_ms, head.time_ms, clock_ms) {
             // A date without a year that the clock has not seen yet is one of the year before.
             time_ms = head::time(message, &config.timezone, Some(clock_ms))
-                .filter(|time_ms| !is_ahead(*time_ms));
+                .filter(|time_ms| !is_ahead(time_ms));
         }
-        let counts = time_ms.is_some() || !source.is_file();
-        let known_ms = time_ms
-            .or(clock_ms)
-            .or(input.latest_ms)
-            .or(source.reference_ms);
-        sight.context = Context {
-            time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
-            host: record.host.as_deref().or(head.host),
-            message,
-            record_bytes: input.line.len() as u64,
-        };
-        sight.is_json = input.is_json();
-        sight.is_untimed = time_ms.is_none();
-        sight.is_timed = time_ms.is_some() || (found_ms.is_none() && clock_ms.is_some());
-        sight.counts = counts;
-        sight.has_time = counts && known_ms.is_some();
-        sight.body = head.body;
-        if let Some(event) = cached.and_then(|cached| cached.event(message, head.body)) {
-            return Some(event);
-        }
+        let host = record.host.as_deref().or(head.host);
+        sight.fill(input, (found_ms, time_ms), host, message.as_bytes());
+        sight.head = head;
         let text = message.get(head.body..)?;
         // What quotes a message whole is not to be taken for it.
         let may_quote = matches!(text.as_bytes().first(), Some(b'm' | b'L'));
@@ -253,11 +293,11 @@ impl Recogniser {
     ) -> Option<Event<'a>> {
         let repeats = sight.repeats?;
         let mut before = Sight::NOTHING;
-        let mut event = self.read(config, input, record, None, &mut before)?;
+        let mut event = self.read(config, input, record, &mut before)?;
         let own = sight.context.host;
         let (host, message) = (before.context.host.or(own), before.context.message);
         let is_other = own.is_some_and(|own| Some(own) != host)
-            || (!repeats.said.is_empty() && split_at(message, repeats.said).is_none());
+            || (!repeats.said.is_empty() && split_at(before.context.text(), repeats.said).is_none());
         if is_other {
             return None;
         }

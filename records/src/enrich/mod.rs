@@ -191,7 +191,7 @@ mod tests {
         let context = Context {
             time_ms: 0,
             host: None,
-            message: "",
+            message: &[],
             record_bytes: 0,
         };
         let mut out = b"before ".to_vec();
@@ -355,7 +355,7 @@ mod tests {
         let context = Context {
             time_ms: 0,
             host: None,
-            message: "",
+            message: &[],
             record_bytes: 0,
         };
         let redactor = Redactor::new("key");

@@ -34,7 +34,7 @@ const PARTS_MAX: usize = 32;
 const WORDS_MAX: usize = 3;
 
 /// What stands before a program's own text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The first time found, in ms since the Unix epoch.
     pub time_ms: Option<i64>,
@@ -42,6 +42,50 @@ pub struct Head<'a> {
     pub host: Option<&'a str>,
     /// Where the program's own text begins, e.g. at `imap-login: `, in bytes.
     pub body: usize,
+    /// Where the first time stands.
+    pub stamp: Stamp,
+}
+
+impl Head<'_> {
+    /// Of a text that begins with the program's own.
+    pub const NONE: Head<'static> = Head {
+        time_ms: None,
+        host: None,
+        body: 0,
+        stamp: Stamp {
+            start: 0,
+            len: 0,
+            is_rfc5424: false,
+        },
+    };
+}
+
+/// A time in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Where it begins, in bytes.
+    pub start: usize,
+    /// Its length in bytes, 0 if there is none.
+    pub len: usize,
+    /// It is one of RFC 5424's header.
+    is_rfc5424: bool,
+}
+
+impl Stamp {
+    /// The time and the length of one that stands in the same place of another text, before the same.
+    pub fn read(
+        self,
+        text: &[u8],
+        zone: &TimeZone,
+        reference: Reference,
+    ) -> Option<(Option<i64>, usize)> {
+        let text = text.get(self.start..)?;
+        if self.is_rfc5424 {
+            let (time_ms, len) = read_rfc3339(text, zone)?;
+            return Some((Some(time_ms), len));
+        }
+        read_log_time(text, zone, reference)
+    }
 }
 
 /// Reads the head of `text`. `zone` is for times that name none; times without a year are there only with a
@@ -126,7 +170,7 @@ impl<'a> Reader<'a> {
             text,
             at: 0,
             place: Place::Start,
-            head: Head::default(),
+            head: Head::NONE,
         }
     }
 
@@ -173,6 +217,7 @@ impl<'a> Reader<'a> {
         let first = *rest.first()?;
         if let Some((time_ms, len)) = read_log_time(rest, zone, reference) {
             self.head.time_ms = self.head.time_ms.or(time_ms);
+            self.found_stamp(self.at, len, false);
             self.place = Place::Stamped;
             self.at += len;
             self.at += usize::from(self.rest().first().copied().is_some_and(is_blank));
@@ -213,9 +258,10 @@ impl<'a> Reader<'a> {
     /// `TIME HOST APP PROCID MSGID DATA `, each of which can be `-`. Anything else is left where it is.
     fn rfc5424(&mut self, version: usize, zone: &TimeZone) -> Option<()> {
         let rest = self.rest();
-        let mut at = version;
+        let (mut at, mut stamp) = (version, 0);
         let time_ms = match read_rfc3339(rest.get(at..)?, zone) {
             Some((time_ms, len)) => {
+                stamp = len;
                 at += len;
                 Some(time_ms)
             }
@@ -241,10 +287,22 @@ impl<'a> Reader<'a> {
         }
         at += 1 + structured_data_len(rest.get(at + 1..)?)?;
         self.head.time_ms = self.head.time_ms.or(time_ms);
+        self.found_stamp(self.at + version, stamp, true);
         self.found_host(host.0, host.1);
         self.at += at;
         self.place = Place::Tagged;
         Some(())
+    }
+
+    /// Notes where the first time stands.
+    fn found_stamp(&mut self, start: usize, len: usize, is_rfc5424: bool) {
+        if self.head.stamp.len == 0 {
+            self.head.stamp = Stamp {
+                start,
+                len,
+                is_rfc5424,
+            };
+        }
     }
 
     /// Takes the text of that length, `at` bytes from here, for the host, if it can be one and there is none yet.

@@ -125,7 +125,12 @@ fn broken_heads_are_left_alone() {
         Head {
             time_ms: None,
             host: Some("vm"),
-            body: 28
+            body: 28,
+            stamp: Stamp {
+                start: 0,
+                len: 15,
+                is_rfc5424: false
+            }
         }
     );
 }

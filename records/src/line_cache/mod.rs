@@ -1,11 +1,10 @@
-//! Remembers recent lines and their layout.
+//! Remembers recent lines, and what was read from them.
 //!
-//! In a flood one line is the other over again but for its time and its session, fifty times a second. So where
-//! everything was in the last few lines is remembered, and a line that differs from one of them in nothing but such
-//! places is read by looking there: for half of the work. Whatever else differs, be it a byte, is read as if nothing
-//! were remembered; what comes out is the same either way.
+//! In a flood one line is the other over again but for its time and its session, fifty times a second. So the last few
+//! lines are remembered, and of a line that differs from one of them in nothing but these two no more than these two is
+//! read. Whatever else differs, be it a byte, is read as if nothing were remembered; what comes out is the same either way.
 
-mod places;
+mod remembered;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -13,11 +12,11 @@ use alloc::vec::Vec;
 
 use crate::bytes::equal;
 use crate::event::Event;
-use crate::json::write::clean_prefix;
+use crate::head::{Head, Stamp};
 use crate::recognisers::named;
 use crate::record::{Plain, Record, read_stamp};
-use crate::time::TimeZone;
-use places::{Places, Span};
+use crate::time::{Reference, TimeZone};
+use remembered::{Remembered, Span, own};
 
 /// How many lines are remembered: floods that go on at once, between whose lines the log changes.
 const LINES_MAX: usize = 4;
@@ -29,54 +28,90 @@ const LINE_MAX: usize = 2_048;
 pub struct LineCache {
     lines: Vec<CachedLine>,
     next: usize,
+    /// The number of the last one.
+    number: u32,
 }
 
-/// A line that was read, and where in it everything was.
+/// Which of the remembered lines another one is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Like {
+    at: usize,
+    /// The remembered line's own number: two lines that are like the same one are of one event, but for time and session.
+    pub number: u32,
+}
+
+/// A line that was read, and what was in it.
 #[derive(Debug)]
 pub struct CachedLine {
+    number: u32,
     line: Box<[u8]>,
     is_json: bool,
-    /// What may differ, in the order of the line; none overlaps another.
-    free: [Span; 3],
+    /// What may not differ, in the order of the line.
+    same: Vec<Span>,
     /// The record's own time.
     time: Span,
-    /// What comes before the program's own words in the message: a time most of all.
-    head: Span,
+    /// The first time in the message's head, and what was read from it: with which reference, and which time.
+    stamp: Span,
+    in_head: Stamp,
+    read: Option<(Reference, Option<i64>)>,
     session: Span,
     message: Span,
-    host: Option<Span>,
-    path: Option<Span>,
+    host: Option<Box<str>>,
+    path: Option<Box<str>>,
     plain: Option<Plain>,
-    places: Places,
+    event: Remembered,
 }
 
 impl LineCache {
-    /// A record that is like one that is remembered, and which.
+    /// The remembered line that this one is like.
     #[inline]
-    pub fn get<'a>(
-        &self,
-        line: &'a [u8],
-        is_json: bool,
-        zone: &TimeZone,
-    ) -> Option<(Record<'a>, &CachedLine)> {
-        let mut lines = self.lines.iter();
-        let cached = lines.find(|cached| cached.is_json == is_json && cached.is_like(line))?;
-        Some((cached.record(line, zone)?, cached))
+    pub fn find(&self, line: &[u8], is_json: bool) -> Option<Like> {
+        let is_like = |cached: &CachedLine| cached.is_json == is_json && cached.is_like(line);
+        let at = self.lines.iter().position(is_like)?;
+        let number = self.lines.get(at)?.number;
+        Some(Like { at, number })
     }
 
-    /// Remembers a record that was read, if records like it can be told by their bytes.
-    #[cold]
-    pub fn insert(
+    /// That line.
+    #[inline]
+    pub fn get(&self, like: Like) -> Option<&CachedLine> {
+        let cached = self.lines.get(like.at)?;
+        (cached.number == like.number).then_some(cached)
+    }
+
+    /// The first time in the head of a like line's message, if it has one and that is asked for. `None` if what stands in
+    /// its place is none.
+    #[inline]
+    pub fn head_ms(
         &mut self,
+        like: Like,
         line: &[u8],
-        is_json: bool,
-        record: &Record<'_>,
-        event: &Event<'_>,
-        body: usize,
-    ) {
-        let Some(cached) = CachedLine::new(line, is_json, record, event, body) else {
+        zone: &TimeZone,
+        reference: Reference,
+    ) -> Option<Option<i64>> {
+        let cached = self.lines.get_mut(like.at)?;
+        let (stamp, known) = (cached.stamp.bytes(line)?, cached.stamp.bytes(&cached.line)?);
+        match cached.read {
+            _ if stamp.is_empty() => Some(None),
+            Some((with, time_ms)) if with == reference && equal(stamp, known) => Some(time_ms),
+            _ => cached.read_head(line, zone, reference),
+        }
+    }
+
+    /// Forgets all lines.
+    #[inline(never)]
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
+    /// Remembers a line.
+    #[cold]
+    pub fn insert(&mut self, cached: Option<CachedLine>) {
+        let Some(mut cached) = cached else {
             return;
         };
+        self.number = self.number.wrapping_add(1);
+        cached.number = self.number;
         if self.lines.len() < LINES_MAX {
             self.lines.push(cached);
         } else if let Some(oldest) = self.lines.get_mut(self.next) {
@@ -94,12 +129,24 @@ fn borrowed<'a>(text: &Cow<'a, str>) -> Option<&'a [u8]> {
     }
 }
 
-/// Whether a session is base64, so that nothing in it could end it.
+/// Which bytes are base64, a bit each, so that nothing in such a session could end it.
+static BASE64: [u32; 8] = {
+    let mut bits = [0; 8];
+    let mut byte = 0;
+    while byte < 128 {
+        let it = byte as u8;
+        if it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=') {
+            bits[byte / 32] |= 1 << (byte % 32);
+        }
+        byte += 1;
+    }
+    bits
+};
+
 #[inline]
 fn is_session(session: &[u8]) -> bool {
-    session
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+    let is_base64 = |byte: &u8| BASE64[usize::from(byte / 32)] >> (byte % 32) & 1 == 1;
+    session.iter().all(is_base64)
 }
 
 /// What replaces a time in JSON is one as well, and no more than that: a number does not begin with 0.
@@ -109,13 +156,14 @@ fn is_in_form(line: &[u8], time: Span) -> bool {
 }
 
 impl CachedLine {
+    /// A record that was read, if records like it can be told by their bytes.
     #[cold]
-    fn new(
+    pub fn new(
         line: &[u8],
         is_json: bool,
         record: &Record<'_>,
         event: &Event<'_>,
-        body: usize,
+        head: &Head<'_>,
     ) -> Option<CachedLine> {
         let server = named(event.module)?;
         let repeating = server.repeating?;
@@ -127,14 +175,8 @@ impl CachedLine {
         if !is_usual {
             return None;
         }
-        let text = borrowed(record.message.as_ref()?)?;
-        let message = Span::of(line, text)?;
-        let said = core::str::from_utf8(text).ok()?;
-        let in_line = |text: &Option<Cow<'_, str>>| match text {
-            Some(text) => Span::of(line, borrowed(text)?).map(Some),
-            None => Some(None),
-        };
-        let (host, path) = (in_line(&record.host)?, in_line(&record.path)?);
+        let said = borrowed(record.message.as_ref()?)?;
+        let message = Span::of(line, said)?;
         let nothing = Span {
             start: message.end,
             end: message.end,
@@ -144,16 +186,16 @@ impl CachedLine {
             None if record.time_ms.is_none() => nothing,
             None => return None,
         };
-        let head = Span {
-            start: message.start,
-            end: message.start + body,
+        let stamp = Span {
+            start: message.start + head.stamp.start,
+            end: message.start + head.stamp.start + head.stamp.len,
         };
         // Where the session ends the message nothing that comes after it can be taken for something else.
         let session = match event.session {
             Some(session) if is_session(session.as_bytes()) => {
-                let at = Span::of_text(said, session)?;
-                let is_last = said.get(..at.start)?.ends_with(repeating.before_session)
-                    && said.get(at.end..) == Some(repeating.after_session);
+                let at = Span::of(said, session.as_bytes())?;
+                let is_last = said.get(..at.start)?.ends_with(repeating.before_session.as_bytes())
+                    && said.get(at.end..) == Some(repeating.after_session.as_bytes());
                 match is_last {
                     true => Span {
                         start: message.start + at.start,
@@ -164,35 +206,97 @@ impl CachedLine {
             }
             _ => nothing,
         };
-        // The head comes before the session; the time is before, between or behind them.
-        let free = if time.start < head.start {
-            [time, head, session]
+        // The stamp comes before the session; the record's time is before, between or behind them.
+        let free = if time.start < stamp.start {
+            [time, stamp, session]
         } else if time.start < session.start {
-            [head, time, session]
+            [stamp, time, session]
         } else {
-            [head, session, time]
+            [stamp, session, time]
         };
-        let fixed = [host, path].into_iter().flatten();
-        let overlap = |a: &Span, b: &Span| a.start < b.end && b.start < a.end;
-        if free.is_sorted_by(|a, b| a.end <= b.start)
-            && !fixed.into_iter().any(|span| overlap(&span, &time))
-            && !overlap(&message, &time)
-        {
-            Some(CachedLine {
-                line: line.into(),
-                is_json,
-                free,
-                time,
-                head,
-                session,
-                message,
-                host,
-                path,
-                plain: record.plain,
-                places: Places::of(said, event, server.name, repeating.limit).ok()?,
-            })
-        } else {
-            None
+        let is_fixed = |text: &[u8]| {
+            Span::of(line, text).is_some_and(|it| !free.iter().any(|span| span.overlaps(it)))
+        };
+        let host = match &record.host {
+            Some(host) => Some(borrowed(host)?),
+            None => head.host.map(str::as_bytes),
+        };
+        let path = match &record.path {
+            Some(path) => Some(borrowed(path)?),
+            None => None,
+        };
+        if !host.into_iter().chain(path).all(is_fixed) {
+            return None;
+        }
+        if !free.is_sorted_by(|a, b| a.end <= b.start) || message.overlaps(time) {
+            return None;
+        }
+        let mut same = Vec::with_capacity(free.len() + 1);
+        let mut start = 0;
+        for span in free.into_iter().filter(|span| span.start < span.end) {
+            let end = span.start;
+            same.push(Span { start, end });
+            start = span.end;
+        }
+        let end = line.len();
+        same.push(Span { start, end });
+        Some(CachedLine {
+            number: 0,
+            line: line.into(),
+            is_json,
+            same,
+            time,
+            stamp,
+            in_head: head.stamp,
+            read: None,
+            session,
+            message,
+            host: own(record.host.as_deref().or(head.host)),
+            path: own(record.path.as_deref()),
+            plain: record.plain,
+            event: Remembered::of(event, server.name, repeating.limit, session.start == session.end),
+        })
+    }
+
+    /// The time of a like line's record, if it has one. `None` if what stands in its place is none.
+    #[inline]
+    pub fn time_ms(&self, line: &[u8], zone: &TimeZone) -> Option<Option<i64>> {
+        let stamp = self.time.bytes(line)?;
+        if stamp.is_empty() {
+            return Some(None);
+        }
+        match is_in_form(line, self.time) {
+            true => read_stamp(stamp, zone).map(Some),
+            false => None,
+        }
+    }
+
+    /// A like line's event.
+    #[inline]
+    pub fn event<'a>(&'a self, line: &'a [u8]) -> Option<Event<'a>> {
+        let session = core::str::from_utf8(self.session.bytes(line)?).ok()?;
+        Some(self.event.event(session))
+    }
+
+    /// A like line's message: UTF-8.
+    #[inline]
+    pub fn message<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        self.message.bytes(line).unwrap_or_default()
+    }
+
+    /// The host of a like line, from wherever it is known.
+    #[inline]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The rest of a like line's record.
+    #[inline]
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            path: self.path.as_deref().map(Cow::Borrowed),
+            plain: self.plain,
+            ..Record::default()
         }
     }
 
@@ -202,70 +306,34 @@ impl CachedLine {
         if line.len() != self.line.len() {
             return false;
         }
-        let mut at = 0;
-        for free in self.free {
-            let same = Span {
-                start: at,
-                end: free.start,
-            };
-            if same
-                .bytes(line)
-                .zip(same.bytes(&self.line))
-                .is_none_or(|(a, b)| !equal(a, b))
-            {
-                return false;
-            }
-            at = free.end;
-        }
-        line.get(at..)
-            .zip(self.line.get(at..))
-            .is_some_and(|(a, b)| equal(a, b))
-    }
-
-    /// A like line's record; `None` if what differs is not of its kind.
-    #[inline]
-    fn record<'a>(&self, line: &'a [u8], zone: &TimeZone) -> Option<Record<'a>> {
-        if !is_session(self.session.bytes(line)?) {
-            return None;
-        }
-        if self.is_json {
-            let head = self.head.bytes(line)?;
-            if clean_prefix(head) < head.len() {
-                return None;
-            }
-        }
-        let stamp = self.time.bytes(line).filter(|stamp| !stamp.is_empty());
-        let time_ms = match stamp {
-            Some(stamp) if is_in_form(line, self.time) => Some(read_stamp(stamp, zone)?),
-            Some(_) => return None,
-            None => None,
+        let is_same = |same: &Span| match (same.bytes(line), same.bytes(&self.line)) {
+            (Some(bytes), Some(known)) => equal(bytes, known),
+            _ => false,
         };
-        let text = |span: Span| Some(Cow::Borrowed(core::str::from_utf8(span.bytes(line)?).ok()?));
-        Some(Record {
-            message: Some(text(self.message)?),
-            time_ms,
-            stamp,
-            host: match self.host {
-                Some(host) => Some(text(host)?),
-                None => None,
-            },
-            path: match self.path {
-                Some(path) => Some(text(path)?),
-                None => None,
-            },
-            plain: self.plain,
-            ..Record::default()
-        })
+        self.same.iter().all(is_same) && self.session.bytes(line).is_some_and(is_session)
     }
 
-    /// The event in a like line's message, whose head is `body` bytes long. `None` if the head is longer or shorter
-    /// than it was.
-    #[inline]
-    pub fn event<'a>(&self, message: &'a str, body: usize) -> Option<Event<'a>> {
-        if body != self.head.end - self.head.start {
+    /// Reads the first time in the message's head, which must be as long as the remembered one, and remembers it instead.
+    #[inline(never)]
+    fn read_head(
+        &mut self,
+        line: &[u8],
+        zone: &TimeZone,
+        reference: Reference,
+    ) -> Option<Option<i64>> {
+        let (stamp, message) = (self.stamp.bytes(line)?, self.message.bytes(line)?);
+        let (time_ms, len) = self.in_head.read(message, zone, reference)?;
+        // Without a time here it is one further on that counts.
+        let is_known = time_ms.is_some() || reference == Reference::NotNeeded;
+        // What JSON would escape is in no time; that is not left to chance.
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        if len != stamp.len() || !is_known || !stamp.iter().all(is_plain) {
             return None;
         }
-        Some(self.places.event(message))
+        let known = self.line.get_mut(self.stamp.start..self.stamp.end)?;
+        known.copy_from_slice(stamp);
+        self.read = Some((reference, time_ms));
+        Some(time_ms)
     }
 }
 
@@ -305,34 +373,62 @@ mod tests {
         })
     }
 
-    fn body(message: &str) -> usize {
-        head::parse_untimed(message, &TimeZone::utc()).body
-    }
-
     /// Reads a line with the memory of another, and checks that it changes nothing. Whether it was used.
     fn check(earlier: &[u8], line: &[u8]) -> bool {
-        let is_json = line.starts_with(b"{");
+        let (is_json, zone) = (line.starts_with(b"{"), TimeZone::utc());
         let mut cache = LineCache::default();
         if let Some(record) = record(earlier, earlier.starts_with(b"{"))
             && let Some(message) = record.message.as_deref()
         {
-            let body = body(message);
-            if let Some(event) = recognise(message, body) {
-                cache.insert(earlier, earlier.starts_with(b"{"), &record, &event, body);
+            let head = head::parse_untimed(message, &zone);
+            if let Some(event) = recognise(message, head.body) {
+                let is_json = earlier.starts_with(b"{");
+                cache.insert(CachedLine::new(earlier, is_json, &record, &event, &head));
             }
         }
-        let Some((recalled, cached)) = cache.get(line, is_json, &TimeZone::utc()) else {
+        let Some(like) = cache.find(line, is_json) else {
+            return false;
+        };
+        let Some(time_ms) = cache.get(like).and_then(|cached| cached.time_ms(line, &zone)) else {
             return false;
         };
         let expected = record(line, is_json).expect("what is recalled can be read");
-        assert_eq!(recalled, expected);
         let message = expected.message.as_deref().expect("it has a message");
-        let body = body(message);
-        let Some(event) = cached.event(message, body) else {
-            return false;
+        let mut is_used = true;
+        for reference in [
+            Reference::NotNeeded,
+            Reference::Latest(Some(1_768_132_800_000)),
+            Reference::Latest(None),
+        ] {
+            let head = match reference {
+                Reference::NotNeeded => head::parse_untimed(message, &zone),
+                Reference::Latest(reference_ms) => head::parse(message, &zone, reference_ms),
+            };
+            // The second time from memory.
+            for _ in 0..2 {
+                let Some(head_ms) = cache.head_ms(like, line, &zone, reference) else {
+                    is_used &= reference == Reference::Latest(None);
+                    continue;
+                };
+                let cached = cache.get(like).expect("it was just found");
+                if reference != Reference::NotNeeded {
+                    assert_eq!(head_ms, head.time_ms);
+                }
+                assert_eq!(cached.host(), expected.host.as_deref().or(head.host));
+                assert_eq!(cached.message(line), message.as_bytes());
+                assert_eq!(cached.event(line), recognise(message, head.body));
+            }
+        }
+        let cached = cache.get(like).expect("it was just found");
+        let recalled = Record {
+            time_ms,
+            stamp: expected.stamp,
+            message: expected.message.clone(),
+            host: expected.host.clone(),
+            ..cached.record()
         };
-        assert_eq!(Some(event), recognise(message, body));
-        true
+        assert_eq!(recalled, expected);
+        is_used
     }
 
     #[test]
@@ -397,11 +493,15 @@ mod tests {
             stamp in r#"[0-9.:TZ"\\-]{24}|20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9]{2}:00:00.123Z"#,
             number in "[0-9.e+-]{12}",
             session in r#"[A-Za-z0-9+/=<>, "\\]{16}"#,
+            date in r#"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|(Jan|Feb|Dec) [ 0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]|[0-9 "\\T:.-]{15}"#,
+            iso in r#"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9]{2}:00:00Z|[0-9TZ:+ -]{20}"#,
         ) {
             let line = LINES[line];
             let other = line
                 .replace("2026-01-11T12:00:00.123Z", &stamp)
                 .replace("1768132800.5", &number)
+                .replace("Jan 11 12:00:00", &date)
+                .replace("2026-01-11T12:00:00Z", &iso)
                 .replace("7UIgRkhH12HLAHFR", &session);
             check(line.as_bytes(), other.as_bytes());
         }
