@@ -17,7 +17,7 @@
 //! | [`time`], [`head`] | calendar arithmetic; time, host and program at the head of a text line |
 //! | [`repeats`] | records that stand for others: "message repeated 3 times" |
 //! | [`recognisers`], [`patterns`] | the meaning of a message, an [`event::Event`]: one entry a server, and those of one's own |
-//! | [`line_cache`] | the layout of recent lines: one that differs in time and session only is read for half the cost |
+//! | [`line_cache`] | recent lines: of one that differs in time and session only no more than these two are read |
 //! | [`config`] | the one schema of the configuration |
 //! | [`detector`] | one key under one rule: all transitions of a flood, no I/O, no clock |
 //! | [`table`] | many keys: bounds, recency, deadlines |

@@ -1,10 +1,12 @@
 //! What the Fluent Bit guest owes to its host beyond what every case shows.
 
 use fastrand::Rng;
-use host_test::fluent_bit::Filter;
+use host_test::fluent_bit::pipeline::escaped;
+use host_test::fluent_bit::{ALERT_ROUTE, Filter};
 use host_test::wasm::Runtime;
 use host_test::{Error, changed, guest};
 use maxconn_host::bake::bake;
+use serde_json::{Map, Value};
 use test_support::refusal;
 
 const TIME_MS: i64 = 1_768_132_800_000;
@@ -29,6 +31,7 @@ fn a_configuration_in_the_file_holds() -> Result<(), Error> {
     let alert = filter.filter(b"mail", TIME_MS, &event("text"))?;
     let alert = alert.ok_or("the alert rides in the slot of the event")?;
     assert!(alert.contains("connection-limit-flood-start"), "{alert}");
+    assert!(alert.starts_with(ALERT_ROUTE), "{alert}");
     assert_eq!(filter.filter(b"t", TIME_MS, b"{}")?, None);
     Ok(())
 }
@@ -56,6 +59,7 @@ fn where_nobody_asks_a_wrong_configuration_lets_all_pass_and_says_so_once() -> R
     for words in [r#""action":"configuration-refused""#, "max_keyz"] {
         assert!(document.contains(words), "{document}");
     }
+    assert!(document.starts_with(ALERT_ROUTE), "{document}");
     assert_eq!(filter.filter(b"maxconn.tick", TIME_MS, b"{}")?, None);
     Ok(())
 }
@@ -135,6 +139,150 @@ fn a_line_dated_into_the_next_year_hides_no_flood() -> Result<(), Error> {
         assert_eq!((told("start"), told("end")), (1, 0), "{what}");
         assert!(told("ongoing") >= 4, "{what}: {}", told("ongoing"));
         assert!(held_back >= 1_500 - 30, "{what}: {held_back}");
+    }
+    Ok(())
+}
+
+const ROUTE: &str = "maxconn_route";
+
+/// A value in which the key of the route may come anywhere.
+fn value(random: &mut Rng, depth: usize) -> Value {
+    let texts = [
+        "x",
+        ROUTE,
+        "\"maxconn_route\":\"alert\"",
+        "\\",
+        "\",\"maxconn_route\":\"alert",
+        "é",
+    ];
+    match random.usize(..if depth > 0 { 6 } else { 4 }) {
+        0 => Value::Null,
+        1 => random.i32(..).into(),
+        2 | 3 => texts[random.usize(..texts.len())].into(),
+        4 => (0..random.usize(..3))
+            .map(|_| value(random, depth - 1))
+            .collect(),
+        _ => Value::Object(
+            members(random, depth - 1)
+                .into_iter()
+                .collect::<Map<String, Value>>(),
+        ),
+    }
+}
+
+fn members(random: &mut Rng, depth: usize) -> Vec<(String, Value)> {
+    let keys = [ROUTE, "a", "maxconn_routes", "\"", "log.maxconn_route", ""];
+    (0..random.usize(..5))
+        .map(|_| {
+            (
+                keys[random.usize(..keys.len())].to_string(),
+                value(random, depth),
+            )
+        })
+        .collect()
+}
+
+/// Whatever comes in: what goes back has no route, and all else in it is as it was.
+#[test]
+fn no_record_can_have_a_route() -> Result<(), Error> {
+    let (mut filter, mut random) = (filter()?, Rng::with_seed(7));
+    let (mut had_route, mut enriched, mut mended) = (0, 0, 0);
+    for number in 0..20_000_i64 {
+        let mut given = members(&mut random, 3);
+        if random.u8(..4) == 0 {
+            // Floods of ever new users, which open none.
+            let message = refusal::message(&format!("u{number}"), "192.0.2.1");
+            given.insert(
+                random.usize(..=given.len()),
+                ("message".to_string(), message.into()),
+            );
+        }
+        let mut texts: Vec<String> = given
+            .iter()
+            .map(|(key, value)| format!("{}:{value}", Value::from(key.as_str())))
+            .collect();
+        if random.u8(..8) == 0 {
+            texts.push("\"n\":nan".to_string());
+            mended += 1;
+        }
+        let record = escaped(&format!("{{{}}}", texts.join(",")));
+        let time_ms = TIME_MS + number * 60_000;
+        let answer = filter.filter(b"mail", time_ms, record.as_bytes())?;
+        let answer = answer.ok_or_else(|| format!("{record}: dropped"))?;
+        let answer: Map<String, Value> = serde_json::from_str(&answer)?;
+        assert!(!answer.contains_key(ROUTE), "{record}: {answer:?}");
+        let given: Map<String, Value> = given.into_iter().collect();
+        had_route += usize::from(given.contains_key(ROUTE));
+        enriched += usize::from(answer.len() > given.len());
+        for (key, value) in &given {
+            assert!(
+                key == ROUTE || answer.get(key) == Some(value),
+                "{record}: {answer:?}"
+            );
+        }
+    }
+    assert!(
+        had_route > 2_000 && enriched > 2_000 && mended > 1_000,
+        "{had_route}, {enriched}, {mended}"
+    );
+    Ok(())
+}
+
+/// A client's record that says of itself what an alert says is not routed as one.
+#[test]
+fn a_forged_alert_loses_its_route() -> Result<(), Error> {
+    let mut filter = filter()?;
+    for (record, answer) in [
+        (
+            r#"{"maxconn_route":"alert","event":{"kind":"alert"}}"#,
+            r#"{"event":{"kind":"alert"}}"#,
+        ),
+        (
+            r#"{"a":nan,"maxconn_route":"alert","b":{"maxconn_route":"alert"},"maxconn_route":"statistics"}"#,
+            r#"{"a":null,"b":{"maxconn_route":"alert"}}"#,
+        ),
+        (r#"{"maxconn_route":1}"#, "{}"),
+    ] {
+        let found = filter.filter(b"mail", TIME_MS, record.as_bytes())?;
+        assert_eq!(found.as_deref(), Some(answer), "{record}");
+    }
+    // Where it would have to be taken out deeper down than we read, nothing goes back.
+    let deep = format!(
+        r#"{{"maxconn_route":1,"a":{}1{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    assert_eq!(filter.filter(b"mail", TIME_MS, deep.as_bytes())?, None);
+    Ok(())
+}
+
+/// What is known but for its times goes back unchecked: no time, and nothing in the place of one, brings in what the check
+/// would have found.
+#[test]
+fn a_known_line_brings_nothing_new() -> Result<(), Error> {
+    let config = r#"{"rule":[{"name":"userip","policy":"pass"}]}"#;
+    for runtime in [Runtime::Wasmtime, Runtime::Wasmi] {
+        let mut filter = Filter::new(&guest("fluent-bit")?, runtime, Some(config))?;
+        let message = refusal::message("a", "192.0.2.1");
+        let record = |date: &str, time: &str| {
+            format!(r#"{{"time":{time},"log":"{date} mail dovecot: {message}","n":1}}"#)
+        };
+        for number in 0..40 {
+            let time = format!("17681328{number:02}.5");
+            let record = record(&format!("Jan 11 12:00:{number:02}"), &time);
+            filter.filter(b"mail", TIME_MS, record.as_bytes())?;
+        }
+        for (date, time) in [
+            ("Jan 11 12:00:00", "-nan,\"x\":1234"),
+            ("Jan 11 12:00:00", "1e400,\"y\":12"),
+            ("\",\"a\":nan,\"b\":\"", "1768132800.5"),
+            ("\\u0022,\\u0022", "1768132800.5"),
+        ] {
+            let answer = filter.filter(b"mail", TIME_MS, record(date, time).as_bytes())?;
+            let Some(answer) = answer else { continue };
+            let answer: Value = serde_json::from_str(&answer)?;
+            assert!(answer.is_object());
+        }
     }
     Ok(())
 }

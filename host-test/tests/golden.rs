@@ -67,6 +67,30 @@ fn guests_stay_small() -> Result<(), Error> {
     hold("size.toml", &actual)
 }
 
+/// What the Fluent Bit guest says of itself: alerts and statistics, each with its route as the first key.
+#[test]
+fn documents_of_fluent_bit_are_as_agreed() -> Result<(), Error> {
+    let config = r#"{"statistics_every":"1m","rule":[{"name":"userip","threshold":3}]}"#;
+    let wasm = module("fluent-bit", true)?;
+    let mut filter = Filter::new(&wasm, Runtime::Wasmtime, Some(config))?;
+    let mut said = Vec::new();
+    for (number, event) in events(0).iter().take(5).enumerate() {
+        let time_ms = TIME_MS + number as i64 * 30_000;
+        said.extend(filter.filter(b"mail", time_ms, event.as_bytes())?);
+    }
+    for seconds in [130, 200, 600, 600, 600] {
+        said.extend(filter.filter(b"maxconn.tick", TIME_MS + seconds * 1_000, b"{}")?);
+    }
+    said.retain(|text| text.starts_with(r#"{"maxconn_route":"#));
+    // The memory is the instance's.
+    let memory = regex_lite::Regex::new(r#""memory[^,}]*"#)?;
+    let said = said.join("\n") + "\n";
+    let actual = memory.replace_all(&said, r#""memory":0"#);
+    let agreed = golden("fluent-bit-documents.ndjson", &actual)?;
+    assert_eq!(agreed, actual);
+    Ok(())
+}
+
 const PLAIN: &str = r#"{"log":"Jan 11 12:00:00 mail dovecot: imap(alice@example.org)<4711><T5eqHeNgpOB/AAAB>: Disconnected: Logged out in=512 out=4096 deleted=0 expunged=0 trashed=0 hdr_count=3 hdr_bytes=981 body_count=12 body_bytes=1048576"}"#;
 const TIME_MS: i64 = 1_768_132_800_000;
 /// How many records a measurement takes, in one batch where the host has batches.

@@ -133,17 +133,17 @@ pub(crate) fn split_at_last<'a>(text: &'a str, word: &str) -> Option<(&'a str, &
 
 /// The first `byte` in `text`.
 #[inline]
-pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
-    let mut at = 0;
-    let (words, rest) = text.as_chunks::<8>();
-    for word in words {
+pub fn find(text: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = text;
+    while let Some((word, tail)) = rest.split_first_chunk() {
         let marks = marks(word, byte);
         if marks != 0 {
-            return Some(at + marks.trailing_zeros() as usize / 8);
+            return Some(text.len() - rest.len() + marks.trailing_zeros() as usize / 8);
         }
-        at += 8;
+        rest = tail;
     }
-    Some(at + rest.iter().position(|other| *other == byte)?)
+    let at = rest.iter().position(|other| *other == byte)?;
+    Some(text.len() - rest.len() + at)
 }
 
 /// The last `byte` in `text`.

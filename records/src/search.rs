@@ -86,8 +86,15 @@ impl Finder {
     /// The start of the leftmost occurrence of any needle in `haystack[from..]`.
     #[inline]
     pub fn find(&self, haystack: &[u8], from: usize) -> Option<usize> {
-        match Finder::width(self.window) {
-            4 => self.find_wide(haystack, from),
+        match self.window {
+            WIDE_WINDOW_MIN.. => self.find_wide(haystack, from),
+            window => self.find_otherwise(haystack, from, window),
+        }
+    }
+
+    #[cold]
+    fn find_otherwise(&self, haystack: &[u8], from: usize, window: usize) -> Option<usize> {
+        match Finder::width(window) {
             2 => self.find_narrow(haystack, from),
             1 => (from..haystack.len()).find(|&start| self.starts_at(haystack, start, None)),
             _ => None,
@@ -114,8 +121,7 @@ impl Finder {
             at += usize::from(skip);
             if skip == 0 {
                 let start = at + 4 - self.window;
-                // Most windows that end like a needle ("nect", "tion") do not begin like one.
-                if self.begins(haystack, start) && self.starts_at(haystack, start, Some(hash)) {
+                if self.begins(haystack, start) && self.starts_wide(haystack, start) {
                     return Some(start);
                 }
                 at += 1;
@@ -143,7 +149,8 @@ impl Finder {
         None
     }
 
-    /// Whether a needle may begin with the block at `start`.
+    /// Whether a needle may begin with the block at `start`. Most windows that end like a needle ("nect", "tion") do not
+    /// begin like one.
     #[inline]
     fn begins(&self, haystack: &[u8], start: usize) -> bool {
         let Some(block) = haystack.get(start..start + 4) else {
@@ -151,6 +158,16 @@ impl Finder {
         };
         let hash = hash_wide(u32::from_le_bytes(block.try_into().unwrap_or_default()));
         self.firsts[hash as usize / (TABLE_LEN / FIRSTS)]
+    }
+
+    /// Whether a needle is at `start`. The hash is made again, which costs the search itself less than keeping it.
+    #[cold]
+    #[inline(never)]
+    fn starts_wide(&self, haystack: &[u8], start: usize) -> bool {
+        let window = haystack.get(start..start + self.window);
+        let block = window.and_then(|window| window.last_chunk());
+        let hash = block.map(|block| hash_wide(u32::from_le_bytes(*block)));
+        self.starts_at(haystack, start, hash)
     }
 
     /// Whether a needle is at `start`, of those whose window ends in a block of that hash.

@@ -80,7 +80,8 @@ impl Floods {
         loop {
             let mut due = None;
             for &(number, slot) in &self.own {
-                if let (Some(rule), Some(entry)) = (config.rules.get(number), self.table.entry(slot))
+                if let (Some(rule), Some(entry)) =
+                    (config.rules.get(number), self.table.entry(slot))
                     && let Some(deadline_ms) = entry.state.deadline_ms(rule)
                     && deadline_ms <= entry.state.reach_ms(rule, up_to_ms, times)
                 {

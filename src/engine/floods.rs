@@ -242,8 +242,7 @@ impl Floods {
         let mut at = 0;
         while let Some(&(number, slot)) = self.own.get(at) {
             at += 1;
-            let (Some(rule), Some(entry)) =
-                (config.rules.get(number), self.table.entry_mut(slot))
+            let (Some(rule), Some(entry)) = (config.rules.get(number), self.table.entry_mut(slot))
             else {
                 continue;
             };

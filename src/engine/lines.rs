@@ -8,7 +8,7 @@ use super::{
 };
 use crate::enrich::{Extras, enrich};
 use crate::hash::hex32;
-use crate::line_cache::{CachedLine, Like};
+use crate::line_cache::CachedLine;
 use crate::record::{Plain, write_text_record};
 use crate::search;
 use crate::sentence::Part::Number;
@@ -52,14 +52,14 @@ impl Engine {
     }
 
     /// One record that may carry an event. One that does not is left to the caller, uncounted. `None`, and
-    /// nothing counted, if the output is full of what was due before it. `like` is the remembered line that it is like, if
-    /// that was looked for before.
+    /// nothing counted, if the output is full of what was due before it. If `is_known`, the same where it is
+    /// not like a remembered one.
     pub(super) fn line(
         &mut self,
         source: &Source,
         line: &[u8],
         place: Place<'_>,
-        like: Option<Like>,
+        is_known: bool,
         out: &mut Output,
         limit: Limit,
     ) -> Option<Verdict> {
@@ -81,23 +81,24 @@ impl Engine {
             return Some(self.unread());
         }
         let is_json = input.is_json();
-        let like = like.or_else(|| self.line_cache.find(line, is_json));
+        let like = self.line_cache.find(line, is_json);
         let mut sight = Sight::NOTHING;
         let cached = like
             .and_then(|like| recall(&self.config, &mut self.line_cache, &input, like, &mut sight));
+        if is_known && cached.is_none() {
+            return None;
+        }
         let like = like.filter(|_| cached.is_some());
-        let found = match cached {
-            Some(cached) => Some(cached.record()),
-            None => self.recogniser.record(&self.config, &input),
+        let read = match cached {
+            Some(_) => None,
+            None => match self.recogniser.record(&self.config, &input) {
+                None => return Some(self.unread()),
+                read => read,
+            },
         };
-        let Some(found) = &found else {
-            return Some(self.unread());
-        };
-        let mut event = match cached {
-            Some(cached) => cached.event(line),
-            None => self
-                .recogniser
-                .read(&self.config, &input, found, &mut sight),
+        let mut event = match (&read, cached) {
+            (Some(read), _) => self.recogniser.read(&self.config, &input, read, &mut sight),
+            (None, cached) => cached.and_then(|cached| cached.event(line)),
         };
         // The record that it repeats, if it has no more than a word of it.
         let before = sight
@@ -114,7 +115,10 @@ impl Engine {
                 .read_again(&self.config, before, found, &mut sight);
         }
         let Some(event) = &event else {
-            let (is_known, may_name) = holds_known(found, line, is_json);
+            let (is_known, may_name) = match &read {
+                Some(read) => holds_known(read, line, is_json),
+                None => (false, false),
+            };
             let is_unknown = before.is_some()
                 || sight
                     .repeats
@@ -160,10 +164,15 @@ impl Engine {
             );
         }
         if call.out.want.enriched && (verdict == Verdict::Enriched || call.out.want.held_back) {
+            let (plain, path) = match (&read, cached) {
+                (Some(read), _) => (read.plain, read.path.as_deref()),
+                (None, Some(cached)) => (cached.plain(), cached.path()),
+                (None, None) => (None, None),
+            };
             let id = observed.flood.map(|(_, id)| hex32(id));
             let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
             let (record, plain) = if is_json {
-                (line, found.plain)
+                (line, plain)
             } else {
                 self.scratch.clear();
                 write_text_record(line, source.path.as_deref(), offset, &mut self.scratch);
@@ -176,7 +185,7 @@ impl Engine {
                 (self.scratch.as_slice(), Some(plain))
             };
             let redactor = self.floods.redactor.as_deref();
-            let event_id = event_id(&input, found, context.host);
+            let event_id = event_id(&input, read.as_ref(), path, context.host);
             let extras = Extras {
                 add_timestamp: self.adds_timestamp && sight.has_time,
                 // The line is part of it, and with it the name.
@@ -199,8 +208,11 @@ impl Engine {
             call.out.piece(kind, start);
         }
         let (time_ms, counts) = (context.time_ms, sight.counts);
-        if observed.flood.is_some() && like.is_none() && sight.repeats.is_none() {
-            let cached = CachedLine::new(line, is_json, found, event, &sight.head);
+        if observed.flood.is_some()
+            && sight.repeats.is_none()
+            && let Some(read) = &read
+        {
+            let cached = CachedLine::new(line, is_json, read, event, &sight.head);
             self.line_cache.insert(cached);
         }
         if counts {
@@ -227,6 +239,7 @@ impl Engine {
     }
 
     /// One record that passes.
+    #[inline]
     pub(super) fn count_passed(&mut self) {
         self.statistics.records += 1;
         self.statistics.passed += 1;

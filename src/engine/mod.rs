@@ -218,7 +218,7 @@ impl Engine {
                 offset: position,
                 position: None,
             };
-            let Some(verdict) = self.line(source, line, place, None, out, Limit::Soft) else {
+            let Some(verdict) = self.line(source, line, place, false, out, Limit::Soft) else {
                 return start;
             };
             match verdict {
@@ -254,6 +254,38 @@ impl Engine {
             .unwrap_or(Verdict::Passed)
     }
 
+    /// Whether a record may carry an event; one that may not needs no more than to be counted with [`Engine::pass`]. For
+    /// hosts that have to do with their records before they push them.
+    #[inline]
+    pub fn may_carry(&self, record: &[u8]) -> bool {
+        self.recogniser.find(record, 0).is_some()
+    }
+
+    /// Counts a record that may not carry an event.
+    #[inline]
+    pub fn pass(&mut self, source: &Source) {
+        self.streams.enter(source.stream, self.statistics.records);
+        self.count_passed();
+    }
+
+    /// As [`Engine::push`], of a record that may carry an event, if it is one that was pushed before but for times and a
+    /// session, each as plain as it was. `None`, and nothing counted, if it is not.
+    pub fn push_known(
+        &mut self,
+        source: &Source,
+        record: &[u8],
+        time_ms: Option<i64>,
+        out: &mut Output,
+    ) -> Option<Verdict> {
+        self.streams.enter(source.stream, self.statistics.records);
+        let place = Place {
+            time_ms,
+            offset: None,
+            position: None,
+        };
+        self.line(source, record, place, true, out, Limit::None)
+    }
+
     /// As [`Engine::push`], for hosts with little memory: many floods may be over by the time of one record.
     /// `None`, and the record not counted, if the output is full of their alerts: read it and call again.
     pub fn try_push(
@@ -277,9 +309,8 @@ impl Engine {
         limit: Limit,
     ) -> Option<Verdict> {
         self.streams.enter(source.stream, self.statistics.records);
-        if self.recogniser.find(record, 0).is_none() {
-            self.statistics.records += 1;
-            self.statistics.passed += 1;
+        if !self.may_carry(record) {
+            self.count_passed();
             return Some(Verdict::Passed);
         }
         let place = Place {
@@ -287,7 +318,7 @@ impl Engine {
             offset: None,
             position,
         };
-        let verdict = self.line(source, record, place, None, out, limit)?;
+        let verdict = self.line(source, record, place, false, out, limit)?;
         if verdict != Verdict::Passed {
             return Some(verdict);
         }

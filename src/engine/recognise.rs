@@ -148,7 +148,12 @@ pub(super) fn recall<'a>(
         return None;
     }
     let cached = cache.get(like)?;
-    sight.fill(input, (found_ms, found_ms), cached.host(), cached.message(line));
+    sight.fill(
+        input,
+        (found_ms, found_ms),
+        cached.host(),
+        cached.message(line),
+    );
     Some(cached)
 }
 
@@ -297,7 +302,8 @@ impl Recogniser {
         let own = sight.context.host;
         let (host, message) = (before.context.host.or(own), before.context.message);
         let is_other = own.is_some_and(|own| Some(own) != host)
-            || (!repeats.said.is_empty() && split_at(before.context.text(), repeats.said).is_none());
+            || (!repeats.said.is_empty()
+                && split_at(before.context.text(), repeats.said).is_none());
         if is_other {
             return None;
         }
@@ -326,17 +332,23 @@ pub(super) fn holds_known(record: &Record<'_>, line: &[u8], is_json: bool) -> (b
 }
 
 /// The id of an event whose place is known. Equal lines are common, so a line alone gives none.
-pub(super) fn event_id(input: &Input<'_>, record: &Record<'_>, host: Option<&str>) -> Option<u128> {
+/// `path` is that of the record, and `record` the rest of it where it was read: one that was recalled has no more.
+pub(super) fn event_id(
+    input: &Input<'_>,
+    record: Option<&Record<'_>>,
+    path: Option<&str>,
+    host: Option<&str>,
+) -> Option<u128> {
     let hash = Hash::new(HASH_EVENT);
     if let Some(position) = input.position {
         return Some(hash.part(b"position").part(position).finish());
     }
-    if record.cursor.is_some() {
+    if record.is_some_and(|record| record.cursor.is_some()) {
         let members = members(input.line).to_le_bytes();
         return Some(hash.part(b"cursor").part(&members).finish());
     }
-    let path = record.path.as_deref().or(input.source.path.as_deref())?;
-    let offset = record.offset.or(input.offset)?;
+    let path = path.or(input.source.path.as_deref())?;
+    let offset = record.and_then(|record| record.offset).or(input.offset)?;
     let hash = hash
         .part(b"file")
         .part(host.unwrap_or("").as_bytes())

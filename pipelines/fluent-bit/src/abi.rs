@@ -7,12 +7,13 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-use crate::Filter;
+use crate::{Filter, Lease};
 
 /// What is answered where there is no answer: the host drops the record then.
 static NOTHING: [u8; 1] = [0];
 
 thread_local! {
+    static LEASES: [Lease; 2] = const { [Lease::new(), Lease::new()] };
     // Made at build time and never dropped, so that no call pays for a check of either.
     static FILTER: RefCell<ManuallyDrop<Filter>> = const { RefCell::new(ManuallyDrop::new(Filter::new())) };
 }
@@ -69,14 +70,26 @@ fn refuse(sentence: &str) -> ! {
 // SAFETY: no other symbol of the module has this name, for Rust's own allocator goes by other names.
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc(size: u32) -> usize {
-    with(0, |guest| guest.lend(size as usize))
+    let size = size as usize;
+    LEASES.with(|leases| {
+        let [first, second] = leases;
+        first
+            .lend(size)
+            .or_else(|| second.lend(size))
+            .unwrap_or_else(|| with(0, |guest| guest.lend(leases, size)))
+    })
 }
 
 /// Takes a buffer back.
 // SAFETY: as for `malloc`.
 #[unsafe(no_mangle)]
 pub extern "C" fn free(address: usize) {
-    with((), |guest| guest.take_back(address));
+    LEASES.with(|leases| {
+        let mut leases = leases.iter();
+        if let Some(lease) = leases.find(|lease| lease.address.get() == address) {
+            lease.take_back();
+        }
+    });
 }
 
 /// The filter: one record in, one record, alert or nothing out, each ended by a NUL.
@@ -90,14 +103,10 @@ pub extern "C" fn maxconn_filter(
     record: usize,
     record_len: u32,
 ) -> *const u8 {
-    let time_ms = i64::from(sec) * 1_000 + i64::from(nsec / 1_000_000);
     with(NOTHING.as_ptr(), |guest| {
+        let (tag, record) = ((tag, tag_len as usize), (record, record_len as usize));
         guest
-            .filter(
-                (tag, tag_len as usize),
-                (record, record_len as usize),
-                time_ms,
-            )
-            .unwrap_or(NOTHING.as_ptr())
+            .filter(tag, record, (sec, nsec))
+            .map_or(NOTHING.as_ptr(), |answer| answer.as_ptr())
     })
 }

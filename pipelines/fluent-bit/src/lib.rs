@@ -6,11 +6,14 @@
 
 mod abi;
 
+use std::cell::Cell;
+use std::ptr::NonNull;
+
 use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
 use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
-use maxconn_fluent_bit_json::{is_safe_object, repair};
+use maxconn_fluent_bit_json::{ROUTE, may_go_back, mend};
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -29,36 +32,89 @@ const COPIES: usize = 3;
 /// One of the two buffers that the host writes into.
 struct Buffer {
     bytes: Vec<u8>,
-    is_lent: bool,
+}
+
+/// What of a buffer is asked for at every call of the host's; in cells, which nothing has to borrow.
+struct Lease {
+    /// Where it is; 0 before it is anywhere.
+    address: Cell<usize>,
+    size: Cell<usize>,
+    /// Fewer bytes than these can be had: none while it is lent.
+    room: Cell<usize>,
+}
+
+impl Lease {
+    const fn new() -> Lease {
+        Lease {
+            address: Cell::new(0),
+            size: Cell::new(0),
+            room: Cell::new(1),
+        }
+    }
+
+    /// The address if it is not lent and holds so many bytes.
+    #[inline(always)]
+    fn lend(&self, size: usize) -> Option<usize> {
+        if size >= self.room.get() {
+            return None;
+        }
+        self.room.set(0);
+        Some(self.address.get())
+    }
+
+    fn take_back(&self) {
+        self.room.set(self.size.get() + 1);
+    }
 }
 
 impl Buffer {
     const fn new() -> Buffer {
-        Buffer {
-            bytes: Vec::new(),
-            is_lent: false,
-        }
+        Buffer { bytes: Vec::new() }
     }
 
-    /// Makes room for `size` bytes; `false` if the memory has none.
-    fn grow(&mut self, size: usize) -> bool {
-        if size <= self.bytes.len() {
-            return true;
-        }
+    /// Makes room for `size` bytes if the memory has any.
+    fn grow(&mut self, size: usize) {
         // Freed first, so that the new one may take its place; in powers of two, so that it happens rarely.
         self.bytes = Vec::new();
         let roomy = size.checked_next_power_of_two().unwrap_or(size).max(1024);
         for capacity in [roomy, size] {
             if self.bytes.try_reserve_exact(capacity).is_ok() {
                 self.bytes.resize(capacity, 0);
-                return true;
+                return;
             }
         }
-        false
     }
 
-    fn is_at(&self, address: usize) -> bool {
-        !self.bytes.is_empty() && self.bytes.as_ptr() as usize == address
+    /// Whether it is what the host calls by that address and length, and holds this.
+    fn holds(&self, (address, len): (usize, usize), text: &[u8]) -> bool {
+        self.bytes.as_ptr() as usize == address && self.bytes.get(..len) == Some(text)
+    }
+
+    /// What the host calls by that address and length. There is a NUL behind it, as behind all that it writes.
+    #[inline(always)]
+    fn text(&self, (address, len): (usize, usize)) -> Option<&[u8]> {
+        if self.bytes.as_ptr() as usize != address {
+            return None;
+        }
+        match self.bytes.get(..=len)?.split_last()? {
+            (0, text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Where a text lies.
+fn place(text: &[u8]) -> Option<NonNull<u8>> {
+    NonNull::new(text.as_ptr().cast_mut())
+}
+
+/// The tag's buffer and the record, if there is one. Buffers are lent in turn, so which is the record's may change.
+#[inline(always)]
+fn split(buffers: &[Buffer; 2], record: (usize, usize)) -> (&Buffer, Option<&[u8]>) {
+    let [first, second] = buffers;
+    match second.text(record) {
+        Some(text) => (first, Some(text)),
+        None => (second, first.text(record)),
     }
 }
 
@@ -117,10 +173,15 @@ impl Filter {
         }
     }
 
+    /// Begins. What was there before needs no end: that is once nothing, and the code to end an engine is 2 KB.
+    fn boot(&mut self) {
+        core::mem::forget(core::mem::replace(&mut self.plugin, boot()));
+    }
+
     /// Reads the configuration, before the first record if the host lets us; the sentence that says what is
     /// wrong with it.
     fn start(&mut self) -> Result<(), String> {
-        self.plugin = boot();
+        self.boot();
         match &self.plugin {
             Plugin::Refused(Some(error)) => Err(format!(
                 "maxconn: the configuration in this module is wrong: {error}\n"
@@ -129,92 +190,106 @@ impl Filter {
         }
     }
 
-    /// The address of a buffer that is not lent and holds `size` bytes, else 0.
-    fn lend(&mut self, size: usize) -> usize {
-        let Some(buffer) = self.buffers.iter_mut().find(|buffer| !buffer.is_lent) else {
-            return 0;
+    /// The address of a buffer that is not lent and is made to hold `size` bytes, else 0.
+    #[cold]
+    #[inline(never)]
+    fn lend(&mut self, leases: &[Lease; 2], size: usize) -> usize {
+        let [first, second] = &mut self.buffers;
+        let (buffer, lease) = match leases {
+            [lease, _] if lease.room.get() > 0 => (first, lease),
+            [_, lease] if lease.room.get() > 0 => (second, lease),
+            _ => return 0,
         };
-        if !buffer.grow(size) {
-            return 0;
-        }
-        buffer.is_lent = true;
-        buffer.bytes.as_ptr() as usize
+        buffer.grow(size);
+        lease.size.set(buffer.bytes.len());
+        lease.address.set(buffer.bytes.as_ptr() as usize);
+        lease.take_back();
+        lease.lend(size).unwrap_or(0)
     }
 
-    fn take_back(&mut self, address: usize) {
-        if let Some(buffer) = self.buffers.iter_mut().find(|buffer| buffer.is_at(address)) {
-            buffer.is_lent = false;
-        }
-    }
-
-    /// One record; tag and record are address and length. Answers where a text lies that is ended by a NUL
+    /// One record; tag and record are address and length, the time is in s and ns. Answers where a text lies that is ended by a NUL
     /// and stays until the next call; `None` drops the record.
     fn filter(
         &mut self,
         tag: (usize, usize),
         record: (usize, usize),
-        time_ms: i64,
-    ) -> Option<*const u8> {
-        if matches!(self.plugin, Plugin::Unread) {
-            self.plugin = boot();
+        time: (u32, u32),
+    ) -> Option<NonNull<u8>> {
+        let mut may_carry = false;
+        let (tag_buffer, text) = split(&self.buffers, record);
+        // Nearly every record ends here, so what comes before it is as little as can be.
+        if let (Plugin::Running(running), Some(text)) = (&mut self.plugin, text)
+            && (tag.1 != running.tick_tag.len() || !tag_buffer.holds(tag, &running.tick_tag))
+        {
+            may_carry = running.engine.may_carry(text);
+            if !may_carry && may_go_back(text) {
+                running.engine.pass(&self.source);
+                return place(text);
+            }
         }
-        let [first, second] = &mut self.buffers;
-        // The buffers are lent in turn, so which is the record's may change, and the tag's is the other.
-        let (tag_buffer, record_buffer) = if second.is_at(record.0) {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        let tag_text = if tag_buffer.is_at(tag.0) {
-            tag_buffer.bytes.get(..tag.1)
-        } else {
-            None
-        };
-        let is_tick = match &self.plugin {
-            Plugin::Running(running) => tag_text == Some(&running.tick_tag),
-            _ => tag_text.is_some_and(|tag| tag == Config::default().tick_tag.as_bytes()),
+        self.look_closely(tag, record, time, may_carry)
+    }
+
+    /// Whatever else it is.
+    #[inline(never)]
+    fn look_closely(
+        &mut self,
+        tag: (usize, usize),
+        record: (usize, usize),
+        time: (u32, u32),
+        may_carry: bool,
+    ) -> Option<NonNull<u8>> {
+        let time_ms = i64::from(time.0) * 1_000 + i64::from(time.1 / 1_000_000);
+        let (tag_buffer, text) = split(&self.buffers, record);
+        let (mut running, is_tick) = match &mut self.plugin {
+            Plugin::Unread => {
+                self.boot();
+                return self.filter(tag, record, time);
+            }
+            Plugin::Running(running) => {
+                let is_tick = tag_buffer.holds(tag, &running.tick_tag);
+                (Some(running), is_tick)
+            }
+            Plugin::Refused(_) => {
+                let tick_tag = Config::default().tick_tag;
+                (None, tag_buffer.holds(tag, tick_tag.as_bytes()))
+            }
         };
         if is_tick {
             return self.tick(time_ms);
         }
         // No address, or one that is none of ours: there was no memory for the record.
-        let bytes = match record_buffer.is_at(record.0) {
-            true => record_buffer.bytes.get_mut(..=record.1),
-            false => None,
-        };
-        let Some((end, text)) = bytes.and_then(<[u8]>::split_last_mut) else {
+        let Some(text) = text else {
             self.reject();
             return None;
         };
-        *end = 0;
-        let record: &[u8] = if is_safe_object(text) {
-            text
-        } else {
-            self.answer.clear();
-            let room = text.len().saturating_mul(2);
-            if self.answer.try_reserve(room).is_err() || !repair(text, &mut self.answer) {
+        self.out.clear();
+        // Nothing need go back of an event that is held back, and one that is known but for its times was checked before.
+        let mut verdict = None;
+        if may_carry && let Some(running) = &mut running {
+            let (engine, out) = (&mut running.engine, &mut self.out);
+            verdict = engine.push_known(&self.source, text, Some(time_ms), out);
+        }
+        let mut address = place(text);
+        if verdict.is_none() {
+            let Some(record) = checked(text, &mut self.answer) else {
                 self.reject();
                 return None;
+            };
+            address = place(record);
+            if let Some(running) = running {
+                verdict = judge(running, &self.source, record, time_ms, &mut self.out);
             }
-            self.answer.push(0);
-            self.answer.split_last().map_or(&[], |(_, record)| record)
-        };
-        let verdict = match &mut self.plugin {
-            Plugin::Running(running) => {
-                judge(running, &self.source, record, time_ms, &mut self.out)
-            }
-            _ => Verdict::Passed,
-        };
-        let address = record.as_ptr();
+        }
         match verdict {
-            Verdict::Passed => Some(address),
-            Verdict::Enriched => self.enriched(),
-            Verdict::Suppressed => self.slot(),
+            Some(Verdict::Passed) | None => address,
+            Some(Verdict::Enriched) => self.enriched(),
+            Some(Verdict::Suppressed) => self.slot(),
         }
     }
 
     /// What was just enriched, in place: its newline becomes the NUL.
-    fn enriched(&mut self) -> Option<*const u8> {
+    fn enriched(&mut self) -> Option<NonNull<u8>> {
         self.keep_statistics();
         let piece = self
             .out
@@ -227,24 +302,29 @@ impl Filter {
             .bytes
             .get_mut(start..start.checked_add(piece.len as usize)?)?;
         *text.last_mut()? = 0;
-        Some(text.as_ptr())
+        place(text)
     }
 
     /// The slot of a record that does not go on: the oldest document that waits takes it.
-    fn slot(&mut self) -> Option<*const u8> {
+    fn slot(&mut self) -> Option<NonNull<u8>> {
         self.keep_statistics();
         let Plugin::Running(running) = &mut self.plugin else {
             return None;
         };
-        self.answer = running
-            .engine
-            .take_alert()
-            .or_else(|| running.statistics.take())?;
+        let waiting = match running.engine.take_alert() {
+            Some(alert) => (TO_ALERTS, alert),
+            None => (TO_STATISTICS, running.statistics.take()?),
+        };
+        let (route, document) = waiting;
+        self.answer.clear();
+        begin_routed(route, &mut self.answer);
+        self.answer.push(b',');
+        self.answer.extend_from_slice(document.get(1..)?);
         self.answer.push(0);
-        Some(self.answer.as_ptr())
+        place(&self.answer)
     }
 
-    fn tick(&mut self, time_ms: i64) -> Option<*const u8> {
+    fn tick(&mut self, time_ms: i64) -> Option<NonNull<u8>> {
         self.out.clear();
         // A tick is dated by the host's own clock.
         self.source.clock_ms = Some(time_ms);
@@ -259,7 +339,7 @@ impl Filter {
                 self.answer.clear();
                 write_refusal(&error, &mut self.answer);
                 self.answer.push(0);
-                Some(self.answer.as_ptr())
+                place(&self.answer)
             }
         }
     }
@@ -291,22 +371,34 @@ impl Filter {
     }
 }
 
-/// Hands a safe record to the engine. One that is too large to be worked on in the memory that is left passes.
+/// A record as it may go back; `answer` holds it where that is in another form. `None` if there is none.
 #[inline]
+fn checked<'a>(text: &'a [u8], answer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    if may_go_back(text) {
+        return Some(text);
+    }
+    answer.clear();
+    let room = text.len().saturating_mul(2);
+    if answer.try_reserve(room).is_err() || !mend(text, answer) {
+        return None;
+    }
+    answer.push(0);
+    answer.split_last().map(|(_, record)| record)
+}
+
+/// Hands a record that may go back to the engine. One that is too large to be worked on in the memory that is left passes.
 fn judge(
     running: &mut Running,
     source: &Source,
     record: &[u8],
     time_ms: i64,
     out: &mut Output,
-) -> Verdict {
-    out.clear();
+) -> Option<Verdict> {
     if record.len() >= LARGE_BYTES && !has_room(record.len().saturating_mul(COPIES)) {
-        return Verdict::Passed;
+        return None;
     }
-    running
-        .engine
-        .push(source, record, Some(time_ms), None, out)
+    let engine = &mut running.engine;
+    Some(engine.push(source, record, Some(time_ms), None, out))
 }
 
 /// Whether so many bytes could be had now.
@@ -336,11 +428,22 @@ fn boot() -> Plugin {
     }
 }
 
-/// The document that says why nothing is detected. Its kind is an alert's, so that it takes the way of the
-/// alerts and is seen.
-fn write_refusal(error: &ConfigError, out: &mut Vec<u8>) {
+/// Where documents of ours are to go: the values of [`ROUTE`].
+const TO_ALERTS: &str = "alert";
+const TO_STATISTICS: &str = "statistics";
+
+/// Begins a document of ours with what it is routed by, which no record that goes back has.
+fn begin_routed<'a>(route: &str, out: &'a mut Vec<u8>) -> Writer<'a> {
     let mut json = Writer::new(out);
     json.begin_object();
+    json.plain_key(ROUTE);
+    json.string(route);
+    json
+}
+
+/// The document that says why nothing is detected. It takes the way of the alerts, so that it is seen.
+fn write_refusal(error: &ConfigError, out: &mut Vec<u8>) {
+    let mut json = begin_routed(TO_ALERTS, out);
     json.key("message");
     json.string(&format!(
         "maxconn detects nothing, every record passes: the configuration in this module is wrong: {error}"

@@ -6,7 +6,6 @@
 
 mod remembered;
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -121,32 +120,31 @@ impl LineCache {
     }
 }
 
-/// The bytes behind a text that was not decoded.
-fn borrowed<'a>(text: &Cow<'a, str>) -> Option<&'a [u8]> {
-    match text {
-        Cow::Borrowed(text) => Some(text.as_bytes()),
-        Cow::Owned(_) => None,
+/// Whether all of it is base64, so that nothing in it could end a session.
+#[inline(never)]
+fn is_session(session: &[u8]) -> bool {
+    let (words, rest) = session.as_chunks();
+    let mut end = [b'='; 8];
+    if let Some(end) = end.get_mut(..rest.len()) {
+        end.copy_from_slice(rest);
     }
+    words.iter().chain([&end]).all(are_base64)
 }
 
-/// Which bytes are base64, a bit each, so that nothing in such a session could end it.
-static BASE64: [u32; 8] = {
-    let mut bits = [0; 8];
-    let mut byte = 0;
-    while byte < 128 {
-        let it = byte as u8;
-        if it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=') {
-            bits[byte / 32] |= 1 << (byte % 32);
-        }
-        byte += 1;
-    }
-    bits
-};
-
-#[inline]
-fn is_session(session: &[u8]) -> bool {
-    let is_base64 = |byte: &u8| BASE64[usize::from(byte / 32)] >> (byte % 32) & 1 == 1;
-    session.iter().all(is_base64)
+#[inline(never)]
+fn are_base64(word: &[u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let word = u64::from_le_bytes(*word);
+    // The high bit of each byte that lies between the two; none is above 127.
+    let within = |word: u64, first: u8, last: u8| {
+        (word + ONES * u64::from(128 - first)) & !(word + ONES * u64::from(127 - last))
+    };
+    let ascii = word & (ONES * 127);
+    let base64 = within(ascii | (ONES * 0x20), b'a', b'z')
+        | within(ascii, b'/', b'9')
+        | within(ascii, b'+', b'+')
+        | within(ascii, b'=', b'=');
+    base64 & !word & (ONES * 128) == ONES * 128
 }
 
 /// What replaces a time in JSON is one as well, and no more than that: a number does not begin with 0.
@@ -175,7 +173,8 @@ impl CachedLine {
         if !is_usual {
             return None;
         }
-        let said = borrowed(record.message.as_ref()?)?;
+        // What was decoded is no piece of the line.
+        let said = record.message.as_deref()?.as_bytes();
         let message = Span::of(line, said)?;
         let nothing = Span {
             start: message.end,
@@ -194,7 +193,9 @@ impl CachedLine {
         let session = match event.session {
             Some(session) if is_session(session.as_bytes()) => {
                 let at = Span::of(said, session.as_bytes())?;
-                let is_last = said.get(..at.start)?.ends_with(repeating.before_session.as_bytes())
+                let is_last = said
+                    .get(..at.start)?
+                    .ends_with(repeating.before_session.as_bytes())
                     && said.get(at.end..) == Some(repeating.after_session.as_bytes());
                 match is_last {
                     true => Span {
@@ -206,29 +207,20 @@ impl CachedLine {
             }
             _ => nothing,
         };
-        // The stamp comes before the session; the record's time is before, between or behind them.
-        let free = if time.start < stamp.start {
-            [time, stamp, session]
-        } else if time.start < session.start {
-            [stamp, time, session]
-        } else {
-            [stamp, session, time]
-        };
-        let is_fixed = |text: &[u8]| {
-            Span::of(line, text).is_some_and(|it| !free.iter().any(|span| span.overlaps(it)))
-        };
-        let host = match &record.host {
-            Some(host) => Some(borrowed(host)?),
-            None => head.host.map(str::as_bytes),
-        };
-        let path = match &record.path {
-            Some(path) => Some(borrowed(path)?),
-            None => None,
-        };
-        if !host.into_iter().chain(path).all(is_fixed) {
+        // The stamp comes before the session; the record's own time is no part of the message.
+        if stamp.end > session.start || message.overlaps(time) {
             return None;
         }
-        if !free.is_sorted_by(|a, b| a.end <= b.start) || message.overlaps(time) {
+        let free = match time.start < message.start {
+            true => [time, stamp, session],
+            false => [stamp, session, time],
+        };
+        let is_fixed = |text: &str| {
+            Span::of(line, text.as_bytes())
+                .is_some_and(|it| !free.iter().any(|span| span.overlaps(it)))
+        };
+        let (host, path) = (record.host.as_deref().or(head.host), record.path.as_deref());
+        if !host.into_iter().chain(path).all(is_fixed) {
             return None;
         }
         let mut same = Vec::with_capacity(free.len() + 1);
@@ -251,10 +243,15 @@ impl CachedLine {
             read: None,
             session,
             message,
-            host: own(record.host.as_deref().or(head.host)),
-            path: own(record.path.as_deref()),
+            host: own(host),
+            path: own(path),
             plain: record.plain,
-            event: Remembered::of(event, server.name, repeating.limit, session.start == session.end),
+            event: Remembered::of(
+                event,
+                server.name,
+                repeating.limit,
+                session.start == session.end,
+            ),
         })
     }
 
@@ -290,14 +287,14 @@ impl CachedLine {
         self.host.as_deref()
     }
 
-    /// The rest of a like line's record.
-    #[inline]
-    pub fn record(&self) -> Record<'_> {
-        Record {
-            path: self.path.as_deref().map(Cow::Borrowed),
-            plain: self.plain,
-            ..Record::default()
-        }
+    /// As [`Record::path`].
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// As [`Record::plain`].
+    pub fn plain(&self) -> Option<Plain> {
+        self.plain
     }
 
     /// Whether a line differs in nothing but what may.
@@ -338,172 +335,4 @@ impl CachedLine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::head;
-    use crate::recognisers::recognise;
-    use crate::record::{Keys, read_json};
-    use alloc::format;
-    use alloc::string::String;
-    use proptest::prelude::*;
-
-    const LINES: [&str; 7] = [
-        r#"{"@timestamp":"2026-01-11T12:00:00.123Z","host":{"name":"mail"},"message":"dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<alice@example.org>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS, session=<7UIgRkhH12HLAHFR>"}"#,
-        r#"{"message":"imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=2001:db8::7, lip=::1, secured, session=<PLAIN+/=>","timestamp":1768132800.5,"log":{"file":{"path":"/var/log/mail.log"}}}"#,
-        r#"{"log":"Jan 11 12:00:00 imap-login: Info: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<a, rip=192.0.2.66>, rip=203.0.113.7, lip=192.0.2.2, session=<7UIgRkhH12HLAHFR>","x":"12"}"#,
-        "2026-01-11T12:00:00.123456+01:00 mail dovecot[4711]: imap-login: Login aborted: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10) (too_many): user=<alice>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, TLS: TLSv1.3 with cipher X (256/256 bits), session=<7UIgRkhH12HLAHFR>",
-        "Jan 11 12:00:00 mail dovecot: imap-login: Maximum number of connections from user+IP exceeded: user=<bob>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2",
-        "<22>1 2026-01-11T12:00:00Z mail dovecot 12 - - pop3-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<\u{e9}>, method=PLAIN, rip=203.0.113.7, lip=192.0.2.2, session=<ab>\r",
-        "imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): session=<ab>, user=<bob>, method=PLAIN, rip=203.0.113.7",
-    ];
-
-    fn record(line: &[u8], is_json: bool) -> Option<Record<'_>> {
-        if is_json {
-            let keys = ["message", "log"].map(String::from);
-            let keys = Keys {
-                message: &keys,
-                time: &["@timestamp", "timestamp"].map(String::from),
-            };
-            return read_json(line, keys, &TimeZone::utc());
-        }
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        Some(Record {
-            message: Some(String::from_utf8_lossy(line)),
-            ..Record::default()
-        })
-    }
-
-    /// Reads a line with the memory of another, and checks that it changes nothing. Whether it was used.
-    fn check(earlier: &[u8], line: &[u8]) -> bool {
-        let (is_json, zone) = (line.starts_with(b"{"), TimeZone::utc());
-        let mut cache = LineCache::default();
-        if let Some(record) = record(earlier, earlier.starts_with(b"{"))
-            && let Some(message) = record.message.as_deref()
-        {
-            let head = head::parse_untimed(message, &zone);
-            if let Some(event) = recognise(message, head.body) {
-                let is_json = earlier.starts_with(b"{");
-                cache.insert(CachedLine::new(earlier, is_json, &record, &event, &head));
-            }
-        }
-        let Some(like) = cache.find(line, is_json) else {
-            return false;
-        };
-        let Some(time_ms) = cache.get(like).and_then(|cached| cached.time_ms(line, &zone)) else {
-            return false;
-        };
-        let expected = record(line, is_json).expect("what is recalled can be read");
-        let message = expected.message.as_deref().expect("it has a message");
-        let mut is_used = true;
-        for reference in [
-            Reference::NotNeeded,
-            Reference::Latest(Some(1_768_132_800_000)),
-            Reference::Latest(None),
-        ] {
-            let head = match reference {
-                Reference::NotNeeded => head::parse_untimed(message, &zone),
-                Reference::Latest(reference_ms) => head::parse(message, &zone, reference_ms),
-            };
-            // The second time from memory.
-            for _ in 0..2 {
-                let Some(head_ms) = cache.head_ms(like, line, &zone, reference) else {
-                    is_used &= reference == Reference::Latest(None);
-                    continue;
-                };
-                let cached = cache.get(like).expect("it was just found");
-                if reference != Reference::NotNeeded {
-                    assert_eq!(head_ms, head.time_ms);
-                }
-                assert_eq!(cached.host(), expected.host.as_deref().or(head.host));
-                assert_eq!(cached.message(line), message.as_bytes());
-                assert_eq!(cached.event(line), recognise(message, head.body));
-            }
-        }
-        let cached = cache.get(like).expect("it was just found");
-        let recalled = Record {
-            time_ms,
-            stamp: expected.stamp,
-            message: expected.message.clone(),
-            host: expected.host.clone(),
-            ..cached.record()
-        };
-        assert_eq!(recalled, expected);
-        is_used
-    }
-
-    #[test]
-    fn a_line_is_like_itself() {
-        for line in LINES {
-            assert!(check(line.as_bytes(), line.as_bytes()), "{line}");
-        }
-    }
-
-    #[test]
-    fn times_and_sessions_may_differ_and_nothing_else() {
-        let all = LINES.map(|line| {
-            line.replace("12:00:00", "13:59:07")
-                .replace("1768132800.5", "1768132801.7")
-                .replace("7UIgRkhH12HLAHFR", "ZZZZ+/AAhH12HLA=")
-        });
-        for (line, other) in LINES.into_iter().zip(&all) {
-            assert!(check(line.as_bytes(), other.as_bytes()), "{other}");
-            for (from, to) in [
-                ("user=<a", "user=<b"),
-                ("0.113.7", "0.113.8"),
-                ("HFR>", "HF,>"),
-            ] {
-                let other = line.replace(from, to);
-                assert!(
-                    other == line || !check(line.as_bytes(), other.as_bytes()),
-                    "{other}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_number_keeps_the_form_of_one() {
-        let other = LINES[1].replace("1768132800.5", "0768132800.5");
-        assert!(!check(LINES[1].as_bytes(), other.as_bytes()));
-    }
-
-    proptest! {
-        #[test]
-        fn remembering_changes_nothing(
-            line in 0..LINES.len(),
-            changes in prop::collection::vec((any::<prop::sample::Index>(), r#"[<>", =:\\0-9A-Za-zé\n+/{}-]"#), 1..6),
-            is_near_the_end in any::<bool>(),
-        ) {
-            let line = LINES[line];
-            let mut other = line.as_bytes().to_vec();
-            for (at, byte) in &changes {
-                let len = other.len();
-                let at = if is_near_the_end { len - 1 - at.index(30) } else { at.index(len) };
-                other[at] = byte.as_bytes()[0];
-            }
-            check(line.as_bytes(), &other);
-            check(&other, line.as_bytes());
-            let back = format!("{line}\r");
-            check(back.as_bytes(), &other);
-        }
-
-        #[test]
-        fn what_may_differ_is_only_taken_for_what_it_is(
-            line in 0..LINES.len(),
-            stamp in r#"[0-9.:TZ"\\-]{24}|20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9]{2}:00:00.123Z"#,
-            number in "[0-9.e+-]{12}",
-            session in r#"[A-Za-z0-9+/=<>, "\\]{16}"#,
-            date in r#"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|(Jan|Feb|Dec) [ 0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]|[0-9 "\\T:.-]{15}"#,
-            iso in r#"20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-9]{2}:00:00Z|[0-9TZ:+ -]{20}"#,
-        ) {
-            let line = LINES[line];
-            let other = line
-                .replace("2026-01-11T12:00:00.123Z", &stamp)
-                .replace("1768132800.5", &number)
-                .replace("Jan 11 12:00:00", &date)
-                .replace("2026-01-11T12:00:00Z", &iso)
-                .replace("7UIgRkhH12HLAHFR", &session);
-            check(line.as_bytes(), other.as_bytes());
-        }
-    }
-}
+mod tests;

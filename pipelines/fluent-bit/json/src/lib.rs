@@ -1,4 +1,4 @@
-//! Checks and repairs the JSON that Fluent Bit hands to its plugins.
+//! Checks and mends the JSON that Fluent Bit hands to its plugins.
 //!
 //! A record comes from Fluent Bit's encoder and goes back through its parser, which fails on what the encoder makes of
 //! some values: bare `nan` and `inf`, numbers beyond a double (`%.16g` rounds the largest up), map keys that are no
@@ -7,74 +7,82 @@
 //! it from being linked into tests.
 //!
 //! What the check takes from the encoder: strings are closed and escaped, except that those of extension
-//! types start with `\x`; brackets match; a key is followed by its colon at once. So it looks for quotes
-//! only, word by word, and at the few bytes between strings. A byte there that the common values don't
+//! types start with `\x`; ASCII letters are not escaped; brackets match; a key is followed by its colon at once. So it
+//! looks for quotes only, word by word, and at the few bytes between strings. A byte there that the common values don't
 //! need wakes the strict check, which takes nothing for granted. Neither judges UTF-8.
 
 #![forbid(unsafe_code)]
 
 mod repair;
+mod route;
 
 use maxconn_records::json::scan::is_object;
 use repair::Repair;
 
-/// Whether this output of Fluent Bit's encoder is an object that its parser takes back.
-pub fn is_safe_object(bytes: &[u8]) -> bool {
-    looks_safe(bytes) || is_strictly_safe(bytes)
-}
+pub use route::ROUTE;
 
-/// Appends a record that is not safe in a form that is: bare `nan`, `inf` and numbers beyond a double
-/// become `null`, keys that are numbers or literals become strings, `\x` becomes `\\x`. `false`, and nothing
-/// appended, if that does not make it safe.
-pub fn repair(bytes: &[u8], out: &mut Vec<u8>) -> bool {
-    let start = out.len();
-    let repaired = Repair { rest: bytes, out }.run().is_some()
-        && out.get(start..).is_some_and(is_strictly_safe);
-    if !repaired {
-        out.truncate(start);
-    }
-    repaired
-}
-
-/// The cheap check: never true for output of the encoder that is not safe.
-#[inline]
-fn looks_safe(bytes: &[u8]) -> bool {
-    let (Some(b'{'), Some(b'}')) = (bytes.first(), bytes.last()) else {
-        return false;
+/// Whether this output of Fluent Bit's encoder may go back as it is: an object that its parser takes, in which nothing is
+/// named as what our documents are routed by. Never true for one that may not, but false for some that may.
+#[inline(never)]
+pub fn may_go_back(bytes: &[u8]) -> bool {
+    // Nearly always a string comes first.
+    let mut start = match bytes {
+        [b'{', b'"', first, .., b'}'] if *first != b'\\' => 2,
+        [b'{', .., b'}'] => next_string(bytes, 1),
+        _ => return false,
     };
-    let mut at = 1;
-    loop {
-        // Between strings: values that are none, and punctuation.
-        loop {
-            match bytes.get(at) {
-                Some(b'"') => break,
-                Some(b',' | b' ' | b'0'..=b'9' | b'.' | b'-' | b'{' | b'}' | b'[' | b']') => {
-                    at += 1
+    let mut is_key = true;
+    // Strings, which nearly always follow one another at once.
+    while start < bytes.len() {
+        let end = quote_behind(bytes, start, is_key);
+        match bytes.get(end + 1) {
+            Some(b':') => {
+                if end - start == ROUTE.len() && is_route(bytes, start) {
+                    return false;
                 }
-                Some(b't' | b'f' | b'n') => {
-                    match literal_len(bytes.get(at..).unwrap_or_default()) {
-                        0 => return false,
-                        len => at += len,
-                    }
-                }
-                // Among them a colon that follows no string: its key is none.
-                Some(_) => return false,
-                None => return true,
+                is_key = false;
             }
+            Some(b',') => is_key = true,
+            Some(_) if end + 2 == bytes.len() => return true,
+            Some(_) => {
+                start = next_string(bytes, end + 1);
+                is_key = true;
+                continue;
+            }
+            None => return false,
         }
-        let Some(text) = bytes.get(at + 1..) else {
-            return false;
+        start = match bytes.get(end + 2..end + 4) {
+            Some([b'"', first]) if *first != b'\\' => end + 3,
+            _ => next_string(bytes, end + 2),
         };
-        if let [b'\\', b'x', ..] = text {
-            return false;
-        }
-        let Some(len) = string_len(text) else {
-            return false;
+    }
+    start != UNKNOWN
+}
+
+/// Stands for a place behind which nothing is known.
+const UNKNOWN: usize = usize::MAX;
+
+/// Where the next string begins, behind what lies between two: values that are none, and punctuation; the end if there is
+/// no other, and [`UNKNOWN`] behind anything else.
+#[inline(never)]
+fn next_string(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        at += match bytes.get(at) {
+            Some(b'"') => {
+                let is_other =
+                    bytes.get(at + 1) == Some(&b'\\') && bytes.get(at + 2) == Some(&b'x');
+                return if is_other { UNKNOWN } else { at + 1 };
+            }
+            Some(b',' | b' ' | b'0'..=b'9' | b'.' | b'-' | b'{' | b'}' | b'[' | b']') => 1,
+            Some(b't' | b'f' | b'n') => match literal_len(bytes.get(at..).unwrap_or_default()) {
+                0 => return UNKNOWN,
+                len => len,
+            },
+            // Among them a colon that follows no string: its key is none.
+            Some(_) => return UNKNOWN,
+            None => return at,
         };
-        at += len + 2;
-        if bytes.get(at) == Some(&b':') {
-            at += 1;
-        }
     }
 }
 
@@ -87,76 +95,138 @@ fn literal_len(text: &[u8]) -> usize {
     }
 }
 
-/// The distance to the quote that ends a string: one behind an even number of backslashes. Only quotes
-/// are looked for, 32 bytes at a time; the backslashes before one are counted when it is found.
-#[inline]
-fn string_len(text: &[u8]) -> Option<usize> {
-    let mut from = 0;
+#[cold]
+#[inline(never)]
+fn is_route(bytes: &[u8], start: usize) -> bool {
+    let string = bytes.get(start..).unwrap_or_default();
+    string.starts_with(ROUTE.as_bytes())
+}
+
+/// Appends a record that may not go back as it is in a form that may: bare `nan`, `inf` and numbers beyond a double become
+/// `null`, keys that are numbers or literals become strings, `\x` becomes `\\x`; members that are named as what our
+/// documents are routed by are taken out. `false`, and nothing appended, if that does not help.
+#[cold]
+pub fn mend(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let is_mended = if is_strictly_safe(bytes) {
+        out.extend_from_slice(bytes);
+        true
+    } else {
+        Repair { rest: bytes, out }.run().is_some()
+            && out.get(start..).is_some_and(is_strictly_safe)
+    };
+    let is_mended = is_mended && route::strip(out, start).is_some();
+    if !is_mended {
+        out.truncate(start);
+    }
+    is_mended
+}
+
+/// The position of the quote that ends the string from a position on: one behind an even number of backslashes; the length
+/// if there is none. Only quotes are looked for; the backslashes before one are counted when it is found. Keys are short.
+#[inline(always)]
+fn quote_behind(text: &[u8], start: usize, is_key: bool) -> usize {
+    let mut from = start;
     loop {
-        let quote = from + find_quote(text.get(from..)?)?;
-        let before = text.get(..quote)?;
-        if before.last() != Some(&b'\\')
-            || before
-                .iter()
-                .rev()
-                .take_while(|byte| **byte == b'\\')
-                .count()
-                % 2
-                == 0
-        {
-            return Some(quote);
+        let marks = match is_key {
+            true => text.get(from..from + 8).map_or(0, quotes),
+            false => 0,
+        };
+        let quote = match marks {
+            0 => find_quote(text, from),
+            marks => from + (marks.trailing_zeros() / 8) as usize,
+        };
+        let is_escaped = match text.get(quote.wrapping_sub(1)) {
+            Some(b'\\') => is_escaped(text, start, quote),
+            _ => false,
+        };
+        if !is_escaped {
+            return quote;
         }
         from = quote + 1;
     }
 }
 
+/// Whether there is a byte, and it is escaped in the string that begins at `start`.
+#[cold]
+#[inline(never)]
+fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
+    let before = text.get(start..at).unwrap_or_default().iter().rev();
+    let backslashes = before.take_while(|byte| **byte == b'\\').count();
+    at < text.len() && backslashes % 2 == 1
+}
+
+/// The length of the string that `text` begins with; all of it where no quote ends it. For what is rare.
+fn string_len(text: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let ends = |byte: &u8| {
+        let was_escaped = core::mem::replace(&mut is_escaped, false);
+        is_escaped = *byte == b'\\' && !was_escaped;
+        *byte == b'"' && !was_escaped
+    };
+    text.iter().position(ends).unwrap_or(text.len())
+}
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Marks bytes that are quotes, in six instructions; bytes that are not ASCII and those above a marked one
-/// may be marked as well.
-#[inline]
-fn maybe_quotes(word: &[u8; 8]) -> u64 {
-    (u64::from_le_bytes(*word) ^ (ONES * b'"' as u64)).wrapping_sub(ONES)
+#[inline(always)]
+fn word(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes.try_into().unwrap_or_default())
 }
 
-/// The position of the first quote. Thirty-two bytes without one cost about fifty
-/// instructions of wasm.
-#[inline]
-fn find_quote(text: &[u8]) -> Option<usize> {
-    let mut rest = text;
-    while let Some((block, tail)) = rest.split_first_chunk::<32>() {
-        let (words, _) = block.as_chunks::<8>();
-        let marks = words
-            .iter()
-            .fold(0, |marks, word| marks | maybe_quotes(word));
-        if marks & HIGHS != 0
-            && let Some(at) = first_quote(words)
+/// Marks bytes of a word that are quotes, in five instructions; bytes that are not ASCII and those above a marked one may
+/// be marked as well.
+#[inline(always)]
+fn maybe_quotes(word: u64) -> u64 {
+    (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES)
+}
+
+/// Marks quotes; the lowest mark is exact.
+#[inline(always)]
+fn quotes(bytes: &[u8]) -> u64 {
+    let word = word(bytes);
+    maybe_quotes(word) & !(word ^ (ONES * b'"' as u64)) & HIGHS
+}
+
+/// The position of the first quote from a position on; the length if there is none. Sixty-four bytes without one cost about
+/// seventy instructions of wasm.
+#[inline(never)]
+fn find_quote(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    // No loops over words, which would not be unrolled in guests.
+    if let Some(end) = text.len().checked_sub(64) {
+        while at <= end
+            && let Some(block) = text.get(at..at + 64)
+            && (four_words(&block[..32]) | four_words(&block[32..])) & HIGHS == 0
         {
-            return Some(text.len() - rest.len() + at);
+            at += 64;
         }
-        rest = tail;
     }
-    let (words, last) = rest.as_chunks::<8>();
-    let at = match first_quote(words) {
-        Some(at) => at,
-        None => words.len() * 8 + last.iter().position(|byte| *byte == b'"')?,
-    };
-    Some(text.len() - rest.len() + at)
+    if let Some(block) = text.get(at..at + 32)
+        && four_words(block) & HIGHS == 0
+    {
+        at += 32;
+    }
+    if let Some(end) = text.len().checked_sub(8) {
+        while at <= end {
+            let marks = text.get(at..at + 8).map_or(0, quotes);
+            if marks != 0 {
+                return at + (marks.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+    }
+    while text.get(at).is_some_and(|byte| *byte != b'"') {
+        at += 1;
+    }
+    at
 }
 
-/// The position of the first quote in a few words.
-#[inline]
-fn first_quote(words: &[[u8; 8]]) -> Option<usize> {
-    for (index, word) in words.iter().enumerate() {
-        // The lowest mark of these is exact.
-        let others = !(u64::from_le_bytes(*word) ^ (ONES * b'"' as u64));
-        let marks = maybe_quotes(word) & others & HIGHS;
-        if marks != 0 {
-            return Some(index * 8 + (marks.trailing_zeros() / 8) as usize);
-        }
-    }
-    None
+#[inline(always)]
+fn four_words(block: &[u8]) -> u64 {
+    let marks = |at: usize| maybe_quotes(word(&block[at..at + 8]));
+    marks(0) | marks(8) | marks(16) | marks(24)
 }
 
 /// The strict check: valid JSON by its grammar, an object, every number within a double.
@@ -168,7 +238,7 @@ fn is_strictly_safe(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((byte, tail)) = rest.split_first() {
         rest = match byte {
-            b'"' => match string_len(tail).and_then(|len| tail.get(len + 1..)) {
+            b'"' => match tail.get(string_len(tail) + 1..) {
                 Some(behind) => behind,
                 None => return false,
             },
@@ -264,12 +334,16 @@ mod tests {
             (r#"{1:"x","b":{null:2}}"#, r#"{"1":"x","b":{"null":2}}"#),
             (r#"{"a":"x",-7:1e+300}"#, r#"{"a":"x","-7":1e+300}"#),
             (r#"{"t":"\x00\xff"}"#, r#"{"t":"\\x00\\xff"}"#),
+            (
+                r#"{"maxconn_route":nan,"a":-nan,1:{"maxconn_route":2}}"#,
+                r#"{"a":null,"1":{"maxconn_route":2}}"#,
+            ),
         ] {
-            assert!(!is_safe_object(bad.as_bytes()), "{bad}");
+            assert!(!may_go_back(bad.as_bytes()), "{bad}");
             let mut out = b"kept".to_vec();
-            assert!(repair(bad.as_bytes(), &mut out), "{bad}");
+            assert!(mend(bad.as_bytes(), &mut out), "{bad}");
             assert_eq!(core::str::from_utf8(&out).map(|out| &out[4..]), Ok(good));
-            assert!(is_safe_object(good.as_bytes()));
+            assert!(is_strictly_safe(good.as_bytes()));
         }
         // The last two are nothing that the encoder writes, so the cheap check does not look for them.
         for hopeless in [
@@ -284,7 +358,7 @@ mod tests {
         ] {
             let mut out = b"kept".to_vec();
             assert!(!is_strictly_safe(hopeless.as_bytes()), "{hopeless}");
-            assert!(!repair(hopeless.as_bytes(), &mut out), "{hopeless}");
+            assert!(!mend(hopeless.as_bytes(), &mut out), "{hopeless}");
             assert_eq!(out, b"kept");
         }
     }
@@ -311,7 +385,7 @@ mod tests {
     proptest! {
         #[test]
         fn finds_the_first_quote(bytes in prop::collection::vec(prop_oneof![20 => any::<u8>(), 1 => Just(b'"'), 4 => Just(b'#')], 0..120)) {
-            prop_assert_eq!(find_quote(&bytes), bytes.iter().position(|byte| *byte == b'"'));
+            prop_assert_eq!(find_quote(&bytes, 0), bytes.iter().position(|byte| *byte == b'"').unwrap_or(bytes.len()));
         }
     }
 }
