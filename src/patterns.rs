@@ -184,7 +184,8 @@ mod compiled {
             for server in maxconn_records::recognisers::SERVERS {
                 let regexes = server.prefilter.iter().map(|it| Regex::new(it).unwrap());
                 let regexes: Vec<Regex> = regexes.collect();
-                let all = server.texts.iter().map(|parts| parts.join("…"));
+                // Between its parts a message has numbers, most often.
+                let all = server.texts.iter().map(|parts| parts.join("5.000"));
                 for text in all {
                     let is_let_through = regexes.iter().any(|it| it.is_match(&text));
                     assert!(is_let_through, "{}: {text}", server.name);

@@ -1,9 +1,10 @@
 //! `pipelines/fluent-bit/fluent-bit.yaml`, exactly as users copy it, through the model of Fluent Bit.
 
+use host_test::fluent_bit::pipeline::store::{patience_seconds, pause_max_seconds, takes};
 use host_test::fluent_bit::pipeline::{Pipeline, Record, text};
 use host_test::wasm::Runtime;
 use host_test::{Error, guest};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use test_support::data::{self, FLOOD};
 use test_support::refusal;
 
@@ -16,6 +17,13 @@ fn yaml() -> String {
 
 fn start() -> Result<Pipeline, Error> {
     Pipeline::start(&yaml(), &guest("fluent-bit")?, Runtime::Wasmtime)
+}
+
+/// With something else in the place of some of the file.
+fn start_with(from: &str, to: &str) -> Result<Pipeline, Error> {
+    let changed = yaml().replace(from, to);
+    assert_ne!(changed, yaml(), "{from}");
+    Pipeline::start(&changed, &guest("fluent-bit")?, Runtime::Wasmtime)
 }
 
 /// Seconds without a record: floods end, and their alerts find slots.
@@ -33,6 +41,12 @@ fn count(record: &Record, name: &str) -> u64 {
     count.and_then(Value::as_u64).unwrap_or_default()
 }
 
+/// What a store got as the log's own lines: those that are no events, whichever filter saw that, and events.
+fn stored<'p>(pipeline: &'p Pipeline, store: &str) -> Vec<&'p Record> {
+    let tags = ["mail", "maxconn", "maxconn.event"];
+    tags.map(|tag| pipeline.got(store, tag)).concat()
+}
+
 #[test]
 fn a_real_flood_becomes_two_alerts_and_nothing_is_lost() -> Result<(), Error> {
     let (mut pipeline, log) = (start()?, data::text(FLOOD));
@@ -40,7 +54,7 @@ fn a_real_flood_becomes_two_alerts_and_nothing_is_lost() -> Result<(), Error> {
     let refusals = refusals.count() as u64;
     pipeline.tail("/var/log/dovecot.log", log.as_bytes(), NOW_MS)?;
     wait(&mut pipeline, 310)?;
-    let (alerts, mail) = (pipeline.got("stdout", "alerts"), pipeline.got("es", "mail"));
+    let alerts = pipeline.got("stdout", "maxconn.alert");
     let actions: Vec<&str> = alerts.iter().map(|alert| action(alert)).collect();
     assert_eq!(actions.first(), Some(&"connection-limit-flood-start"));
     let is_end = |alert: &&&Record| action(alert) == "connection-limit-flood-end";
@@ -48,25 +62,25 @@ fn a_real_flood_becomes_two_alerts_and_nothing_is_lost() -> Result<(), Error> {
     let total = |name: &str| ends().map(|end| count(end, name)).sum::<u64>();
     let suppressed = total("suppressed");
     assert_eq!(total("count"), refusals);
-    assert_eq!(mail.len() as u64 + suppressed, log.lines().count() as u64);
-    assert!(mail.len() < 100, "the flood is held back: {}", mail.len());
     for store in ["es", "opensearch"] {
-        assert_eq!(pipeline.got(store, "alerts"), alerts, "{store}");
-        assert_eq!(pipeline.got(store, "mail"), mail, "{store}");
+        let lines = stored(&pipeline, store);
+        assert_eq!(lines.len() as u64 + suppressed, log.lines().count() as u64);
+        assert!(lines.len() < 100, "the flood is held back: {}", lines.len());
+        assert_eq!(pipeline.got(store, "maxconn.alert"), alerts, "{store}");
+        let all = lines.iter().chain(&alerts);
+        assert!(all.clone().all(|it| it.body.get("maxconn_route").is_none()));
+        assert!(all.clone().all(|it| takes(&it.body)), "{store}");
     }
     Ok(())
 }
 
 #[test]
 fn what_syslog_writes_is_parsed_and_enriched() -> Result<(), Error> {
-    let mut pipeline = start()?;
+    let mut pipeline = start_with("parser: syslog_iso\n", "parser: syslog_rfc3164\n")?;
     let log = data::read("testdata/dovecot/09_rsyslog_traditional_rfc3164.log");
     pipeline.tail("/var/log/mail.log", &log, NOW_MS)?;
-    let mail = pipeline.got("es", "mail");
-    let mut events = mail
-        .iter()
-        .filter(|it| action(it) == "connection-limit-exceeded");
-    let event = events.next().ok_or("the log has an event")?;
+    let events = pipeline.got("es", "maxconn.event");
+    let event = events.first().ok_or("the log has an event")?;
     for (path, value) in [
         ("/hostname", "vm"),
         ("/service/name", "imap-login"),
@@ -90,19 +104,103 @@ fn a_hot_reload_forgets_floods_and_finds_them_anew() -> Result<(), Error> {
     pipeline.tail("/var/log/dovecot.log", before.as_bytes(), NOW_MS)?;
     pipeline.reload(&guest("fluent-bit")?, Runtime::Wasmtime)?;
     pipeline.tail("/var/log/dovecot.log", after.as_bytes(), NOW_MS)?;
-    let mut starts = pipeline.got("stdout", "alerts");
+    let mut starts = pipeline.got("stdout", "maxconn.alert");
     starts.retain(|alert| action(alert) == "connection-limit-flood-start");
     assert_eq!(starts.len(), 2);
     Ok(())
 }
 
 #[test]
-fn lines_that_no_parser_takes_go_on() -> Result<(), Error> {
+fn lines_that_no_parser_takes_go_on_and_stores_take_them() -> Result<(), Error> {
     let mut pipeline = start()?;
     pipeline.tail("/var/log/mail.log", "über\n\u{0}\n\n".as_bytes(), NOW_MS)?;
     let mail = pipeline.got("es", "mail");
-    let logs: Vec<_> = mail.iter().map(|record| &record.body["log"]).collect();
-    assert_eq!(logs, ["über", "\u{0}", ""]);
+    let messages: Vec<_> = mail.iter().map(|record| &record.body["message"]).collect();
+    assert_eq!(messages, ["über", "\u{0}", ""]);
+    assert!(mail.iter().all(|record| takes(&record.body)));
+    // As it was: `log` is Fluent Bit's own name for it.
+    let mut pipeline = start_with("      key: message\n", "")?;
+    pipeline.tail("/var/log/mail.log", b"x\n", NOW_MS)?;
+    let refused = |record: &&Record| !takes(&record.body);
+    assert_eq!(
+        pipeline
+            .got("es", "mail")
+            .into_iter()
+            .filter(refused)
+            .count(),
+        1
+    );
+    Ok(())
+}
+
+/// Dovecot's own file has no host, so no parser of syslog's may take its service for one.
+#[test]
+fn every_parser_leaves_dovecot_s_own_lines_readable() -> Result<(), Error> {
+    let log = data::text("testdata/dovecot/21_real_2.3.13_limits.log");
+    let events = |parser: &str| -> Result<usize, Error> {
+        let parser = format!("parser: {parser}\n      key");
+        let mut pipeline = Pipeline::start(
+            &yaml().replace("parser: syslog_iso\n      key", &parser),
+            &guest("fluent-bit")?,
+            Runtime::Wasmtime,
+        )?;
+        pipeline.tail("/var/log/mail.log", log.as_bytes(), NOW_MS)?;
+        Ok(pipeline.got("es", "maxconn.event").len())
+    };
+    let expected = events("dovecot")?;
+    assert!(expected > 0);
+    for parser in ["syslog_rfc3164", "syslog_iso", "syslog_iso_seconds"] {
+        assert_eq!(events(parser)?, expected, "{parser}");
+    }
+    Ok(())
+}
+
+/// A client chooses what its record says, but not where it goes.
+#[test]
+fn a_record_that_says_it_is_an_alert_is_none() -> Result<(), Error> {
+    let mut pipeline = start()?;
+    let words = format!("{} exceeded", refusal::WORDS);
+    let forged = serde_json::json!({
+        "message": words, "maxconn_route": "alert",
+        "event": {"kind": "alert", "action": "connection-limit-flood-end"},
+    });
+    pipeline.take("mail", forged, NOW_MS)?;
+    assert!(pipeline.got("stdout", "maxconn.alert").is_empty());
+    let stored = pipeline.got("es", "maxconn");
+    assert_eq!(stored.len(), 1);
+    assert!(stored[0].body.get("maxconn_route").is_none());
+    Ok(())
+}
+
+#[test]
+fn without_a_store_nothing_but_alerts_leaves() -> Result<(), Error> {
+    let yaml = data::text("pipelines/fluent-bit/fluent-bit-alerts.yaml");
+    let mut pipeline = Pipeline::start(&yaml, &guest("fluent-bit")?, Runtime::Wasmtime)?;
+    for line in data::text("testdata/dovecot/15_journald_json_real.jsonl").lines() {
+        let record: Map<String, Value> = serde_json::from_str(line)?;
+        let lower = record
+            .into_iter()
+            .map(|(key, value)| (key.to_lowercase(), value));
+        pipeline.take("mail", Value::Object(lower.collect()), NOW_MS)?;
+    }
+    for number in 0..60 {
+        let message = refusal::message("alice", "192.0.2.1");
+        let body = serde_json::json!({"message": message, "_hostname": "mail"});
+        pipeline.take("mail", body, NOW_MS + number * 100)?;
+    }
+    wait(&mut pipeline, 400)?;
+    let alerts = pipeline.got("stdout", "maxconn.alert");
+    let mut counts = alerts.iter().map(|alert| count(alert, "count"));
+    assert!(counts.any(|count| count == 60));
+    assert_eq!(pipeline.got("http", "maxconn.alert"), alerts);
+    assert_eq!(
+        pipeline.got("http", "maxconn.alertmanager").len(),
+        alerts.len()
+    );
+    assert_eq!(
+        pipeline.delivered.iter().map(Vec::len).sum::<usize>(),
+        3 * alerts.len()
+    );
     Ok(())
 }
 
@@ -117,20 +215,58 @@ fn outputs_are_as_the_stores_need_them() -> Result<(), Error> {
         stores += 1;
         assert_eq!(text(output, "write_operation"), "create", "{output:?}");
         assert_eq!(text(output, "suppress_type_name"), "on", "{output:?}");
-        if text(output, "match") == "alerts" {
+        if text(output, "match_regex").contains("alert") {
             // The output always appends a time, and an alert has its @timestamp: twice the same field is a 400.
             assert_ne!(text(output, "time_key"), "@timestamp");
             assert_eq!(text(output, "id_key"), "$event['id']");
         }
+        // One template covers all that has our fields, and nothing else is in its streams.
+        let has_ours = !text(output, "match_regex").contains("mail");
+        assert_eq!(
+            text(output, "index").contains(".maxconn-"),
+            has_ours,
+            "{output:?}"
+        );
     }
-    assert_eq!(stores, 4);
+    assert_eq!(stores, 6);
+    Ok(())
+}
+
+#[test]
+fn a_store_that_is_away_for_an_hour_gets_everything_and_soon() -> Result<(), Error> {
+    let pipeline = start()?;
+    let stores = pipeline
+        .outputs
+        .iter()
+        .filter(|it| text(it, "name") != "stdout");
+    for output in stores {
+        // Not for ever: what is answered by nothing but 409 would never end.
+        let patience = patience_seconds(&pipeline.service, output);
+        assert!(patience.is_some_and(|it| it >= 1_800), "{output:?}");
+    }
+    assert!(pause_max_seconds(&pipeline.service) <= 60);
+    // What waits survives a crash.
+    assert!(!text(&pipeline.service, "storage.path").is_empty());
+    for input in &pipeline.inputs {
+        if text(input, "name") == "tail" {
+            assert_eq!(text(input, "storage.type"), "filesystem");
+            assert_eq!(text(input, "skip_long_lines"), "on");
+        }
+    }
+    // As it was: given up after one try, of which each chunk has two.
+    assert_eq!(
+        patience_seconds(&Default::default(), &Default::default()),
+        Some(6)
+    );
+    assert_eq!(pause_max_seconds(&Default::default()), 2001);
     Ok(())
 }
 
 #[test]
 fn the_model_takes_nothing_that_it_does_not_know() -> Result<(), Error> {
     let (yaml, wasm) = (yaml(), guest("fluent-bit")?);
-    let both = "match_regex: '^(mail|maxconn\\.tick)$'\n      rule";
+    let both = "match_regex: '^maxconn(\\.tick)?$'\n      rule";
+    let path = "wasm_path: /etc/fluent-bit/";
     for (from, to, sentence) in [
         (
             "event_format: json",
@@ -139,6 +275,8 @@ fn the_model_takes_nothing_that_it_does_not_know() -> Result<(), Error> {
         ),
         ("rate: 1", "rat: 1", "input dummy: rat: not known here"),
         (both, "match_regex: '.*'\n      rule", "an endless loop"),
+        (path, "wasm_path: ", "wasm_path is not absolute"),
+        ("$1 false", "$1 no", "not known here"),
         (
             "name: es\n",
             "name: kafka\n",

@@ -81,7 +81,7 @@ fn documents_of_fluent_bit_are_as_agreed() -> Result<(), Error> {
     for seconds in [130, 200, 600, 600, 600] {
         said.extend(filter.filter(b"maxconn.tick", TIME_MS + seconds * 1_000, b"{}")?);
     }
-    said.retain(|text| text.starts_with(r#"{"maxconn_route":"#));
+    said.retain(|text| text.contains(r#""maxconn_route":"#));
     // The memory is the instance's.
     let memory = regex_lite::Regex::new(r#""memory[^,}]*"#)?;
     let said = said.join("\n") + "\n";

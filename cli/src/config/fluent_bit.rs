@@ -46,6 +46,12 @@ mod tests {
     use crate::config::read_toml;
 
     #[test]
+    fn the_shipped_file_has_the_filter_of_the_defaults() {
+        let shipped = include_str!("../../../pipelines/fluent-bit/fluent-bit.yaml");
+        assert!(shipped.contains(&prefilter(&Config::default(), "message")));
+    }
+
+    #[test]
     fn patterns_of_one_s_own_are_found_literally() {
         let pattern = "[[pattern]]\nname = \"x\"\ncontains = \"it's full (10)\"\nregex = \"full\"\nlimit = \"l\"\n";
         let config = read_toml("maxconn.toml", pattern, &Config::default()).unwrap();

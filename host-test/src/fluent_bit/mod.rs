@@ -17,6 +17,8 @@ use crate::wasm::{Arg, Imports, Module, NoImports, Runtime, fd_write, put, put_n
 const TICK_TAG: &[u8] = b"maxconn.tick";
 /// What every alert begins with here.
 pub const ALERT_ROUTE: &str = r#"{"maxconn_route":"alert","#;
+/// What every event that goes on ends with.
+const EVENT_ROUTE: &str = r#","maxconn_route":"event"}"#;
 
 /// What the host's side of WASI offers: standard error.
 #[derive(Default)]
@@ -169,7 +171,10 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
                             same("a record without an event", &[record], &[answer])?
                         }
                         (Verdict::Enriched, Some(answer)) => {
-                            same("an enriched record", &[own.unwrap_or_default()], &[answer])?;
+                            let own = own.unwrap_or_default();
+                            let own = own.strip_suffix('}').unwrap_or_default();
+                            let routed = format!("{own}{EVENT_ROUTE}");
+                            same("an enriched record", &[routed], &[answer])?;
                         }
                         (Verdict::Suppressed, answer) => said.extend(answer),
                         (verdict, None) => {

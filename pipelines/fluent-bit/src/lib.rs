@@ -288,7 +288,7 @@ impl Filter {
         }
     }
 
-    /// What was just enriched, in place: its newline becomes the NUL.
+    /// What was just enriched.
     fn enriched(&mut self) -> Option<NonNull<u8>> {
         self.keep_statistics();
         let piece = self
@@ -296,13 +296,23 @@ impl Filter {
             .segments
             .iter()
             .find(|piece| piece.kind == Kind::Enriched)?;
-        let start = piece.start as usize;
-        let text = self
-            .out
-            .bytes
-            .get_mut(start..start.checked_add(piece.len as usize)?)?;
-        *text.last_mut()? = 0;
-        place(text)
+        let (start, len) = (piece.start as usize, piece.len as usize);
+        let end = start.checked_add(len)?;
+        // Statistics may stand behind it; else it need not be copied.
+        let (out, start) = if end == self.out.bytes.len() {
+            (&mut self.out.bytes, start)
+        } else {
+            self.answer.clear();
+            self.answer
+                .extend_from_slice(self.out.bytes.get(start..end)?);
+            (&mut self.answer, 0)
+        };
+        // The route takes the place of the closing brace and the newline.
+        out.truncate(out.len().checked_sub(2)?);
+        for part in [",\"", ROUTE, "\":\"", TO_EVENTS, "\"}\0"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        place(out.get(start..)?)
     }
 
     /// The slot of a record that does not go on: the oldest document that waits takes it.
@@ -311,17 +321,11 @@ impl Filter {
         let Plugin::Running(running) = &mut self.plugin else {
             return None;
         };
-        let waiting = match running.engine.take_alert() {
+        let (route, document) = match running.engine.take_alert() {
             Some(alert) => (TO_ALERTS, alert),
             None => (TO_STATISTICS, running.statistics.take()?),
         };
-        let (route, document) = waiting;
-        self.answer.clear();
-        begin_routed(route, &mut self.answer);
-        self.answer.push(b',');
-        self.answer.extend_from_slice(document.get(1..)?);
-        self.answer.push(0);
-        place(&self.answer)
+        answer(&mut self.answer, route, &document)
     }
 
     fn tick(&mut self, time_ms: i64) -> Option<NonNull<u8>> {
@@ -431,6 +435,19 @@ fn boot() -> Plugin {
 /// Where documents of ours are to go: the values of [`ROUTE`].
 const TO_ALERTS: &str = "alert";
 const TO_STATISTICS: &str = "statistics";
+const TO_EVENTS: &str = "event";
+
+/// An object, which has members, with its route as the first key.
+fn answer(out: &mut Vec<u8>, route: &str, object: &[u8]) -> Option<NonNull<u8>> {
+    out.clear();
+    out.reserve(object.len() + ROUTE.len() + route.len() + 8);
+    for part in ["{\"", ROUTE, "\":\"", route, "\","] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(object.get(1..)?);
+    out.push(0);
+    place(out)
+}
 
 /// Begins a document of ours with what it is routed by, which no record that goes back has.
 fn begin_routed<'a>(route: &str, out: &'a mut Vec<u8>) -> Writer<'a> {

@@ -38,7 +38,7 @@ pub struct Server {
     /// the lines of everyday traffic.
     pub needles: &'static [&'static str],
     /// Regular expressions of which every message contains one, for hosts that search more cheaply than a guest does:
-    /// few, each with a literal as long as can be at its start, and rare in the lines of everyday traffic.
+    /// few, each with a literal at its start, and rare in the lines of everyday traffic.
     pub prefilter: &'static [&'static str],
     /// What its refusals that name a user always say: a record that holds it and is no event may name one.
     pub refusal: &'static str,

@@ -39,13 +39,16 @@ pub(super) static SERVER: Server = Server {
         "Anvil queries timed out after",
         "lower than required under max",
     ],
-    prefilter: &["Maximum number of", "limit", "que(?:ue full|ries timed)"],
+    prefilter: &[
+        r"onnection(?: queue full| limit reached|s are being dropped| \()",
+        "er (?:of (?:connections|mail)|[0-9.]+ secs|than required)",
+    ],
     refusal: REFUSAL,
     texts: &[
         &[REFUSAL, " exceeded"],
         &["limit", " reached, client connections are being dropped"],
         &["Connection queue full"],
-        &["failed: Remote closed connection", "process_limit"],
+        &["failed: Remote closed connection (", "process_limit"],
         &["proxy dest connection limit reached"],
         &["Maximum number of mail processes exceeded"],
         &["Anvil queries timed out after ", " secs - "],
