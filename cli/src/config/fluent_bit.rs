@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn patterns_of_one_s_own_are_found_literally() {
-        let pattern = "[[pattern]]\nname = \"x\"\ncontains = \"is full (10)\"\nregex = \"full\"\nlimit = \"l\"\n";
+        let pattern = "[[pattern]]\nname = \"x\"\ncontains = \"is full (10)\"\nregex = \"full\"\nlimit = \"l\"\nscope = \"user\"\n";
         let config = read_toml("maxconn.toml", pattern, &Config::default()).unwrap();
         let printed = prefilter(&config.effective, "log");
         let expected = r"        - '$log is\sfull\s\(10\) maxconn false'";
