@@ -78,7 +78,8 @@ impl Engine {
             latest_ms,
         };
         if line.len() > RECORD_MAX_BYTES {
-            return Some(self.unread());
+            // What is not read was never known.
+            return (!is_known).then(|| self.unread());
         }
         let is_json = input.is_json();
         let like = self.line_cache.find(line, is_json);

@@ -307,8 +307,9 @@ impl Filter {
                 .extend_from_slice(self.out.bytes.get(start..end)?);
             (&mut self.answer, 0)
         };
-        // The route takes the place of the closing brace and the newline.
-        out.truncate(out.len().checked_sub(2)?);
+        // The route takes the place of the closing brace and what is behind it: a newline at least.
+        let closing = out.iter().rposition(|byte| *byte == b'}')?;
+        out.truncate(closing);
         for part in [",\"", ROUTE, "\":\"", TO_EVENTS, "\"}\0"] {
             out.extend_from_slice(part.as_bytes());
         }

@@ -150,7 +150,21 @@ fn are_base64(word: &[u8; 8]) -> bool {
 /// What replaces a time in JSON is one as well, and no more than that: a number does not begin with 0.
 fn is_in_form(line: &[u8], time: Span) -> bool {
     let before = time.start.checked_sub(1).and_then(|at| line.get(at));
-    before == Some(&b'"') || line.get(time.start).is_some_and(|first| *first != b'0')
+    let is_number = |text: &[u8]| {
+        text.iter().all(|it| it.is_ascii_digit() || *it == b'.') && text.first() != Some(&b'0')
+    };
+    before == Some(&b'"') || time.bytes(line).is_some_and(is_number)
+}
+
+/// Whether a time has digits, letters and marks at the same places as another: then the head around it is read alike.
+#[inline(never)]
+fn is_alike(stamp: &[u8], known: &[u8]) -> bool {
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => b'0',
+        b'a'..=b'z' | b'A'..=b'Z' => b'a',
+        other => other,
+    };
+    stamp.len() == known.len() && stamp.iter().zip(known).all(|(a, b)| class(*a) == class(*b))
 }
 
 impl CachedLine {
@@ -324,10 +338,11 @@ impl CachedLine {
         let is_known = time_ms.is_some() || reference == Reference::NotNeeded;
         // What JSON would escape is in no time; that is not left to chance.
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        if len != stamp.len() || !is_known || !stamp.iter().all(is_plain) {
+        let known = self.line.get_mut(self.stamp.start..self.stamp.end)?;
+        if len != stamp.len() || !is_known || !stamp.iter().all(is_plain) || !is_alike(stamp, known)
+        {
             return None;
         }
-        let known = self.line.get_mut(self.stamp.start..self.stamp.end)?;
         known.copy_from_slice(stamp);
         self.read = Some((reference, time_ms));
         Some(time_ms)

@@ -213,6 +213,11 @@ pub(crate) fn begins_with_service(text: &[u8]) -> bool {
     dovecot::begins_with_service(text)
 }
 
+/// The same of a service that no other program has the name of.
+pub(crate) fn begins_with_own_service(text: &[u8]) -> bool {
+    dovecot::begins_with_own_service(text)
+}
+
 /// The number of up to 18 digits at the start of `text`, and what follows it.
 fn number(text: &str) -> Option<(u64, &str)> {
     let (mut number, mut len) = (0, 0);

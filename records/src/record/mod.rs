@@ -10,10 +10,11 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::bytes::split_at;
 use crate::json::scan::Scanner;
 use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
-use crate::recognisers::begins_with_service;
+use crate::recognisers::begins_with_own_service;
 use crate::time::{self, TimeZone};
 use found::{Found, Message, Place, Reader};
 
@@ -134,7 +135,7 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
 }
 
 /// Puts the service back in front of the message that a parser took for the program, or for a host: `imap-login:` is what
-/// Dovecot's own file has where syslog has one. That is no host, and left out.
+/// Dovecot's own file has where syslog has one. That is no host, and left out. A message that has its service stays.
 #[inline(never)]
 fn put_back(record: &mut Record<'_>, program: Option<&[u8]>) {
     let mut text = String::new();
@@ -147,14 +148,16 @@ fn put_back(record: &mut Record<'_>, program: Option<&[u8]>) {
         text.push_str(&decode(program));
         text.push_str(": ");
     }
-    if !begins_with_service(text.as_bytes()) {
+    if !begins_with_own_service(text.as_bytes()) {
         return;
     }
-    if host.is_some() {
-        record.host = None;
-    }
-    if let Some(message) = &mut record.message {
-        text.push_str(message);
+    if let Some(message) = &mut record.message
+        && split_at(message, "-login: ").is_none()
+    {
+        if host.is_some() {
+            record.host = None;
+        }
+        text.push_str(message.trim_ascii_start());
         *message = Cow::Owned(text);
     }
 }

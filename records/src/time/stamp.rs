@@ -358,7 +358,8 @@ fn letters_len(text: &[u8]) -> usize {
 fn number(digits: &[u8]) -> i64 {
     let mut number = 0;
     for digit in digits {
-        number = number * 10 + i64::from(digit & 15);
+        // Longer ones are no part of a time, and told by that.
+        number = i64::wrapping_add(i64::wrapping_mul(number, 10), i64::from(digit & 15));
     }
     number
 }

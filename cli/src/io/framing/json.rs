@@ -163,7 +163,7 @@ impl Json {
                 out.push(b'\n');
             }
             None if envelope::may_be(&self.object)
-                && envelope::open(&self.object, OPENED_MAX_BYTES, out) => {}
+                && envelope::open(&self.object, &mut { OPENED_MAX_BYTES }, out) => {}
             None => {
                 out.extend_from_slice(&self.object);
                 out.push(b'\n');

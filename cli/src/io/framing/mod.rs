@@ -14,7 +14,7 @@ use json::Json;
 const BEGIN_BYTES: usize = 4096;
 /// A record with what is around it may have this size, in bytes; what is longer goes on as the lines that it has.
 const RECORD_MAX_BYTES: usize = 8 << 20;
-/// What is taken out of an envelope may have this size, in bytes; an envelope of which more would come is one record.
+/// Opening an envelope may take so much work, in bytes that are looked at and written; one that takes more is one record.
 const OPENED_MAX_BYTES: usize = 64 << 20;
 
 /// Takes bytes as they come and writes lines.

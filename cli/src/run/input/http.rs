@@ -28,8 +28,9 @@ use crate::run::ledger::{Claim, Sender};
 
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
-/// So large may a body become of which envelopes are opened, in bytes; an envelope that does not fit is one record.
-const UNFOLDED_MAX_BYTES: usize = 2 * BODY_MAX_BYTES;
+/// Opening the envelopes of a body may take so much work, in bytes that are looked at and written; one that takes more is
+/// one record.
+const UNFOLDED_MAX_BYTES: usize = 4 * BODY_MAX_BYTES;
 
 /// What an address that takes requests needs.
 pub struct HttpInput {

@@ -162,6 +162,13 @@ fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
     }
 }
 
+/// As [`super::begins_with_own_service`].
+pub(super) fn begins_with_own_service(text: &[u8]) -> bool {
+    // imap, pop3, submission, managesieve, master.
+    let begin = text.get(..3).unwrap_or_default();
+    matches!(begin, b"ima" | b"pop" | b"sub" | b"man" | b"mas") && begins_with_service(text)
+}
+
 /// As [`super::usual_tag_len`].
 #[inline(always)]
 pub(super) fn tag_len(text: &[u8]) -> usize {
@@ -169,7 +176,7 @@ pub(super) fn tag_len(text: &[u8]) -> usize {
 }
 
 /// As [`super::begins_with_service`]: one that says limits.
-#[inline]
+#[inline(never)]
 pub(super) fn begins_with_service(text: &[u8]) -> bool {
     if starts(text, b"imap-login: ") {
         return true;
