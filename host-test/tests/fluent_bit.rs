@@ -231,6 +231,20 @@ fn no_record_can_have_a_route() -> Result<(), Error> {
     Ok(())
 }
 
+/// One that is too long to be read goes back as every other: in JSON, and without a route.
+#[test]
+fn what_is_too_long_to_be_read_is_checked_all_the_same() -> Result<(), Error> {
+    let message = refusal::message("alice", "192.0.2.1");
+    let long = "x".repeat(300 << 10);
+    let record =
+        format!(r#"{{"maxconn_route":"alert","message":"{message}","n":nan,"x":"{long}"}}"#);
+    let answer = filter()?.filter(b"mail", TIME_MS, record.as_bytes())?;
+    let answer: Map<String, Value> = serde_json::from_str(&answer.ok_or("dropped")?)?;
+    assert!(!answer.contains_key(ROUTE));
+    assert_eq!(answer.get("n"), Some(&Value::Null));
+    Ok(())
+}
+
 /// A client's record that says of itself what an alert says is not routed as one.
 #[test]
 fn a_forged_alert_loses_its_route() -> Result<(), Error> {

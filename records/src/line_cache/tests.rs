@@ -177,3 +177,15 @@ proptest! {
         check(line.as_bytes(), other.as_bytes());
     }
 }
+
+#[test]
+fn a_time_is_replaced_by_one_of_the_same_form_alone() {
+    let number = |text: &str| {
+        let line = format!("{{\"timestamp\":{text},");
+        is_in_form(line.as_bytes(), Span { start: 13, end: 33 })
+    };
+    assert!(number("1768132800.123456789"));
+    assert!(!number("2026-01-11T12:00:00Z"));
+    assert!(is_alike(b"Jan 11 12:00:00", b"Feb 01 01:02:03"));
+    assert!(!is_alike(b"2026-01-11T12:00:00", b"Jan 11 12:00:00.123"));
+}
