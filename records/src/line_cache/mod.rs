@@ -157,7 +157,6 @@ fn is_in_form(line: &[u8], time: Span) -> bool {
 }
 
 /// Whether a time has digits, letters and marks at the same places as another: then the head around it is read alike.
-#[inline(never)]
 fn is_alike(stamp: &[u8], known: &[u8]) -> bool {
     let class = |byte: u8| match byte {
         b'0'..=b'9' => b'0',

@@ -39,6 +39,7 @@ pub struct Server {
     pub needles: &'static [&'static str],
     /// Regular expressions of which every message contains one, for hosts that search more cheaply than a guest does:
     /// few, each with a literal at its start, and rare in the lines of everyday traffic.
+    #[cfg(not(target_family = "wasm"))]
     pub prefilter: &'static [&'static str],
     /// What its refusals that name a user always say: a record that holds it and is no event may name one.
     pub refusal: &'static str,

@@ -136,7 +136,7 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
 
 /// Puts the service back in front of the message that a parser took for the program, or for a host: `imap-login:` is what
 /// Dovecot's own file has where syslog has one. That is no host, and left out. A message that has its service stays.
-#[inline(never)]
+#[cold]
 fn put_back(record: &mut Record<'_>, program: Option<&[u8]>) {
     let mut text = String::new();
     let host = record.host.as_deref().filter(|host| host.ends_with(':'));

@@ -39,6 +39,7 @@ pub(super) static SERVER: Server = Server {
         "Anvil queries timed out after",
         "lower than required under max",
     ],
+    #[cfg(not(target_family = "wasm"))]
     prefilter: &[
         r"onnection(?: queue full| limit reached|s are being dropped| \()",
         "er (?:of (?:connections|mail)|[0-9.]+ secs|than required)",
