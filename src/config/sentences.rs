@@ -102,7 +102,7 @@ impl Problem {
                 &[Number(*number)],
             ),
             Problem::DurationForm(text) => (
-                "%0 is no duration\nwrite whole numbers with the units d, h, m, s or ms, the largest first, e.g. \"1h30m\"",
+                "%0 is no duration\nwrite whole numbers with units d, h, m, s or ms, the largest first, e.g. \"1h30m\"",
                 &[Quoted(text)],
             ),
             Problem::DurationDigits(text) => (

@@ -9,7 +9,7 @@ mod remembered;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::bytes::equal;
+use crate::bytes::{equal, find};
 use crate::event::Event;
 use crate::head::{Head, Stamp};
 use crate::recognisers::named;
@@ -150,9 +150,8 @@ fn are_base64(word: &[u8; 8]) -> bool {
 /// What replaces a time in JSON is one as well, and no more than that: a number does not begin with 0.
 fn is_in_form(line: &[u8], time: Span) -> bool {
     let before = time.start.checked_sub(1).and_then(|at| line.get(at));
-    let is_number = |text: &[u8]| {
-        text.iter().all(|it| it.is_ascii_digit() || *it == b'.') && text.first() != Some(&b'0')
-    };
+    // A date has dashes.
+    let is_number = |text: &[u8]| text.first() != Some(&b'0') && find(text, b'-').is_none();
     before == Some(&b'"') || time.bytes(line).is_some_and(is_number)
 }
 
@@ -160,7 +159,7 @@ fn is_in_form(line: &[u8], time: Span) -> bool {
 fn is_alike(stamp: &[u8], known: &[u8]) -> bool {
     let class = |byte: u8| match byte {
         b'0'..=b'9' => b'0',
-        b'a'..=b'z' | b'A'..=b'Z' => b'a',
+        b'A'.. => b'A',
         other => other,
     };
     stamp.len() == known.len() && stamp.iter().zip(known).all(|(a, b)| class(*a) == class(*b))

@@ -215,7 +215,7 @@ fn target(place: Place, key: &[u8]) -> Option<Target> {
         (Root | Wrapped, b"hostname") => Target::Host(HostSource::Hostname),
         (Root | Wrapped, b"_HOSTNAME") => Target::Host(HostSource::Journal),
         (Root | Wrapped, b"HOST" | b"Computer") => Target::Host(HostSource::Other),
-        (Root | Wrapped, b"ident" | b"program" | b"programname" | b"appname") => Target::Program,
+        (Root | Wrapped, b"ident" | b"program" | b"programname") => Target::Program,
         (Root, b"_source" | b"result" | b"jsonPayload") => Target::Place(Wrapped),
         (Root, b"log") => Target::Place(Place::Log),
         (Root, b"event") => Target::Place(Place::Event),

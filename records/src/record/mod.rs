@@ -157,7 +157,7 @@ fn put_back(record: &mut Record<'_>, program: Option<&[u8]>) {
         if host.is_some() {
             record.host = None;
         }
-        text.push_str(message.trim_ascii_start());
+        text.push_str(message.strip_prefix(' ').unwrap_or(message));
         *message = Cow::Owned(text);
     }
 }

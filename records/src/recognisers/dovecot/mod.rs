@@ -166,8 +166,7 @@ fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
 /// As [`super::begins_with_own_service`].
 pub(super) fn begins_with_own_service(text: &[u8]) -> bool {
     // imap, pop3, submission, managesieve, master.
-    let begin = text.get(..3).unwrap_or_default();
-    matches!(begin, b"ima" | b"pop" | b"sub" | b"man" | b"mas") && begins_with_service(text)
+    matches!(text, [b'i' | b'm' | b'p', ..] | [b's', b'u', ..]) && begins_with_service(text)
 }
 
 /// As [`super::usual_tag_len`].
