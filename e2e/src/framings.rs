@@ -39,8 +39,11 @@ pub fn check(report: &mut Report) {
     report.tell("BusyBox syslogd", busybox());
 }
 
-/// What the server logged: the time of day and the text, and how many refusals are in it.
-fn flood() -> Result<(Vec<(String, String)>, u64), Error> {
+/// What a real server logged: the time of day and the text, and how many refusals are in it.
+///
+/// # Errors
+/// A line is none of its form.
+pub fn flood() -> Result<(Vec<(String, String)>, u64), Error> {
     let log = data::text(FLOOD);
     let mut lines = Vec::new();
     for line in log.lines() {

@@ -233,7 +233,7 @@ fn outputs_are_as_the_stores_need_them() -> Result<(), Error> {
 }
 
 #[test]
-fn a_store_that_is_away_for_an_hour_gets_everything_and_soon() -> Result<(), Error> {
+fn a_store_that_is_away_for_half_an_hour_gets_everything_and_soon() -> Result<(), Error> {
     let pipeline = start()?;
     let stores = pipeline
         .outputs

@@ -46,9 +46,18 @@ mod tests {
     use crate::config::read_toml;
 
     #[test]
-    fn the_shipped_file_has_the_filter_of_the_defaults() {
-        let shipped = include_str!("../../../pipelines/fluent-bit/fluent-bit.yaml");
-        assert!(shipped.contains(&prefilter(&Config::default(), "message")));
+    fn the_shipped_files_have_the_filter_of_the_defaults() {
+        let filter = prefilter(&Config::default(), "message");
+        for shipped in [
+            include_str!("../../../pipelines/fluent-bit/fluent-bit.yaml"),
+            include_str!("../../../pipelines/fluent-bit/fluent-bit-alerts.yaml"),
+        ] {
+            assert!(shipped.contains(&filter));
+        }
+        // The page shows the rules once more, further to the right.
+        let page = include_str!("../../../pipelines/fluent-bit/README.md");
+        let mut rules = filter.lines().filter(|line| line.contains("$message"));
+        assert!(rules.all(|rule| page.contains(rule)));
     }
 
     #[test]

@@ -12,15 +12,14 @@ use std::time::Duration;
 
 use host_test::Error;
 use serde_json::Value;
-use test_support::data::{self, FLOOD};
-use test_support::refusal::{WORDS, message};
+use test_support::refusal::message;
 use test_support::store::Store;
 
 pub use self::chain::check as chain;
 use self::site::{Site, pipeline};
-use crate::maxconn;
 use crate::process::{Running, guarded, run};
 use crate::report::Report;
+use crate::{framings, maxconn};
 
 /// Far more than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -153,18 +152,11 @@ fn line(time: &str, text: &str) -> String {
 /// A real flood as Dovecot would have given it to syslog, with the line that ends it, and how many refusals are
 /// in it.
 fn flood() -> Result<(Vec<String>, u64), Error> {
-    let log = data::text(FLOOD);
-    let mut lines = Vec::new();
-    for text in log.lines() {
-        let cut = text.get(7..).and_then(|it| it.split_once(' '));
-        let (time, text) = cut.ok_or(text)?;
-        // Levels are told to syslog beside the text.
-        lines.push(line(time, &text.replacen("Info: ", "", 1)));
-    }
+    let (logged, refusals) = framings::flood()?;
+    let lines = logged.iter().map(|(time, text)| line(time, text));
     // Time moves on the word of two.
-    lines.extend(LATER.map(|time| refusal(time, 1)));
-    let refusals = log.lines().filter(|line| line.contains(WORDS)).count();
-    Ok((lines, refusals as u64))
+    let later = LATER.map(|time| refusal(time, 1));
+    Ok((lines.chain(later).collect(), refusals))
 }
 
 fn refusal(time: &str, number: usize) -> String {

@@ -27,11 +27,19 @@ pub fn may_be(object: &[u8]) -> bool {
     find(object, b"\"logEvents\"").is_some() || find(object, b"\"resourceLogs\"").is_some()
 }
 
+/// Whether one of these lines may hold several records. All of them are searched at once: nearly always none does.
+pub fn any_may_hold_several(lines: &[u8]) -> bool {
+    may_be(lines) || crate::io::lines::lines(lines).any(may_be_array)
+}
+
 /// Whether a line may hold several records.
-pub fn may_hold_several(line: &[u8]) -> bool {
-    let start = line.trim_ascii_start();
-    let array = start.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
-    array.is_some_and(|inner| inner.starts_with(b"{")) || (start.starts_with(b"{") && may_be(start))
+fn may_hold_several(line: &[u8]) -> bool {
+    may_be_array(line) || (line.trim_ascii_start().starts_with(b"{") && may_be(line))
+}
+
+fn may_be_array(line: &[u8]) -> bool {
+    let array = line.trim_ascii_start().strip_prefix(b"[");
+    array.is_some_and(|inner| inner.trim_ascii_start().starts_with(b"{"))
 }
 
 /// The same lines with those apart that hold several records, as long as that takes no more than `max_bytes` of work: each

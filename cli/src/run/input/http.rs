@@ -189,7 +189,7 @@ impl HttpInput {
     ) -> Result<Option<(Vec<u8>, SemaphorePermit<'_>)>, Refusal> {
         let is_folded = match content {
             Content::Json => envelope::may_be(body),
-            Content::Lines => content.records(body).any(envelope::may_hold_several),
+            Content::Lines => envelope::any_may_hold_several(body),
         };
         if !is_folded {
             return Ok(None);

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::batch::Batch;
 use super::engine::Job;
 use super::metrics::Metrics;
-use crate::io::framing::envelope::{may_hold_several, unfold};
+use crate::io::framing::envelope::{any_may_hold_several, unfold};
 use crate::io::lines::lines;
 use crate::output::delivery::Digest;
 use crate::system;
@@ -109,8 +109,7 @@ impl Intake {
 
     /// Hands over lines that nobody sends again, as soon as there is room for them; `false` if the process stops.
     pub async fn hand_over(&self, source: u16, text: Vec<u8>) -> bool {
-        let is_folded = lines(&text).any(may_hold_several);
-        let text = match is_folded {
+        let text = match any_may_hold_several(&text) {
             true => unfold(lines(&text).map(Cow::Borrowed), WAITING_MAX_BYTES),
             false => text,
         };

@@ -157,14 +157,10 @@ fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
 }
 
 /// The length of the string that `text` begins with; all of it where no quote ends it. For what is rare.
+#[cold]
+#[inline(never)]
 fn string_len(text: &[u8]) -> usize {
-    let mut is_escaped = false;
-    let ends = |byte: &u8| {
-        let was_escaped = core::mem::replace(&mut is_escaped, false);
-        is_escaped = *byte == b'\\' && !was_escaped;
-        *byte == b'"' && !was_escaped
-    };
-    text.iter().position(ends).unwrap_or(text.len())
+    quote_behind(text, 0, false)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

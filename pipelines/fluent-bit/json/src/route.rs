@@ -4,7 +4,7 @@ use maxconn_records::json::string::decode;
 
 use crate::string_len;
 
-/// The first key of every document of ours, by whose value it is routed. No record that goes back has it.
+/// The key by whose value events, alerts and statistics are routed. Nothing else that goes back has it.
 pub const ROUTE: &str = "maxconn_route";
 
 /// Takes the members of that name out of the object that `out` ends with, from `start` on; those of objects within it stay.
