@@ -89,7 +89,14 @@ struct PrintArgs {
     config: ConfigArgs,
     /// Instead of the configuration, Fluent Bit's filter that lets no other records through wasm than those that can
     /// be events; KEY is where its input puts the message.
-    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true, default_missing_value = "message")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "message",
+        value_parser = member
+    )]
     fluent_bit: Option<String>,
 }
 
@@ -269,6 +276,14 @@ fn plugin(path: Option<&Path>, limits: Limits) -> Result<Plugin, Failure> {
         None => maxconn::builtin::plugin(Limits::default()),
     }
     .map_err(run)
+}
+
+/// A member of a record, as Fluent Bit's rules write it.
+fn member(key: &str) -> Result<String, &'static str> {
+    match key.is_empty() || key.contains(char::is_whitespace) {
+        true => Err("name a member, such as message or MESSAGE, without blanks"),
+        false => Ok(key.to_string()),
+    }
 }
 
 /// Prints to standard output; if nobody reads it, that is fine.

@@ -26,8 +26,9 @@ pub(super) fn prefilter(config: &Config, key: &str) -> String {
 
 /// A rule for a regular expression. Fluent Bit splits it at blanks, and YAML ends the text at a quote.
 fn rule(key: &str, regex: &str) -> String {
-    let regex = regex.replace(' ', "\\s").replace('\'', "''");
-    format!("        - '${key} {regex} maxconn false'\n")
+    let regex = regex.replace(' ', "\\s");
+    let rule = format!("${key} {regex} maxconn false");
+    format!("        - '{}'\n", rule.replace('\'', "''"))
 }
 
 /// A text as the regular expression that finds it.
@@ -65,6 +66,8 @@ mod tests {
         let pattern = "[[pattern]]\nname = \"x\"\ncontains = \"is full (10)\"\nregex = \"full\"\nlimit = \"l\"\nscope = \"user\"\n";
         let config = read_toml("maxconn.toml", pattern, &Config::default()).unwrap();
         let printed = prefilter(&config.effective, "log");
+        let nested = prefilter(&config.effective, "a['b']");
+        assert!(nested.contains("'$a[''b''] is"), "{nested}");
         let expected = r"        - '$log is\sfull\s\(10\) maxconn false'";
         assert!(printed.contains(expected), "{printed}");
     }
