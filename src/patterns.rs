@@ -25,9 +25,9 @@ mod compiled {
 
     use super::COST_MAX;
     use crate::config::{ConfigError, Pattern, Problem};
-    use crate::event::{Endpoint, Event, Scope, Security};
+    use crate::event::{Endpoint, Event, Scope};
     use crate::ip::{parse_ip, parse_port};
-    use crate::recognisers::Entry;
+    use crate::recognisers::{Entry, Said};
     use crate::sentence::Part::Number;
     use crate::sentence::say;
 
@@ -118,7 +118,8 @@ mod compiled {
         }
 
         /// A KiB before and behind the first place of `contains` is searched, head or no head.
-        fn recognise<'a>(&'a self, message: &'a str, _body: usize) -> Option<Event<'a>> {
+        fn recognise<'a>(&'a self, said: &Said<'a>) -> Option<Event<'a>> {
+            let message = said.message;
             let (before, behind) = bytes::split_at(message, &self.contains)?;
             let start = message.ceil_char_boundary(before.len().saturating_sub(REACH_BYTES));
             let end = message.len() - behind.len() + behind.floor_char_boundary(REACH_BYTES);
@@ -148,18 +149,14 @@ mod compiled {
                 })
             };
             Some(Event {
-                module: &self.name,
-                limit: &self.limit,
                 limit_value: value.and_then(|value| value.parse().ok()),
-                scope: self.scope,
                 service,
                 user,
                 auth_method: method,
                 source: endpoint(ip.or(rip), port),
                 destination: endpoint(lip, lport),
-                security: Security::None,
                 session,
-                count: 1,
+                ..Event::new(&self.name, &self.limit, self.scope)
             })
         }
     }
@@ -168,12 +165,17 @@ mod compiled {
     mod tests {
         use super::*;
 
+        /// The message alone, without a head.
+        fn said(message: &str) -> Said<'_> {
+            Said::text(message, 0)
+        }
+
         fn pattern(regex: &str) -> Result<Box<dyn Entry>, ConfigError> {
             let mut entries = compile(&[Pattern {
-                name: "postgresql".to_string(),
-                contains: "too many connections for role".to_string(),
+                name: "myapp".to_string(),
+                contains: "session limit reached for role".to_string(),
                 regex: regex.to_string(),
-                limit: "role_connection_limit".to_string(),
+                limit: "session_limit".to_string(),
                 scope: Scope::User,
             }])?;
             Ok(entries.remove(0))
@@ -197,13 +199,13 @@ mod compiled {
         fn groups_are_fields() {
             let regex = r#"host=(?<ip>[0-9a-f.:]+) port=(?<port>\d+).*role "(?<user>[^"]+)"(?: \((?<value>\d+)\))?"#;
             let pattern = pattern(regex).expect("compiles");
-            assert_eq!(pattern.needles(), ["too many connections for role"]);
+            assert_eq!(pattern.needles(), ["session limit reached for role"]);
             let message =
-                "host=192.0.2.7 port=99999 FATAL: too many connections for role \"web\" (10)";
-            let event = pattern.recognise(message, 0).expect("matches");
+                "host=192.0.2.7 port=99999 FATAL: session limit reached for role \"web\" (10)";
+            let event = pattern.recognise(&said(message)).expect("matches");
             assert_eq!(
                 (event.module, event.limit, event.scope),
-                ("postgresql", "role_connection_limit", Scope::User)
+                ("myapp", "session_limit", Scope::User)
             );
             assert_eq!(
                 (event.user, event.limit_value, event.service),
@@ -214,7 +216,10 @@ mod compiled {
                 (source.ip.to_string(), source.port),
                 ("192.0.2.7".to_string(), None)
             );
-            assert_eq!(pattern.recognise("too many connections for role", 0), None);
+            assert_eq!(
+                pattern.recognise(&said("session limit reached for role")),
+                None
+            );
         }
 
         #[test]
@@ -224,21 +229,21 @@ mod compiled {
                     "ä".repeat(before / 2),
                     "port=1 ".to_string(),
                     " ".repeat(between),
-                    "too many connections for role".to_string(),
+                    "session limit reached for role".to_string(),
                 ];
                 message.concat()
             };
             let reaching = pattern("port=(?<port>1).*role").expect("compiles");
-            assert!(reaching.recognise(&far(100_000, 1_000), 0).is_some());
-            assert!(reaching.recognise(&far(0, 1_018), 0).is_none());
+            assert!(reaching.recognise(&said(&far(100_000, 1_000))).is_some());
+            assert!(reaching.recognise(&said(&far(0, 1_018))).is_none());
             // An anchor is where the message begins, not where the search does.
             let anchored = pattern("^[^x]*role").expect("compiles");
-            assert!(anchored.recognise(&far(100, 0), 0).is_some());
-            assert!(anchored.recognise(&far(2_000, 0), 0).is_none());
+            assert!(anchored.recognise(&said(&far(100, 0))).is_some());
+            assert!(anchored.recognise(&said(&far(2_000, 0))).is_none());
             let ending = pattern("role(?<user>[^!]*)!").expect("compiles");
             let behind = |bytes: usize| far(0, 0) + &" ".repeat(bytes) + "!";
-            assert!(ending.recognise(&behind(1_023), 0).is_some());
-            assert!(ending.recognise(&behind(1_024), 0).is_none());
+            assert!(ending.recognise(&said(&behind(1_023))).is_some());
+            assert!(ending.recognise(&said(&behind(1_024))).is_none());
         }
 
         /// Compiled bytes times searched bytes are what a match takes: at most so many for a record, whatever is

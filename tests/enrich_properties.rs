@@ -63,10 +63,7 @@ fn json_object(value: impl Strategy<Value = String>) -> impl Strategy<Value = St
 
 fn event(full: bool) -> Event<'static> {
     Event {
-        module: "dovecot",
-        limit: "mail_max_userip_connections",
         limit_value: full.then_some(10),
-        scope: Scope::UserIp,
         service: full.then_some("imap-login"),
         user: Some("ann"),
         auth_method: full.then_some("PLAIN"),
@@ -88,6 +85,7 @@ fn event(full: bool) -> Event<'static> {
         },
         session: full.then_some("S\\1"),
         count: if full { 3 } else { 1 },
+        ..Event::new("dovecot", "mail_max_userip_connections", Scope::UserIp)
     }
 }
 

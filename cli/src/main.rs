@@ -201,7 +201,10 @@ fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
 fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let mut options = args.options().map_err(usage)?;
     // Asked first: a wrong configuration must not wait for a plugin.
-    let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    let mut loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    if let Some(policy) = args.policy() {
+        loaded.set_policy(policy);
+    }
     options.known.uncounted = config::uncounted(&loaded.effective);
     options
         .known

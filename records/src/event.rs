@@ -22,8 +22,108 @@ named! {
         User = "user",
         /// One address, whatever the user (patterns of one's own).
         Ip = "ip",
-        /// The whole server (patterns of one's own).
+        /// The whole server.
         Global = "global",
+        /// One database.
+        Database = "database",
+        /// One virtual host of a message broker.
+        Vhost = "vhost",
+        /// One zone that an administrator made; its key is unknown.
+        Zone = "zone",
+        /// One pool of processes.
+        Pool = "pool",
+        /// One listening socket.
+        Listener = "listener",
+        /// One node of a cluster.
+        Node = "node",
+        /// One server behind a proxy.
+        Server = "server",
+    }
+}
+
+named! {
+    /// What a message is about. The name of each is the value of `maxconn.event.class`.
+    pub enum Class {
+        /// A connection was refused.
+        Refusal = "refusal",
+        /// The server's own count of what it refused.
+        Summary = "summary",
+        /// It refuses from now on, or no longer.
+        State = "state",
+        /// It will, should there be more connections, or would.
+        Warning = "warning",
+    }
+}
+
+named! {
+    /// How far a client had come. The name of each is the value of `maxconn.limit.stage`.
+    pub enum Stage {
+        /// Nobody knows who it is: names are claims.
+        BeforeAuth = "before-auth",
+        /// It is who it says.
+        AfterAuth = "after-auth",
+        /// It is the client that says so, not the server.
+        ClientSide = "client-side",
+    }
+}
+
+named! {
+    /// What few messages name.
+    pub enum Detail {
+        /// The client's name by DNS: `source.domain`.
+        Host = "host",
+        /// The port alone, where the line has no address of it: `source.port`.
+        Port = "port",
+        /// The database.
+        Database = "database",
+        /// The virtual host.
+        Vhost = "vhost",
+        /// The zone.
+        Zone = "zone",
+        /// The frontend.
+        Frontend = "frontend",
+        /// The backend.
+        Backend = "backend",
+        /// The termination state of a session.
+        State = "state",
+        /// The status of an HTTP response, digits only.
+        Status = "status",
+        /// The server's own code of the message.
+        Code = "code",
+    }
+}
+
+/// How many details a message has at most.
+const DETAILS_MAX: usize = 4;
+
+/// What few messages name, so that the others need not carry a place for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details<'a>([Option<(Detail, &'a str)>; DETAILS_MAX]);
+
+impl<'a> Details<'a> {
+    /// None.
+    pub const NONE: Details<'static> = Details([None; DETAILS_MAX]);
+
+    /// Takes one more, if it is not empty.
+    pub fn add(&mut self, detail: Detail, text: &'a str) {
+        if !text.is_empty()
+            && let Some(place) = self.0.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some((detail, text));
+        }
+    }
+
+    /// The text of one.
+    pub fn get(&self, detail: Detail) -> Option<&'a str> {
+        let mut all = self.0.iter().flatten();
+        all.find(|(known, _)| *known == detail)
+            .map(|(_, text)| *text)
+    }
+
+    /// Whether there is none.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.0[0].is_none()
     }
 }
 
@@ -62,8 +162,14 @@ pub struct Event<'a> {
     pub limit: &'a str,
     /// The configured limit, where the line says it.
     pub limit_value: Option<u64>,
+    /// How much of it was in use, where the line says that.
+    pub limit_current: Option<u64>,
     /// What the limit is counted over.
     pub scope: Scope,
+    /// What the message is about.
+    pub class: Class,
+    /// How far the client had come, where that is known.
+    pub stage: Option<Stage>,
     /// The service, e.g. `imap-login` (for a service limit the one whose limit it is).
     pub service: Option<&'a str>,
     /// The user name, exactly as logged. Never empty: an empty one is absent.
@@ -78,7 +184,10 @@ pub struct Event<'a> {
     pub security: Security<'a>,
     /// The session id.
     pub session: Option<&'a str>,
-    /// How many refusals the record stands for: one, unless it says that a message repeated.
+    /// What few messages name.
+    pub details: Details<'a>,
+    /// How many refusals the record stands for: one, unless it says that a message repeated. A summary counts those
+    /// before it, of which there may be none.
     pub count: u32,
 }
 
@@ -138,7 +247,10 @@ impl<'a> Event<'a> {
             module,
             limit,
             limit_value: None,
+            limit_current: None,
             scope,
+            class: Class::Refusal,
+            stage: None,
             service: None,
             user: None,
             auth_method: None,
@@ -146,6 +258,7 @@ impl<'a> Event<'a> {
             destination: None,
             security: Security::None,
             session: None,
+            details: Details::NONE,
             count: 1,
         }
     }
@@ -160,8 +273,14 @@ impl<'a> Codec<'a> for Event<'a> {
         self.module.pass(tape);
         self.limit.pass(tape);
         self.limit_value.pass(tape);
-        let scope = variant(tape, self.scope as u8, Scope::Global as u8);
+        self.limit_current.pass(tape);
+        let scope = variant(tape, self.scope as u8, Scope::Server as u8);
         self.scope = Scope::numbered(scope.into()).unwrap_or(Scope::Global);
+        let class = variant(tape, self.class as u8, Class::Warning as u8);
+        self.class = Class::numbered(class.into()).unwrap_or(Class::Refusal);
+        let stage = self.stage.map_or(0, |stage| stage as u8 + 1);
+        let stage = variant(tape, stage, Stage::ClientSide as u8 + 1);
+        self.stage = usize::from(stage).checked_sub(1).and_then(Stage::numbered);
         self.service.pass(tape);
         self.user.pass(tape);
         self.auth_method.pass(tape);
@@ -169,7 +288,32 @@ impl<'a> Codec<'a> for Event<'a> {
         self.destination.pass(tape);
         self.security.pass(tape);
         self.session.pass(tape);
+        self.details.pass(tape);
         self.count.pass(tape);
+    }
+}
+
+impl<'a> Codec<'a> for Details<'a> {
+    fn blank() -> Details<'a> {
+        Details::NONE
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        for place in &mut self.0 {
+            let number = place.map_or(0, |(detail, _)| detail as u8 + 1);
+            let number = variant(tape, number, Detail::Code as u8 + 1);
+            let detail = usize::from(number)
+                .checked_sub(1)
+                .and_then(Detail::numbered);
+            let Some(detail) = detail else {
+                // The rest is empty, too.
+                *place = None;
+                break;
+            };
+            let mut text = place.map_or("", |(_, text)| text);
+            text.pass(tape);
+            *place = Some((detail, text));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::bytes::equal;
+use crate::bytes::{equal, find};
 
 /// The longest window in bytes: longer needles gain little more, but would crowd the table.
 const WINDOW_MAX: usize = 32;
@@ -19,15 +19,17 @@ const WIDE_WINDOW_MIN: usize = 8;
 /// Log2 of the number of entries of the skip table, one byte each.
 const TABLE_BITS: u32 = 13;
 const TABLE_LEN: usize = 1 << TABLE_BITS;
+/// The longest window in bytes beside a mark: no step is longer than the figures behind it, less three.
+const MARKED_WINDOW_MAX: usize = 14;
 /// How many hashes of first blocks are told apart.
-const FIRSTS: usize = 256;
+const FIRSTS: usize = 1024;
 /// The longest form of a needle as a JSON byte array, in bytes.
 const BYTE_ARRAY_FORM_MAX: usize = WINDOW_MAX;
 
 /// Finds any of several needles.
 #[derive(Clone, Debug)]
 pub struct Finder {
-    /// The needles, each with the hash of the last block of its window.
+    /// The needles, each with the hash of the last block of its window, in the order of these.
     needles: Vec<(u32, Box<[u8]>)>,
     /// By the hash of a block: how far the window may move; 0 where a needle's window ends in it.
     skips: Box<[u8; TABLE_LEN]>,
@@ -35,12 +37,23 @@ pub struct Finder {
     firsts: [bool; FIRSTS],
     /// The length of the shortest needle, at most [`WINDOW_MAX`].
     window: usize,
+    /// As [`Finder::marked`].
+    mark: Option<Mark>,
 }
+
+/// Two bytes, too short for a needle, that have at least fourteen figures behind them: digits, blanks, `/`, `-` and the like, none
+/// above `9`. Steps are so short that one of them ends there.
+pub type Mark = [u8; 2];
 
 impl Finder {
     /// A finder of these needles. Empty needles are left out; without needles nothing is found. The
     /// shorter the shortest, the smaller the steps: from about 12 bytes on it is fast.
     pub fn new<'n>(needles: impl Iterator<Item = &'n [u8]>) -> Finder {
+        Finder::marked(needles, None)
+    }
+
+    /// The same, which finds a mark, too. A mark that has other bytes behind it may be found or not.
+    pub fn marked<'n>(needles: impl Iterator<Item = &'n [u8]>, mark: Option<Mark>) -> Finder {
         let mut needles: Vec<(u32, Box<[u8]>)> = needles
             .filter(|needle| !needle.is_empty())
             .map(|needle| (0, needle.into()))
@@ -50,7 +63,10 @@ impl Finder {
             .map(|(_, needle)| needle.len())
             .min()
             .unwrap_or(0);
-        let window = shortest.min(WINDOW_MAX);
+        let window = match mark {
+            Some(_) => shortest.min(MARKED_WINDOW_MAX),
+            None => shortest.min(WINDOW_MAX),
+        };
         let width = Finder::width(window);
         let mut skips = vec![(window + 1).saturating_sub(width.max(1)) as u8; TABLE_LEN];
         for (last_hash, needle) in &mut needles {
@@ -62,6 +78,14 @@ impl Finder {
                     *entry = skip.min(*entry);
                 }
                 *last_hash = hash;
+            }
+        }
+        // Each to its place among those before it: a sort of the library's is two KiB of a guest.
+        for at in 1..needles.len() {
+            let mut to = at;
+            while to > 0 && needles.get(to - 1) > needles.get(to) {
+                needles.swap(to - 1, to);
+                to -= 1;
             }
         }
         let mut firsts = [false; FIRSTS];
@@ -80,15 +104,17 @@ impl Finder {
             skips,
             firsts,
             window,
+            mark,
         }
     }
 
     /// The start of the leftmost occurrence of any needle in `haystack[from..]`.
     #[inline]
     pub fn find(&self, haystack: &[u8], from: usize) -> Option<usize> {
-        match self.window {
-            WIDE_WINDOW_MIN.. => self.find_wide(haystack, from),
-            window => self.find_otherwise(haystack, from, window),
+        match (self.window, self.mark) {
+            (WIDE_WINDOW_MIN.., None) => self.find_wide(haystack, from),
+            (WIDE_WINDOW_MIN.., Some(mark)) => self.find_marked(haystack, from, mark),
+            (window, _) => self.find_otherwise(haystack, from, window),
         }
     }
 
@@ -118,6 +144,32 @@ impl Finder {
             let block = haystack.get(at..at + 4)?;
             let hash = hash_wide(u32::from_le_bytes(block.try_into().unwrap_or_default()));
             let skip = self.skips[hash as usize];
+            at += usize::from(skip);
+            if skip == 0 {
+                let start = at + 4 - self.window;
+                if self.begins(haystack, start) && self.starts_wide(haystack, start) {
+                    return Some(start);
+                }
+                at += 1;
+            }
+        }
+        None
+    }
+
+    /// As [`Self::find_wide`]. Where a step ends among figures, a mark may stand before them.
+    fn find_marked(&self, haystack: &[u8], from: usize, mark: Mark) -> Option<usize> {
+        let mut at = from.checked_add(self.window)?.checked_sub(4)?;
+        let end = haystack.len().checked_sub(4)?;
+        while at <= end {
+            let block = haystack.get(at..at + 4)?;
+            let block = u32::from_le_bytes(block.try_into().unwrap_or_default());
+            if block & NO_FIGURES == 0
+                && block.wrapping_add(ABOVE_NINE) & NO_FIGURES == 0
+                && let found @ Some(_) = mark_before(haystack, from, at, mark)
+            {
+                return found;
+            }
+            let skip = self.skips[hash_wide(block) as usize];
             at += usize::from(skip);
             if skip == 0 {
                 let start = at + 4 - self.window;
@@ -176,13 +228,39 @@ impl Finder {
         let Some(rest) = haystack.get(start..) else {
             return false;
         };
-        self.needles.iter().any(|(last, needle)| {
-            hash.is_none_or(|hash| *last == hash)
-                && rest
-                    .get(..needle.len())
-                    .is_some_and(|start| equal(start, needle))
-        })
+        let starts = |needle: &[u8]| {
+            let start = rest.get(..needle.len());
+            start.is_some_and(|start| equal(start, needle))
+        };
+        let Some(hash) = hash else {
+            return self.needles.iter().any(|(_, needle)| starts(needle));
+        };
+        let first = self.needles.partition_point(|(last, _)| *last < hash);
+        let from_first = self.needles.get(first..).unwrap_or_default();
+        let same = from_first.iter().take_while(|(last, _)| *last == hash);
+        same.into_iter().any(|(_, needle)| starts(needle))
     }
+}
+
+/// The bits of the last three bytes of a block that no byte below `@` has.
+const NO_FIGURES: u32 = 0xC0C0_C000;
+/// Added, it gives these bits to all that is above `9`.
+const ABOVE_NINE: u32 = 0x0606_0600;
+/// How far before a step's end among the figures the mark can begin, in bytes: a state may have two letters more.
+const MARK_REACH: usize = 16;
+
+/// The mark that begins within reach before `at`, not before `from`.
+#[inline(never)]
+fn mark_before(haystack: &[u8], from: usize, at: usize, mark: Mark) -> Option<usize> {
+    let start = at.saturating_sub(MARK_REACH).max(from);
+    let near = haystack.get(start..at + 1)?;
+    let [first, second] = mark;
+    let mut place = find(near, second)?;
+    // The first byte of the two is the more usual.
+    while place == 0 || near.get(place - 1) != Some(&first) {
+        place += 1 + find(near.get(place + 1..)?, second)?;
+    }
+    Some(start + place - 1)
 }
 
 #[inline]
@@ -324,6 +402,23 @@ mod tests {
             haystack.extend_from_slice(&needles[0]);
             let finder = Finder::new(needles.iter().map(Vec::as_slice));
             prop_assert_eq!(finder.find(&haystack, 0), naive(&needles, &haystack, 0));
+        }
+
+        #[test]
+        fn finds_every_mark_with_figures_behind_it(
+            needles in prop::collection::vec("[ab ]{15,40}", 1..4),
+            before in "[a-zA-Z0-9 :/\\[\\]-]{0,60}",
+            letters in "([A-Z-]{2})?",
+            figures in "[0-9/ -]{14,20}",
+            behind in "|[a-z\n]{1,30}",
+            from in 0usize..40,
+        ) {
+            let haystack = [&*before, "sQ", &*letters, &*figures, &*behind].concat().into_bytes();
+            let finder = Finder::marked(needles.iter().map(|needle| needle.as_bytes()), Some(*b"sQ"));
+            let mark = memchr::memmem::find(haystack.get(from..).unwrap_or_default(), b"sQ");
+            let needles: Vec<Vec<u8>> = needles.into_iter().map(|needle| needle.into_bytes()).collect();
+            let expected = [mark.map(|at| at + from), naive(&needles, &haystack, from)];
+            prop_assert_eq!(finder.find(&haystack, from), expected.into_iter().flatten().min());
         }
 
         #[test]

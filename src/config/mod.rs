@@ -27,6 +27,7 @@ use core::net::IpAddr;
 
 use crate::event::Scope;
 use crate::json::value::Value;
+use crate::recognisers::SERVER_NAMES;
 use crate::record::Keys;
 use crate::time::TimeZone;
 use maxconn_records::named;
@@ -38,6 +39,8 @@ pub struct Config {
     pub message_keys: Vec<String>,
     /// Which keys may hold the time, in order of preference.
     pub time_keys: Vec<String>,
+    /// The servers whose messages are recognised, in the order in which they are asked.
+    pub servers: Vec<&'static str>,
     /// For times in the text that name no zone.
     pub timezone: TimeZone,
     /// How far behind the newest event of its key an event may be and still count.
@@ -200,6 +203,7 @@ impl Default for Config {
         Config {
             message_keys: names(&MESSAGE_KEYS),
             time_keys: names(&TIME_KEYS),
+            servers: SERVER_NAMES.to_vec(),
             timezone: TimeZone::utc(),
             allowed_lateness_ms: 5_000,
             max_keys: limits::MAX_KEYS as usize,

@@ -4,16 +4,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::error::Fault;
-use super::table::{Table, add, check_length};
+use super::table::{Table, add, check_length, pick};
 use super::{Config, ConfigError, Problem, limits, patterns, rules, units};
 use crate::json::scan::Malformed;
 use crate::json::value::Value;
+use crate::recognisers::SERVER_NAMES;
 use crate::time::TimeZone;
 
 /// The keys of the whole document, in the order in which people write them.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 13] = [
     "message_keys",
     "time_keys",
+    "servers",
     "timezone",
     "allowed_lateness",
     "max_keys",
@@ -67,6 +69,14 @@ impl Config {
             if table.entries(name, 1, limits::RECORD_KEYS_MAX, &mut key)? {
                 *known = keys;
             }
+        }
+        let mut picked = Vec::new();
+        let mut server = |text: &str| Ok(add(&mut picked, pick(text, &SERVER_NAMES)?));
+        if table.entries("servers", 1, SERVER_NAMES.len(), &mut server)? {
+            // In the order in which they are asked, whatever the order here.
+            let named = SERVER_NAMES.iter().enumerate();
+            let chosen = named.filter(|(number, _)| picked.contains(number));
+            self.servers = chosen.map(|(_, name)| *name).collect();
         }
         if let Some(text) = table.text("timezone")? {
             self.timezone = timezone(text).map_err(|problem| table.error("timezone", problem))?;

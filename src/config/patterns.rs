@@ -21,7 +21,7 @@ pub(super) fn read(list: &[Value<'_>]) -> Result<Vec<Pattern>, Fault> {
     let mut names: Vec<&str> = Vec::new();
     for (index, value) in list.iter().enumerate() {
         let table = Table::entry(value, "pattern", index, &KEYS)?;
-        let name = table.name("postgresql", "pattern", names.iter().copied())?;
+        let name = table.name("myapp", "pattern", names.iter().copied())?;
         names.push(name);
         patterns.push(one(&table, name)?);
     }
@@ -36,13 +36,13 @@ fn one(table: &Table<'_>, name: &str) -> Result<Pattern, Fault> {
         table.required_text(key, example)?;
         Ok(table.bounded_text(key, bytes)?.unwrap_or_default())
     };
-    let contains = required("contains", "too many connections", limits::CONTAINS_BYTES)?;
+    let contains = required("contains", "session limit reached", limits::CONTAINS_BYTES)?;
     if let Some(character) = escapable(contains) {
         return Err(table.error("contains", Problem::EscapableText(character)));
     }
-    let example = "too many connections for (?<user>[a-z]+)";
+    let example = "session limit reached for (?<user>[a-z]+)";
     let regex = required("regex", example, limits::REGEX_BYTES)?;
-    let limit = table.required_text("limit", "role_connection_limit")?;
+    let limit = table.required_text("limit", "session_limit")?;
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     if limit.is_empty() || limit.len() > limits::NAME_BYTES_MAX || !limit.bytes().all(fits) {
         return Err(table.error("limit", Problem::LimitName(limit.to_string())));

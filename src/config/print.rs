@@ -17,6 +17,7 @@ impl Config {
         json.begin_object();
         texts(&mut json, "message_keys", self.message_keys.iter());
         texts(&mut json, "time_keys", self.time_keys.iter());
+        texts(&mut json, "servers", self.servers.iter());
         text(&mut json, "timezone", &self.timezone.to_string());
         duration(&mut json, "allowed_lateness", self.allowed_lateness_ms);
         number(&mut json, "max_keys", self.max_keys as u64);

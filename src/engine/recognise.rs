@@ -12,7 +12,7 @@ use crate::hash::{Hash, hash128};
 use crate::head::{self, Head};
 use crate::line_cache::{CachedLine, Like, LineCache};
 use crate::patterns;
-use crate::recognisers::{self, Entry, SERVERS};
+use crate::recognisers::{self, Entry, SERVERS, Said};
 use crate::record::{Record, read_json};
 use crate::repeats::{self, Repeats};
 use crate::search::{Finder, byte_array_forms};
@@ -167,7 +167,9 @@ impl Recogniser {
     pub fn new(config: &Config) -> Result<Recogniser, ConfigError> {
         let mut entries: Vec<Box<dyn Entry>> = Vec::new();
         for server in SERVERS {
-            entries.push(Box::new(server));
+            if config.servers.contains(&server.name) {
+                entries.push(Box::new(server));
+            }
         }
         entries.append(&mut patterns::compile(&config.patterns)?);
         let mut needles = Vec::new();
@@ -181,8 +183,9 @@ impl Recogniser {
         for needle in repeats::NEEDLES {
             needles.push(needle.as_bytes().to_vec());
         }
+        let mark = entries.iter().find_map(|entry| entry.mark());
         Ok(Recogniser {
-            finder: Finder::new(needles.iter().map(Vec::as_slice)),
+            finder: Finder::marked(needles.iter().map(Vec::as_slice), mark),
             entries,
         })
     }
@@ -248,21 +251,39 @@ impl Recogniser {
         let text = message.get(head.body..)?;
         // What quotes a message whole is not to be taken for it.
         let may_quote = matches!(text.as_bytes().first(), Some(b'm' | b'L'));
-        if !may_quote && let event @ Some(_) = self.recognise(message, head.body) {
+        let said = Said {
+            message,
+            body: head.body,
+            json: input.is_json().then_some(input.line),
+            unescaped: Some(&record.unescaped),
+        };
+        let own_host = record.host.as_deref();
+        let host = &mut sight.context.host;
+        if !may_quote && let event @ Some(_) = self.recognise(&said, own_host, host) {
             return event;
         }
         match repeats::read(text) {
-            Some(repeats) => self.read_repeated(config, repeats, sight),
-            None if may_quote => self.recognise(message, head.body),
+            Some(repeats) => self.read_repeated(config, repeats, own_host, sight),
+            None if may_quote => self.recognise(&said, own_host, host),
             None => None,
         }
     }
 
+    /// The event that a message is. Of what its head may be, some entries believe less than others: then `host` is the
+    /// record's own, or what their part of the head says.
     #[inline(never)]
-    fn recognise<'a>(&'a self, message: &'a str, body: usize) -> Option<Event<'a>> {
+    fn recognise<'a>(
+        &'a self,
+        said: &Said<'a>,
+        own_host: Option<&'a str>,
+        host: &mut Option<&'a str>,
+    ) -> Option<Event<'a>> {
         // Not `find_map`, which would copy the event.
         for entry in &self.entries {
-            if let event @ Some(_) = entry.recognise(message, body) {
+            if let event @ Some(_) = entry.recognise(said) {
+                if entry.is_strict() {
+                    *host = own_host.or_else(|| said.outer().host);
+                }
                 return event;
             }
         }
@@ -275,12 +296,15 @@ impl Recogniser {
         &'a self,
         config: &Config,
         repeats: Repeats<'a>,
+        own_host: Option<&'a str>,
         sight: &mut Sight<'a>,
     ) -> Option<Event<'a>> {
         sight.repeats = Some(repeats);
         sight.context.host = sight.context.host.or(repeats.host);
         let body = head::parse_untimed(repeats.said, &config.timezone).body;
-        let mut event = self.recognise(repeats.said, body)?;
+        let said = Said::text(repeats.said, body);
+        let own_host = own_host.or(sight.context.host);
+        let mut event = self.recognise(&said, own_host, &mut sight.context.host)?;
         event.count = repeats.count?;
         Some(event)
     }

@@ -1,6 +1,8 @@
 //! The filter of Fluent Bit that gives the plugin only what can be an event. Its own search is cheaper than any filter in
 //! wasm: the others of its records stay as they are, byte for byte.
 
+use std::collections::HashSet;
+
 use maxconn_core::config::Config;
 use maxconn_core::recognisers::SERVERS;
 
@@ -17,10 +19,18 @@ const END: &str = "      emitter_name: maxconn_events
 
 /// A `rewrite_tag` entry of `filters:`, for messages under `key`.
 pub(super) fn prefilter(config: &Config, key: &str) -> String {
-    let servers = SERVERS.iter().flat_map(|server| server.prefilter);
+    let servers = SERVERS.iter();
+    let servers = servers.filter(|server| config.servers.contains(&server.name));
+    let servers = servers.flat_map(|server| match server.prefilter {
+        [] => server.needles.iter().map(|it| literal(it)).collect(),
+        regexes => regexes.iter().map(|it| it.to_string()).collect::<Vec<_>>(),
+    });
     let patterns = config.patterns.iter().map(|it| literal(&it.contains));
-    let all = servers.map(|it| it.to_string()).chain(patterns);
-    let rules: String = all.map(|regex| rule(key, &regex)).collect();
+    let mut all: Vec<String> = servers.chain(patterns).collect();
+    // Servers may share a text.
+    let mut known = HashSet::new();
+    all.retain(|regex| known.insert(regex.clone()));
+    let rules: String = all.iter().map(|regex| rule(key, regex)).collect();
     [BEGIN, &rules, END].concat()
 }
 

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
-use maxconn_core::config::{Config, ConfigError, nearest};
+use maxconn_core::config::{Config, ConfigError, Policy, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
 use serde_json::Value;
@@ -35,6 +35,29 @@ impl LoadedConfig {
     pub fn timezone(&self) -> Option<String> {
         let written: Value = serde_json::from_str(&self.json).unwrap_or_default();
         Some(written.get("timezone")?.as_str()?.to_string())
+    }
+
+    /// Gives every rule the same policy.
+    pub fn set_policy(&mut self, policy: Policy) {
+        let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        let mut rules = match written["rule"].take() {
+            Value::Array(rules) => rules,
+            _ => Vec::new(),
+        };
+        for rule in &mut self.effective.rules {
+            rule.policy = policy;
+            if !rules.iter().any(|known| known["name"] == *rule.name) {
+                rules.push(serde_json::json!({"name": rule.name}));
+            }
+        }
+        for rule in rules.iter_mut().filter_map(Value::as_object_mut) {
+            rule.insert("policy".to_string(), Value::from(policy.name()));
+            if policy != Policy::Sample {
+                rule.remove("sample_every");
+            }
+        }
+        written["rule"] = Value::Array(rules);
+        self.json = written.to_string();
     }
 
     /// As the guest parses it, with another zone.

@@ -132,7 +132,7 @@ name = "nets"
 key = ["net"]
 distinct = { field = "user", at_least = 5 }
 [[pattern]]
-name = "postgresql"
+name = "myapp"
 contains = "too many connections for role"
 regex = '''too many connections for role "(?<user>[^"]+)"'''
 limit = "role_connection_limit"
@@ -252,7 +252,7 @@ fn the_example_of_the_documentation_counts_all_that_it_finds() {
     let config = read_toml("configuration.md", &without).expect("it is right");
     let warnings = uncounted(&config.effective);
     assert!(
-        matches!(&warnings[..], [one] if one.pattern == "postgresql" && one.to_string().contains("scope = [\"user\"]")),
+        matches!(&warnings[..], [one] if one.pattern == "myapp" && one.to_string().contains("scope = [\"user\"]")),
         "{warnings:?}"
     );
 }

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use maxconn_core::config::Policy;
 use thiserror::Error;
 
 use super::{Input, Options};
@@ -67,6 +69,9 @@ pub struct ReplayArgs {
     /// [default: the configuration's, else the machine's].
     #[arg(long, value_name = "ZONE", value_parser = Zone::of)]
     timezone: Option<Zone>,
+    /// As if every rule had this policy: `pass` shows every event.
+    #[arg(long, value_name = "POLICY", value_parser = PossibleValuesParser::new(Policy::NAMES))]
+    policy: Option<String>,
     /// Write a statistics document at the end of the output.
     #[arg(long)]
     statistics: bool,
@@ -91,6 +96,12 @@ impl ReplayArgs {
     /// The zone that was asked for.
     pub fn timezone(&self) -> Option<&Zone> {
         self.timezone.as_ref()
+    }
+
+    /// What becomes of the events of open floods, whatever the rules say.
+    pub fn policy(&self) -> Option<Policy> {
+        let is_it = |policy: &&Policy| self.policy.as_deref() == Some(policy.name());
+        Policy::ALL.iter().find(is_it).copied()
     }
 
     /// What is to be done, or what is wrong with the command line.

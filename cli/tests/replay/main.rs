@@ -170,7 +170,7 @@ fn no_flood_is_said_plainly() {
 #[test]
 fn events_that_no_rule_counts_and_files_that_are_named_twice_are_told_of() {
     let folder = Folder::new();
-    let pattern = "[[pattern]]\nname = \"postgresql\"\ncontains = \"too many connections for role\"\n\
+    let pattern = "[[pattern]]\nname = \"myapp\"\ncontains = \"too many connections for role\"\n\
                    regex = 'for role \"(?<user>[^\"]+)\"'\nlimit = \"role_connection_limit\"\nscope = \"user\"\n";
     folder.write("maxconn.toml", pattern);
     let line = "Jan  5 00:00:01 db postgres: FATAL: too many connections for role \"a\"\n";
@@ -184,7 +184,7 @@ fn events_that_no_rule_counts_and_files_that_are_named_twice_are_told_of() {
     let once = said("pg.log");
     for part in [
         "5 refused connections, which no rule counts; see below.",
-        "Note: the pattern postgresql finds events of scope user, and no rule counts those",
+        "Note: the pattern myapp finds events of scope user, and no rule counts those",
     ] {
         once.is(0, part);
     }
@@ -195,7 +195,7 @@ fn events_that_no_rule_counts_and_files_that_are_named_twice_are_told_of() {
     said("pg.log ./pg.log").is(0, "pg.log is named twice");
     // One that finds nothing is of no interest.
     let nothing = said(data::path(BACKGROUND).to_str().unwrap());
-    assert!(!nothing.stderr.contains("postgresql"), "{nothing:?}");
+    assert!(!nothing.stderr.contains("myapp"), "{nothing:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Values;
 use super::layout::Layout;
-use crate::event::{Endpoint, Event, Security};
+use crate::event::{Class, Detail, Endpoint, Event, Security, Stage};
 use crate::json::write::{Writer, push_escaped, push_uint};
 use crate::recognisers::dataset;
 use crate::time::write_rfc3339_ms;
@@ -60,6 +60,9 @@ groups! {
     Destination Root "destination";
     Tls Root "tls";
     Related Root "related";
+    Http Root "http";
+    Response Http "response";
+    Error Root "error";
     Maxconn Root "maxconn";
     Limit Maxconn "limit";
     Repeated Maxconn "event";
@@ -130,7 +133,8 @@ fields! { it:
     }
     Source {
         SourceIp "ip" ip = it.event.source.as_ref();
-        SourcePort "port" port = it.event.source.as_ref().and_then(|it| it.port);
+        SourcePort "port" Writer::uint = it.source_port();
+        SourceDomain "domain" Writer::string = it.detail(Detail::Host);
     }
     Destination {
         DestinationIp "ip" ip = it.event.destination.as_ref();
@@ -145,19 +149,34 @@ fields! { it:
         RelatedIp "ip" ips = Some(it.event).filter(|it| it.source.is_some() || it.destination.is_some());
         RelatedUser "user" list = it.hash.or(it.event.user);
     }
+    Response {
+        Status "status_code" digits = it.detail(Detail::Status);
+    }
+    Error {
+        ErrorCode "code" Writer::string = it.detail(Detail::Code);
+    }
     Limit {
         LimitName "name" Writer::string = Some(it.event.limit);
         LimitValue "value" Writer::uint = it.event.limit_value;
+        LimitCurrent "current" Writer::uint = it.event.limit_current;
         LimitScope "scope" Writer::string = Some(it.event.scope.name());
+        LimitStage "stage" Writer::string = it.event.stage.map(Stage::name);
     }
     Repeated {
         RepeatedCount "count" Writer::uint = it.repeated();
+        RepeatedClass "class" Writer::string = it.class();
     }
     Session {
         SessionId "id" Writer::string = it.event.session;
     }
     Maxconn {
         AuthMethod "auth_method" Writer::string = it.event.auth_method;
+        Database "database" Writer::string = it.detail(Detail::Database);
+        Vhost "vhost" Writer::string = it.detail(Detail::Vhost);
+        Zone "zone" Writer::string = it.detail(Detail::Zone);
+        Frontend "frontend" Writer::string = it.detail(Detail::Frontend);
+        Backend "backend" Writer::string = it.detail(Detail::Backend);
+        TerminationState "termination_state" Writer::string = it.detail(Detail::State);
     }
     Flood {
         FloodId "id" Writer::string = it.extras.flood.map(|(id, _)| id);
@@ -174,6 +193,11 @@ fn ip(json: &mut Writer, endpoint: &Endpoint) {
 
 fn port(json: &mut Writer, port: u16) {
     json.uint(u64::from(port));
+}
+
+/// A number that is only digits.
+fn digits(json: &mut Writer, text: &str) {
+    json.raw(text.as_bytes());
 }
 
 /// Client and server, once where they are the same.
@@ -196,7 +220,7 @@ fn list(json: &mut Writer, text: &str) {
     json.end_array();
 }
 
-fn paths_of(json: &mut Writer, groups: u16) {
+fn paths_of(json: &mut Writer, groups: u32) {
     json.begin_array();
     for group in Group::ALL {
         if groups >> *group as u8 & 1 == 1 {
@@ -282,6 +306,21 @@ impl Values<'_> {
         (self.event.count > 1).then_some(u64::from(self.event.count))
     }
 
+    /// What the message is about, where that is no refusal.
+    fn class(&self) -> Option<&'static str> {
+        let class = self.event.class;
+        (class != Class::Refusal).then_some(class.name())
+    }
+
+    fn detail(&self, detail: Detail) -> Option<&str> {
+        self.event.details.get(detail)
+    }
+
+    fn source_port(&self) -> Option<u64> {
+        let port = self.event.source.and_then(|it| it.port).map(u64::from);
+        port.or_else(|| self.detail(Detail::Port)?.parse().ok())
+    }
+
     fn tls(&self) -> Option<(Option<&str>, Option<&str>)> {
         match self.event.security {
             Security::Tls { version, cipher } => Some((version, cipher)),
@@ -293,6 +332,15 @@ impl Values<'_> {
 /// What [`Values::write_missing`] does with a record that has none of our fields, in as few pieces as there can be: nearly
 /// every event goes on like this. `tests/enrich_properties.rs` holds them to say the same.
 impl Values<'_> {
+    /// Whether the event has no fields but those that nearly every event has: then [`Self::write_all`] knows them all.
+    pub(super) fn is_usual(&self) -> bool {
+        let event = self.event;
+        event.details.is_empty()
+            && event.class == Class::Refusal
+            && event.stage.is_none()
+            && event.limit_current.is_none()
+    }
+
     /// Writes all fields of a record that has none of them. Begins without a comma.
     pub(super) fn write_all(&self, out: &mut Vec<u8>) {
         let (event, extras) = (self.event, self.extras);

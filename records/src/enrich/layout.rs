@@ -1,5 +1,7 @@
 //! Finds which of our fields a record has, and where the objects that we add to close.
 
+use core::ops::Range;
+
 use super::fields::{FIELDS, GROUPS, Group, Leaf};
 use crate::bytes::equal;
 use crate::json::scan::{Kind, Malformed, Scanner};
@@ -16,11 +18,13 @@ pub(super) struct Layout {
     /// The bits of the leaves that are there.
     pub(super) present: u64,
     /// The bits of the groups in whose place something else stands.
-    blocked: u16,
+    blocked: u32,
     /// By group: the position of its closing brace, if it is there as a nested object. 0 is none.
     closings: [usize; GROUPS],
     /// The bits of the groups that are there and have members.
-    filled: u16,
+    filled: u32,
+    /// Where a text stands in the place of the user.
+    pub(super) user: Option<Range<usize>>,
 }
 
 impl Layout {
@@ -65,7 +69,11 @@ impl Layout {
                         self.object(scanner, inner, nested && !dotted)?;
                     } else {
                         self.blocked |= 1 << inner as u8;
-                        scanner.skip_value()?;
+                        let is_text = scanner.kind()? == Kind::String;
+                        let range = scanner.skip_value()?;
+                        if inner == Group::User && nested && !dotted && is_text {
+                            self.user = Some(range);
+                        }
                     }
                 }
             }
@@ -73,9 +81,15 @@ impl Layout {
         if nested {
             self.closings[group as usize] = scanner.position() - 1;
             self.filled &= !(1 << group as u8);
-            self.filled |= u16::from(filled) << group as u8;
+            self.filled |= u32::from(filled) << group as u8;
         }
         Ok(())
+    }
+
+    /// Takes a text in the place of the user for the user's name.
+    pub(super) fn name_user(&mut self, leaf: Leaf) {
+        self.blocked &= !(1 << Group::User as u8);
+        self.present |= leaf.bit();
     }
 
     pub(super) fn is_blocked(&self, group: Group) -> bool {

@@ -9,6 +9,7 @@
 //!   (`"user.name"`, `"maxconn": {"limit.name": …}`).
 //! - Where anything but an object stands in the place of one of our groups, it stays, and the group is left out
 //!   and named in `maxconn.skipped`; if `maxconn` itself is not an object, nothing is said.
+//! - A text in the place of `user` that is the user's name becomes `{"name": TEXT}`, its bytes as they are.
 //! - A group that comes twice is added to where it comes last, for that one counts in most readers; what either
 //!   holds is taken to be there.
 //! - A group that is there only under a dotted key (`"maxconn.limit": {…}`) is not entered for writing; what
@@ -20,6 +21,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::event::{Context, Event};
+use crate::json::string::decode;
 use crate::json::write::Writer;
 use crate::record::Plain;
 use crate::redact::Redactor;
@@ -57,7 +59,7 @@ struct Values<'a> {
     /// The hash that takes the user name's place.
     hash: Option<&'a str>,
     /// The bits of the groups that are left out.
-    skipped: u16,
+    skipped: u32,
 }
 
 /// Appends `record` with the fields of `event` that it lacks; says whether its `event.id` is that of `extras` then, and
@@ -83,7 +85,9 @@ pub fn enrich(
     };
     let (Some(redactor), Some(user)) = (extras.redactor, event.user) else {
         return match (&record, extras.plain) {
-            (Cow::Borrowed(record), Some(plain)) => append(record, plain, &mut values, out),
+            (Cow::Borrowed(record), Some(plain)) if values.is_usual() => {
+                append(record, plain, &mut values, out)
+            }
             _ => splice(&record, &mut values, out),
         };
     };
@@ -112,7 +116,22 @@ fn append(record: &[u8], plain: Plain, values: &mut Values, out: &mut Vec<u8>) -
 
 /// Copies the record and puts what it lacks where it belongs.
 fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool> {
-    let layout = Layout::of(record).ok()?;
+    let mut layout = Layout::of(record).ok()?;
+    // Some servers write `"user": "NAME"`, beside which stores take no `user.name`.
+    let (name, leaf, before) = match values.hash {
+        Some(hash) => (Some(hash), Leaf::UserHash, &b"{\"hash\":"[..]),
+        None => (values.event.user, Leaf::UserName, &b"{\"name\":"[..]),
+    };
+    let text = layout.user.clone().and_then(|range| record.get(range));
+    let text = text.and_then(|text| text.get(1..text.len().checked_sub(1)?));
+    let is_name = text.is_some_and(|text| Some(&*decode(text)) == name);
+    let named = layout
+        .user
+        .take()
+        .filter(|_| is_name && !layout.is_there(Group::User));
+    if named.is_some() {
+        layout.name_user(leaf);
+    }
     let wanted = values.wanted();
     let mut missing = wanted & !layout.present;
     for group in Group::ALL
@@ -138,11 +157,28 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool>
 
     out.reserve(record.len() + 1024);
     let mut copied = 0;
+    let mut copy = |out: &mut Vec<u8>, to: usize| {
+        if let Some(name) = named
+            .clone()
+            .filter(|name| copied <= name.start && name.end <= to)
+        {
+            for piece in [
+                record.get(copied..name.start),
+                Some(before),
+                record.get(name.clone()),
+            ] {
+                out.extend_from_slice(piece.unwrap_or_default());
+            }
+            out.push(b'}');
+            copied = name.end;
+        }
+        out.extend_from_slice(record.get(copied..to).unwrap_or_default());
+        copied = to;
+    };
     let mut places = [(0, Group::Root); GROUPS];
     for (closing, group) in layout.places(&mut places) {
         let (closing, group) = (*closing, *group);
-        out.extend_from_slice(record.get(copied..closing).unwrap_or_default());
-        copied = closing;
+        copy(out, closing);
         let mut json = if layout.is_filled(group) {
             Writer::after_member(out)
         } else {
@@ -150,7 +186,7 @@ fn splice(record: &[u8], values: &mut Values, out: &mut Vec<u8>) -> Option<bool>
         };
         values.write_missing(group, missing, &layout, &mut json);
     }
-    out.extend_from_slice(record.get(copied..).unwrap_or_default());
+    copy(out, record.len());
     Some(missing & Leaf::EventId.bit() != 0)
 }
 
@@ -169,10 +205,7 @@ mod tests {
 
     fn event() -> Event<'static> {
         Event {
-            module: "dovecot",
-            limit: "mail_max_userip_connections",
             limit_value: Some(10),
-            scope: Scope::UserIp,
             service: Some("imap-login"),
             user: Some("ann"),
             auth_method: Some("PLAIN"),
@@ -183,7 +216,7 @@ mod tests {
                 cipher: None,
             },
             session: Some("S/1"),
-            count: 1,
+            ..Event::new("dovecot", "mail_max_userip_connections", Scope::UserIp)
         }
     }
 
@@ -307,6 +340,20 @@ mod tests {
             ..event()
         };
         assert!(!enriched(r#"{"tls":1}"#, &quiet, &Extras::default()).contains("skipped"));
+    }
+
+    #[test]
+    fn a_name_in_the_place_of_the_user_goes_into_it() {
+        let text = enriched(
+            r#"{"user": "\u0061nn" ,"x":1}"#,
+            &event(),
+            &Extras::default(),
+        );
+        let begin = r#"{"user": {"name":"\u0061nn"} ,"x":1,"event""#;
+        assert!(
+            text.starts_with(begin) && !text.contains("skipped"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -16,15 +16,17 @@
 //!
 //! A bare word before a text is no part of a head: `user NAME` is what other programs say.
 
+mod outer;
 mod parts;
 
 use crate::bytes::starts;
 use crate::ip::parse_ip;
 use crate::recognisers::{begins_with_name, begins_with_service, usual_tag_len};
 use crate::time::{Reference, TimeZone, digits_len, is_blank, read_log_time, read_rfc3339};
+pub use outer::{Outer, outer};
 use parts::{
     NAME_MAX, brackets_len, cri_len, gap_len, grep_len, is_host, is_unlike_a_word, is_zone,
-    name_len, priority_len, stamp_len, structured_data_len, tag, word_len,
+    name_len, priority_len, rare_time, stamp_len, structured_data_len, tag, word_len,
 };
 
 /// How many parts a head may have: a syslog line in three others. What comes after them is taken for the program's
@@ -350,6 +352,14 @@ impl<'a> Reader<'a> {
     /// A level, a tag, or a word and what must come behind it.
     fn word(&mut self, zone: &TimeZone) -> Option<()> {
         let rest = self.rest();
+        if self.place == Place::Start
+            && rest.first().is_some_and(u8::is_ascii_digit)
+            && let Some((time_ms, len)) = rare_time(rest, zone)
+        {
+            self.head.time_ms = Some(time_ms);
+            self.place = Place::Stamped;
+            return self.skip(len);
+        }
         let level = level_len(self.text.get(self.at..)?);
         if level > 0 {
             return self.skip(level);

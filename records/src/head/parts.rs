@@ -1,9 +1,11 @@
 //! What parts of a head look like: the length of each at the start of a text, 0 where there is none.
 
-use crate::bytes::{starts, word_key};
+use crate::bytes::{find, starts, word_key};
 use crate::ip::parse_ip;
 use crate::recognisers::{begins_with_name, usual_tag_len};
-use crate::time::{Reference, TimeZone, digits_len, is_blank, read_log_time};
+use crate::time::{
+    Reference, TimeZone, digits_len, is_blank, parse_epoch, read_log_time, read_rfc3339,
+};
 
 /// The longest host or tag, in bytes.
 pub(super) const NAME_MAX: usize = 255;
@@ -331,4 +333,41 @@ pub(super) fn structured_data_len(text: &[u8]) -> Option<usize> {
         }
         at += 1;
     }
+}
+
+/// A time that one server alone begins its lines with, and how long it is: `1795886598: `, `20261128 16:36:32,` and
+/// `26/11/28@17:24:13: `.
+#[inline(never)]
+pub(super) fn rare_time(text: &[u8], zone: &TimeZone) -> Option<(i64, usize)> {
+    if digits_len(text) == 10 && starts(text.get(10..)?, b": ") {
+        return Some((parse_epoch(text.get(..10)?)?, 12));
+    }
+    let mut stamp = *b"2000-00-00T00:00:00";
+    let (clock, len);
+    if digits_len(text) == 8 && text.get(8) == Some(&b' ') && text.get(17) == Some(&b',') {
+        for (from, to, digits) in [(0, 0, 4), (4, 5, 2), (6, 8, 2)] {
+            let part = text.get(from..from + digits)?;
+            stamp.get_mut(to..to + digits)?.copy_from_slice(part);
+        }
+        (clock, len) = (text.get(9..17)?, 18);
+    } else {
+        let at = find(text.get(..9)?, b'@')?;
+        let mut parts = text.get(..at)?.split(|byte| *byte == b'/');
+        for end in [4, 7, 10] {
+            // A month and a day of one digit have no other before it.
+            match *parts.next()? {
+                [one] => *stamp.get_mut(end - 1)? = one,
+                [ten, one] => {
+                    stamp.get_mut(end - 2..end)?.copy_from_slice(&[ten, one]);
+                }
+                _ => return None,
+            }
+        }
+        clock = text.get(at + 1..at + 9)?;
+        len = at + 9;
+        starts(text.get(len..)?, b": ").then_some(())?;
+    }
+    stamp.get_mut(11..)?.copy_from_slice(clock);
+    let (time_ms, read) = read_rfc3339(&stamp, zone)?;
+    (read == stamp.len()).then_some((time_ms, len))
 }

@@ -293,3 +293,44 @@ fn words_of_a_sentence_are_no_head() {
         assert_eq!((head.body, head.host), (0, None), "{text}");
     }
 }
+
+#[test]
+fn times_of_one_server_alone_are_read() {
+    for (line, time_ms, body) in [
+        (
+            "1795886598: Client connection",
+            1_795_886_598_000,
+            "Client connection",
+        ),
+        (
+            "20261128 16:36:32,srv1,alice",
+            1_795_883_792_000,
+            "srv1,alice",
+        ),
+        (
+            "26/11/28@17:24:13: FAIL: echo",
+            1_795_886_653_000,
+            ": FAIL: echo",
+        ),
+        (
+            "26/1/8@17:24:13: FAIL: echo",
+            1_767_893_053_000,
+            ": FAIL: echo",
+        ),
+    ] {
+        let head = parse(line, &TimeZone::utc(), None);
+        assert_eq!(
+            (head.time_ms, line.get(head.body..)),
+            (Some(time_ms), Some(body)),
+            "{line}"
+        );
+    }
+    for line in [
+        "179588659: x",
+        "20261328 16:36:32,x",
+        "26/11/28@17:24:1: x",
+        "26/11/@17:24:13: x",
+    ] {
+        assert_eq!(parse(line, &TimeZone::utc(), None).time_ms, None, "{line}");
+    }
+}

@@ -92,10 +92,7 @@ impl Remembered {
     pub fn event<'a>(&'a self, session: &'a str) -> Event<'a> {
         let [version, cipher] = &self.tls;
         Event {
-            module: self.module,
-            limit: self.limit.name,
             limit_value: self.limit_value,
-            scope: self.limit.scope,
             service: self.service.as_deref(),
             user: self.user.as_deref(),
             auth_method: self.auth_method.as_deref(),
@@ -112,7 +109,7 @@ impl Remembered {
                 "" => self.session.as_deref(),
                 _ => Some(session),
             },
-            count: 1,
+            ..self.limit.event(self.module)
         }
     }
 }

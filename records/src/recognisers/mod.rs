@@ -4,27 +4,143 @@
 //! one, write a module with its [`Server`] and name that in [`SERVERS`]. Messages of literal words and typed fields are
 //! rows of a [`table`]; what is more than that (Dovecot's login lines) has a reader of its own.
 
+mod apache;
+mod asterisk;
+mod courier;
+mod cyrus;
 mod dovecot;
+mod exim;
+mod haproxy;
+mod kafka;
+mod kernel;
+mod mariadb;
+mod mongodb;
+mod mosquitto;
+mod mysql;
+mod nginx;
+mod open_files;
+mod openssh;
+mod pgbouncer;
+mod php_fpm;
+mod postfix;
+mod postgresql;
+mod proftpd;
+mod rabbitmq;
+mod samba;
+mod systemd;
 pub mod table;
+mod vsftpd;
+mod words;
+mod xinetd;
 
 use alloc::vec::Vec;
 
 use crate::bytes::split_at;
-use crate::event::{Event, Scope};
+use crate::event::{Class, Event, Scope, Stage};
+use crate::head::{Outer, outer};
 use crate::named;
-use crate::search::byte_array_forms;
+use crate::record::Unescaped;
+use crate::search::{Mark, byte_array_forms};
+use words::Words;
 
 /// Every server, in the order in which they are asked.
-pub static SERVERS: [&Server; 1] = [&dovecot::SERVER];
+pub static SERVERS: [&Server; 26] = [
+    &dovecot::SERVER,
+    &postgresql::SERVER,
+    &mysql::SERVER,
+    &mariadb::SERVER,
+    &pgbouncer::SERVER,
+    &nginx::SERVER,
+    &haproxy::SERVER,
+    &openssh::SERVER,
+    &postfix::SERVER,
+    &exim::SERVER,
+    &apache::SERVER,
+    &php_fpm::SERVER,
+    &proftpd::SERVER,
+    &vsftpd::SERVER,
+    &courier::SERVER,
+    &cyrus::SERVER,
+    &xinetd::SERVER,
+    &mosquitto::SERVER,
+    &rabbitmq::SERVER,
+    &asterisk::SERVER,
+    &kernel::SERVER,
+    &mongodb::SERVER,
+    &kafka::SERVER,
+    &systemd::SERVER,
+    &samba::SERVER,
+    &open_files::SERVER,
+];
+
+/// The longest message that is looked at by more than one entry, in bytes: of a longer one each would search the whole.
+const MESSAGE_MAX: usize = 32 * 1024;
+
+/// Their names, in the same order.
+pub static SERVER_NAMES: [&str; SERVERS.len()] = {
+    let mut names = [""; SERVERS.len()];
+    let mut number = 0;
+    while number < SERVERS.len() {
+        names[number] = SERVERS[number].name;
+        number += 1;
+    }
+    names
+};
 
 /// What recognises messages: a server's entry, or a pattern of one's own.
 pub trait Entry {
     /// Texts of which every message that it recognises contains one.
     fn needles(&self) -> Vec<&str>;
 
-    /// The event that `message` is, if it is one. `body` is where the program's own text begins
-    /// ([`crate::head::Head::body`]).
-    fn recognise<'a>(&'a self, message: &'a str, body: usize) -> Option<Event<'a>>;
+    /// What other messages of its own contain.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
+
+    /// The event that a message is, if it is one.
+    fn recognise<'a>(&'a self, said: &Said<'a>) -> Option<Event<'a>>;
+
+    /// Whether the host is told by [`Said::outer`] alone, because a name could pass for one otherwise.
+    fn is_strict(&self) -> bool {
+        false
+    }
+}
+
+/// A message, and what it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// The whole of it.
+    pub message: &'a str,
+    /// Where the program's own text begins ([`crate::head::Head::body`]).
+    pub body: usize,
+    /// The record, if it is JSON.
+    pub json: Option<&'a [u8]>,
+    /// Where names can be kept that stand escaped in it.
+    pub unescaped: Option<&'a Unescaped>,
+}
+
+impl<'a> Said<'a> {
+    /// A message of which no more is known.
+    pub fn text(message: &'a str, body: usize) -> Said<'a> {
+        Said {
+            message,
+            body,
+            json: None,
+            unescaped: None,
+        }
+    }
+
+    /// What follows the head, without what daemons, editors and terminals leave at its end.
+    pub fn body(&self) -> &'a str {
+        without_end(self.message.get(self.body..).unwrap_or_default())
+    }
+
+    /// What others have put before the program's line, and that line, without what they leave at its end.
+    pub fn outer(&self) -> Outer<'a> {
+        let mut outer = outer(self.message);
+        outer.text = without_end(outer.text);
+        outer
+    }
 }
 
 /// A server.
@@ -37,17 +153,20 @@ pub struct Server {
     /// As [`Entry::needles`]. Only letters, digits and spaces, which no JSON encoder escapes, and none that occurs in
     /// the lines of everyday traffic.
     pub needles: &'static [&'static str],
+    /// As [`Entry::mark`]: one server may have one.
+    pub mark: Option<Mark>,
     /// Regular expressions of which every message contains one, for hosts that search more cheaply than a guest does:
     /// few, each with a literal at its start, and rare in the lines of everyday traffic.
     #[cfg(not(target_family = "wasm"))]
     pub prefilter: &'static [&'static str],
-    /// What its refusals that name a user always say: a record that holds it and is no event may name one.
+    /// What its refusals that name a user always say: a record that holds it and is no event may name one. Empty if that
+    /// is not known.
     pub refusal: &'static str,
     /// What its messages always say, each in the parts that follow one another in it; only what no JSON encoder escapes. A
     /// record that holds all of one's and is no event was not understood.
     pub texts: &'static [&'static [&'static str]],
     /// As [`Entry::recognise`].
-    pub read: for<'a> fn(&'a str, usize) -> Option<Event<'a>>,
+    pub read: for<'a> fn(&Said<'a>) -> Option<Event<'a>>,
     /// Its limits.
     pub limits: &'static [Limit],
     /// What to do where a flood's cause is known, whatever the limit.
@@ -56,6 +175,27 @@ pub struct Server {
     pub repeating: Option<Repeating>,
 }
 
+/// An entry of which no more is known than what its messages say.
+macro_rules! server {
+    ($name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?]) => {
+        Server {
+            name: $name,
+            dataset: concat!($name, ".maxconn"),
+            needles: &[$($needle),+],
+            mark: None,
+            #[cfg(not(target_family = "wasm"))]
+            prefilter: &[],
+            refusal: "",
+            texts: &[],
+            read: $read,
+            limits: &[$($limit),+],
+            advice: &[],
+            repeating: None,
+        }
+    };
+}
+use server;
+
 /// A limit of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
@@ -63,6 +203,10 @@ pub struct Limit {
     pub name: &'static str,
     /// What it is counted over.
     pub scope: Scope,
+    /// What its messages are about.
+    pub class: Class,
+    /// How far a client had come, where that is known.
+    pub stage: Option<Stage>,
     /// What to do where a flood's cause is unknown; `%0` stands for the service.
     pub advice: &'static str,
 }
@@ -108,8 +252,19 @@ impl Entry for &'static Server {
         self.needles.to_vec()
     }
 
-    fn recognise<'a>(&'a self, message: &'a str, body: usize) -> Option<Event<'a>> {
-        (self.read)(message, body)
+    fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    fn recognise<'a>(&'a self, said: &Said<'a>) -> Option<Event<'a>> {
+        if self.is_strict() && said.message.len() > MESSAGE_MAX {
+            return None;
+        }
+        (self.read)(said)
+    }
+
+    fn is_strict(&self) -> bool {
+        !core::ptr::eq(*self, &dovecot::SERVER)
     }
 }
 
@@ -121,18 +276,66 @@ impl Server {
 }
 
 impl Limit {
-    /// A refusal over it, of which no more is known.
+    /// A refusal over a limit that is counted over `scope`.
+    const fn new(name: &'static str, scope: Scope) -> Limit {
+        Limit {
+            name,
+            scope,
+            class: Class::Refusal,
+            stage: None,
+            advice: "",
+        }
+    }
+
+    /// The same before anybody knows who the client is.
+    const fn before_auth(self) -> Limit {
+        Limit {
+            stage: Some(Stage::BeforeAuth),
+            ..self
+        }
+    }
+
+    /// The same when it is known who the client is.
+    const fn after_auth(self) -> Limit {
+        Limit {
+            stage: Some(Stage::AfterAuth),
+            ..self
+        }
+    }
+
+    /// The same in messages about something else.
+    const fn about(self, class: Class) -> Limit {
+        Limit { class, ..self }
+    }
+
+    /// The same with what to do about it.
+    const fn advice(self, advice: &'static str) -> Limit {
+        Limit { advice, ..self }
+    }
+
+    /// As [`Self::event`], for those that nothing waits for.
+    #[inline(never)]
+    fn rare<'a>(&self, module: &'static str) -> Event<'a> {
+        self.event(module)
+    }
+
+    /// A message about it, of which no more is known.
     #[inline(always)]
-    fn event<'a>(&self, module: &'static str) -> Event<'a> {
-        Event::new(module, self.name, self.scope)
+    pub(crate) fn event<'a>(&self, module: &'static str) -> Event<'a> {
+        Event {
+            class: self.class,
+            stage: self.stage,
+            // What a summary counts its message says.
+            count: u32::from(!matches!(self.class, Class::Summary)),
+            ..Event::new(module, self.name, self.scope)
+        }
     }
 }
 
 /// The event that `message` is to the first server that recognises it; as [`Entry::recognise`].
 pub fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
-    SERVERS
-        .iter()
-        .find_map(|server| server.recognise(message, body))
+    let said = Said::text(message, body);
+    SERVERS.iter().find_map(|server| server.recognise(&said))
 }
 
 /// The server of that name; patterns of one's own are none.
@@ -157,7 +360,7 @@ pub fn advice(module: &str, limit: &str, hint: Hint) -> &'static str {
             .map(|(_, advice)| *advice)
             .or_else(|| Some(server.limit(limit)?.advice))
     });
-    known.unwrap_or(
+    known.filter(|advice| !advice.is_empty()).unwrap_or(
         "See which connections are open and what their clients do; raise the limit only if they really need so many.",
     )
 }
@@ -178,9 +381,8 @@ pub fn json_holds_known(json: &str) -> bool {
 
 /// Whether `text` says what a server's refusals say, be it one or not.
 pub fn holds_refusal(text: &str) -> bool {
-    SERVERS
-        .iter()
-        .any(|server| split_at(text, server.refusal).is_some())
+    let mut refusals = SERVERS.iter().map(|server| server.refusal);
+    refusals.any(|refusal| !refusal.is_empty() && split_at(text, refusal).is_some())
 }
 
 /// The same of a record as JSON: some member says it, as text or, as journald writes some, as an array of bytes.
@@ -192,7 +394,8 @@ fn bytes_hold_refusal(json: &str) -> bool {
     let forms = |server: &&Server| byte_array_forms(server.refusal.as_bytes());
     let holds =
         |form: Vec<u8>| core::str::from_utf8(&form).is_ok_and(|it| split_at(json, it).is_some());
-    SERVERS.iter().flat_map(forms).any(holds)
+    let known = SERVERS.iter().filter(|server| !server.refusal.is_empty());
+    known.flat_map(forms).any(holds)
 }
 
 /// The length of the tag (`name: `) that most events have at the start of `text`, told without a loop; 0 if it is
@@ -202,11 +405,9 @@ pub(crate) fn usual_tag_len(text: &[u8]) -> usize {
     dovecot::tag_len(text)
 }
 
-/// Whether `text` begins with a server's name, as tags do.
+/// Whether `text` begins with the name of the server whose tag may stand where others' may not.
 pub(crate) fn begins_with_name(text: &[u8]) -> bool {
-    SERVERS.iter().any(|server| {
-        text.first() == server.name.as_bytes().first() && text.starts_with(server.name.as_bytes())
-    })
+    dovecot::begins_with_name(text)
 }
 
 /// Whether `text` begins with a server's service, whose words follow: it is no tag.
@@ -234,4 +435,41 @@ fn number(text: &str) -> Option<(u64, &str)> {
         0 => None,
         _ => Some((number, text.get(len..)?)),
     }
+}
+
+/// The line without what daemons, editors and terminals leave at its end.
+#[inline]
+fn without_end(text: &str) -> &str {
+    let mut line = text.as_bytes();
+    loop {
+        line = match line {
+            [before @ .., b'\n' | b'\r' | b' ' | b'\t'] => before,
+            [before @ .., b'#', b'0', b'1', b'1' | b'2' | b'5'] => before,
+            [before @ .., 0x1b, b'[', b'0', b'm'] => before,
+            _ => break,
+        };
+    }
+    text.get(..line.len()).unwrap_or(text)
+}
+
+/// What follows a time in brackets, as some programs begin their lines: `[Sat Nov 28 17:02:52.820884 2026] `.
+#[inline(never)]
+fn behind_brackets(text: &str) -> &str {
+    let time = text.after("[").and_then(|text| text.cut("] "));
+    let time = time.filter(|(time, _)| {
+        (8..=40).contains(&time.len()) && time.is_letters("-:.,/+ ") && time.holds(":")
+    });
+    time.map_or(text, |(_, text)| text)
+}
+
+/// What follows a time without a zone: `2026-11-28 16:50:19.697 `.
+#[inline(never)]
+fn behind_stamp(text: &str) -> &str {
+    let time = || {
+        let (date, rest) = text.cut(" ")?;
+        let (time, rest) = rest.cut(" ")?;
+        let is_time = date.len() == 10 && time.len() >= 8;
+        (is_time && date.is_digits("-") && time.is_digits(":.,")).then_some(rest)
+    };
+    time().unwrap_or(text)
 }

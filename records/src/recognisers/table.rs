@@ -2,20 +2,28 @@
 //!
 //! A row is the whole text from where the program's own words begin to the end of the line, each wording a row of its
 //! own. Nothing is searched for: a part stands directly behind the one before it. Where a name may hold anything the
-//! parts behind it are read from the end of the line, so that the name is the longest there can be and forges nothing.
+//! parts behind it are read from the end of the line, so that the name is the longest there can be and forges nothing. Such a
+//! row is tried only where nothing but the server's own head can stand before it: a name at the start of another's line and one
+//! at its end could make a whole of it.
 //!
 //! | field | is |
 //! |---|---|
-//! | `%n` | the limit's value: up to 18 digits |
+//! | `%n`, `%c` | the limit's value, how much of it is in use: up to 18 digits |
+//! | `%N` | how many refusals a summary counts |
 //! | `%i`, `%p`, `%e` | the client's address, its port, or both with a `:` between them |
-//! | `%s`, `%u`, `%w` | service, user, or what is skipped: a name of ASCII letters, digits, `.`, `-` and `_` |
-//! | `%U`, `%W` | user, or what is skipped: anything; one of these in a row at most |
+//! | `%a`, `%q` | the address and the port that it came to |
+//! | `%s`, `%u`, `%h`, `%f`, `%w` | service, user, the client's host, frontend, or what is skipped: a name of ASCII letters, digits, `.`, `-`, `_` and `:` |
+//! | `%t` | what is skipped: a time without blanks |
+//! | `%l` | what is skipped: letters and blanks |
+//! | `%S`, `%U`, `%W` | service, user, or what is skipped: anything; one of these in a row at most |
+//! | `%[…%]` | what need not be there |
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use super::words::Words;
 use super::{Limit, number};
-use crate::bytes::{find, find_last, split_at_last};
-use crate::event::{Endpoint, Event};
+use crate::bytes::{find, find_last, split_at, split_at_last};
+use crate::event::{Detail, Endpoint, Event};
 use crate::ip::{parse_ip, parse_port};
 
 /// A message: the limit it speaks of, and its text with fields in it.
@@ -37,38 +45,57 @@ pub fn read<'a>(module: &'static str, rows: &[Message], text: &'a str) -> Option
     })
 }
 
-fn fill<'a>(event: &mut Event<'a>, mut row: &'static str, text: &'a str) -> Option<()> {
+fn fill<'a>(event: &mut Event<'a>, row: &'static str, text: &'a str) -> Option<()> {
+    walk(event, row, text)?.is_empty().then_some(())
+}
+
+/// Takes what the row says from the start of `text`; returns what is left.
+fn walk<'a>(event: &mut Event<'a>, mut row: &'static str, text: &'a str) -> Option<&'a str> {
     let mut rest = text;
     while let Some(at) = find(row.as_bytes(), b'%') {
         rest = rest.strip_prefix(row.get(..at)?)?;
         let field = row.as_bytes().get(at + 1)?;
         row = row.get(at + 2..)?;
-        if let b'U' | b'W' = field {
+        if *field == b'[' {
+            let (inner, behind) = split_at(row, "%]")?;
+            row = behind;
+            let mut with = event.clone();
+            if let Some(behind) = walk(&mut with, inner, rest) {
+                (*event, rest) = (with, behind);
+            }
+            continue;
+        }
+        if let b'S' | b'U' | b'W' = field {
             while let Some(at) = find_last(row.as_bytes(), b'%') {
                 rest = rest.strip_suffix(row.get(at + 2..)?)?;
                 rest = take(event, *row.as_bytes().get(at + 1)?, rest, End::Last)?;
                 row = row.get(..at)?;
             }
-            let name = rest.strip_suffix(row)?;
-            if *field == b'U' && !name.is_empty() {
-                event.user = Some(name);
+            let name = Some(rest.strip_suffix(row)?).filter(|name| !name.is_empty());
+            match field {
+                b'S' => event.service = name,
+                b'U' => event.user = name,
+                _ => {}
             }
-            return Some(());
+            return Some("");
         }
         rest = take(event, *field, rest, End::First)?;
     }
-    (rest == row).then_some(())
+    rest.strip_prefix(row)
 }
 
 /// Takes a field from one end of `text`; returns what is left.
 fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option<&'a str> {
     let is_other = |byte: &u8| match field {
-        b'n' | b'p' => !byte.is_ascii_digit(),
-        b'i' | b'e' => !byte.is_ascii_hexdigit() && !matches!(byte, b'.' | b':'),
-        _ => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'_'),
+        b'n' | b'c' | b'N' | b'p' | b'q' => !byte.is_ascii_digit(),
+        // A scope may follow an address.
+        b'i' | b'a' | b'e' => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b':' | b'%'),
+        b't' => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'+' | b':' | b','),
+        b'l' => !byte.is_ascii_alphabetic() && *byte != b' ',
+        _ => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'_' | b':'),
     };
     let bytes = text.as_bytes();
-    let (taken, rest) = match end {
+    let (mut taken, mut rest) = match end {
         End::First => {
             let at = bytes.iter().position(is_other);
             text.split_at_checked(at.unwrap_or(bytes.len()))?
@@ -79,36 +106,62 @@ fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option
             (taken, rest)
         }
     };
+    // The point and the colon behind a word are none of it.
+    let word = match field {
+        b'i' | b'a' | b'e' => taken.without("."),
+        _ => taken.without(".:"),
+    };
+    if end == End::First && word.len() < taken.len() {
+        (taken, rest) = text.split_at_checked(word.len())?;
+    }
     if taken.is_empty() {
         return None;
     }
     match field {
-        b'n' => {
+        b'n' | b'c' | b'N' => {
             let (value, more) = number(taken)?;
-            event.limit_value = more.is_empty().then_some(value);
-            event.limit_value?;
+            if !more.is_empty() {
+                return None;
+            }
+            match field {
+                b'n' => event.limit_value = Some(value),
+                b'c' => event.limit_current = Some(value),
+                _ => event.count = value.try_into().ok()?,
+            }
         }
-        b'i' => client(event).ip = parse_ip(taken)?,
-        b'p' => client(event).port = Some(parse_port(taken)?),
-        b'e' => {
-            let (ip, port) = split_at_last(taken, ":")?;
-            *client(event) = Endpoint {
-                ip: parse_ip(ip)?,
-                port: Some(parse_port(port)?),
-            };
-        }
+        b'i' => client(&mut event.source).ip = parse_ip(taken)?,
+        b'p' => client(&mut event.source).port = Some(parse_port(taken)?),
+        b'a' => client(&mut event.destination).ip = parse_ip(taken)?,
+        b'q' => client(&mut event.destination).port = Some(parse_port(taken)?),
+        b'e' => event.source = Some(endpoint(taken)?),
         b's' => event.service = Some(taken),
         b'u' => event.user = Some(taken),
-        b'w' => {}
+        b'h' => event.details.add(Detail::Host, taken),
+        b'f' => event.details.add(Detail::Frontend, taken),
+        b'w' | b't' | b'l' => {}
         _ => return None,
     }
     Some(rest)
 }
 
-/// The client, of which the address or the port comes first. A row that has a port has an address, too.
-fn client<'e>(event: &'e mut Event<'_>) -> &'e mut Endpoint {
+/// The address and the port that `text` is, with a `:` between them.
+pub(super) fn endpoint(text: &str) -> Option<Endpoint> {
+    let (ip, port) = split_at_last(text, ":")?;
+    // Some put brackets around an address that has colons.
+    let ip = ip
+        .strip_prefix('[')
+        .and_then(|ip| ip.strip_suffix(']'))
+        .unwrap_or(ip);
+    Some(Endpoint {
+        ip: parse_ip(ip)?,
+        port: Some(parse_port(port)?),
+    })
+}
+
+/// One end of a connection, of which the address or the port comes first. A row that has a port has an address, too.
+fn client(end: &mut Option<Endpoint>) -> &mut Endpoint {
     let (ip, port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), None);
-    event.source.get_or_insert(Endpoint { ip, port })
+    end.get_or_insert(Endpoint { ip, port })
 }
 
 #[cfg(test)]
@@ -117,11 +170,7 @@ mod tests {
     use crate::event::Scope;
     use alloc::string::ToString;
 
-    const LIMIT: Limit = Limit {
-        name: "limit",
-        scope: Scope::Ip,
-        advice: "",
-    };
+    const LIMIT: Limit = Limit::new("limit", Scope::Ip);
 
     fn row(text: &'static str) -> [Message; 1] {
         [(&LIMIT, text)]
@@ -181,6 +230,27 @@ mod tests {
         ] {
             assert!(!fits(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_need_not_be_there_is_taken_where_it_is() {
+        let refused = row("from [%i]%[:%p%]%[ to [%a]%]: full");
+        let ends = |text| {
+            let event = read("mail", &refused, text)?;
+            Some((
+                event.source?.port,
+                event.destination.map(|end| end.ip.to_string()),
+            ))
+        };
+        let to = || Some("192.0.2.2".to_string());
+        assert_eq!(ends("from [192.0.2.1]: full"), Some((None, None)));
+        assert_eq!(ends("from [192.0.2.1]:7: full"), Some((Some(7), None)));
+        assert_eq!(
+            ends("from [192.0.2.1]:7 to [192.0.2.2]: full"),
+            Some((Some(7), to()))
+        );
+        assert_eq!(ends("from [192.0.2.1] to 192.0.2.2: full"), None);
+        assert_eq!(ends("from [192.0.2.1]:x: full"), None);
     }
 
     #[test]

@@ -9,9 +9,10 @@ mod found;
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use crate::bytes::split_at;
-use crate::json::scan::Scanner;
+use crate::json::scan::{Kind, Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
 use crate::recognisers::begins_with_own_service;
@@ -76,10 +77,15 @@ pub struct Record<'a> {
     pub cursor: Option<Cow<'a, str>>,
     /// Where fields can be added without a look at what is there.
     pub plain: Option<Plain>,
+    /// Names that stand escaped in it, once somebody has asked for them.
+    pub unescaped: Unescaped,
     /// It is a document of our own, which is not to be counted again: it has `maxconn` fields and an
     /// `event.action` that we write.
     pub is_ours: bool,
 }
+
+/// Where names are kept that stand escaped in a record: an event borrows what it says.
+pub type Unescaped = OnceCell<[String; 2]>;
 
 /// A record that has no member where ours would go, `@timestamp` aside: nearly all are like that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,12 +132,65 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
         path: found.path.map(decode),
         offset: found.offset,
         cursor: found.cursor.map(decode),
+        unescaped: Unescaped::new(),
         is_ours: found.has_maxconn && found.has_our_action,
     };
     if found.program.is_some() || found.host.is_some_and(|(_, raw)| raw.ends_with(b":")) {
         put_back(&mut record, found.program);
     }
     Some(record)
+}
+
+/// The texts and numbers under some keys of a JSON record, or `object.key` of an object in it.
+pub fn members<'a, const N: usize>(json: &'a [u8], keys: [&str; N]) -> [Option<Cow<'a, str>>; N] {
+    let mut found = [const { None }; N];
+    let mut scanner = Scanner::new(json);
+    // What comes after something malformed is not there.
+    let _ = members_of(&mut scanner, "", &keys, &mut found);
+    found
+}
+
+fn members_of<'a>(
+    scanner: &mut Scanner<'a>,
+    object: &str,
+    keys: &[&str],
+    found: &mut [Option<Cow<'a, str>>],
+) -> Result<(), Malformed> {
+    let mut members = scanner.begin_object()?;
+    while let Some(key) = scanner.next_key(&mut members)? {
+        let kind = scanner.kind()?;
+        let is_it = |known: &&str| {
+            known
+                .strip_prefix(object)
+                .is_some_and(|known| known.as_bytes() == &*key)
+        };
+        let place = keys.iter().position(is_it);
+        if let (Some(place), Kind::String | Kind::Number) = (place, kind) {
+            let value = if kind == Kind::String {
+                decode(scanner.string()?.0)
+            } else {
+                let range = scanner.skip_value()?;
+                decode(scanner.text(range))
+            };
+            if let Some(place) = found.get_mut(place) {
+                *place = Some(value);
+            }
+            continue;
+        }
+        let inner = keys.iter().find_map(|known| {
+            let (begin, _) = known.split_at_checked(known.find('.')? + 1)?;
+            (begin.as_bytes().strip_suffix(b".") == Some(&*key)).then_some(begin)
+        });
+        match inner {
+            Some(inner) if object.is_empty() && kind == Kind::Object => {
+                members_of(scanner, inner, keys, found)?;
+            }
+            _ => {
+                scanner.skip_value()?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Puts the service back in front of the message that a parser took for the program, or for a host: `imap-login:` is what

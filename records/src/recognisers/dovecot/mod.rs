@@ -17,7 +17,7 @@ mod elements;
 mod login;
 mod service;
 
-use super::{Hint, Limit, Repeating, Server, number};
+use super::{Hint, Limit, Repeating, Said, Server, number};
 use crate::bytes::{starts, strip, strip_end};
 use crate::event::{Event, Scope};
 use crate::head::level_len;
@@ -39,6 +39,7 @@ pub(super) static SERVER: Server = Server {
         "Anvil queries timed out after",
         "lower than required under max",
     ],
+    mark: None,
     #[cfg(not(target_family = "wasm"))]
     prefilter: &[
         r"onnection(?: queue full| limit reached|s are being dropped| \()",
@@ -96,19 +97,11 @@ pub(super) static SERVER: Server = Server {
 
 const fn of_client(name: &'static str) -> Limit {
     let advice = "See which connections are open (doveadm who) and what the client does. The password is right: this is not guessing.";
-    Limit {
-        name,
-        scope: Scope::UserIp,
-        advice,
-    }
+    Limit::new(name, Scope::UserIp).advice(advice)
 }
 
 const fn of_service(name: &'static str, scope: Scope, advice: &'static str) -> Limit {
-    Limit {
-        name,
-        scope,
-        advice,
-    }
+    Limit::new(name, scope).advice(advice)
 }
 
 const USER_IP: Limit = of_client("mail_max_userip_connections");
@@ -143,8 +136,8 @@ const ANVIL_TIMEOUT: Limit = of_service(
 const SERVICE_MAX: usize = 64;
 
 /// As [`super::Entry::recognise`].
-fn recognise(message: &str, body: usize) -> Option<Event<'_>> {
-    let text = without_end(message.get(body..)?);
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let text = said.body();
     // What logwatch makes of many lines is none of them.
     if text.ends_with(" Time(s)") {
         return None;
@@ -175,6 +168,11 @@ pub(super) fn tag_len(text: &[u8]) -> usize {
     if starts(text, b"dovecot: ") { 9 } else { 0 }
 }
 
+/// As [`super::begins_with_name`].
+pub(super) fn begins_with_name(text: &[u8]) -> bool {
+    starts(text, b"dovecot")
+}
+
 /// As [`super::begins_with_service`]: one that says limits.
 #[inline(never)]
 pub(super) fn begins_with_service(text: &[u8]) -> bool {
@@ -187,21 +185,6 @@ pub(super) fn begins_with_service(text: &[u8]) -> bool {
     let is_known =
         name.ends_with(b"-login") || matches!(name, b"master" | b"config" | b"doveconf" | b"auth");
     is_known && starts(rest, b": ")
-}
-
-/// The line without what daemons, editors and terminals leave at its end.
-#[inline]
-fn without_end(text: &str) -> &str {
-    let mut line = text.as_bytes();
-    loop {
-        line = match line {
-            [before @ .., b'\n' | b'\r' | b' ' | b'\t'] => before,
-            [before @ .., b'#', b'0', b'1', b'1' | b'2' | b'5'] => before,
-            [before @ .., 0x1b, b'[', b'0', b'm'] => before,
-            _ => break,
-        };
-    }
-    text.get(..line.len()).unwrap_or(text)
 }
 
 /// The service and what it says: `imap-login: Info: text`, the level being optional.

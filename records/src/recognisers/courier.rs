@@ -1,0 +1,39 @@
+//! Recognises what Courier's couriertcpd says of connections that it refuses.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "courier";
+
+pub(super) static SERVER: Server = server!(
+    "courier",
+    [
+        "Maximum connection limit reached",
+        "maximum active connections"
+    ],
+    recognise,
+    [PER_IP, DAEMONS]
+);
+
+const PER_IP: Limit = Limit::new("MAXPERIP", Scope::Ip)
+    .before_auth()
+    .advice("Mail clients open several connections at once, more than the four that are allowed by default: raise MAXPERIP in Courier's file of that service.");
+const DAEMONS: Limit = Limit::new("MAXDAEMONS", Scope::Service)
+    .before_auth()
+    .advice("Nobody more gets in: raise MAXDAEMONS in Courier's file of that service if memory allows, and see who holds its connections (ss -tn).");
+
+const ROWS: [Message; 2] = [
+    (
+        &PER_IP,
+        "%[ALERT: %]Maximum connection limit reached for %i",
+    ),
+    (&DAEMONS, "%[ALERT: %]%n maximum active connections."),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let outer = said.outer();
+    let mut event = read(NAME, &ROWS, outer.text)?;
+    event.service = outer.tag;
+    Some(event)
+}

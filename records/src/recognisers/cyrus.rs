@@ -1,0 +1,39 @@
+//! Recognises what Cyrus says of users and hosts with too many logins. The password was right.
+
+use super::table::{Message, read};
+use super::words::Words;
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "cyrus";
+
+pub(super) static SERVER: Server = server!(
+    "cyrus",
+    ["Too many open connections"],
+    recognise,
+    [PER_USER, PER_HOST]
+);
+
+const PER_USER: Limit = Limit::new("maxlogins_per_user", Scope::User)
+    .after_auth()
+    .advice("The password is right: find the device and close or reconfigure its mail client, or raise maxlogins_per_user in imapd.conf.");
+const PER_HOST: Limit = Limit::new("maxlogins_per_host", Scope::Ip)
+    .after_auth()
+    .advice("Many users may share the address, or a webmail has it: raise maxlogins_per_host in imapd.conf if so.");
+
+const ROWS: [Message; 3] = [
+    (
+        &PER_HOST,
+        "Too many open connections (%c of %n from %h [%i])",
+    ),
+    (&PER_HOST, "Too many open connections (%c of %n from [%i])"),
+    (&PER_USER, "Too many open connections (%c of %n for %U)"),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let mut event = read(NAME, &ROWS, said.outer().text)?;
+    // `alice, 2 of 2 from HOST [IP]`: both limits, or a name that looks so.
+    let both = |user: &str| user.ends_with(']') && user.holds(" of ");
+    event.user = event.user.filter(|user| !both(user));
+    Some(event)
+}

@@ -1,0 +1,27 @@
+//! Recognises what Kafka says of addresses with too many connections.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, behind_brackets, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "kafka";
+
+pub(super) static SERVER: Server = server!(
+    "kafka",
+    ["address already has the configured maximum of"],
+    recognise,
+    [PER_IP]
+);
+
+const PER_IP: Limit = Limit::new("max.connections.per.ip", Scope::Ip)
+    .before_auth()
+    .advice("See what the client is: producers that are made for each message hold a connection each. Raise max.connections.per.ip, or name the address in max.connections.per.ip.overrides.");
+
+const ROWS: [Message; 1] = [(
+    &PER_IP,
+    "%[INFO %]%[WARN %]Rejected connection from /%i, address already has the configured maximum of %n connections.%[ (%w)%]",
+)];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, behind_brackets(said.outer().text))
+}

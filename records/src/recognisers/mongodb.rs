@@ -1,0 +1,42 @@
+//! Recognises what MongoDB says of connections that it refuses.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+use crate::record::members;
+
+const NAME: &str = "mongodb";
+
+pub(super) static SERVER: Server = server!(
+    "mongodb",
+    ["too many open connections"],
+    recognise,
+    [MAX_CONNECTIONS]
+);
+
+const MAX_CONNECTIONS: Limit = Limit::new("net.maxIncomingConnections", Scope::Global)
+    .before_auth()
+    .advice("See who holds the connections (db.currentOp(true), db.serverStatus().connections): most often pools of an application that was started many times. Raise net.maxIncomingConnections if memory allows.");
+
+const REFUSED: &str = "Connection refused because there are too many open connections";
+/// The message's own number.
+const ID: &str = "22942";
+
+/// Before 4.4.
+const ROWS: [Message; 1] = [(
+    &MAX_CONNECTIONS,
+    "%[%t %]%[%w %]%[NETWORK  %]%[[listener] %]connection refused because too many open connections: %c",
+)];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let Some(json) = said.json else {
+        return read(NAME, &ROWS, said.outer().text);
+    };
+    let [id, current] = members(json, ["id", "attr.connectionCount"]);
+    if said.message != REFUSED || id? != ID {
+        return None;
+    }
+    let mut event = MAX_CONNECTIONS.rare(NAME);
+    event.limit_current = current.and_then(|current| current.parse().ok());
+    Some(event)
+}

@@ -1,0 +1,28 @@
+//! Recognises what Mosquitto says of clients that a listener has no more room for.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "mosquitto";
+
+pub(super) static SERVER: Server = server!(
+    "mosquitto",
+    ["max_connections exceeded"],
+    recognise,
+    [MAX_CONNECTIONS]
+);
+
+const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Listener)
+    .before_auth()
+    .advice("See who holds the connections (ss -tn, $SYS/broker/clients/connected); raise the listener's max_connections in mosquitto.conf if the descriptors allow (ulimit -n).");
+
+/// The time is its own, as seconds or in a format of somebody's choice.
+const ROWS: [Message; 1] = [(
+    &MAX_CONNECTIONS,
+    "%[%w: %]Client connection from %i denied: max_connections exceeded.",
+)];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, said.outer().text)
+}

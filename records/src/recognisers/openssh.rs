@@ -1,0 +1,69 @@
+//! Recognises what sshd says of connections that it drops.
+//!
+//! It says little at its default level: the first drop, or the first three, and in the end how many there were. The limit for
+//! one source has the very text of the limit for all.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Class, Event, Scope};
+
+const NAME: &str = "openssh";
+
+pub(super) static SERVER: Server = server!(
+    "openssh",
+    [
+        "drop connection #",
+        "beginning MaxStartups throttling",
+        "in MaxStartups throttling",
+        "exited MaxStartups throttling",
+        "Maxstartups logging rate",
+        "PerSourcePenalties logging rate",
+    ],
+    recognise,
+    [MAX_STARTUPS, PENALTIES]
+);
+
+const MAX_STARTUPS: Limit = Limit::new("MaxStartups", Scope::Global)
+    .before_auth()
+    .advice("Nobody is known yet, and most of them guess passwords: see who comes (journalctl -u ssh, ss -tn state established '( sport = :22 )'), let PerSourcePenalties or a firewall keep them away, and raise MaxStartups in sshd_config only for clients of your own.");
+const DROPPED: Limit = MAX_STARTUPS.about(Class::Summary);
+const PENALTIES: Limit = Limit::new("PerSourcePenalties", Scope::Ip)
+    .before_auth()
+    .advice("The address has failed to log in before: exempt it with PerSourcePenaltyExemptList in sshd_config if it is one of your own.");
+const PENALISED: Limit = PENALTIES.about(Class::Summary);
+
+const ROWS: [Message; 8] = [
+    (
+        &MAX_STARTUPS,
+        "drop connection #%c from [%i]:%p on [%a]:%q past MaxStartups",
+    ),
+    (
+        &MAX_STARTUPS,
+        "drop connection #%c from [%i]:%p on [%a]:%q%[ past%] Maxstartups",
+    ),
+    (
+        &PENALTIES,
+        "drop connection #%c from [%i]:%p on [%a]:%q penalty: %l",
+    ),
+    (&DROPPED, "%[error: %]beginning MaxStartups throttling"),
+    (
+        &DROPPED,
+        "%[error: %]in MaxStartups throttling for %w, %N connections dropped",
+    ),
+    (
+        &DROPPED,
+        "%[error: %]exited MaxStartups throttling after %w, %N connections dropped",
+    ),
+    (
+        &DROPPED,
+        "Maxstartups logging rate-limited: additional %N connections dropped",
+    ),
+    (
+        &PENALISED,
+        "PerSourcePenalties logging rate-limited: additional %N connections dropped",
+    ),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, said.outer().text)
+}

@@ -1,0 +1,80 @@
+//! Recognises what Postfix says of clients that are over a limit, and of services whose processes are all in use.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "postfix";
+
+pub(super) static SERVER: Server = server!(
+    "postfix",
+    [
+        "Connection concurrency limit exceeded",
+        "Connection rate limit exceeded",
+        "too many connections",
+        "all screening ports busy",
+        "all server ports busy",
+        "has reached its process limit",
+    ],
+    recognise,
+    [
+        CONCURRENCY,
+        RATE,
+        SCREEN_COUNT,
+        PRE_QUEUE,
+        POST_QUEUE,
+        PROCESSES
+    ]
+);
+
+const fn of_client(name: &'static str) -> Limit {
+    Limit::new(name, Scope::Ip)
+        .before_auth()
+        .advice("See what the client is (postqueue -p, its lines in the log): mail of your own belongs into smtpd_client_event_limit_exceptions, and anything else can wait.")
+}
+
+const fn of_all(name: &'static str) -> Limit {
+    Limit::new(name, Scope::Global)
+        .before_auth()
+        .advice("See who holds the connections (ss -tn '( sport = :25 )'); raise postscreen's limits in main.cf if they are clients that you want.")
+}
+
+const CONCURRENCY: Limit = of_client("smtpd_client_connection_count_limit");
+const RATE: Limit = of_client("smtpd_client_connection_rate_limit");
+const SCREEN_COUNT: Limit = of_client("postscreen_client_connection_count_limit");
+const PRE_QUEUE: Limit = of_all("postscreen_pre_queue_limit");
+const POST_QUEUE: Limit = of_all("postscreen_post_queue_limit");
+const PROCESSES: Limit = Limit::new("default_process_limit", Scope::Service)
+    .before_auth()
+    .advice("Raise maxproc of the service in master.cf, or default_process_limit, if memory allows; see who holds the connections first (ss -tn).");
+
+const ROWS: [Message; 6] = [
+    (
+        &CONCURRENCY,
+        "warning: Connection concurrency limit exceeded: %c from %h[%i] for service %s",
+    ),
+    (
+        &RATE,
+        "warning: Connection rate limit exceeded: %c from %h[%i] for service %s",
+    ),
+    (
+        &SCREEN_COUNT,
+        "NOQUEUE: reject: CONNECT from [%i]:%p: too many connections",
+    ),
+    (
+        &PRE_QUEUE,
+        "%[NOQUEUE: %]reject: connect from [%i]:%p: all screening ports busy",
+    ),
+    (
+        &POST_QUEUE,
+        "NOQUEUE: reject: CONNECT from [%i]:%p: all server ports busy",
+    ),
+    (
+        &PROCESSES,
+        "warning: service \"%S\" (%w) has reached its process limit \"%n\": new clients may experience noticeable delays",
+    ),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, said.outer().text)
+}

@@ -1,0 +1,23 @@
+//! Recognises what Samba says of shares with too many connections, from log level 1 on.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "samba";
+
+pub(super) static SERVER: Server =
+    server!("samba", ["Max connections ("], recognise, [MAX_CONNECTIONS]);
+
+const MAX_CONNECTIONS: Limit = Limit::new("max connections", Scope::Service)
+    .after_auth()
+    .advice("See who is connected (smbstatus); raise `max connections` of the share in smb.conf.");
+
+const ROWS: [Message; 1] = [(
+    &MAX_CONNECTIONS,
+    "Max connections (%n) exceeded for [%S][%w]",
+)];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, said.outer().text.trim_start())
+}

@@ -1,0 +1,37 @@
+//! Recognises what systemd says of connections to its sockets that it drops.
+
+use super::table::{Message, read};
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
+
+const NAME: &str = "systemd";
+
+pub(super) static SERVER: Server = server!(
+    "systemd",
+    ["Too many incoming connections"],
+    recognise,
+    [MAX_CONNECTIONS, PER_SOURCE]
+);
+
+const ADVICE: &str = "See which connections the socket has (systemctl status, systemctl list-units 'NAME@*'); raise the setting in its [Socket] section if these are clients that you want.";
+const MAX_CONNECTIONS: Limit = Limit::new("MaxConnections", Scope::Service)
+    .before_auth()
+    .advice(ADVICE);
+const PER_SOURCE: Limit = Limit::new("MaxConnectionsPerSource", Scope::Ip)
+    .before_auth()
+    .advice(ADVICE);
+
+const ROWS: [Message; 2] = [
+    (
+        &MAX_CONNECTIONS,
+        "%s: Too many incoming connections (%c), dropping connection.",
+    ),
+    (
+        &PER_SOURCE,
+        "%s: Too many incoming connections (%c) from source %i, dropping connection.",
+    ),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    read(NAME, &ROWS, said.outer().text)
+}

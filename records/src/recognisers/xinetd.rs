@@ -1,0 +1,52 @@
+//! Recognises what xinetd says of connections that it refuses.
+
+use super::table::{Message, read};
+use super::words::Words;
+use super::{Limit, Said, Server, server};
+use crate::event::{Class, Event, Scope};
+
+const NAME: &str = "xinetd";
+
+pub(super) static SERVER: Server = server!(
+    "xinetd",
+    [
+        " service_limit from",
+        " per_source_limit from",
+        " connections per second from",
+        " process_limit from",
+        "Deactivating service ",
+    ],
+    recognise,
+    [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED]
+);
+
+const fn limit(name: &'static str, scope: Scope) -> Limit {
+    Limit::new(name, scope)
+        .before_auth()
+        .advice("See who holds the connections (ss -tn); the setting is that of the service in /etc/xinetd.d.")
+}
+
+const INSTANCES: Limit = limit("instances", Scope::Service);
+const PER_SOURCE: Limit = limit("per_source", Scope::Ip);
+const CPS: Limit = limit("cps", Scope::Service);
+const PROCESSES: Limit = limit("process_limit", Scope::Global);
+const DEACTIVATED: Limit = CPS.about(Class::State);
+
+const ROWS: [Message; 5] = [
+    (&INSTANCES, "FAIL: %s service_limit from=%i"),
+    (&PER_SOURCE, "FAIL: %s per_source_limit from=%i"),
+    (&CPS, "FAIL: %s connections per second from=%i"),
+    (&PROCESSES, "FAIL: %s process_limit from=%i"),
+    (
+        &DEACTIVATED,
+        "Deactivating service %s due to excessive incoming connections.  Restarting in %w seconds.",
+    ),
+];
+
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let text = said.outer().text;
+    // `26/11/28@17:24:13: FAIL: …` in its own file.
+    let is_stamp = |stamp: &str| (15..=17).contains(&stamp.len()) && stamp.is_digits("/@:");
+    let own = text.cut(": ").filter(|(stamp, _)| is_stamp(stamp));
+    read(NAME, &ROWS, own.map_or(text, |(_, line)| line))
+}

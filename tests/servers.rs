@@ -1,0 +1,298 @@
+//! The real logs in `testdata/servers`, line by line: every expected event with its fields, and no other line taken for one.
+
+use std::collections::BTreeMap;
+use std::fs::read_dir;
+use std::net::IpAddr;
+
+use maxconn_core::config::Config;
+use maxconn_core::event::{Class, Detail, Event};
+use maxconn_core::head;
+use maxconn_core::recognisers::{Entry, SERVERS, Said};
+use maxconn_core::record::{Record, read_json};
+use serde_json::Value;
+use test_support::data;
+
+const FOLDER: &str = "testdata/servers";
+const NOW_MS: i64 = 1_795_900_000_000;
+
+/// A line as the engine reads it.
+fn read<'a>(line: &'a [u8], config: &Config) -> Option<Record<'a>> {
+    if line.first() == Some(&b'{') {
+        return read_json(line, config.keys(), &config.timezone);
+    }
+    Some(Record {
+        message: Some(String::from_utf8_lossy(line)),
+        ..Record::default()
+    })
+}
+
+/// The event of a record, and what else takes it for one of its own.
+fn events<'a>(line: &'a [u8], record: &'a Record<'_>, config: &Config) -> Vec<Event<'a>> {
+    let Some(message) = record.message.as_deref() else {
+        return Vec::new();
+    };
+    let said = Said {
+        message,
+        body: head::parse(message, &config.timezone, Some(NOW_MS)).body,
+        json: (line.first() == Some(&b'{')).then_some(line),
+        unescaped: Some(&record.unescaped),
+    };
+    let servers = SERVERS.iter();
+    servers
+        .filter_map(|server| server.recognise(&said))
+        .collect()
+}
+
+/// What a field of a row is of an event, as text.
+fn field(event: &Event<'_>, name: &str) -> Option<String> {
+    let detail = |detail| event.details.get(detail).map(str::to_string);
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    match name {
+        "server" => Some(event.module.to_string()),
+        "limit" => Some(event.limit.to_string()),
+        "scope" => Some(event.scope.name().to_string()),
+        "value" => number(event.limit_value),
+        "count" if event.class == Class::Summary => number(Some(u64::from(event.count))),
+        "count" => number(event.limit_current),
+        "user" => event.user.map(str::to_string),
+        "service" => event.service.map(str::to_string),
+        "ip" => event.source.map(|source| source.ip.to_string()),
+        "port" => {
+            let port = event.source.and_then(|source| source.port);
+            port.map(|port| port.to_string())
+                .or_else(|| detail(Detail::Port))
+        }
+        "host" => detail(Detail::Host),
+        "database" => detail(Detail::Database),
+        "vhost" => detail(Detail::Vhost),
+        "zone" => detail(Detail::Zone),
+        "frontend" => detail(Detail::Frontend),
+        "backend" => detail(Detail::Backend),
+        "state" => detail(Detail::State),
+        "status" => detail(Detail::Status),
+        "code" => detail(Detail::Code),
+        _ => panic!("{name}"),
+    }
+}
+
+fn is_same(name: &str, found: Option<&str>, wanted: &Value) -> bool {
+    let wanted = wanted
+        .as_str()
+        .map_or_else(|| wanted.to_string(), str::to_string);
+    let ip = |text: &str| text.parse::<IpAddr>().ok();
+    match name {
+        "ip" => found.is_some_and(|found| ip(found).is_some() && ip(found) == ip(&wanted)),
+        _ => found == Some(&wanted),
+    }
+}
+
+/// What is wrong with an event.
+fn faults(event: &Event<'_>, row: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    let is_ambiguous = row["class"] == "ambiguous";
+    let optional = row["optional"].as_object().cloned().unwrap_or_default();
+    for (name, wanted) in row.as_object().expect("a row") {
+        if matches!(
+            &**name,
+            "file" | "line" | "class" | "optional" | "note" | "stage" | "dry_run"
+        ) {
+            continue;
+        }
+        let found = field(event, name);
+        if !is_same(name, found.as_deref(), wanted) {
+            faults.push(format!("{name} is {found:?}, not {wanted}"));
+        }
+    }
+    for (name, wanted) in &optional {
+        let found = field(event, name);
+        if found.is_some() && !is_same(name, found.as_deref(), wanted) {
+            faults.push(format!("{name} is {found:?}, not {wanted} or nothing"));
+        }
+    }
+    for name in ["user", "ip"] {
+        let is_there = row.get(name).is_some() || optional.contains_key(name) || is_ambiguous;
+        if !is_there && let Some(found) = field(event, name) {
+            faults.push(format!("{name} is {found:?}, and the line has none"));
+        }
+    }
+    let class = match (row["class"].as_str(), row["dry_run"].as_bool()) {
+        (_, Some(true)) => "warning",
+        (None | Some("ambiguous"), _) => "refusal",
+        (Some(class), _) => class,
+    };
+    if event.class.name() != class {
+        faults.push(format!("class is {}, not {class}", event.class.name()));
+    }
+    faults
+}
+
+fn files(folder: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in read_dir(data::path(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type().expect("a type").is_dir() {
+            true => files.extend(self::files(&name)),
+            false if name.ends_with(".log.gz") => files.push(name),
+            false => {}
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn every_expected_line_field_by_field_and_no_other() {
+    let config = Config::default();
+    let mut expected: BTreeMap<(String, usize), Value> = BTreeMap::new();
+    for line in data::text(&format!("{FOLDER}/expected.jsonl.gz")).lines() {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        let file = row["file"].as_str().expect("a file").to_string();
+        let line = row["line"].as_u64().expect("a line") as usize;
+        expected.insert((file, line), row);
+    }
+    assert_eq!(expected.len(), 3_594);
+    let mut wrong = Vec::new();
+    for path in files(FOLDER) {
+        let file = path
+            .strip_prefix(FOLDER)
+            .and_then(|path| path.strip_prefix('/'));
+        let file = file
+            .and_then(|file| file.strip_suffix(".gz"))
+            .expect("a name");
+        for (index, line) in data::read(&path).split(|byte| *byte == b'\n').enumerate() {
+            let line_number = index + 1;
+            let text = String::from_utf8_lossy(line);
+            let text = text.chars().take(300).collect::<String>();
+            let record = read(line, &config);
+            let events = record
+                .as_ref()
+                .map(|record| events(line, record, &config))
+                .unwrap_or_default();
+            let row = expected.remove(&(file.to_string(), line_number));
+            let place = format!("{file}:{line_number}");
+            if let [_, other, ..] = &*events {
+                wrong.push(format!("{place}: is {}'s, too: {text}", other.module));
+            }
+            match (events.first(), row) {
+                (Some(event), Some(row)) => {
+                    let faults = faults(event, &row);
+                    if !faults.is_empty() {
+                        wrong.push(format!("{place}: {}: {text}", faults.join(", ")));
+                    }
+                    let server = SERVERS.iter().find(|server| server.name == event.module);
+                    let server = server.expect("a server");
+                    let mark = server
+                        .mark
+                        .map(|mark| String::from_utf8_lossy(&mark).into_owned());
+                    let needles = server.needles.iter().copied();
+                    let mut needles = needles.map(str::to_string).chain(mark);
+                    if !needles.any(|needle| {
+                        let line = String::from_utf8_lossy(line);
+                        line.contains(&needle)
+                    }) {
+                        wrong.push(format!("{place}: no needle: {text}"));
+                    }
+                }
+                (Some(event), None) => {
+                    wrong.push(format!("{place}: is no event of {}: {text}", event.module));
+                }
+                (None, Some(row)) if row["class"] != "ambiguous" => {
+                    wrong.push(format!(
+                        "{place}: missed {} {}: {text}",
+                        row["server"], row["limit"]
+                    ));
+                }
+                (None, _) => {}
+            }
+        }
+    }
+    assert!(expected.is_empty());
+    let count = wrong.len();
+    wrong.truncate(60);
+    assert!(wrong.is_empty(), "{count} are wrong:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_line_of_the_first_server_is_another_s() {
+    let config = Config::default();
+    let (mut lines, mut events_of_its_own) = (0, 0);
+    for entry in read_dir(data::path("testdata/dovecot")).expect("a folder") {
+        let name = entry.expect("an entry").file_name();
+        let name = name.to_string_lossy();
+        if name == "expected.jsonl" || name.ends_with(".md") {
+            continue;
+        }
+        for line in data::read(&format!("testdata/dovecot/{name}")).split(|byte| *byte == b'\n') {
+            lines += 1;
+            let Some(record) = read(line, &config) else {
+                continue;
+            };
+            for event in events(line, &record, &config) {
+                let text = String::from_utf8_lossy(line);
+                assert_eq!(event.module, SERVERS[0].name, "{name}: {text}");
+                events_of_its_own += 1;
+            }
+        }
+    }
+    assert!(
+        lines > 18_000 && events_of_its_own > 14_000,
+        "{lines}, {events_of_its_own}"
+    );
+}
+
+/// `SERVER | LIMIT | FIELDS | LINE`: what no log in `testdata/servers` has.
+const UNDRIVEN: &str = r#"
+mongodb | net.maxIncomingConnections | count 301 | {"t":{"$date":"2026-11-28T17:00:00.000+00:00"},"s":"I","c":"NETWORK","id":22942,"ctx":"listener","msg":"Connection refused because there are too many open connections","attr":{"connectionCount":301}}
+mongodb | net.maxIncomingConnections | count 819 | 2017-01-01T00:00:00.000+0000 I NETWORK  [listener] connection refused because too many open connections: 819
+mongodb | - | - | {"id":7,"msg":"Connection refused because there are too many open connections"}
+kafka | max.connections.per.ip | ip 192.0.2.7 value 2 | [2026-11-28 17:00:00,123] INFO Rejected connection from /192.0.2.7, address already has the configured maximum of 2 connections. (kafka.network.Acceptor)
+systemd | MaxConnections | service echo.socket count 5 | Nov 28 17:00:00 srv1 systemd[1]: echo.socket: Too many incoming connections (5), dropping connection.
+systemd | MaxConnectionsPerSource | service echo.socket count 5 ip 192.0.2.7 | echo.socket: Too many incoming connections (5) from source 192.0.2.7, dropping connection.
+kernel | net.netfilter.nf_conntrack_max | - | Nov 28 17:00:00 srv1 kernel: [ 6759.369821] nf_conntrack: nf_conntrack: table full, dropping packet
+kernel | net.netfilter.nf_conntrack_max | - | [ 6759.369821] nf_conntrack: table full in netns 4026532000, dropping packet
+kernel | - | - | Nov 28 17:00:00 srv1 app: nf_conntrack: table full, dropping packet
+kernel | listen backlog | port 80 | Nov 28 17:00:00 srv1 kernel: TCP: Possible SYN flooding on port 80. Sending cookies.  Check SNMP counters.
+samba | max connections | service data value 2 |   Max connections (2) exceeded for [data][data]
+open-files | RLIMIT_NOFILE | service slapd | Nov 28 17:00:00 srv1 slapd[7]: accept(8) failed errno=24 (Too many open files)
+open-files | RLIMIT_NOFILE | service sshd | Nov 28 17:00:00 srv1 sshd[7]: error: accept: Too many open files
+courier | MAXPERIP | ip 192.0.2.7 | ALERT: Maximum connection limit reached for 192.0.2.7
+cyrus | maxlogins_per_user | value 2 | Nov 28 17:00:00 srv1 cyrus/imap[7]: Too many open connections (2 of 2 for alice, 3 of 3 from h.example.org [192.0.2.7])
+postgresql | max_connections | - | db_postgres-1  | 2026-11-28 17:00:00.000 UTC [77] FATAL:  sorry, too many clients already
+postgresql | reserved_connections | - | 2026-11-28 17:00:00 UTC:192.0.2.7(5432):web@shop:[77]:FATAL:  remaining connection slots are reserved for roles with privileges of the "rds_reserved" role
+postgresql | role_connection_limit | user web | 2026-11-28T17:00:00.1Z stderr F 2026-11-28 17:00:00.000 UTC [77] web@shop FATAL:  too many connections for role "web"
+postgresql | - | - | Nov 28 17:00:00 srv1 postfix/smtpd[7]: warning: non-SMTP command from h[192.0.2.7]: FATAL:  sorry, too many clients already
+postgresql | - | - | {"message":"sorry, too many clients already"}
+mysql | max_connections | - | PHP Fatal error:  Uncaught PDOException: SQLSTATE[HY000] [1040] Too many connections in /srv/a.php:7
+mysql | max_connections | - | [2026-11-28 17:00:00] production.ERROR: SQLSTATE[08004] [1040] Too many connections (Connection: mysql)
+mysql | max_connections | - | pymysql.err.OperationalError: (1040, 'Too many connections')
+mysql | max_connections | - | Error 1040 (08004): Too many connections
+mysql | max_connections | - | PHP Warning:  mysqli_connect(): (08004/1040): Too many connections in /srv/a.php on line 7
+mysql | max_user_connections | user web | SQLSTATE[42000] [1203] User web already has more than 'max_user_connections' active connections
+mysql | - | - | GET /?q=SQLSTATE[HY000] [1040] Too many connections
+apache | MaxClients | - | [Sat Nov 28 17:00:00 2026] [error] server reached MaxClients setting, consider raising the MaxClients setting
+haproxy | fs.file-max | frontend fe value 9 | Nov 28 17:00:00 srv1 haproxy[7]: Proxy fe reached system FD limit (maxsock=9). Please check system tunables.
+"#;
+
+#[test]
+fn what_was_not_driven_is_read_by_its_words() {
+    let config = Config::default();
+    for row in UNDRIVEN.lines().filter(|row| !row.is_empty()) {
+        let cells: Vec<&str> = row.splitn(4, " | ").collect();
+        let [server, limit, fields, line] = *cells else {
+            panic!("four cells: {row}")
+        };
+        let record = read(line.as_bytes(), &config).expect(line);
+        let events = events(line.as_bytes(), &record, &config);
+        let told = events.iter().map(|event| (event.module, event.limit));
+        let expected = (limit != "-").then_some((server, limit));
+        assert_eq!(told.collect::<Vec<_>>(), Vec::from_iter(expected), "{line}");
+        let fields: Vec<&str> = fields.split(' ').collect();
+        for (event, pair) in events.iter().zip([fields.chunks_exact(2)]) {
+            for pair in pair {
+                let found = field(event, pair[0]);
+                assert_eq!(found.as_deref(), Some(pair[1]), "{}: {line}", pair[0]);
+            }
+        }
+    }
+}
