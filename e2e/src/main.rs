@@ -8,6 +8,7 @@
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
+//! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod maxconn;
 mod process;
 mod report;
 mod rsyslog;
+mod servers;
 mod stores;
 mod wrong_key;
 
@@ -42,10 +44,11 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
+        ("servers", servers::check),
         ("stores", stores),
     ];
     // For whoever works on one of them: `cargo run --release -p e2e -- PART`.

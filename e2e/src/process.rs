@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -43,7 +44,11 @@ pub fn give_away(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_root() -> Result<bool, Error> {
+/// Whether we are.
+///
+/// # Errors
+/// Nobody tells.
+pub fn is_root() -> Result<bool, Error> {
     let id = Command::new("id").arg("-u").output()?;
     Ok(id.stdout.trim_ascii() == b"0")
 }
@@ -66,7 +71,7 @@ pub fn run(command: &mut Command) -> Result<String, Error> {
     }
 }
 
-/// A running program; dropping it kills it.
+/// A running program; dropping it kills it and what it has started.
 pub struct Running {
     child: Child,
     name: String,
@@ -82,6 +87,7 @@ impl Running {
         let out = File::options().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
+            .process_group(0)
             .stderr(out.try_clone()?)
             .stdout(out)
             .spawn()
@@ -176,7 +182,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may have ended already; if not, what it has started is in its group.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let group = format!("-{}", self.child.id());
+            let _ = Command::new("kill")
+                .args(["-s", "KILL", "--", &group])
+                .output();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

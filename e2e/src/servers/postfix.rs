@@ -1,0 +1,82 @@
+//! Postfix: connections of one client.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use host_test::Error;
+
+use super::REFUSALS;
+use super::client::{connect, last_words, line};
+use super::expected::{Log, Refusal};
+use super::start::{start, stop, written};
+use crate::process::{free_ports, guarded, run};
+
+const LIMIT: usize = 3;
+
+/// Fills it.
+///
+/// # Errors
+/// A client meets something else than it should.
+pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
+    let at = folder.display();
+    let [port] = free_ports()?;
+    let log = folder.join("mail.log");
+    fs::write(
+        folder.join("main.cf"),
+        format!(
+            "compatibility_level = 3.5\nqueue_directory = {at}/queue\ndata_directory = {at}/data\n\
+             maillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n\
+             inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmyhostname = mail.example.org\n\
+             local_recipient_maps =\nalias_maps =\n\
+             smtpd_client_connection_count_limit = {LIMIT}\nsmtpd_client_event_limit_exceptions =\n"
+        ),
+    )?;
+    fs::write(
+        folder.join("master.cf"),
+        format!(
+            "127.0.0.1:{port} inet n - n - - smtpd\nanvil unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n"
+        ),
+    )?;
+    for part in ["data", "queue/pid", "queue/public", "queue/private"] {
+        fs::create_dir_all(folder.join(part))?;
+    }
+    run(Command::new("chown")
+        .arg("postfix")
+        .args(["data", "queue/public", "queue/private"])
+        .current_dir(folder))?;
+    let mut postfix = guarded("/usr/lib/postfix/sbin/master");
+    postfix.args(["-d", "-s", "-c"]).arg(folder);
+    let mut server = start("postfix", &mut postfix, folder, port)?;
+    let mut held = Vec::new();
+    for _ in 0..LIMIT {
+        let mut stream = connect(port)?;
+        let welcome = line(&mut stream)?;
+        if !welcome.starts_with("220 ") {
+            return Err(format!("{welcome} is told, although there is room").into());
+        }
+        held.push(stream);
+    }
+    let mut refusals = Vec::new();
+    for _ in 0..REFUSALS {
+        let told = last_words(connect(port)?)?;
+        if !told.starts_with("421 ") {
+            return Err(format!("{told:?} is told instead of 421").into());
+        }
+        let refusal = Refusal::of(
+            "postfix",
+            "smtpd_client_connection_count_limit",
+            "ip",
+            "before-auth",
+        );
+        refusals.push(
+            refusal
+                .with("source.ip", "127.0.0.1")
+                .with("service.name", format!("127.0.0.1:{port}")),
+        );
+    }
+    written(&mut server, &log, "limit exceeded", REFUSALS)?;
+    drop(held);
+    stop(server)?;
+    Ok(vec![Log::new("maillog_file", log, refusals)])
+}
