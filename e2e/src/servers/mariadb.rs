@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use host_test::Error;
 
-use super::REFUSALS;
 use super::client::{bytes, connect, last_words};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop};
+use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, give_away, run, unprivileged};
 
 /// The least that it takes.
@@ -67,39 +67,43 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         "--server-audit-logging=ON",
         "--server-audit-events=CONNECT",
     ]);
-    let server = start("mariadbd", &mut mariadbd, folder, port)?;
+    let mut server = start("mariadbd", &mut mariadbd, folder, port)?;
 
-    let mut held = Vec::new();
-    let hold = |held: &mut Vec<TcpStream>, count, user| {
-        for _ in 0..count {
-            held.push(log_in(port, user)?.map_err(|no| format!("{user} is refused: {no:?}"))?);
-        }
-        Ok::<_, Error>(())
-    };
     let of = |limit, scope, stage| Refusal::of("mariadb", limit, scope, stage);
     let mut refusals = Vec::new();
-    let mut refused = |user| -> Result<(), Error> {
+    let mut come = |user| -> Result<Option<TcpStream>, Error> {
+        let no = match log_in(port, user)? {
+            Ok(session) => return Ok(Some(session)),
+            Err(no) => no,
+        };
         let known = |refusal: Refusal| {
             let refusal = refusal.with("user.name", user);
             refusal.with("source.ip", "127.0.0.1")
         };
-        for _ in 0..REFUSALS {
-            let no = log_in(port, user)?.err().ok_or("there is still room")?;
-            refusals.push(match (no.code, no.greeted) {
-                (1226, true) => known(of("max_user_connections", "user", "after-auth")),
-                (1040, true) => known(of("max_connections", "global", "")),
-                (1040, false) => of("max_connections", "global", "before-auth"),
-                _ => return Err(format!("{user} is told {no:?}").into()),
-            });
-        }
-        Ok(())
+        refusals.push(match (no.code, no.greeted) {
+            (1226, true) => known(of("max_user_connections", "user", "after-auth")),
+            (1040, true) => known(of("max_connections", "global", "")),
+            (1040, false) => of("max_connections", "global", "before-auth"),
+            _ => return Err(format!("{user} is told {no:?}").into()),
+        });
+        Ok(None)
     };
-    hold(&mut held, USER_LIMIT, GREEDY)?;
-    refused(GREEDY)?;
-    hold(&mut held, LIMIT - USER_LIMIT, "web")?;
-    refused("web")?;
-    hold(&mut held, 1, "root")?;
-    refused("web")?;
+    let mut held = Vec::new();
+    for (user, count, refused) in [
+        (GREEDY, USER_LIMIT, GREEDY),
+        ("web", LIMIT - USER_LIMIT, "web"),
+        ("root", 1, "web"),
+    ] {
+        for _ in 0..count {
+            // Who was refused may still have a place for a moment.
+            held.push(server.until("there is room", PATIENCE, |_| come(user))?);
+        }
+        for _ in 0..REFUSALS {
+            if come(refused)?.is_some() {
+                return Err(format!("there is still room for {refused}").into());
+            }
+        }
+    }
     drop(held);
     stop(server)?;
     Ok(vec![Log::new(
@@ -145,7 +149,7 @@ fn log_in(port: u16, user: &str) -> Result<Result<TcpStream, No>, Error> {
     answer.extend([user.as_bytes(), b"\0\0mysql_native_password\0"].concat());
     stream.write_all(&[&[answer.len() as u8, 0, 0, 1], &answer[..]].concat())?;
     if let Err(code) = packet(&mut stream)? {
-        // When it hangs up it has forgotten this one.
+        // Then it has nearly forgotten this one.
         last_words(stream)?;
         return Ok(Err(No {
             code,
