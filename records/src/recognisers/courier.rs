@@ -8,10 +8,7 @@ const NAME: &str = "courier";
 
 pub(super) static SERVER: Server = server!(
     "courier",
-    [
-        "Maximum connection limit reached",
-        "maximum active connections"
-    ],
+    ["connection limit reached", "maximum active connections"],
     recognise,
     [PER_IP, DAEMONS]
 );

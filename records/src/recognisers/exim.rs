@@ -9,7 +9,7 @@ const NAME: &str = "exim";
 
 pub(super) static SERVER: Server = server!(
     "exim",
-    ["too many connections", "not in reserve list"],
+    ["used: too many connections", "in reserve list: connected"],
     recognise,
     [ACCEPT_MAX, PER_HOST, RESERVE]
 );

@@ -17,9 +17,9 @@ pub(super) static SERVER: Server = server!(
         "FAILED_CONNECT,,,1203",
         "FAILED_CONNECT,,,1226",
         "0,0,DISCONNECT,,,1040",
-        "Too many connections",
-        "max_user_connections",
-        "max_connections_per_hour",
+        "many connections",
+        "user_connections",
+        "connections_per_hour",
     ],
     recognise,
     [MAX_CONNECTIONS, PER_USER, PER_HOUR]

@@ -8,7 +8,7 @@ const NAME: &str = "mosquitto";
 
 pub(super) static SERVER: Server = server!(
     "mosquitto",
-    ["max_connections exceeded"],
+    ["connections exceeded"],
     recognise,
     [MAX_CONNECTIONS]
 );

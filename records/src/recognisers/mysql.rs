@@ -14,9 +14,9 @@ const NAME: &str = "mysql";
 pub(super) static SERVER: Server = server!(
     "mysql",
     [
-        "Too many connections",
-        "max_user_connections",
-        "max_connections_per_hour",
+        "many connections",
+        "user_connections",
+        "connections_per_hour",
     ],
     recognise,
     [MAX_CONNECTIONS, PER_USER, PER_HOUR]

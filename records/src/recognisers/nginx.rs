@@ -13,9 +13,9 @@ const NAME: &str = "nginx";
 pub(super) static SERVER: Server = server!(
     "nginx",
     [
-        "limiting connections by zone",
-        "limiting connections, dry run",
-        "worker_connections are not enough",
+        "connections by zone",
+        "connections, dry run",
+        "connections are not enough",
     ],
     recognise,
     [LIMIT_CONN, WORKERS]

@@ -12,10 +12,8 @@ const NAME: &str = "openssh";
 pub(super) static SERVER: Server = server!(
     "openssh",
     [
-        "drop connection #",
-        "beginning MaxStartups throttling",
-        "in MaxStartups throttling",
-        "exited MaxStartups throttling",
+        "rop connection #",
+        "MaxStartups throttling",
         "Maxstartups logging rate",
         "PerSourcePenalties logging rate",
     ],

@@ -12,11 +12,12 @@ const NAME: &str = "pgbouncer";
 pub(super) static SERVER: Server = server!(
     "pgbouncer",
     [
-        "no more connections allowed",
-        "client connections exceeded",
+        "connections allowed",
+        "connections exceeded",
         "too many clients already",
-        "remaining connection slots are reserved",
-        "too many connections for",
+        "connection slots are reserved",
+        "connections for role",
+        "connections for database",
     ],
     recognise,
     [

@@ -11,9 +11,8 @@ pub(super) static SERVER: Server = server!(
     [
         "Connection concurrency limit exceeded",
         "Connection rate limit exceeded",
-        "too many connections",
+        "reject: CONNECT from",
         "all screening ports busy",
-        "all server ports busy",
         "has reached its process limit",
     ],
     recognise,

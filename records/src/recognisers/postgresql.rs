@@ -20,10 +20,11 @@ pub(super) static SERVER: Server = server!(
     "postgresql",
     [
         "too many clients already",
-        "too many connections for ",
-        "remaining connection slots are reserved",
-        "number of requested standby connections",
-        "connection limit exceeded for non",
+        "connections for role",
+        "connections for database",
+        "connection slots are reserved",
+        "requested standby connections",
+        "connection limit exceeded",
     ],
     recognise,
     [CLIENTS, SUPERUSER, RESERVED, ROLE, DATABASE, SENDERS]

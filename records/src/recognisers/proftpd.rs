@@ -9,7 +9,12 @@ const NAME: &str = "proftpd";
 
 pub(super) static SERVER: Server = server!(
     "proftpd",
-    ["Connection refused (Max", "reached, new connection denied"],
+    [
+        "refused (MaxClients",
+        "refused (MaxHostsPerUser",
+        "refused (MaxConnectionsPerHost",
+        "reached, new connection denied"
+    ],
     recognise,
     [
         CLIENTS,

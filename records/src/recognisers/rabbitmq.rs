@@ -11,12 +11,7 @@ const NAME: &str = "rabbitmq";
 
 pub(super) static SERVER: Server = server!(
     "rabbitmq",
-    [
-        "user connection limit (",
-        ": connection limit (",
-        "vhost connection limit (",
-        "node connection limit (",
-    ],
+    ["connection limit ("],
     recognise,
     [PER_USER, PER_VHOST, PER_NODE]
 );

@@ -7,7 +7,7 @@ use crate::event::{Event, Scope};
 const NAME: &str = "samba";
 
 pub(super) static SERVER: Server =
-    server!("samba", ["Max connections ("], recognise, [MAX_CONNECTIONS]);
+    server!("samba", [") exceeded for ["], recognise, [MAX_CONNECTIONS]);
 
 const MAX_CONNECTIONS: Limit = Limit::new("max connections", Scope::Service)
     .after_auth()

@@ -9,7 +9,7 @@ const NAME: &str = "vsftpd";
 
 pub(super) static SERVER: Server = server!(
     "vsftpd",
-    ["Connection refused: too many sessions"],
+    ["used: too many sessions"],
     recognise,
     [CLIENTS, PER_IP]
 );

@@ -31,10 +31,10 @@ pub(super) static SERVER: Server = Server {
     dataset: "dovecot.maxconn",
     needles: &[
         REFUSAL,
-        "client connections are being dropped",
+        "connections are being dropped",
         "Connection queue full",
         "Remote closed connection",
-        "proxy dest connection limit reached",
+        "connection limit reached",
         "Maximum number of mail processes exceeded",
         "Anvil queries timed out after",
         "lower than required under max",
