@@ -146,28 +146,13 @@ fn wasi_costs() -> Result<[u64; 3], Error> {
     Ok([plain, enriched, suppressed])
 }
 
+/// One server that is looked for: what a mail server's own module is baked with.
+const ONE_SERVER: &str = r#"{"servers":["dovecot"]}"#;
+
 #[test]
 fn fuel_stays_within_its_budget() -> Result<(), Error> {
     assert_eq!(PLAIN.len(), 219);
-    let mut filter = Filter::new(&module("fluent-bit", true)?, Runtime::Wasmtime, None)?;
-    let fluent_bit = costs(|records| {
-        let before = filter.fuel();
-        for record in records {
-            filter.filter(b"mail", TIME_MS, record.as_bytes())?;
-        }
-        Ok(filter.fuel() - before)
-    })?;
-    let mut guest = embed::Guest::new(&module("embed", true)?, Runtime::Wasmtime, None)?;
-    // A host that ships JSON says so: no line has to be looked at for what it is.
-    guest.source(r#"{"format":"json"}"#)?;
-    let embed = costs(|records| {
-        let mut batch = records.join("\n").into_bytes();
-        batch.push(b'\n');
-        guest.input(&batch)?;
-        let before = guest.fuel();
-        guest.push(0, batch.len(), -1)?;
-        Ok(guest.fuel() - before)
-    })?;
+    let (embed, fluent_bit) = (embed_costs(None)?, fluent_bit_costs(None)?);
     let (redpanda, wasi) = (redpanda_costs()?, wasi_costs()?);
     // These work on one record at a time, where embed gets batches.
     for [plain, ..] in [redpanda, wasi] {
@@ -176,7 +161,9 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
     let mut actual = String::new();
     for (name, [plain, enriched, suppressed]) in [
         ("embed", embed),
+        ("embed-one-server", embed_costs(Some(ONE_SERVER))?),
         ("fluent-bit", fluent_bit),
+        ("fluent-bit-one-server", fluent_bit_costs(Some(ONE_SERVER))?),
         ("redpanda", redpanda),
         ("wasi", wasi),
     ] {
@@ -185,6 +172,31 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
         );
     }
     hold("fuel.toml", &actual)
+}
+
+fn fluent_bit_costs(config: Option<&str>) -> Result<[u64; 3], Error> {
+    let mut filter = Filter::new(&module("fluent-bit", true)?, Runtime::Wasmtime, config)?;
+    costs(|records| {
+        let before = filter.fuel();
+        for record in records {
+            filter.filter(b"mail", TIME_MS, record.as_bytes())?;
+        }
+        Ok(filter.fuel() - before)
+    })
+}
+
+fn embed_costs(config: Option<&str>) -> Result<[u64; 3], Error> {
+    let mut guest = embed::Guest::new(&module("embed", true)?, Runtime::Wasmtime, config)?;
+    // A host that ships JSON says so: no line has to be looked at for what it is.
+    guest.source(r#"{"format":"json"}"#)?;
+    costs(|records| {
+        let mut batch = records.join("\n").into_bytes();
+        batch.push(b'\n');
+        guest.input(&batch)?;
+        let before = guest.fuel();
+        guest.push(0, batch.len(), -1)?;
+        Ok(guest.fuel() - before)
+    })
 }
 
 /// The program runs until there are no more records, so the cost of some is what it costs to have them too.
