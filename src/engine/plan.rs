@@ -9,9 +9,12 @@ const HASH_RULE: u8 = 10;
 /// Stands for a field that the event does not have.
 const MISSING: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 
+// Each scope has a bit of its own in `Plan::scopes`.
+const _: () = assert!(Scope::ALL.len() <= u16::BITS as usize);
+
 /// What the detector needs to know of a rule and would otherwise work out for every event.
 pub struct Plan {
-    scopes: u8,
+    scopes: u16,
     takes_missing: bool,
     identity: u128,
 }
@@ -67,4 +70,27 @@ pub fn needs_net(rule: &Rule) -> bool {
         .copied()
         .chain(distinct)
         .any(|field| field == KeyField::Net)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn a_rule_takes_its_own_scopes_alone() {
+        for own in Scope::ALL {
+            let rule = Rule {
+                scope: vec![*own],
+                key: vec![KeyField::Host],
+                ..Rule::default()
+            };
+            let plan = Plan::new(&rule);
+            for other in Scope::ALL {
+                let key = plan.key(&rule, *other, &FieldHashes::default());
+                assert_eq!(key.is_some(), own == other, "{own:?} takes {other:?}");
+            }
+        }
+    }
 }
