@@ -24,9 +24,10 @@ use crate::ip::parse_ip;
 use crate::recognisers::{begins_with_name, begins_with_service, usual_tag_len};
 use crate::time::{Reference, TimeZone, digits_len, is_blank, read_log_time, read_rfc3339};
 pub use outer::{Outer, outer};
+pub(crate) use parts::gap_len;
 use parts::{
-    NAME_MAX, brackets_len, cri_len, gap_len, grep_len, is_host, is_unlike_a_word, is_zone,
-    name_len, priority_len, rare_time, stamp_len, structured_data_len, tag, word_len,
+    NAME_MAX, brackets_len, cri_len, grep_len, is_host, is_unlike_a_word, is_zone, name_len,
+    priority_len, rare_time, stamp_len, structured_data_len, tag, word_len,
 };
 
 /// How many parts a head may have: a syslog line in three others. What comes after them is taken for the program's
@@ -331,7 +332,10 @@ impl<'a> Reader<'a> {
             b'[' | b'<' => {
                 let len = brackets_len(rest);
                 let inside = rest.get(1..len.checked_sub(1)?)?;
-                if !inside.iter().any(u8::is_ascii_alphabetic) && rest.first() == Some(&b'[') {
+                // Without a fraction it is a process.
+                let is_clock =
+                    !inside.iter().any(u8::is_ascii_alphabetic) && inside.contains(&b'.');
+                if is_clock && rest.first() == Some(&b'[') {
                     self.place = Place::Stamped;
                     return self.skip(len);
                 }

@@ -3,11 +3,10 @@
 //! [`super::parse`] takes all of what may be a head, for Dovecot's service follows, which ends it. Of servers whose lines
 //! begin with a time of their own, or with a name that somebody has chosen, more than that is not believed.
 
-use super::parts::{
-    brackets_len, cri_len, gap_len, is_host, name_len, priority_len, structured_data_len, tag,
-};
-use crate::bytes::split_at;
-use crate::time::{Reference, TimeZone, digits_len, read_log_time, read_rfc3339};
+use super::parts::{is_host, priority_len, structured_data_len, tag};
+use crate::bytes::{find, split_at};
+use crate::recognisers::table::behind;
+use crate::time::{Reference, TimeZone, read_log_time};
 
 /// A line without what others have put before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +19,19 @@ pub struct Outer<'a> {
     pub text: &'a str,
 }
 
+/// What a container's output has before a line: `MESSAGE=`, `[pod/mail-0/mail] `, `2026-11-28T17:00:00Z stderr F `, `name-1  | `.
+const CONTAINERS: [&str; 4] = [
+    "MESSAGE=",
+    "[pod/%t] ",
+    "%0-%0-%0T%w%[+%w%] std%w %w ",
+    "%w % | ",
+];
+
 /// Takes what others have put before the line that `message` is.
 pub fn outer(message: &str) -> Outer<'_> {
-    let text = message.get(container_len(message.as_bytes())..);
-    let text = text.unwrap_or_default();
+    let mut containers = CONTAINERS.iter();
+    let text = containers.find_map(|container| behind(container, message));
+    let text = text.unwrap_or(message);
     syslog(text).unwrap_or(Outer {
         host: None,
         tag: None,
@@ -31,118 +39,67 @@ pub fn outer(message: &str) -> Outer<'_> {
     })
 }
 
-/// `name-1  | `, `[pod/mail-0/mail] `, `2026-11-28T17:00:00Z stderr F `, `MESSAGE=`.
-fn container_len(text: &[u8]) -> usize {
-    if text.starts_with(b"MESSAGE=") {
-        return 8;
-    }
-    if text.starts_with(b"[pod/") {
-        return brackets_len(text);
-    }
-    if let Some((_, len)) = read_rfc3339(text, &TimeZone::utc())
-        && let Some([b' ', stream @ ..]) = text.get(len..)
-        && cri_len(stream) > 0
-    {
-        return len + 1 + cri_len(stream);
-    }
-    let name = name_len(text);
-    let behind = text.get(name..).unwrap_or_default();
-    let gap = gap_len(behind);
-    match behind.get(gap..) {
-        Some([b'|', b' ', ..]) if name > 0 && gap > 0 => name + gap + 2,
-        _ => 0,
-    }
-}
-
 fn syslog(text: &str) -> Option<Outer<'_>> {
-    let mut at = 0;
-    if let Some(rest) = text.strip_prefix('<') {
-        let digits = digits_len(rest.as_bytes());
-        if !(1..=3).contains(&digits) || rest.as_bytes().get(digits) != Some(&b'>') {
-            return None;
-        }
-        at = digits + 2;
-        if let Some(rest) = text.get(at..)?.strip_prefix("1 ") {
-            return rfc5424(rest);
-        }
+    let with_priority = behind("<%0>", text);
+    let text = with_priority.unwrap_or(text);
+    if with_priority.is_some()
+        && let Some(rest) = text.strip_prefix("1 ")
+    {
+        return rfc5424(rest);
     }
-    let rest = text.as_bytes().get(at..)?;
-    let Some((_, len)) = read_log_time(rest, &TimeZone::utc(), Reference::NotNeeded) else {
+    let Some((_, len)) = read_log_time(text.as_bytes(), &TimeZone::utc(), Reference::NotNeeded)
+    else {
         // The kernel's own messages have a priority and no more.
-        let text = text.get(at..)?;
-        return (at > 0).then_some(Outer {
-            host: None,
-            tag: None,
-            text,
-        });
+        let (host, tag) = (None, None);
+        return with_priority.map(|text| Outer { host, tag, text });
     };
     // Programs write a blank there, or begin with a year of two digits.
-    if !rest.first()?.is_ascii_uppercase() && rest.get(10) != Some(&b'T') {
+    if !text.as_bytes().first()?.is_ascii_uppercase() && text.as_bytes().get(10) != Some(&b'T') {
         return None;
     }
-    at += len;
-    let mut host = None;
-    // A relay may name it again.
-    for _ in 0..2 {
-        let rest = text.as_bytes().get(at..)?;
-        at += gap_len(rest);
-        let rest = text.get(at..)?;
-        let rest = rest.get(priority_gap(rest.as_bytes())..)?;
-        at = text.len() - rest.len();
-        if let (Some(host), Some(tag)) = (host, tag(rest.as_bytes())) {
-            return Some(Outer {
-                host: Some(host),
-                tag: tag_name(rest),
-                text: without_gap(rest.get(tag.len..)?),
-            });
-        }
-        let (word, _) = split_at(rest, " ")?;
-        if !is_host(word) || host.is_some_and(|host| host != word) {
-            return None;
-        }
-        host = Some(word);
-        at += word.len();
+    let rest = behind("% ", text.get(len..)?)?;
+    // On its own machine a program names none.
+    if with_priority.is_some()
+        && let tagged @ Some(_) = tagged(None, rest)
+    {
+        return tagged;
     }
-    let rest = text.get(at..)?.strip_prefix(' ')?;
-    let tag = tag(rest.as_bytes())?;
+    let (host, rest) = split_at(rest, " ").filter(|(host, _)| is_host(host))?;
+    // A relay may name it again.
+    let again = rest
+        .strip_prefix(host)
+        .and_then(|rest| rest.strip_prefix(' '));
+    let rest = behind("% ", again.unwrap_or(rest))?;
+    // `mail.info `, as BusyBox writes it between host and tag.
+    let rest = rest.get(priority_len(rest.as_bytes(), false)..)?;
+    tagged(Some(host), behind("% ", rest)?)
+}
+
+/// A line that begins with a tag: `db[7]: ` and `db: `.
+fn tagged<'a>(host: Option<&'a str>, text: &'a str) -> Option<Outer<'a>> {
+    let len = tag(text.as_bytes())?.len;
+    let (tag, rest) = text.split_at_checked(len)?;
+    let end = find(tag.as_bytes(), b'[').unwrap_or(len - 2);
     Some(Outer {
         host,
-        tag: tag_name(rest),
-        text: without_gap(rest.get(tag.len..)?),
+        tag: tag.get(..end),
+        text: behind("% ", rest)?,
     })
-}
-
-/// `db` of `db[7]: ` and `db: `.
-fn tag_name(text: &str) -> Option<&str> {
-    let end = text.bytes().position(|byte| matches!(byte, b'[' | b':'))?;
-    text.get(..end)
-}
-
-fn without_gap(text: &str) -> &str {
-    text.get(gap_len(text.as_bytes())..).unwrap_or(text)
-}
-
-/// `mail.info `, as BusyBox writes it between host and tag.
-fn priority_gap(text: &[u8]) -> usize {
-    match priority_len(text, false) {
-        0 => 0,
-        len => len + gap_len(text.get(len..).unwrap_or_default()),
-    }
 }
 
 /// `TIME HOST APP PROCID MSGID DATA TEXT`.
 fn rfc5424(text: &str) -> Option<Outer<'_>> {
-    let (_, rest) = split_at(text, " ")?;
-    let (host, rest) = split_at(rest, " ")?;
-    let (app, rest) = split_at(rest, " ")?;
-    let (_, rest) = split_at(rest, " ")?;
-    let (_, data) = split_at(rest, " ")?;
-    let len = structured_data_len(data.as_bytes())?;
+    let (mut words, mut rest) = ([""; 5], text);
+    for word in &mut words {
+        (*word, rest) = split_at(rest, " ")?;
+    }
+    let [_, host, app, ..] = words;
+    let text = rest.get(structured_data_len(rest.as_bytes())?..)?;
     let is_there = |word: &&str| is_host(word);
     Some(Outer {
         host: Some(host).filter(is_there),
         tag: Some(app).filter(|app| *app != "-"),
-        text: without_gap(data.get(len..)?),
+        text: behind("% %[\u{feff}%]", text)?,
     })
 }
 

@@ -96,7 +96,7 @@ fn run_len(text: &[u8], class: u8) -> usize {
 }
 
 /// Blanks, and colours among them.
-pub(super) fn gap_len(text: &[u8]) -> usize {
+pub(crate) fn gap_len(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
         at += match text.get(at..) {
@@ -229,7 +229,7 @@ fn read_priority(text: &[u8], is_stamped: bool) -> Option<usize> {
     let is_known = match (is_severity, facility) {
         (true, []) => close > 0 || is_stamped,
         (true, _) => is_facility(facility),
-        (false, []) => close > 0 && is_number(severity),
+        (false, []) => close == b'>' && is_number(severity),
         (false, _) => close > 0 && is_number(severity) && is_number(facility),
     };
     if !is_known {

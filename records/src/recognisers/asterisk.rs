@@ -1,7 +1,7 @@
 //! Recognises what Asterisk says of HTTP sessions and calls that are too many.
 
 use super::table::{Message, read};
-use super::{Limit, Said, Server, behind_brackets, server};
+use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
 
 const NAME: &str = "asterisk";
@@ -19,25 +19,13 @@ const SESSIONS: Limit = Limit::new("http sessionlimit", Scope::Global)
 const CALLS: Limit = Limit::new("maxcalls", Scope::Global)
     .advice("See which calls go on (core show channels); raise maxcalls in asterisk.conf if the machine allows.");
 
-const ROWS: [Message; 4] = [
-    (
-        &SESSIONS,
-        "WARNING[%w] http.c: HTTP session count exceeded %n sessions.",
-    ),
-    (
-        &SESSIONS,
-        "WARNING[%w]: http.c:%w in %w: HTTP session count exceeded %n sessions.",
-    ),
-    (
-        &CALLS,
-        "WARNING[%w]%[[%w]%] pbx.c: Maximum call limit of %n calls exceeded by '%W'!",
-    ),
-    (
-        &CALLS,
-        "WARNING[%w]%[[%w]%]: pbx.c:%w in %w: Maximum call limit of %n calls exceeded by '%W'!",
-    ),
+/// `[2026-11-28 17:38:47] WARNING[43] http.c: `, in syslog `WARNING[43]: http.c:1952 in httpd_helper_thread: `.
+const HEAD: &str = "%[[%t] %]%w[%w]%[[%w]%]%[:%] %w%[ in %w%]: ";
+const ROWS: [Message; 2] = [
+    (&SESSIONS, "HTTP session count exceeded %n sessions."),
+    (&CALLS, "Maximum call limit of %n calls exceeded by '%W'!"),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, behind_brackets(said.outer().text))
+    read(NAME, HEAD, &ROWS, said.outer().text)
 }

@@ -21,16 +21,13 @@ const DAEMONS: Limit = Limit::new("MAXDAEMONS", Scope::Service)
     .advice("Nobody more gets in: raise MAXDAEMONS in Courier's file of that service if memory allows, and see who holds its connections (ss -tn).");
 
 const ROWS: [Message; 2] = [
-    (
-        &PER_IP,
-        "%[ALERT: %]Maximum connection limit reached for %i",
-    ),
-    (&DAEMONS, "%[ALERT: %]%n maximum active connections."),
+    (&PER_IP, "Maximum connection limit reached for %i"),
+    (&DAEMONS, "%n maximum active connections."),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let outer = said.outer();
-    let mut event = read(NAME, &ROWS, outer.text)?;
+    let mut event = read(NAME, "%[ALERT: %]", &ROWS, outer.text)?;
     event.service = outer.tag;
     Some(event)
 }

@@ -21,17 +21,15 @@ const PER_HOST: Limit = Limit::new("maxlogins_per_host", Scope::Ip)
     .after_auth()
     .advice("Many users may share the address, or a webmail has it: raise maxlogins_per_host in imapd.conf if so.");
 
+const HEAD: &str = "Too many open connections (%c of %n ";
 const ROWS: [Message; 3] = [
-    (
-        &PER_HOST,
-        "Too many open connections (%c of %n from %h [%i])",
-    ),
-    (&PER_HOST, "Too many open connections (%c of %n from [%i])"),
-    (&PER_USER, "Too many open connections (%c of %n for %U)"),
+    (&PER_HOST, "from %h [%i])"),
+    (&PER_HOST, "from [%i])"),
+    (&PER_USER, "for %U)"),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let mut event = read(NAME, &ROWS, said.outer().text)?;
+    let mut event = read(NAME, HEAD, &ROWS, said.outer().text)?;
     // `alice, 2 of 2 from HOST [IP]`: both limits, or a name that looks so.
     let both = |user: &str| user.ends_with(']') && user.holds(" of ");
     event.user = event.user.filter(|user| !both(user));

@@ -3,8 +3,7 @@
 //! What a client has written comes behind the state, so that everything up to there is read from the left. HAProxy's own
 //! `maxconn` is silent: connections wait in the kernel.
 
-use super::table::{Message, endpoint, read};
-use super::words::Words;
+use super::table::{Message, read};
 use super::{Limit, Said, Server, server};
 use crate::event::{Detail, Event, Scope};
 
@@ -45,7 +44,14 @@ const MAXCONN: Limit = Limit::new("maxconn", Scope::Process)
     .before_auth()
     .advice(PROCESS);
 
-const ROWS: [Message; 7] = [
+/// `IP:PORT [date] FRONTEND BACKEND/SERVER TIMERS STATUS BYTES COOKIE COOKIE STATE COUNTS QUEUES …`; without status and
+/// cookies, and with nothing behind, it is the format for TCP. TLS marks the frontend.
+const ROWS: [Message; 9] = [
+    (
+        &QUEUE,
+        "%e [%t] %f%[~%] %b/%[<%]%w%[>%] %d %k %d %g %g %j %d %d %*",
+    ),
+    (&QUEUE, "%e [%t] %f%[~%] %b/%[<%]%w%[>%] %d %d %j %d %d"),
     (
         &FILES,
         "Proxy %f reached process FD limit (maxsock=%n). Please check 'ulimit-n' and restart.",
@@ -77,57 +83,9 @@ const ROWS: [Message; 7] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let text = said.outer().text;
-    match text.after("Proxy ") {
-        Some(_) => read(NAME, &ROWS, text),
-        None => queue(text),
-    }
-}
-
-/// `IP:PORT [date] FRONTEND BACKEND/SERVER TIMERS STATUS BYTES COOKIE COOKIE STATE COUNTS QUEUES …`; without status and
-/// cookies, and with nothing behind, it is the format for TCP.
-fn queue(text: &str) -> Option<Event<'_>> {
-    let mut rest = Some(text);
-    let mut word = || {
-        let text = rest?;
-        let cut = text.cut(" ");
-        rest = cut.map(|(_, behind)| behind);
-        Some(cut.map_or(text, |(word, _)| word))
-    };
-    let (client, date, frontend, server) = (word()?, word()?, word()?, word()?);
-    let is_date = date.starts_with('[') && date.ends_with(']');
-    let (backend, _) = server.cut_last("/").filter(|_| is_date)?;
-    let mut event = QUEUE.rare(NAME);
-    event.source = Some(endpoint(client)?);
-    // TLS has a mark.
-    event.details.add(Detail::Frontend, frontend.without("~"));
-    event.details.add(Detail::Backend, backend);
-    let timers = word()?;
-    is_figures(timers)?;
-    let is_http = timers.bytes().filter(|byte| *byte == b'/').count() == 4;
-    if is_http {
-        let status = word()?;
-        if status.len() != 3 || !status.is_digits("") {
-            return None;
-        }
-        event.details.add(Detail::Status, status);
-    }
-    is_figures(word()?)?;
-    if is_http {
-        // Two cookies.
-        word()?;
-        word()?;
-    }
-    let state = word()?;
-    event.details.add(Detail::State, state);
-    is_figures(word()?)?;
-    is_figures(word()?)?;
-    let is_queue = state.starts_with("sQ") && state.len() == if is_http { 4 } else { 2 };
-    let is_whole = is_http || word().is_none();
-    (is_queue && is_whole).then_some(event)
-}
-
-/// Figures with slashes between them; one that goes on has a plus.
-fn is_figures(word: &str) -> Option<()> {
-    (!word.is_empty() && word.is_digits("+-/")).then_some(())
+    let event = read(NAME, "", &ROWS, said.outer().text)?;
+    let state = event.details.get(Detail::State);
+    // Others gave up in the queue, or were refused by a server.
+    let is_ours = state.is_none_or(|state| state.starts_with("sQ"));
+    is_ours.then_some(event)
 }

@@ -1,7 +1,7 @@
 //! Recognises what Kafka says of addresses with too many connections.
 
 use super::table::{Message, read};
-use super::{Limit, Said, Server, behind_brackets, server};
+use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
 
 const NAME: &str = "kafka";
@@ -19,9 +19,14 @@ const PER_IP: Limit = Limit::new("max.connections.per.ip", Scope::Ip)
 
 const ROWS: [Message; 1] = [(
     &PER_IP,
-    "%[INFO %]%[WARN %]Rejected connection from /%i, address already has the configured maximum of %n connections.%[ (%w)%]",
+    "Rejected connection from /%i, address already has the configured maximum of %n connections.%[ (%w)%]",
 )];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, behind_brackets(said.outer().text))
+    read(
+        NAME,
+        "%[[%t] %]%[INFO %]%[WARN %]",
+        &ROWS,
+        said.outer().text,
+    )
 }

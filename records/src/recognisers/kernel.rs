@@ -1,11 +1,9 @@
 //! Recognises what Linux says of connections that it drops: a listening socket whose queue is full, once for each time
 //! that it is opened, and a full table of connections that are tracked.
 
-use super::table::{Message, endpoint, read};
-use super::words::Words;
+use super::table::{Message, read};
 use super::{Limit, Said, Server, server};
-use crate::event::{Detail, Endpoint, Event, Scope};
-use crate::ip::parse_port;
+use crate::event::{Event, Scope};
 use crate::record::members;
 
 const NAME: &str = "kernel";
@@ -13,7 +11,7 @@ const NAME: &str = "kernel";
 pub(super) static SERVER: Server = server!(
     "kernel",
     [
-        "Possible SYN flooding on port",
+        "ossible SYN flooding on port",
         "table full, dropping packet",
         "table full in netns "
     ],
@@ -28,19 +26,20 @@ const CONNTRACK: Limit = Limit::new("net.netfilter.nf_conntrack_max", Scope::Glo
     .before_auth()
     .advice("See which connections are tracked (conntrack -L, conntrack -S); raise net.netfilter.nf_conntrack_max if memory allows, or do not track what needs no state (notrack).");
 
-const ROWS: [Message; 4] = [
-    (&CONNTRACK, "nf_conntrack: table full, dropping packet%[.%]"),
+/// `[ 6759.369821] ` and `[Sat Nov 28 17:44:34 2026] `.
+const HEAD: &str = "%[[%t] %]";
+const ROWS: [Message; 3] = [
     (
         &CONNTRACK,
-        "nf_conntrack: nf_conntrack: table full, dropping packet%[.%]",
+        "nf_conntrack: %[nf_conntrack: %]table full%[ in netns %w%], dropping packet%[.%]",
     ),
     (
-        &CONNTRACK,
-        "nf_conntrack: table full in netns %w, dropping packet%[.%]",
+        &BACKLOG,
+        "TCP: %[request_sock_TCP: %]Possible SYN flooding on port %o. %[Sending cookies.%]%[Dropping request.%]%[  Check SNMP counters.%]",
     ),
     (
-        &CONNTRACK,
-        "nf_conntrack: nf_conntrack: table full in netns %w, dropping packet%[.%]",
+        &BACKLOG,
+        "possible SYN flooding on port %o. Sending cookies.",
     ),
 ];
 
@@ -58,35 +57,5 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     {
         return None;
     }
-    let text = without_clock(outer.text);
-    if let event @ Some(_) = read(NAME, &ROWS, text) {
-        return event;
-    }
-    let said = text.after("TCP: ")?;
-    let said = said.after("request_sock_TCP: ").unwrap_or(said);
-    let said = said.after("Possible SYN flooding on port ")?;
-    let said = said.before("  Check SNMP counters.").unwrap_or(said);
-    let port = said
-        .before(". Sending cookies.")
-        .or_else(|| said.before(". Dropping request."))?;
-    let mut event = BACKLOG.rare(NAME);
-    match endpoint(port) {
-        Some(Endpoint { ip, port: at }) => {
-            event.destination = Some(Endpoint { ip, port: at });
-            let (_, at) = port.cut_last(":")?;
-            event.details.add(Detail::Port, at);
-        }
-        None => {
-            parse_port(port)?;
-            event.details.add(Detail::Port, port);
-        }
-    }
-    Some(event)
-}
-
-/// `[ 6759.369821] ` and `[Sat Nov 28 17:44:34 2026] `.
-fn without_clock(text: &str) -> &str {
-    let clock = text.after("[").and_then(|text| text.cut("] "));
-    let clock = clock.filter(|(time, _)| time.len() <= 24 && time.is_letters(".: "));
-    clock.map_or(text, |(_, text)| text)
+    read(NAME, HEAD, &ROWS, outer.text)
 }

@@ -4,9 +4,8 @@
 
 use super::table::{Message, read};
 use super::words::Words;
-use super::{Limit, Said, Server, number, server};
-use crate::event::{Endpoint, Event, Scope};
-use crate::ip::parse_ip;
+use super::{Limit, Said, Server, server};
+use crate::event::{Event, Scope};
 
 const NAME: &str = "mariadb";
 
@@ -42,42 +41,21 @@ const CUT_USER_BYTES: usize = 65;
 /// The length in bytes from which on a user may be cut in a message.
 const SAID_USER_BYTES: usize = 48;
 
-fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let outer = said.outer();
-    audit(outer.text).or_else(|| errors(outer.text))
-}
+/// `20261128 16:34:05,HOST,USER,IP,16,0,FAILED_CONNECT,,,1226`; to syslog it goes without a time.
+const HEAD: &str = "%w %w,%w,";
+const SYSLOG_HEAD: &str = "%[%w %]%w,";
+const SYSLOG_TAG: &str = "mysql-server_auditing";
+const AUDIT: [Message; 4] = [
+    (&BEFORE, ",,0,0,DISCONNECT,,,1040"),
+    (&MAX_CONNECTIONS, "%U,%y,%w,0,FAILED_CONNECT,,,1040"),
+    (&PER_USER, "%U,%y,%w,0,FAILED_CONNECT,,,1226"),
+    (&PER_USER, "%U,%y,%w,0,FAILED_CONNECT,,,1203"),
+];
 
-/// `20261128 16:34:05,HOST,USER,IP,16,0,FAILED_CONNECT,,,1226`.
-fn audit(text: &str) -> Option<Event<'_>> {
-    let (stamp, rest) = text.cut(",")?;
-    // To syslog it goes without a time.
-    let rest = if stamp.len() == 17 && stamp.is_digits(": ") {
-        rest.cut(",")?.1
-    } else {
-        return None;
-    };
-    if let Some(before) = rest.before(",0,0,DISCONNECT,,,1040") {
-        return (before == ",").then(|| BEFORE.rare(NAME));
-    }
-    let (rest, code) = rest.cut_last(",0,FAILED_CONNECT,,,")?;
-    let limit = match code {
-        "1040" => &MAX_CONNECTIONS,
-        "1203" | "1226" => &PER_USER,
-        _ => return None,
-    };
-    let (rest, id) = rest.cut_last(",")?;
-    if !number(id)?.1.is_empty() {
-        return None;
-    }
-    let (user, ip) = rest.cut_last(",")?;
-    let mut event = limit.rare(NAME);
-    event.source = parse_ip(ip).map(|ip| Endpoint { ip, port: None });
-    event.user = Some(user).filter(|user| !user.is_empty() && user.len() != CUT_USER_BYTES);
-    Some(event)
-}
-
-const RESOURCES: [Message; 3] = [
-    (&MAX_CONNECTIONS, "1040: Too many connections%[ : (null)%]"),
+/// `HOST [IP] ERROR 1226: User 'USER' has exceeded …`.
+const ERROR_HEAD: &str = "%[%w%] [%[%i%]] ERROR ";
+const ERRORS: [Message; 3] = [
+    (&MAX_CONNECTIONS, "1040: Too many connections"),
     (
         &PER_USER,
         "1226: User '%U' has exceeded the 'max_user_connections' resource (current value: %n)",
@@ -88,44 +66,44 @@ const RESOURCES: [Message; 3] = [
     ),
 ];
 
+fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
+    let outer = said.outer();
+    let head = match outer.tag {
+        Some(SYSLOG_TAG) => SYSLOG_HEAD,
+        _ => HEAD,
+    };
+    if let Some(mut event) = read(NAME, head, &AUDIT, outer.text) {
+        event.user = event.user.filter(|user| user.len() != CUT_USER_BYTES);
+        return Some(event);
+    }
+    errors(outer.text)
+}
+
 /// `2026-11-28 16:34:05 USER[USER] @ HOST [IP] ERROR 1226: User 'USER' has exceeded …`. The user stands there twice or three times,
 /// so that it can be told where it ends, whatever it is.
 fn errors(text: &str) -> Option<Event<'_>> {
-    let at = text.get(..20)?;
-    if !at.is_digits("-: ") || !at.ends_with(' ') {
+    let (stamp, rest) = text.split_at_checked(20)?;
+    if !stamp.is_digits("-: ") || !stamp.ends_with(' ') {
         return None;
     }
-    let rest = text.get(20..)?;
     // The first that is followed by itself; what comes later may be a statement, which can hold anything.
-    let mut from = 0;
-    loop {
-        let open = from + rest.get(from..)?.cut("[")?.0.len();
-        let user = rest.get(..open)?;
-        if let Some(behind) = rest.get(open + 1..)?.after(user)
-            && let Some(behind) = behind.after("] @ ")
-        {
-            return refusal(user, behind);
+    let mut open = 0;
+    let (user, behind) = loop {
+        open += rest.get(open..)?.cut("[")?.0.len();
+        let (user, behind) = rest.split_at_checked(open)?;
+        let behind = behind.after("[").and_then(|behind| behind.after(user));
+        if let Some(behind) = behind.and_then(|behind| behind.after("] @ ")) {
+            break (user, behind);
         }
-        from = open + 1;
-    }
-}
-
-/// `HOST [IP] ERROR 1040: …`.
-fn refusal<'a>(user: &'a str, text: &'a str) -> Option<Event<'a>> {
-    let (host, rest) = text.cut("[")?;
-    let (ip, said) = rest.cut("] ERROR ")?;
-    if !host.is_letters(".-_ ") {
-        return None;
-    }
-    let said = said.before(" : (null)").unwrap_or(said);
-    let mut event = read(NAME, &RESOURCES, said)?;
+        open += 1;
+    };
+    let behind = behind.before(" : (null)").unwrap_or(behind);
+    let mut event = read(NAME, ERROR_HEAD, &ERRORS, behind)?;
     // In the message a long one is cut.
-    let is_it =
-        |named: &str| named == user || (named.len() >= SAID_USER_BYTES && user.starts_with(named));
-    if !event.user.is_none_or(is_it) {
+    let named = event.user.unwrap_or(user);
+    if named != user && (named.len() < SAID_USER_BYTES || user.after(named).is_none()) {
         return None;
     }
-    event.source = parse_ip(ip).map(|ip| Endpoint { ip, port: None });
     event.user = Some(user).filter(|user| !user.is_empty());
     Some(event)
 }

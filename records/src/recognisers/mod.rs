@@ -41,7 +41,6 @@ use crate::head::{Outer, outer};
 use crate::named;
 use crate::record::Unescaped;
 use crate::search::{Mark, byte_array_forms};
-use words::Words;
 
 /// Every server, in the order in which they are asked.
 pub static SERVERS: [&Server; 26] = [
@@ -450,26 +449,4 @@ fn without_end(text: &str) -> &str {
         };
     }
     text.get(..line.len()).unwrap_or(text)
-}
-
-/// What follows a time in brackets, as some programs begin their lines: `[Sat Nov 28 17:02:52.820884 2026] `.
-#[inline(never)]
-fn behind_brackets(text: &str) -> &str {
-    let time = text.after("[").and_then(|text| text.cut("] "));
-    let time = time.filter(|(time, _)| {
-        (8..=40).contains(&time.len()) && time.is_letters("-:.,/+ ") && time.holds(":")
-    });
-    time.map_or(text, |(_, text)| text)
-}
-
-/// What follows a time without a zone: `2026-11-28 16:50:19.697 `.
-#[inline(never)]
-fn behind_stamp(text: &str) -> &str {
-    let time = || {
-        let (date, rest) = text.cut(" ")?;
-        let (time, rest) = rest.cut(" ")?;
-        let is_time = date.len() == 10 && time.len() >= 8;
-        (is_time && date.is_digits("-") && time.is_digits(":.,")).then_some(rest)
-    };
-    time().unwrap_or(text)
 }

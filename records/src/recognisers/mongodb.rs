@@ -25,12 +25,12 @@ const ID: &str = "22942";
 /// Before 4.4.
 const ROWS: [Message; 1] = [(
     &MAX_CONNECTIONS,
-    "%[%t %]%[%w %]%[NETWORK  %]%[[listener] %]connection refused because too many open connections: %c",
+    "%[%g %w NETWORK  %]%[%w %w %d %d %]%[[%w] %]connection refused because too many open connections: %c",
 )];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let Some(json) = said.json else {
-        return read(NAME, &ROWS, said.outer().text);
+        return read(NAME, "", &ROWS, said.outer().text);
     };
     let [id, current] = members(json, ["id", "attr.connectionCount"]);
     if said.message != REFUSED || id? != ID {

@@ -20,9 +20,9 @@ const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Listener)
 /// The time is its own, as seconds or in a format of somebody's choice.
 const ROWS: [Message; 1] = [(
     &MAX_CONNECTIONS,
-    "%[%w: %]Client connection from %i denied: max_connections exceeded.",
+    "Client connection from %i denied: max_connections exceeded.",
 )];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, said.outer().text)
+    read(NAME, "%[%w: %]", &ROWS, said.outer().text)
 }

@@ -5,8 +5,8 @@
 
 use super::table::{Message, read};
 use super::words::Words;
-use super::{Limit, Said, Server, behind_brackets, server};
-use crate::event::{Event, Scope, Stage};
+use super::{Limit, Said, Server, server};
+use crate::event::{Detail, Event, Scope, Stage};
 use crate::record::members;
 
 const NAME: &str = "mysql";
@@ -39,101 +39,49 @@ const CLIENT_MAX: Limit = of_client(MAX_CONNECTIONS);
 const CLIENT_USER: Limit = of_client(PER_USER);
 const CLIENT_HOUR: Limit = of_client(PER_HOUR);
 
-const PLUGIN: Message = (
-    &MAX_CONNECTIONS,
-    "Plugin mysqlx reported: '%w: Error initializing session for connection: Too many connections'",
-);
-const OF_SERVER: Message = (
-    &MAX_CONNECTIONS,
-    "%w %w [%w] [MY-011306] [Server] Plugin mysqlx reported: '%w: Error initializing session for connection: Too many connections'",
-);
+/// In its error log, and in its JSON log without the head.
+const HEAD_OF_SERVER: &str = "%[%w %w [%w] [MY-011306] [Server] %]Plugin mysqlx reported: '%w: Error initializing session for connection: ";
+const OF_SERVER: [Message; 1] = [(&MAX_CONNECTIONS, "Too many connections'")];
 /// The number of that message in its JSON log.
 const CODE: &str = "11306";
 
+/// `[28-Nov-2026 17:46:00 UTC] PHP Fatal error:  Uncaught PDOException: SQLSTATE[HY000] [1040] `, `2026/11/28 17:00:00 Error 1040: `,
+/// `pymysql.err.OperationalError: (1040, '`: a time, what a language puts before an exception's own words, and the code in
+/// the form of a library. It holds no name that anybody could choose.
+const HEAD: &str = "%[[%t] %]%[%w/%w/%w %d %]%[PHP %]%[Fatal error:  %]%[Warning:  %]%[Uncaught %]%[%E: %]%[(%E) %]%[SQLSTATE[%w] %]%[[%x] %]%[mysqli%w(): (%w/%x): %]%[Error %x%]%[ERROR %x%]%[ (%w)%]%[: %]%[(%x, %]%['%]%[\"%]";
 /// What libraries say, whatever follows.
-const OF_CLIENTS: [Message; 13] = [
-    (&CLIENT_MAX, "SQLSTATE[%w] [1040] Too many connections%W"),
-    (
-        &CLIENT_MAX,
-        "mysqli_connect(): (%w/1040): Too many connections%W",
-    ),
-    (
-        &CLIENT_MAX,
-        "mysqli::__construct(): (%w/1040): Too many connections%W",
-    ),
-    (
-        &CLIENT_MAX,
-        "mysqli::real_connect(): (%w/1040): Too many connections%W",
-    ),
-    (
-        &CLIENT_MAX,
-        "mysqli_real_connect(): (%w/1040): Too many connections%W",
-    ),
-    (&CLIENT_MAX, "Error 1040%[ (%w)%]: Too many connections%W"),
-    (&CLIENT_MAX, "ERROR 1040 (%w): Too many connections%W"),
-    (&CLIENT_MAX, "(1040, 'Too many connections')%W"),
-    (&CLIENT_MAX, "(1040, \"Too many connections\")%W"),
+const OF_CLIENTS: [Message; 4] = [
+    (&CLIENT_MAX, "Too many connections%*"),
     (
         &CLIENT_USER,
-        "SQLSTATE[%w] [1203] User %u already has more than 'max_user_connections' active connections%W",
+        "User %u already has more than 'max_user_connections' active connections%*",
     ),
     (
         &CLIENT_USER,
-        "SQLSTATE[%w] [1226] User '%u' has exceeded the 'max_user_connections' resource (current value: %n)%W",
-    ),
-    (
-        &CLIENT_USER,
-        "mysqli_real_connect(): (%w/1226): User '%u' has exceeded the 'max_user_connections' resource (current value: %n)%W",
+        "User '%u' has exceeded the 'max_user_connections' resource (current value: %n)%*",
     ),
     (
         &CLIENT_HOUR,
-        "SQLSTATE[%w] [1226] User '%u' has exceeded the 'max_connections_per_hour' resource (current value: %n)%W",
+        "User '%u' has exceeded the 'max_connections_per_hour' resource (current value: %n)%*",
     ),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    if let Some(json) = said.json
-        && let event @ Some(_) = read(NAME, &[PLUGIN], said.message)
-    {
-        let [code] = members(json, ["err_code"]);
-        return event.filter(|_| code.as_deref() == Some(CODE));
-    }
     let text = said.outer().text;
-    if let event @ Some(_) = read(NAME, &[OF_SERVER], text) {
-        return event;
+    if let event @ Some(_) = read(NAME, HEAD_OF_SERVER, &OF_SERVER, text) {
+        // As a member of a record it must be that of its log.
+        let [code] = said.json.map_or([None], |json| members(json, ["err_code"]));
+        return event.filter(|_| !text.starts_with("Plugin") || code.as_deref() == Some(CODE));
     }
     // A name that holds the words behind it could end before them or behind.
-    let words = |words| {
+    let is_twice = |words| {
         text.cut(words)
             .is_some_and(|(_, behind)| behind.holds(words))
     };
-    if words("has exceeded the '") || words(" already has more than ") {
+    if is_twice("has exceeded the '") || is_twice(" already has more than ") {
         return None;
     }
-    // `[28-Nov-2026 17:46:00 UTC] `, as PHP has it.
-    read(NAME, &OF_CLIENTS, without_exception(behind_brackets(text)))
-}
-
-/// What follows the words that a language puts before an exception's own. They hold no name that anybody could choose.
-fn without_exception(text: &str) -> &str {
-    let mut rest = text;
-    for words in ["PHP ", "Fatal error:  ", "Warning:  ", "Uncaught "] {
-        rest = rest.after(words).unwrap_or(rest);
-    }
-    // `production.ERROR: `
-    if let Some((level, behind)) = rest.cut(".ERROR: ") {
-        rest = if level.is_letters("") { behind } else { rest };
-    }
-    // `pymysql.err.OperationalError: `, `PDOException: `.
-    while let Some((class, behind)) = rest.cut(" ") {
-        let name = class.without(":)");
-        let name = name.after("(").unwrap_or(name);
-        let is_class = (name.ends_with("Error") || name.ends_with("Exception"))
-            && (class.ends_with(':') || class.ends_with(')'));
-        if !is_class || !name.is_letters("._\\") {
-            break;
-        }
-        rest = behind;
-    }
-    rest
+    let event = read(NAME, HEAD, &OF_CLIENTS, text)?;
+    let code = event.details.get(Detail::Code);
+    matches!(code, Some("1040" | "1203" | "1226")).then_some(event)
 }

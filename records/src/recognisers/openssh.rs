@@ -43,14 +43,14 @@ const ROWS: [Message; 8] = [
         &PENALTIES,
         "drop connection #%c from [%i]:%p on [%a]:%q penalty: %l",
     ),
-    (&DROPPED, "%[error: %]beginning MaxStartups throttling"),
+    (&DROPPED, "beginning MaxStartups throttling"),
     (
         &DROPPED,
-        "%[error: %]in MaxStartups throttling for %w, %N connections dropped",
+        "in MaxStartups throttling for %w, %N connections dropped",
     ),
     (
         &DROPPED,
-        "%[error: %]exited MaxStartups throttling after %w, %N connections dropped",
+        "exited MaxStartups throttling after %w, %N connections dropped",
     ),
     (
         &DROPPED,
@@ -63,5 +63,5 @@ const ROWS: [Message; 8] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, said.outer().text)
+    read(NAME, "%[error: %]", &ROWS, said.outer().text)
 }

@@ -2,7 +2,7 @@
 //!
 //! Names stand raw before the client's address, so the address is read from the end.
 
-use super::table::{Message, endpoint, read};
+use super::table::{Message, read};
 use super::words::Words;
 use super::{Limit, Said, Server, server};
 use crate::event::{Detail, Event, Scope};
@@ -50,15 +50,20 @@ const BEHIND_ROLE: Limit = Limit::new("role_connection_limit", Scope::User).advi
 const BEHIND_DATABASE: Limit =
     Limit::new("database_connection_limit", Scope::Database).advice(BEHIND);
 
-const CLOSING: [(&Limit, &str); 3] = [
-    (&CLIENTS, "no more connections allowed (max_client_conn)"),
+/// `TIME [pid] LOG C-0x…: DB/USER@IP:PORT closing because: … (age=0s)`; to syslog without what is before `C-0x`.
+const HEAD: &str = "%[%d %d %[+%]%w [%w] LOG %]C-0x%w: ";
+const CLOSING: [Message; 3] = [
+    (
+        &CLIENTS,
+        "%U@%e closing because: no more connections allowed (max_client_conn) (age=%w)",
+    ),
     (
         &PER_USER,
-        "client connections exceeded (max_user_client_connections)",
+        "%U@%e closing because: client connections exceeded (max_user_client_connections) (age=%w)",
     ),
     (
         &PER_DATABASE,
-        "client connections exceeded (max_db_client_connections)",
+        "%U@%e closing because: client connections exceeded (max_db_client_connections) (age=%w)",
     ),
 ];
 
@@ -82,49 +87,23 @@ const BEHIND_IT: [Message; 6] = [
     (&BEHIND_DATABASE, "too many connections for database \"%w\""),
 ];
 
+/// 1.18 says `S: login failed: FATAL: `.
+const BEHIND_HEAD: &str =
+    "%[%d %d %[+%]%w [%w] %]%[WARNING %]%[ERROR %]%[server %]%[S: %]login failed: FATAL%[:%] ";
+
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let text = said.outer().text;
-    closing(text).or_else(|| {
-        let own = text.cut("] ").filter(|(head, _)| is_head(head));
-        let text = own.map_or(text, |(_, text)| text);
-        let text = text.after("WARNING ").unwrap_or(text);
-        let text = text.after("ERROR ").unwrap_or(text);
-        let said = text
-            .after("server login failed: FATAL ")
-            .or_else(|| text.after("S: login failed: FATAL: "))?;
-        read(NAME, &BEHIND_IT, said)
-    })
-}
-
-/// `TIME [pid] LOG C-0x…: DB/USER@IP:PORT closing because: … (age=0s)`; to syslog without what is before `C-0x`.
-fn closing(text: &str) -> Option<Event<'_>> {
-    let text = match text.cut("] LOG C-0x") {
-        Some((head, rest)) if is_head(head) => rest,
-        _ => text.after("C-0x")?,
+    let Some(mut event) = read(NAME, HEAD, &CLOSING, text) else {
+        return read(NAME, BEHIND_HEAD, &BEHIND_IT, text);
     };
-    let (id, text) = text.cut(": ")?;
-    if !id.is_letters("") {
-        return None;
-    }
-    let text = text.before("s)")?;
-    let text = text.without("0123456789");
-    let text = text.before(" (age=")?;
-    let (limit, text) = CLOSING
-        .iter()
-        .find_map(|(limit, said)| Some((limit, text.before(said)?)))?;
-    let text = text.before(" closing because: ")?;
-    let (names, client) = text.cut_last("@")?;
+    let names = event.user.take().unwrap_or_default();
     // Another reason may end with a name, and that with such words.
     let mut rest = names;
     while let Some((_, said)) = rest.cut(" closing because: ") {
-        CLOSING.iter().find(|(_, known)| begins(known, said))?;
+        let is_known = said.after("no more connections allowed").is_some()
+            || said.after("client connections exceeded").is_some();
+        is_known.then_some(())?;
         rest = said;
-    }
-    let mut event = limit.rare(NAME);
-    event.source = endpoint(client);
-    // `unix(4711):6432` has no address.
-    if event.source.is_none() && (!client.starts_with("unix") || client.holds(" ")) {
-        return None;
     }
     let (database, user) = names.cut("/")?;
     // Either may hold a slash, and then nobody knows which is whose.
@@ -135,16 +114,4 @@ fn closing(text: &str) -> Option<Event<'_>> {
         event.details.add(Detail::Database, database.unwrap_or(""));
     }
     Some(event)
-}
-
-/// Whether a text begins as a known one does, or is a piece of its beginning.
-fn begins(known: &str, text: &str) -> bool {
-    known
-        .cut(" (")
-        .is_some_and(|(known, _)| text.after(known).is_some())
-}
-
-/// `2026-11-28 17:52:19.288 UTC [60`.
-fn is_head(text: &str) -> bool {
-    text.holds(" [") && text.is_letters("-:., [+")
 }

@@ -3,8 +3,7 @@
 //! What PHP itself writes comes in quotes, unless `decorate_workers_output` is off; so the line must have its head.
 
 use super::table::{Message, read};
-use super::words::Words;
-use super::{Limit, Said, Server, behind_brackets, server};
+use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
 
 const NAME: &str = "php-fpm";
@@ -20,17 +19,17 @@ const MAX_CHILDREN: Limit = Limit::new("pm.max_children", Scope::Pool)
     .before_auth()
     .advice("See what the children do (the pool's status page, its slow log): most often a slow database or another back end holds them. Raise pm.max_children in the pool's file if memory allows.");
 
-const ROWS: [Message; 1] = [(
-    &MAX_CHILDREN,
-    "[pool %s] server reached %[pm.%]max_children setting (%n), consider raising it",
-)];
+const ROWS: [Message; 2] = [
+    (
+        &MAX_CHILDREN,
+        "[%t] WARNING: [pool %s] server reached %[pm.%]max_children setting (%n), consider raising it",
+    ),
+    (
+        &MAX_CHILDREN,
+        "[WARNING] [pool %s] server reached %[pm.%]max_children setting (%n), consider raising it",
+    ),
+];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let text = said.outer().text;
-    let own = behind_brackets(text);
-    let line = match text.after("[WARNING] ") {
-        Some(line) => line,
-        None => own.after("WARNING: ").filter(|_| own.len() < text.len())?,
-    };
-    read(NAME, &ROWS, line)
+    read(NAME, "", &ROWS, said.outer().text)
 }

@@ -75,5 +75,5 @@ const ROWS: [Message; 6] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, said.outer().text)
+    read(NAME, "", &ROWS, said.outer().text)
 }

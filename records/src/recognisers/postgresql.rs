@@ -7,10 +7,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use super::table::{Message, endpoint, read};
+use super::table::{Message, behind, read};
 use super::words::Words;
-use super::{Limit, Said, Server, number, server};
-use crate::event::{Detail, Endpoint, Event, Scope};
+use super::{Limit, Said, Server, server};
+use crate::event::{Detail, Details, Endpoint, Event, Scope};
 use crate::ip::{parse_ip, parse_port};
 use crate::record::members;
 
@@ -27,7 +27,9 @@ pub(super) static SERVER: Server = server!(
         "connection limit exceeded",
     ],
     recognise,
-    [CLIENTS, SUPERUSER, RESERVED, ROLE, DATABASE, SENDERS]
+    [
+        CLIENTS, SUPERUSER, RESERVED, ROLE, DATABASE, SENDERS, TRANSLATED
+    ]
 );
 
 const ADVICE: &str = "See who holds the connections (SELECT usename, application_name, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3, 4): most often pools that are larger together than the limit, or sessions that are idle in transaction. Put a pooler before it rather than raise max_connections.";
@@ -50,39 +52,32 @@ const SENDERS: Limit = Limit::new("max_wal_senders", Scope::Global)
     .before_auth()
     .advice("See who replicates (pg_stat_replication); raise max_wal_senders above the number of standbys and backups at once.");
 
+/// What its code says alone: the message is in another language.
+const TRANSLATED: Limit = Limit::new("too_many_connections", Scope::Global).advice(ADVICE);
+
 const FATAL: &str = "FATAL:  ";
-/// What stands before the name in a message about a role or a database.
-const NAMED: [Message; 2] = [
-    (&ROLE, "too many connections for role \""),
-    (&DATABASE, "too many connections for database \""),
-];
-/// Messages without a name.
-const NAMELESS: [Message; 7] = [
+/// `too_many_connections`.
+const CODE: &str = "53300";
+/// The messages, those without a name first. What stands in quotes has two of each in CSV.
+const NAMELESS: usize = 5;
+const ROWS: [Message; 7] = [
     (&CLIENTS, "sorry, too many clients already"),
     (
         &SUPERUSER,
-        "remaining connection slots are reserved for non-replication superuser connections",
-    ),
-    (
-        &SUPERUSER,
-        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "remaining connection slots are reserved for %[non-replication superuser connections%]%[roles with the SUPERUSER attribute%]",
     ),
     (&SUPERUSER, "connection limit exceeded for non-superusers"),
     (
         &RESERVED,
-        "remaining connection slots are reserved for roles with privileges of the \"pg_use_reserved_connections\" role",
-    ),
-    (
-        &RESERVED,
-        "remaining connection slots are reserved for roles with privileges of the \"rds_reserved\" role",
+        "remaining connection slots are reserved for roles with privileges of the \"%[\"%]%w\"%[\"%] role",
     ),
     (
         &SENDERS,
-        "number of requested standby connections exceeds %[\"%]max_wal_senders%[\"%] (currently %n)",
+        "number of requested standby connections exceeds %[\"%]%[\"%]max_wal_senders%[\"%]%[\"%] (currently %n)",
     ),
+    (&ROLE, "too many connections for role \"%U\""),
+    (&DATABASE, "too many connections for database \"%D\""),
 ];
-/// `too_many_connections`.
-const CODE: &str = "53300";
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     if let Some(json) = said.json {
@@ -94,140 +89,134 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
             "remote_host",
             "remote_port",
         ];
-        let [severity, code, user, database, host, port] = members(json, keys);
-        if severity.is_some() || code.is_some() {
-            if severity? != "FATAL" || code? != CODE {
-                return None;
-            }
-            let mut event = of_message(said.message)?;
-            let port = port.and_then(|port| parse_port(&port));
-            let ip = host.and_then(|host| parse_ip(&host));
-            event.source = ip.map(|ip| Endpoint { ip, port });
-            names(
-                &mut event,
-                said,
-                user.unwrap_or_default(),
-                database.unwrap_or_default(),
-            );
-            return Some(event);
+        let fields = members(json, keys);
+        if fields[1].is_some() {
+            return refused(said, said.message, fields);
         }
     }
-    let outer = said.outer();
-    match columns(outer.text) {
-        Some(columns) => csv(said, columns),
-        None => line(outer.text),
-    }
+    let text = said.outer().text;
+    let Some(columns) = columns(text) else {
+        return line(text);
+    };
+    let [
+        _,
+        user,
+        database,
+        _,
+        client,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        severity,
+        code,
+        message,
+    ] = columns;
+    // `"192.0.2.7:5432"`, or `"[local]"`.
+    let client = client.without("\"").cut_last(":");
+    let client = client.and_then(|(ip, port)| Some((ip.after("\"")?, port)));
+    let fields = [
+        Some(Cow::Borrowed(severity)),
+        Some(Cow::Borrowed(code)),
+        Some(unquoted(user)),
+        Some(unquoted(database)),
+        client.map(|(ip, _)| Cow::Borrowed(ip)),
+        client.map(|(_, port)| Cow::Borrowed(port)),
+    ];
+    let message = message.after("\"")?.before("\"")?;
+    // Two would be one in a name.
+    message.after("\"").is_none().then_some(())?;
+    refused(said, message, fields)
 }
 
-/// The event that a message of PostgreSQL's own is, without the names in it.
-fn of_message<'a>(text: &str) -> Option<Event<'a>> {
-    for (limit, begin) in NAMED {
-        if text.len() > begin.len() && text.starts_with(begin) && text.ends_with('"') {
-            return Some(limit.rare(NAME));
-        }
+/// The event that a message with its severity, code, user, database, host and port is. The names may have been escaped.
+fn refused<'a>(
+    said: &Said<'a>,
+    message: &'a str,
+    [severity, code, user, database, host, port]: [Option<Cow<'a, str>>; 6],
+) -> Option<Event<'a>> {
+    if severity? != "FATAL" || code? != CODE {
+        return None;
     }
-    for row in NAMELESS {
-        let value = read(NAME, &[row], text).map(|event| event.limit_value);
-        if let Some(limit_value) = value {
-            let event = row.0.rare(NAME);
-            return Some(Event {
-                limit_value,
-                ..event
-            });
-        }
-    }
-    None
-}
-
-/// Sets user and database, which may have been escaped.
-fn names<'a>(event: &mut Event<'a>, said: &Said<'a>, user: Cow<'a, str>, database: Cow<'a, str>) {
-    let (user, database) = match (user, database) {
-        (Cow::Borrowed(user), Cow::Borrowed(database)) => (user, database),
-        (user, database) => {
-            let Some(place) = said.unescaped else { return };
-            let [user, database] = place.get_or_init(|| [user, database].map(Cow::into_owned));
-            (user.as_str(), database.as_str())
+    let known = read(NAME, "", &ROWS, message);
+    let mut event = known.unwrap_or_else(|| TRANSLATED.rare(NAME));
+    let port = port.and_then(|port| parse_port(&port));
+    let ip = host.and_then(|host| parse_ip(&host));
+    event.source = ip.map(|ip| Endpoint { ip, port });
+    (event.user, event.details) = (None, Details::NONE);
+    let names = [user, database].map(Option::unwrap_or_default);
+    let [user, database] = match names {
+        [Cow::Borrowed(user), Cow::Borrowed(database)] => [user, database],
+        names => {
+            let names = || names.map(Cow::into_owned);
+            said.unescaped?
+                .get_or_init(names)
+                .each_ref()
+                .map(|name| &**name)
         }
     };
     event.user = Some(user).filter(|user| !user.is_empty());
     event.details.add(Detail::Database, database);
+    Some(event)
 }
 
-/// A line of the text log, whose prefix begins with a time and a zone, or one from syslog, where it has a number.
+/// In the text log a prefix begins with a time and a zone.
+const TIME: &str = "%0-%0-%0 %0:%0:%w ";
+const ZONE: &str = "%[+%]%w";
+/// In syslog: the number of the message, and of a part of it.
+const NUMBER: &str = "[%n-1] ";
+
+/// A line of the text log, or one from syslog.
 fn line(text: &str) -> Option<Event<'_>> {
-    let text = match chunk(text) {
-        Some((1, rest)) => rest,
-        // The rest of a message.
-        Some(_) => return None,
-        None => {
-            let rest = behind_time(text)?;
-            let len = rest.bytes().position(|byte| byte == b' ' || byte == b':')?;
-            let (zone, rest) = rest.split_at_checked(len)?;
-            let is_ours = (2..=6).contains(&zone.len())
-                && zone.is_letters("+-")
-                && rest.holds("[")
-                && !is_poolers(rest);
-            is_ours.then_some(())?;
-            rest
-        }
+    let text = match behind(NUMBER, text) {
+        Some(rest) => rest,
+        None => prefixed(text)?,
     };
-    let (before, said) = text.cut_last(FATAL)?;
-    if let Some(event) = read(NAME, &NAMELESS, said) {
-        // A fatal message ends with such words only if it is this one: what others quote, they close.
-        return (!has_severity(before, true)).then_some(event);
-    }
-    let body = text.before("\"")?;
     let mut found = None;
     let mut at = 0;
-    while let Some((before, _)) = text.get(at..)?.cut(FATAL) {
+    while let Some((before, said)) = text.get(at..)?.cut(FATAL) {
         let before = text.get(..at + before.len())?;
         at = before.len() + FATAL.len();
-        let said = body.get(at..)?;
-        for (limit, begin) in NAMED {
-            let Some(name) = said.after(begin) else {
-                continue;
-            };
-            let is_role = limit.name == ROLE.name;
-            let is_named = is_before(before, name, is_role);
+        let Some(event) = read(NAME, "", &ROWS, said) else {
+            continue;
+        };
+        let is_role = event.limit == ROLE.name;
+        let is_ours = if is_role || event.limit == DATABASE.name {
+            let name = event.user.or(event.details.get(Detail::Database));
+            let name = name.unwrap_or_default();
             // Where a name could hold all of this, only what is said twice is believed.
             let is_alone =
-                !has_severity(before, false) && !has_severity(name, true) && quotes_only(name);
-            if is_named || is_alone || before.is_empty() {
-                let mut event = limit.rare(NAME);
-                match is_role {
-                    true => event.user = Some(name).filter(|name| !name.is_empty()),
-                    false => event.details.add(Detail::Database, name),
-                }
-                found = Some(event);
-            }
+                || !has_severity(before, false) && !has_severity(name, true) && quotes_only(name);
+            before.is_empty() || is_before(before, name, is_role) || is_alone()
+        } else {
+            // A fatal message ends with such words only if it is this one: what others quote, they close.
+            !has_severity(before, true)
+        };
+        // Its clients say so, too.
+        if is_ours && before.before("failed: ").is_none() && before.before("Error: ").is_none() {
+            found = Some(event);
         }
     }
     found
 }
 
-/// What follows `2026-11-28 16:54:21.558 `.
-fn behind_time(text: &str) -> Option<&str> {
-    let (date, rest) = text.cut(" ")?;
-    let (time, rest) = rest.cut(" ")?;
-    let is_ours = date.len() == 10
-        && date.is_digits("-")
-        && (8..=15).contains(&time.len())
-        && time.is_digits(":.");
+/// What follows `2026-11-28 16:54:21.558 UTC`, a process among it: with these a prefix begins.
+fn prefixed(text: &str) -> Option<&str> {
+    let zone = behind(TIME, text)?;
+    let rest = behind(ZONE, zone)?;
+    let is_ours = !zone.as_bytes().first()?.is_ascii_digit()
+        && matches!(rest.as_bytes(), [b' ' | b':' | b'(', ..])
+        && rest.holds("[")
+        && !is_poolers(rest);
     is_ours.then_some(rest)
 }
 
 /// Whether it is a pooler's, whose lines begin alike and may end with a name: `[40] WARNING C-0x55caef5676e0: …`.
 fn is_poolers(text: &str) -> bool {
     let said = text.cut("] ").and_then(|(_, text)| text.cut(" "));
-    let said = said.map_or("", |(_, said)| said);
-    said.starts_with("C-0x") || said.starts_with("S-0x") || said.starts_with("S:")
-}
-
-/// `[9-1] `: which part of which message, as PostgreSQL writes it to syslog.
-fn chunk(text: &str) -> Option<(u64, &str)> {
-    let (_, rest) = number(text.after("[")?)?;
-    let (part, rest) = number(rest.after("-")?)?;
-    Some((part, rest.after("] ")?))
+    said.is_some_and(|(_, said)| matches!(said.as_bytes(), [b'C' | b'S', b'-' | b':', ..]))
 }
 
 /// Whether `before` ends with `USER@DATABASE `, of which `name` is one, behind a head without a severity.
@@ -246,15 +235,11 @@ fn is_before(before: &str, name: &str, is_role: bool) -> bool {
 
 /// Whether a severity is in it: `LOG:  `, `DEBUG1:  `, and `FATAL:  ` unless that is `left_out`.
 fn has_severity(text: &str, left_out: bool) -> bool {
-    let is_word = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     let mut rest = text;
     while let Some((before, behind)) = rest.cut(":  ") {
-        let word = before
-            .bytes()
-            .rev()
-            .take_while(|byte| is_word(byte))
-            .count();
-        if word >= 3 && !(left_out && before.ends_with("FATAL")) {
+        let word = before.get(before.len().saturating_sub(3)..);
+        let is_word = word.is_some_and(|word| word.len() == 3 && is_capitals(word));
+        if is_word && !(left_out && before.ends_with("FATAL")) {
             return true;
         }
         rest = behind;
@@ -262,16 +247,15 @@ fn has_severity(text: &str, left_out: bool) -> bool {
     false
 }
 
-/// Whether a name holds no fatal message but such as have no quote behind them, so that the line is none of these.
+fn is_capitals(word: &str) -> bool {
+    let is = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    word.bytes().all(is)
+}
+
+/// Whether a name holds no fatal message but one that has no quote behind it, so that the line is not that.
 fn quotes_only(name: &str) -> bool {
-    let mut rest = name;
-    while let Some((_, said)) = rest.cut(FATAL) {
-        if read(NAME, &NAMELESS, said).is_none() {
-            return false;
-        }
-        rest = said;
-    }
-    true
+    let fatal = name.cut(FATAL);
+    fatal.is_none_or(|(_, said)| read(NAME, "", ROWS.split_at(NAMELESS).0, said).is_some())
 }
 
 /// How many columns there are up to the message.
@@ -280,94 +264,39 @@ const COLUMNS: usize = 14;
 const COLUMNS_ALL: core::ops::RangeInclusive<usize> = 23..=26;
 
 /// The columns of a line of the CSV log, if it is one. Quotes in a name are doubled, so that what comes behind a line feed in
-/// it cannot look like a line.
+/// it has no single one, and what is behind that an odd number: neither can look like a line with a message.
 fn columns(text: &str) -> Option<[&str; COLUMNS]> {
     let mut columns = [""; COLUMNS];
-    let (mut count, mut rest) = (0, text);
-    loop {
-        let (column, behind) = column(rest)?;
-        if let Some(place) = columns.get_mut(count) {
-            *place = column;
+    let (mut count, mut from, mut is_quoted) = (0, 0, false);
+    for (at, byte) in text.bytes().chain([b',']).enumerate() {
+        is_quoted ^= byte == b'"';
+        if byte == b',' && !is_quoted {
+            if let Some(column) = columns.get_mut(count) {
+                *column = text.get(from..at)?;
+            }
+            count += 1;
+            from = at + 1;
         }
-        count += 1;
-        if behind.is_empty() {
-            break;
-        }
-        rest = behind.after(",")?;
     }
-    let time = columns[0];
-    let is_line = COLUMNS_ALL.contains(&count)
-        && time.len() > 19
-        && time.bytes().next()?.is_ascii_digit()
-        && time.is_letters("-:.+ ");
+    let is_line = !is_quoted
+        && COLUMNS_ALL.contains(&count)
+        && behind(TIME, columns[0]).and_then(|zone| behind(ZONE, zone)) == Some("");
     is_line.then_some(columns)
 }
 
-fn csv<'a>(said: &Said<'a>, columns: [&'a str; COLUMNS]) -> Option<Event<'a>> {
-    let [
-        _,
-        user,
-        database,
-        _,
-        client,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        severity,
-        code,
-        message,
-    ] = columns;
-    if severity != "FATAL" || code != CODE {
-        return None;
-    }
-    let mut event = of_message(&unquoted(message)?)?;
-    let client = client.after("\"")?.before("\"")?;
-    let alone = || {
-        let (ip, port) = (parse_ip(client)?, None);
-        Some(Endpoint { ip, port })
-    };
-    event.source = endpoint(client).or_else(alone);
-    let names_of = |column| unquoted(column).unwrap_or_default();
-    names(&mut event, said, names_of(user), names_of(database));
-    Some(event)
-}
-
-/// The column at the start of `text`, its quotes too, and what follows it.
-fn column(text: &str) -> Option<(&str, &str)> {
-    let Some(quoted) = text.after("\"") else {
-        let len = text.cut(",").map_or(text.len(), |(column, _)| column.len());
-        return text
-            .split_at_checked(len)
-            .filter(|(column, _)| !column.holds("\""));
-    };
-    let mut at = 0;
-    loop {
-        at += quoted.get(at..)?.cut("\"")?.0.len() + 1;
-        if quoted.as_bytes().get(at) != Some(&b'"') {
-            return text.split_at_checked(at + 1);
-        }
-        at += 1;
-    }
-}
-
-/// What a column's quotes hold.
-fn unquoted(column: &str) -> Option<Cow<'_, str>> {
-    let inside = column.after("\"")?.before("\"")?;
-    let Some((mut before, mut rest)) = inside.cut("\"\"") else {
-        return Some(Cow::Borrowed(inside));
-    };
+/// What a column's quotes hold, of which there are two for each in a name.
+fn unquoted(column: &str) -> Cow<'_, str> {
+    let inside = column.after("\"").and_then(|column| column.before("\""));
+    let mut rest = inside.unwrap_or_default();
     let mut name = String::new();
-    loop {
+    while let Some((before, behind)) = rest.cut("\"\"") {
         name.push_str(before);
         name.push('"');
-        match rest.cut("\"\"") {
-            Some(next) => (before, rest) = next,
-            None => break,
-        }
+        rest = behind;
+    }
+    if name.is_empty() {
+        return Cow::Borrowed(rest);
     }
     name.push_str(rest);
-    Some(Cow::Owned(name))
+    Cow::Owned(name)
 }

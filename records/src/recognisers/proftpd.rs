@@ -1,8 +1,7 @@
 //! Recognises what ProFTPD says of connections and logins that it refuses. Nothing in these lines says who it was.
 
 use super::table::{Message, read};
-use super::words::Words;
-use super::{Limit, Said, Server, behind_stamp, server};
+use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
 
 const NAME: &str = "proftpd";
@@ -42,49 +41,29 @@ const CONNECTIONS: Limit = limit("MaxConnectionsPerHost", Scope::Ip).before_auth
 const INSTANCES: Limit = limit("MaxInstances", Scope::Global).before_auth();
 const RATE: Limit = limit("MaxConnectionRate", Scope::Global).before_auth();
 
-/// A session's line begins with its server and its client.
+/// `2026-11-28 17:26:15,324 srv1 proftpd[78] localhost (client.example.org[192.0.2.7]): `: a session's line begins with its server
+/// and its client.
+const HEAD: &str = "%[%d %d,%w %w proftpd[%w] %]%w%[ (%w[%i])%]%[:%]%[ -%] ";
 const ROWS: [Message; 8] = [
-    (
-        &CLIENTS,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxClients %n)",
-    ),
-    (
-        &PER_HOST,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxClientsPerHost %n)",
-    ),
-    (
-        &PER_USER,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxClientsPerUser %n)",
-    ),
-    (
-        &PER_CLASS,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxClientsPerClass %w %n)",
-    ),
-    (
-        &HOSTS_PER_USER,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxHostsPerUser %n)",
-    ),
+    (&CLIENTS, "Connection refused (MaxClients %n)"),
+    (&PER_HOST, "Connection refused (MaxClientsPerHost %n)"),
+    (&PER_USER, "Connection refused (MaxClientsPerUser %n)"),
+    (&PER_CLASS, "Connection refused (MaxClientsPerClass %w %n)"),
+    (&HOSTS_PER_USER, "Connection refused (MaxHostsPerUser %n)"),
     (
         &CONNECTIONS,
-        "%w (%w[%i])%[:%]%[ -%] Connection refused (MaxConnectionsPerHost %n)",
+        "Connection refused (MaxConnectionsPerHost %n)",
     ),
     (
         &INSTANCES,
-        "%w%[:%]%[ -%] MaxInstances (%n) reached, new connection denied",
+        "MaxInstances (%n) reached, new connection denied",
     ),
     (
         &RATE,
-        "%w%[:%]%[ -%] MaxConnectionRate (%n/%w secs) reached, new connection denied",
+        "MaxConnectionRate (%n/%w secs) reached, new connection denied",
     ),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    // `srv1 proftpd[78] localhost (…): …` behind the time of its own file.
-    let text = behind_stamp(said.outer().text);
-    let own = text
-        .cut(" proftpd[")
-        .filter(|(host, _)| !host.holds(" "))
-        .and_then(|(_, rest)| rest.cut("] "))
-        .filter(|(pid, _)| pid.is_digits(""));
-    read(NAME, &ROWS, own.map_or(text, |(_, line)| line))
+    read(NAME, HEAD, &ROWS, said.outer().text)
 }

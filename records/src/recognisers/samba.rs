@@ -15,9 +15,9 @@ const MAX_CONNECTIONS: Limit = Limit::new("max connections", Scope::Service)
 
 const ROWS: [Message; 1] = [(
     &MAX_CONNECTIONS,
-    "Max connections (%n) exceeded for [%S][%w]",
+    "Max connections (%n) exceeded for [%S][%W]",
 )];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, said.outer().text.trim_start())
+    read(NAME, "%[ %]%[ %]", &ROWS, said.outer().text)
 }

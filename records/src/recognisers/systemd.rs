@@ -33,5 +33,5 @@ const ROWS: [Message; 2] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, &ROWS, said.outer().text)
+    read(NAME, "", &ROWS, said.outer().text)
 }

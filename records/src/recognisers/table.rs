@@ -1,29 +1,39 @@
 //! Recognises messages by rows of literal words and typed fields: a hundred bytes each in a guest, where a parser takes a thousand.
 //!
 //! A row is the whole text from where the program's own words begin to the end of the line, each wording a row of its
-//! own. Nothing is searched for: a part stands directly behind the one before it. Where a name may hold anything the
-//! parts behind it are read from the end of the line, so that the name is the longest there can be and forges nothing. Such a
-//! row is tried only where nothing but the server's own head can stand before it: a name at the start of another's line and one
-//! at its end could make a whole of it.
+//! own; what a server puts before all of them is a row, too, its head. Nothing is searched for: a part stands directly
+//! behind the one before it. Where a name may hold anything the parts behind it are read from the end of the line, so
+//! that the name is the longest there can be and forges nothing. Such a row is tried only where nothing but the server's
+//! own head can stand before it: a name at the start of another's line and one at its end could make a whole of it.
 //!
 //! | field | is |
 //! |---|---|
 //! | `%n`, `%c` | the limit's value, how much of it is in use: up to 18 digits |
 //! | `%N` | how many refusals a summary counts |
-//! | `%i`, `%p`, `%e` | the client's address, its port, or both with a `:` between them |
-//! | `%a`, `%q` | the address and the port that it came to |
-//! | `%s`, `%u`, `%h`, `%f`, `%w` | service, user, the client's host, frontend, or what is skipped: a name of ASCII letters, digits, `.`, `-`, `_` and `:` |
-//! | `%t` | what is skipped: a time without blanks |
-//! | `%l` | what is skipped: letters and blanks |
-//! | `%S`, `%U`, `%W` | service, user, or what is skipped: anything; one of these in a row at most |
+//! | `%i`, `%p`, `%e` | the client's address, its port, or both with a `:` between them; a local socket has none |
+//! | `%y` | the client's address, or a name of its host that is skipped |
+//! | `%a`, `%q`, `%o` | the same of where it came to; of a port alone it is `source.port` that says so |
+//! | `%s`, `%u`, `%h`, `%f`, `%b`, `%x`, `%w` | service, user, the client's host, frontend, backend, code, or what is skipped: a name of ASCII letters, digits, `.`, `-`, `_` and `:` |
+//! | `%z`, `%v` | zone and virtual host: anything without commas, quotes and slashes |
+//! | `%k`, `%j` | status: three digits; state: letters and `-` |
+//! | `%0` | what is skipped: digits |
+//! | `%d` | what is skipped: a date or a clock, figures with what stands between them |
+//! | `%t` | what is skipped: a time of somebody's own format, letters and blanks too |
+//! | `%l` | what is skipped: words |
+//! | `%g` | what is skipped: anything without blanks |
+//! | `%E` | what is skipped: the class of an exception |
+//! | `%S`, `%U`, `%D`, `%W` | service, user, database, or what is skipped: anything |
+//! | `%*` | anything, up to the end |
+//! | `% ` | blanks, and colours among them |
 //! | `%[…%]` | what need not be there |
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::words::Words;
 use super::{Limit, number};
-use crate::bytes::{find, find_last, split_at, split_at_last};
-use crate::event::{Detail, Endpoint, Event};
+use crate::bytes::{find, find_last};
+use crate::event::{Detail, Endpoint, Event, Scope};
+use crate::head::gap_len;
 use crate::ip::{parse_ip, parse_port};
 
 /// A message: the limit it speaks of, and its text with fields in it.
@@ -36,117 +46,189 @@ enum End {
     Last,
 }
 
-/// The event that `text` is by the first row that it fits.
+/// The event that `text` is by the first row that it fits, all of it behind the same head.
 #[inline(never)]
-pub fn read<'a>(module: &'static str, rows: &[Message], text: &'a str) -> Option<Event<'a>> {
+pub fn read<'a>(
+    module: &'static str,
+    head: &'static str,
+    rows: &[Message],
+    text: &'a str,
+) -> Option<Event<'a>> {
     rows.iter().find_map(|(limit, row)| {
         let mut event = limit.event(module);
-        fill(&mut event, row, text).map(|()| event)
+        let rest = walk(&mut event, head, text)?;
+        let rest = walk(&mut event, row, rest)?;
+        rest.is_empty().then_some(event)
     })
 }
 
-fn fill<'a>(event: &mut Event<'a>, row: &'static str, text: &'a str) -> Option<()> {
-    walk(event, row, text)?.is_empty().then_some(())
+/// What follows a head.
+pub(crate) fn behind<'a>(head: &'static str, text: &'a str) -> Option<&'a str> {
+    walk(&mut Event::new("", "", Scope::Global), head, text)
 }
 
-/// Takes what the row says from the start of `text`; returns what is left.
+/// Takes what the row says from the start of `text`, up to its end or that of what need not be there; returns what is left.
 fn walk<'a>(event: &mut Event<'a>, mut row: &'static str, text: &'a str) -> Option<&'a str> {
     let mut rest = text;
     while let Some(at) = find(row.as_bytes(), b'%') {
-        rest = rest.strip_prefix(row.get(..at)?)?;
-        let field = row.as_bytes().get(at + 1)?;
+        rest = rest.after(row.get(..at)?)?;
+        let field = *row.as_bytes().get(at + 1)?;
         row = row.get(at + 2..)?;
-        if *field == b'[' {
-            let (inner, behind) = split_at(row, "%]")?;
-            row = behind;
-            let mut with = event.clone();
-            if let Some(behind) = walk(&mut with, inner, rest) {
-                (*event, rest) = (with, behind);
+        match field {
+            b'[' => {
+                let mut with = event.clone();
+                if let Some(behind) = walk(&mut with, row, rest) {
+                    (*event, rest) = (with, behind);
+                }
+                row = behind_optional(row)?;
             }
-            continue;
+            b']' => return Some(rest),
+            b' ' => rest = rest.get(gap_len(rest.as_bytes())..)?,
+            b'S' | b'U' | b'D' | b'W' => return backwards(event, field, row, rest),
+            b'*' => return Some(""),
+            _ => rest = take(event, field, rest, End::First)?,
         }
-        if let b'S' | b'U' | b'W' = field {
-            while let Some(at) = find_last(row.as_bytes(), b'%') {
-                rest = rest.strip_suffix(row.get(at + 2..)?)?;
-                rest = take(event, *row.as_bytes().get(at + 1)?, rest, End::Last)?;
-                row = row.get(..at)?;
-            }
-            let name = Some(rest.strip_suffix(row)?).filter(|name| !name.is_empty());
-            match field {
-                b'S' => event.service = name,
-                b'U' => event.user = name,
-                _ => {}
-            }
-            return Some("");
-        }
-        rest = take(event, *field, rest, End::First)?;
     }
-    rest.strip_prefix(row)
+    rest.after(row)
+}
+
+/// What follows the end of what need not be there.
+fn behind_optional(row: &str) -> Option<&str> {
+    let (before, behind) = row.cut("%]")?;
+    match before.cut("%[") {
+        None => Some(behind),
+        // One within another.
+        Some((outer, _)) => behind_optional(behind_optional(row.get(outer.len() + 2..)?)?),
+    }
+}
+
+/// Takes a name that may hold anything, and what the row says behind it from the end of `text`. Of two such names the
+/// second is the shorter one.
+fn backwards<'a>(
+    event: &mut Event<'a>,
+    field: u8,
+    mut row: &'static str,
+    text: &'a str,
+) -> Option<&'a str> {
+    let mut rest = text;
+    while let Some(at) = find_last(row.as_bytes(), b'%') {
+        rest = rest.before(row.get(at + 2..)?)?;
+        let behind = *row.as_bytes().get(at + 1)?;
+        row = row.get(..at)?;
+        if behind.is_ascii_uppercase() {
+            let name;
+            (rest, name) = rest.cut_last(row)?;
+            set(event, behind, name);
+            row = "";
+        } else {
+            rest = take(event, behind, rest, End::Last)?;
+        }
+    }
+    set(event, field, rest.before(row)?);
+    Some("")
 }
 
 /// Takes a field from one end of `text`; returns what is left.
 fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option<&'a str> {
-    let is_other = |byte: &u8| match field {
-        b'n' | b'c' | b'N' | b'p' | b'q' => !byte.is_ascii_digit(),
-        // A scope may follow an address.
-        b'i' | b'a' | b'e' => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b':' | b'%'),
-        b't' => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'+' | b':' | b','),
-        b'l' => !byte.is_ascii_alphabetic() && *byte != b' ',
-        _ => !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'_' | b':'),
+    let (has_letters, marks) = match field {
+        b'n' | b'c' | b'N' | b'p' | b'q' | b'k' | b'0' => (false, ""),
+        b'd' => (false, "-+/:.@"),
+        b't' => (true, "-+/:., "),
+        b'l' => (true, " /"),
+        // A scope may follow an address, and brackets may be around it.
+        b'i' | b'a' => (true, ".:%"),
+        b'e' | b'o' => (true, ".:%[]()"),
+        b'z' | b'v' => (true, "._:-*~^$\\()+?[]{}| "),
+        b'E' => (true, "._\\"),
+        b'g' => (true, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+        _ => (true, ".-_:"),
+    };
+    let is_part = |byte: &u8| match byte {
+        b'0'..=b'9' => true,
+        b'a'..=b'z' | b'A'..=b'Z' => has_letters,
+        _ => marks.as_bytes().contains(byte),
     };
     let bytes = text.as_bytes();
-    let (mut taken, mut rest) = match end {
+    let (taken, rest) = match end {
         End::First => {
-            let at = bytes.iter().position(is_other);
-            text.split_at_checked(at.unwrap_or(bytes.len()))?
+            let len = bytes
+                .iter()
+                .position(|byte| !is_part(byte))
+                .unwrap_or(bytes.len());
+            let word = text.get(..len)?;
+            // The point and the colon behind a word are none of it.
+            let word = match field {
+                b'i' | b'a' | b'o' => word.without("."),
+                _ => word.without(".:"),
+            };
+            (word, text.get(word.len()..)?)
         }
         End::Last => {
-            let at = bytes.iter().rposition(is_other);
-            let (rest, taken) = text.split_at_checked(at.map_or(0, |at| at + 1))?;
-            (taken, rest)
+            let at = bytes
+                .iter()
+                .rposition(|byte| !is_part(byte))
+                .map_or(0, |at| at + 1);
+            (text.get(at..)?, text.get(..at)?)
         }
     };
-    // The point and the colon behind a word are none of it.
-    let word = match field {
-        b'i' | b'a' | b'e' => taken.without("."),
-        _ => taken.without(".:"),
-    };
-    if end == End::First && word.len() < taken.len() {
-        (taken, rest) = text.split_at_checked(word.len())?;
-    }
     if taken.is_empty() {
         return None;
     }
+    set(event, field, taken)?;
+    Some(rest)
+}
+
+/// Sets what a field says, if it can be that.
+fn set<'a>(event: &mut Event<'a>, field: u8, taken: &'a str) -> Option<()> {
+    let name = Some(taken).filter(|name| !name.is_empty());
+    let mut detail = |detail| event.details.add(detail, taken);
     match field {
         b'n' | b'c' | b'N' => {
             let (value, more) = number(taken)?;
-            if !more.is_empty() {
-                return None;
-            }
+            more.is_empty().then_some(())?;
             match field {
                 b'n' => event.limit_value = Some(value),
                 b'c' => event.limit_current = Some(value),
                 _ => event.count = value.try_into().ok()?,
             }
         }
-        b'i' => client(&mut event.source).ip = parse_ip(taken)?,
-        b'p' => client(&mut event.source).port = Some(parse_port(taken)?),
+        b'y' if parse_ip(taken).is_none() => {}
+        b'i' | b'y' => client(&mut event.source).ip = parse_ip(taken)?,
         b'a' => client(&mut event.destination).ip = parse_ip(taken)?,
+        b'p' => client(&mut event.source).port = Some(parse_port(taken)?),
         b'q' => client(&mut event.destination).port = Some(parse_port(taken)?),
+        b'e' if taken.starts_with("unix") => {}
         b'e' => event.source = Some(endpoint(taken)?),
-        b's' => event.service = Some(taken),
-        b'u' => event.user = Some(taken),
-        b'h' => event.details.add(Detail::Host, taken),
-        b'f' => event.details.add(Detail::Frontend, taken),
-        b'w' | b't' | b'l' => {}
-        _ => return None,
+        b'o' => {
+            let port = taken.cut_last(":").map_or(taken, |(_, port)| port);
+            parse_port(port)?;
+            event.destination = endpoint(taken);
+            event.details.add(Detail::Port, port);
+        }
+        b's' | b'S' => event.service = name,
+        b'u' | b'U' => event.user = name,
+        b'E' => {
+            let mut ends = [".ERROR", "Error", "Exception"].iter();
+            ends.any(|end| taken.ends_with(end)).then_some(())?;
+        }
+        b'k' if taken.len() != 3 => return None,
+        b'k' => detail(Detail::Status),
+        b'h' => detail(Detail::Host),
+        b'f' => detail(Detail::Frontend),
+        b'b' => detail(Detail::Backend),
+        b'x' => detail(Detail::Code),
+        b'z' => detail(Detail::Zone),
+        b'v' => detail(Detail::Vhost),
+        b'j' => detail(Detail::State),
+        b'D' => detail(Detail::Database),
+        _ => {}
     }
-    Some(rest)
+    Some(())
 }
 
 /// The address and the port that `text` is, with a `:` between them.
 pub(super) fn endpoint(text: &str) -> Option<Endpoint> {
-    let (ip, port) = split_at_last(text, ":")?;
+    let (ip, port) = text.cut_last(":")?;
     // Some put brackets around an address that has colons.
     let ip = ip
         .strip_prefix('[')
@@ -167,7 +249,6 @@ fn client(end: &mut Option<Endpoint>) -> &mut Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Scope;
     use alloc::string::ToString;
 
     const LIMIT: Limit = Limit::new("limit", Scope::Ip);
@@ -181,7 +262,7 @@ mod tests {
         let mail =
             row("warning: Connection concurrency limit exceeded: %n from %w[%i] for service %s");
         let text = "warning: Connection concurrency limit exceeded: 51 from a.example[2001:db8::7] for service smtp";
-        let event = read("mail", &mail, text).expect("fits");
+        let event = read("mail", "", &mail, text).expect("fits");
         assert_eq!(
             (event.module, event.limit, event.scope),
             ("mail", "limit", Scope::Ip)
@@ -193,7 +274,12 @@ mod tests {
             ("2001:db8::7".to_string(), None)
         );
         let pool = row("%U@%e closing");
-        let event = read("pool", &pool, "a@192.0.2.1:7 closing@192.0.2.9:70 closing");
+        let event = read(
+            "pool",
+            "",
+            &pool,
+            "a@192.0.2.1:7 closing@192.0.2.9:70 closing",
+        );
         let event = event.expect("fits");
         assert_eq!(event.user, Some("a@192.0.2.1:7 closing"));
         let client = event.source.expect("an address");
@@ -206,7 +292,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_to_the_end_is_no_event() {
         let role = row("too many connections for role \"%U\"");
-        let user = |text| read("db", &role, text).map(|event| event.user);
+        let user = |text| read("db", "", &role, text).map(|event| event.user);
         assert_eq!(
             user("too many connections for role \"a\" \"b\""),
             Some(Some("a\" \"b"))
@@ -216,7 +302,7 @@ mod tests {
         assert_eq!(user("too many connections for role \"a\" or so"), None);
         assert_eq!(user("LOG: too many connections for role \"a\""), None);
         let full = row("%n connections from [%i]:%p");
-        let fits = |text| read("db", &full, text).is_some();
+        let fits = |text| read("db", "", &full, text).is_some();
         assert!(fits(
             "999999999999999999 connections from [192.0.2.1]:65535"
         ));
@@ -236,7 +322,7 @@ mod tests {
     fn what_need_not_be_there_is_taken_where_it_is() {
         let refused = row("from [%i]%[:%p%]%[ to [%a]%]: full");
         let ends = |text| {
-            let event = read("mail", &refused, text)?;
+            let event = read("mail", "", &refused, text)?;
             Some((
                 event.source?.port,
                 event.destination.map(|end| end.ip.to_string()),
@@ -258,6 +344,7 @@ mod tests {
         let refused = row("%W [%i]:%p refused");
         let event = read(
             "mail",
+            "",
             &refused,
             "a [192.0.2.1]:7 refused [2001:db8::9]:70 refused",
         );

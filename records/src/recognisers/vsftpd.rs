@@ -1,8 +1,7 @@
 //! Recognises what vsftpd says in its own file of connections that it refuses; to syslog it says nothing.
 
 use super::table::{Message, read};
-use super::words::Words;
-use super::{Limit, Said, Server, number, server};
+use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
 
 const NAME: &str = "vsftpd";
@@ -21,21 +20,11 @@ const PER_IP: Limit = Limit::new("max_per_ip", Scope::Ip)
     .before_auth()
     .advice("See what the client does: many open several connections at once. Raise max_per_ip in vsftpd.conf if it is one that you want.");
 
-const ROWS: [Message; 2] = [
-    (
-        &CLIENTS,
-        "] CONNECT: Client \"%i\", \"Connection refused: too many sessions.\"",
-    ),
-    (
-        &PER_IP,
-        "] CONNECT: Client \"%i\", \"Connection refused: too many sessions for this address.\"",
-    ),
-];
+/// `Sat Nov 28 17:26:56 2026 [pid 35] …`
+const HEAD: &str =
+    "%w %w %[ %]%d %d %d [pid %w] CONNECT: Client \"%i\", \"Connection refused: too many sessions";
+const ROWS: [Message; 2] = [(&CLIENTS, ".\""), (&PER_IP, " for this address.\"")];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    // `Sat Nov 28 17:26:56 2026 [pid 35] …`
-    let (time, rest) = said.outer().text.cut(" [pid ")?;
-    let (_, line) = number(rest)?;
-    let is_ours = time.len() == 24 && time.is_letters(": ");
-    read(NAME, &ROWS, line).filter(|_| is_ours)
+    read(NAME, HEAD, &ROWS, said.outer().text)
 }

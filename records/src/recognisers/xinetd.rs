@@ -1,7 +1,6 @@
 //! Recognises what xinetd says of connections that it refuses.
 
 use super::table::{Message, read};
-use super::words::Words;
 use super::{Limit, Said, Server, server};
 use crate::event::{Class, Event, Scope};
 
@@ -32,6 +31,8 @@ const CPS: Limit = limit("cps", Scope::Service);
 const PROCESSES: Limit = limit("process_limit", Scope::Global);
 const DEACTIVATED: Limit = CPS.about(Class::State);
 
+/// `26/11/28@17:24:13: ` in its own file.
+const HEAD: &str = "%[%d: %]";
 const ROWS: [Message; 5] = [
     (&INSTANCES, "FAIL: %s service_limit from=%i"),
     (&PER_SOURCE, "FAIL: %s per_source_limit from=%i"),
@@ -44,9 +45,5 @@ const ROWS: [Message; 5] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let text = said.outer().text;
-    // `26/11/28@17:24:13: FAIL: …` in its own file.
-    let is_stamp = |stamp: &str| (15..=17).contains(&stamp.len()) && stamp.is_digits("/@:");
-    let own = text.cut(": ").filter(|(stamp, _)| is_stamp(stamp));
-    read(NAME, &ROWS, own.map_or(text, |(_, line)| line))
+    read(NAME, HEAD, &ROWS, said.outer().text)
 }

@@ -53,7 +53,7 @@ const OF_NOBODY: [Message; 1] = [(
 /// Recognises `text`, said by `service`, which is no login process.
 pub(super) fn recognise<'a>(service: &str, text: &'a str) -> Option<Event<'a>> {
     match service {
-        "master" | "config" | "doveconf" => read(NAME, &OF_MASTER, text),
+        "master" | "config" | "doveconf" => read(NAME, "", &OF_MASTER, text),
         _ => anvil(text),
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn of_login(text: &str) -> Option<Event<'_>> {
 
 /// Recognises `text`, said by no service.
 pub(super) fn of_nobody(text: &str) -> Option<Event<'_>> {
-    read(NAME, &OF_NOBODY, text)
+    read(NAME, "", &OF_NOBODY, text)
 }
 
 /// `master(imap): read() failed: Remote closed connection (destination service { process_limit }
