@@ -219,12 +219,13 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
         (None, None) => Zone::of_machine(),
     };
     let json = match (args.timezone(), &cli.plugin) {
-        (None, Some(_)) => loaded.json,
+        (None, Some(_)) => loaded.json.clone(),
         _ => loaded.json_in(options.known.zone.rule()),
     };
     let interrupt = Interrupt::catch()
         .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
+    options.patterns = loaded.pattern_names(&plugin);
     let mut instance = plugin.instantiate().map_err(run)?;
     instance
         .configure(json.as_bytes(), |_, _| {})

@@ -25,6 +25,7 @@ pub struct Plugin {
     /// It is from a file, so that its calls and what it says are watched.
     pub(super) is_foreign: bool,
     redacts: bool,
+    patterns: Vec<String>,
 }
 
 impl Plugin {
@@ -90,8 +91,14 @@ impl Plugin {
         let engine = watched_engine(limits).map_err(|fault| fault.of(name))?;
         let module = Module::from_binary(&engine, wasm);
         let plugin = Plugin::new(name, engine, module, limits, true)?;
-        let redacts = configuration(wasm).is_ok_and(|config| config.redact_key.is_some());
-        Ok(Plugin { redacts, ..plugin })
+        let Ok(config) = configuration(wasm) else {
+            return Ok(plugin);
+        };
+        Ok(Plugin {
+            redacts: config.redact_key.is_some(),
+            patterns: config.patterns.into_iter().map(|it| it.name).collect(),
+            ..plugin
+        })
     }
 
     fn new(
@@ -112,6 +119,7 @@ impl Plugin {
             limits,
             is_foreign,
             redacts: false,
+            patterns: Vec::new(),
         };
         // Asks for the version, so that a plugin of another one fails here and not in the midst of work.
         plugin.instantiate()?;
@@ -131,6 +139,11 @@ impl Plugin {
     /// Whether names are hidden by the configuration inside it.
     pub fn redacts(&self) -> bool {
         self.redacts
+    }
+
+    /// The names of the patterns in the configuration inside it.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
     /// A new instance, with no configuration and no state.

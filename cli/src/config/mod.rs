@@ -11,11 +11,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
 use maxconn_core::config::{Config, ConfigError, Policy, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
+use maxconn_host::Plugin;
 use serde_json::Value;
 use toml_edit::{Document, Item};
 
@@ -35,6 +37,12 @@ impl LoadedConfig {
     pub fn timezone(&self) -> Option<String> {
         let written: Value = serde_json::from_str(&self.json).unwrap_or_default();
         Some(written.get("timezone")?.as_str()?.to_string())
+    }
+
+    /// The names of the patterns that may be in force in a plugin: those that are written, and those inside it.
+    pub fn pattern_names(&self, plugin: &Plugin) -> Arc<[String]> {
+        let written = self.effective.patterns.iter().map(|it| &it.name);
+        plugin.patterns().iter().chain(written).cloned().collect()
     }
 
     /// Gives every rule the same policy.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use thiserror::Error;
 
+use super::elasticsearch::OurStreams;
 use crate::address::{AddressError, OutputAddress};
 use crate::http::secret::OutputKey;
 use crate::selection::Selection;
@@ -27,13 +28,12 @@ pub struct OutputArgs {
     /// The file with the authorities (PEM) to trust with https [default: those of the system].
     #[arg(long, value_name = "FILE")]
     output_ca: Option<PathBuf>,
-    /// The data stream for events and alerts in Elasticsearch.
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "logs-dovecot.maxconn-default"
-    )]
-    events_stream: String,
+    /// The namespace of the data streams for events and alerts in Elasticsearch: logs-SERVER.maxconn-NAME.
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    namespace: String,
+    /// One data stream for all events and alerts, in the place of one for each server.
+    #[arg(long, value_name = "NAME", conflicts_with = "namespace")]
+    events_stream: Option<String>,
     /// The data stream for all other records there.
     #[arg(long, value_name = "NAME", conflicts_with = "only")]
     records_stream: Option<String>,
@@ -54,8 +54,8 @@ pub struct OutputOptions {
     pub key: Option<OutputKey>,
     /// The file with the authorities that sign the next hop's certificate.
     pub ca: Option<PathBuf>,
-    /// The data stream of events and alerts.
-    pub events_stream: String,
+    /// The data streams of events and alerts.
+    pub our_streams: OurStreams,
     /// The data stream of all other records.
     pub records_stream: Option<String>,
     /// The file for what the next hop refuses for good.
@@ -78,6 +78,18 @@ pub enum OutputArgsError {
     NoStream,
 }
 
+/// The longest namespace, in bytes: <https://www.elastic.co/docs/reference/ecs/ecs-data_stream>.
+const NAMESPACE_MAX_BYTES: usize = 100;
+
+/// A namespace. Dashes part it from the rest of a stream's name, so it has none.
+fn namespace(text: &str) -> Result<String, &'static str> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._".contains(&b);
+    match (1..=NAMESPACE_MAX_BYTES).contains(&text.len()) && text.bytes().all(fits) {
+        true => Ok(text.to_string()),
+        false => Err("write up to 100 of a-z, 0-9, . and _"),
+    }
+}
+
 impl OutputArgs {
     /// What was said, or what is wrong with it.
     ///
@@ -94,7 +106,12 @@ impl OutputArgs {
                 .or_else(|| key(&self.output_api_key, OutputKey::ApiKey))
                 .or_else(|| key(&self.output_basic, OutputKey::Basic)),
             ca: self.output_ca.clone(),
-            events_stream: self.events_stream.clone(),
+            our_streams: match &self.events_stream {
+                Some(stream) => OurStreams::One(stream.clone()),
+                None => OurStreams::OfServers {
+                    namespace: self.namespace.clone(),
+                },
+            },
             records_stream: self.records_stream.clone(),
             dead_letter: self.dead_letter.clone(),
             selection: self.only.unwrap_or_default(),

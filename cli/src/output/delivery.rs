@@ -51,6 +51,8 @@ pub struct Delivery {
     pub ticket: Option<Arc<dyn Receipt>>,
     /// Its sender sends it again unless it is told.
     pub resent: bool,
+    /// The names of the patterns that its events were told by.
+    pub patterns: Arc<[String]>,
 }
 
 impl Delivery {

@@ -140,7 +140,7 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, OpenError>
     let path = address.path();
     Ok(if is_store {
         let streams = Streams {
-            events: options.events_stream.clone(),
+            ours: options.our_streams.clone(),
             records: options.records_stream.clone(),
         };
         Output::Elasticsearch(Box::new(Elasticsearch::new(

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -135,6 +136,7 @@ impl ReplayArgs {
             },
             reference_time_ms: self.year.map(last_of),
             statistics: self.statistics,
+            patterns: Arc::default(),
             output,
             known: Known {
                 form: self.summary,

@@ -54,6 +54,8 @@ pub struct Options {
     pub statistics: bool,
     /// What the summary is to know.
     pub known: Known,
+    /// The names of the patterns in force.
+    pub patterns: Arc<[String]>,
     /// Where the output goes.
     pub output: OutputOptions,
 }
@@ -140,7 +142,7 @@ pub fn replay(
         ids: matches!(options.output.address, OutputAddress::Elasticsearch(_)),
         ..want
     })?;
-    let next_hop = NextHop::start(&options.output, stop, is_live, progress.teller())?;
+    let next_hop = NextHop::start(options, stop, is_live, progress.teller())?;
     let mut session = Session {
         instance,
         sources,

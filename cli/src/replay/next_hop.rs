@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-use super::reason;
+use super::{Options, reason};
 use crate::address::OutputAddress;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::{DeliverError, Patience, deliver};
 use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
 use crate::output::trouble::Trouble;
-use crate::output::{self, OpenError, OutputOptions};
+use crate::output::{self, OpenError};
 use maxconn_host::Kind;
 
 /// Output is cut into deliveries after the line that makes them this large.
@@ -55,6 +55,7 @@ pub struct NextHop {
     segments: Vec<Segment>,
     lines: u32,
     is_store: bool,
+    patterns: Arc<[String]>,
     /// Of all output so far, for a store. Deliveries are named by it, so that the same replay gives documents the same ids
     /// and equal lines different ones.
     name: Digest,
@@ -77,12 +78,14 @@ impl NextHop {
     /// # Errors
     /// [`NextHopError::Open`], or no thread.
     pub fn start(
-        options: &OutputOptions,
+        options: &Options,
         stop: &Arc<AtomicBool>,
         is_live: bool,
         tell: impl Fn(&str) + Send + 'static,
     ) -> Result<NextHop, NextHopError> {
         let meter = Meter::new();
+        let patterns = Arc::clone(&options.patterns);
+        let options = &options.output;
         let output = output::open(options, &meter)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -114,6 +117,7 @@ impl NextHop {
         let is_store = matches!(options.address, OutputAddress::Elasticsearch(_));
         Ok(NextHop {
             is_store,
+            patterns,
             bytes: Vec::new(),
             segments: Vec::new(),
             lines: 0,
@@ -174,6 +178,7 @@ impl NextHop {
             bytes: std::mem::take(&mut self.bytes).into(),
             segments: std::mem::take(&mut self.segments),
             name: self.name,
+            patterns: Arc::clone(&self.patterns),
             ..Delivery::default()
         });
         // One that takes nothing is given up, and leaves room.

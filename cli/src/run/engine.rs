@@ -60,6 +60,8 @@ pub struct Engine {
     pub backlog: Arc<Backlog>,
     /// The file that is read again on a reload.
     pub config: Option<PathBuf>,
+    /// The names of the patterns in force.
+    pub patterns: Arc<[String]>,
     /// Which part of the guest's output goes on.
     pub selection: Selection,
     /// Its records are numbered.
@@ -268,8 +270,12 @@ impl Engine {
             }
         };
         let mut out = self.output();
+        let patterns = loaded.pattern_names(self.guest.plugin());
         match self.guest.configure(loaded.json, &mut out) {
-            Ok(()) => log::line(format_args!("the configuration was read again")),
+            Ok(()) => {
+                self.patterns = patterns;
+                log::line(format_args!("the configuration was read again"));
+            }
             Err(refused @ HostError::Refused { .. }) => {
                 self.metrics.reloads_failed.inc();
                 log::line(format_args!(
@@ -294,6 +300,7 @@ impl Engine {
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),
             segments: out.segments,
+            patterns: Arc::clone(&self.patterns),
             ..about
         });
     }
@@ -335,6 +342,7 @@ mod tests {
             guest: guest.unwrap(),
             backlog: Arc::default(),
             config: None,
+            patterns: Arc::default(),
             selection: Selection::All,
             numbered: false,
             state_writer: None,

@@ -83,6 +83,11 @@ impl Guest {
         })
     }
 
+    /// What it is an instance of.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
     /// Goes on from a state that was kept.
     ///
     /// # Errors

@@ -54,6 +54,7 @@ pub async fn start(
     let numbered = matches!(options.output.address, OutputAddress::Elasticsearch(_))
         || (options.state.is_some() && options.confirms() && selection != Selection::Alerts);
     let want = want(selection, numbered);
+    let patterns = loaded.pattern_names(&plugin);
     let guest = Guest::new(plugin, loaded.json, want, sources, metrics.clone());
     let mut guest = guest.map_err(|error| match error {
         HostError::Refused { .. } => RunError::Refused(error),
@@ -82,6 +83,7 @@ pub async fn start(
         guest,
         backlog: Arc::clone(&backlog),
         config,
+        patterns,
         selection,
         numbered,
         state_writer,

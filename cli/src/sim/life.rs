@@ -16,6 +16,7 @@ use crate::address::InputAddress;
 use crate::config::LoadedConfig;
 use crate::output::OutputOptions;
 use crate::output::backlog::{BACKLOG_MAX_BYTES, BACKLOG_MAX_DELIVERIES};
+use crate::output::elasticsearch::OurStreams;
 use crate::run::ledger::LEFT_MAX;
 use crate::run::signals::{Asked, Signals};
 use crate::run::supervise::Process;
@@ -265,7 +266,7 @@ fn options(world: &World) -> Options {
             address: format!("{scheme}://{NEXT_HOP}/").parse().unwrap(),
             key: None,
             ca: None,
-            events_stream: "events".to_string(),
+            our_streams: OurStreams::One("events".to_string()),
             records_stream: Some("records".to_string()),
             dead_letter: Some(world.disk.file("dead")),
             selection: world.plan.selection,

@@ -15,6 +15,7 @@ mod replay;
 mod sockets;
 mod state;
 mod store;
+mod streams;
 mod tls;
 mod units;
 mod vector;

@@ -51,12 +51,41 @@ struct Document<'a> {
     event: Option<&'a RawValue>,
     #[serde(default, borrow, rename = "event.id")]
     dotted_id: Option<&'a RawValue>,
+    #[serde(default, borrow, rename = "event.module")]
+    dotted_module: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Event<'a> {
     #[serde(default, borrow)]
     id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    module: Option<&'a RawValue>,
+}
+
+impl<'a> Document<'a> {
+    fn of(line: &'a [u8]) -> Option<Document<'a>> {
+        let document: Option<Document<'_>> = serde_json::from_slice(line).ok();
+        document.filter(|_| line.starts_with(b"{"))
+    }
+
+    /// Its `event`, with the members that have a dotted key.
+    fn event(&self) -> Event<'a> {
+        let event = self.event.map(RawValue::get);
+        let event = event.filter(|event| event.starts_with('{'));
+        let event: Event<'_> = event
+            .and_then(|event| serde_json::from_str(event).ok())
+            .unwrap_or_default();
+        Event {
+            id: event.id.or(self.dotted_id),
+            module: event.module.or(self.dotted_module),
+        }
+    }
+}
+
+/// A text of a document; `None` if it is none.
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
 }
 
 /// Where in a delivery the next document is.
@@ -79,18 +108,11 @@ pub fn items(
     all: &mut Vec<Item>,
 ) -> bool {
     while let Some(segment) = delivery.segments.get(cursor.segment) {
-        let stream = match segment.kind {
-            Kind::Passed | Kind::Wrapped => streams.records.as_ref(),
-            Kind::Enriched | Kind::Identified | Kind::Alert | Kind::Statistics | Kind::View => {
-                Some(&streams.events)
-            }
-        };
-        if stream.is_none() {
+        let is_record = matches!(segment.kind, Kind::Passed | Kind::Wrapped);
+        if is_record && streams.records.is_none() {
             cursor.at = segment.end;
         }
-        while let Some(stream) = stream
-            && cursor.at < segment.end
-        {
+        while cursor.at < segment.end {
             if all.len() >= max {
                 return false;
             }
@@ -102,17 +124,23 @@ pub fn items(
                 continue;
             }
             let number = segment.number + cursor.number;
-            let document: Option<Document<'_>> = serde_json::from_slice(&line).ok();
-            let document = document.filter(|_| line.starts_with(b"{"));
+            let document = Document::of(&line);
+            let event = document.as_ref().map(Document::event).unwrap_or_default();
             all.push(Item {
-                stream: stream.clone(),
+                stream: match &streams.records {
+                    Some(stream) if is_record => stream.clone(),
+                    _ => {
+                        let module = text(event.module);
+                        (streams.ours).of(segment.kind, module.as_deref(), &delivery.patterns)
+                    }
+                },
                 has_timestamp: document.as_ref().is_some_and(|it| it.timestamp.is_some()),
                 history: if delivery.repeated {
                     History::Repeated
                 } else {
                     History::New
                 },
-                id: document.map(|it| id(&it, segment.kind, delivery, number, &line)),
+                id: document.map(|_| id(&event, segment.kind, delivery, number, &line)),
                 line,
             });
             cursor.number += 1;
@@ -123,14 +151,8 @@ pub fn items(
 }
 
 /// The id that the document has whenever it comes. One that its sender gave it may be on others, too: it is not taken.
-fn id(
-    document: &Document<'_>,
-    kind: Kind,
-    delivery: &Delivery,
-    number: u32,
-    line: &[u8],
-) -> String {
-    let own = own_id(document);
+fn id(event: &Event<'_>, kind: Kind, delivery: &Delivery, number: u32, line: &[u8]) -> String {
+    let own = text(event.id).filter(|own| (1..=ID_MAX_BYTES).contains(&own.len()));
     match (kind, own) {
         (Kind::Alert | Kind::Identified, Some(ours)) => ours,
         // They come when it is time, not with a record: they have no number.
@@ -140,16 +162,6 @@ fn id(
         (_, Some(_)) if delivery.lines_return => digest(line),
         _ => format!("{}-{number}", HEXLOWER.encode(&delivery.name)),
     }
-}
-
-/// The `event.id` of a document.
-fn own_id(document: &Document<'_>) -> Option<String> {
-    let event = document.event.map(RawValue::get);
-    let event = event.filter(|event| event.starts_with('{'));
-    let event: Option<Event<'_>> = event.and_then(|event| serde_json::from_str(event).ok());
-    let own = event.and_then(|it| it.id).or(document.dotted_id)?;
-    let own: String = serde_json::from_str(own.get()).ok()?;
-    (1..=ID_MAX_BYTES).contains(&own.len()).then_some(own)
 }
 
 fn digest(line: &[u8]) -> String {
@@ -184,6 +196,7 @@ pub fn body(items: &[Item]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::OurStreams;
     use super::*;
     use crate::output::delivery::Segment;
     use serde_json::Value;
@@ -196,13 +209,17 @@ mod tests {
             (
                 Kind::Alert,
                 6,
-                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"x\\u0022\"}}\n",
+                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"x\\u0022\",\"module\":\"m\"}}\n",
             ),
-            (Kind::Enriched, 6, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
+            (
+                Kind::Enriched,
+                6,
+                "{\"@timestamp\":\"t\",\"event\":{\"module\":\"ngin\\u0078\"}}\n",
+            ),
             (
                 Kind::Identified,
                 7,
-                "{\"@timestamp\":\"t\",\"event.id\":\"y\",\"event\":1}\n",
+                "{\"@timestamp\":\"t\",\"event.id\":\"y\",\"event.module\":\"dovecot\",\"event\":1}\n",
             ),
             (Kind::Statistics, 0, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
             // The sender's own.
@@ -233,7 +250,9 @@ mod tests {
             ..Delivery::default()
         };
         let streams = |records: Option<&str>| Streams {
-            events: "events".to_string(),
+            ours: OurStreams::OfServers {
+                namespace: "default".to_string(),
+            },
             records: records.map(str::to_string),
         };
         let (mut all, mut cursor) = (Vec::new(), Cursor::default());
@@ -272,11 +291,11 @@ mod tests {
         let expected = [
             ("others", format!("{name}-3")),
             ("others", format!("{name}-4")),
-            ("events", "x\"".to_string()),
-            ("events", format!("{name}-6")),
-            ("events", "y".to_string()),
-            ("events", String::new()),
-            ("events", format!("{name}-8")),
+            ("logs-m.maxconn-default", "x\"".to_string()),
+            ("logs-nginx.maxconn-default", format!("{name}-6")),
+            ("logs-dovecot.maxconn-default", "y".to_string()),
+            ("logs-maxconn.maxconn-default", String::new()),
+            ("logs-maxconn.maxconn-default", format!("{name}-8")),
             ("others", format!("{name}-9")),
         ];
         for (at, (stream, id)) in expected.iter().enumerate() {

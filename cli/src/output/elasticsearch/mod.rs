@@ -5,6 +5,7 @@
 
 mod answer;
 mod bulk;
+mod streams;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use hyper::{Method, Request};
 
 use self::answer::{Fate, fates};
 use self::bulk::{Cursor, Item, body, items};
+pub use self::streams::{OurStreams, Streams};
 use super::SendError;
 use super::dead::DeadLetters;
 use super::http::words;
@@ -44,15 +46,6 @@ const BREAKS_MAX: u32 = 3;
 const BUSY_MAX: u32 = 3;
 /// Parts of so few documents are not halved for that any more.
 const BUSY_PART_MIN: usize = 16;
-
-/// The data streams.
-#[derive(Clone, Debug)]
-pub struct Streams {
-    /// Of events and alerts.
-    pub events: String,
-    /// Of all other records; `None` if they are not written.
-    pub records: Option<String>,
-}
 
 /// Sends groups.
 pub struct Elasticsearch {
