@@ -36,12 +36,41 @@ fn answer(
         return (200, json!({"nodes": {"a": nodes}}));
     }
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
-    if path == "/_cluster/state/metadata/logs-dovecot.maxconn-*" {
+    if path == "/_cluster/state/metadata/logs-*.maxconn-*" {
         let indices = held.get("indices").cloned().unwrap_or_default();
         return (200, json!({"metadata": {"indices": indices}}));
     }
+    if let Some(stream) = path.strip_prefix("/_data_stream/") {
+        // Not every server tells it.
+        return match stream {
+            "logs-nginx.maxconn-own" => (200, json!({"data_streams": [{"template": "own"}]})),
+            "logs-nginx.maxconn-default" => (400, json!({"error": "no handler found"})),
+            _ => (200, json!({"data_streams": [{"template": "logs-maxconn"}]})),
+        };
+    }
+    if let Some(stream) = path.strip_suffix("/_rollover") {
+        let index = format!(".ds-{}-2026.11.29-000010", &stream[1..]);
+        let fields = &held["/_component_template/maxconn-fields"];
+        let mappings = json!({"_doc": fields["template"]["mappings"]});
+        held.get_mut("indices").unwrap()[index] = json!({"mappings": mappings});
+        return (200, json!({"rolled_over": true}));
+    }
+    if method == "DELETE" {
+        held.remove(path).expect("it is there");
+        return (200, json!({"acknowledged": true}));
+    }
     if method == "PUT" {
-        held.insert(path.to_string(), serde_json::from_slice(body).unwrap());
+        // As both servers do, whose streams would be without a template or have two.
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let mut others = held.iter().filter(|(it, _)| *it != path);
+        let rivals = |it: &Value| it["priority"].is_u64() && it["priority"] == body["priority"];
+        if others.any(|(_, it)| rivals(it)) {
+            return (
+                400,
+                json!({"error": {"reason": "that have the same priority"}}),
+            );
+        }
+        held.insert(path.to_string(), body);
         return (200, json!({"acknowledged": true}));
     }
     let Some(body) = held.get(path) else {
@@ -154,10 +183,82 @@ fn print_needs_no_server_and_wrong_addresses_are_told() {
 #[test]
 fn an_index_where_the_data_stream_should_be_is_told() {
     let (held, setup) = server(elasticsearch());
-    let backing = json!({".ds-logs-dovecot.maxconn-default-000001": {"state": "open"}});
-    held.lock().unwrap().insert("indices".to_string(), backing);
+    let indices = |names: &[&str]| {
+        let indices = names
+            .iter()
+            .map(|name| (name.to_string(), json!({"state": "open"})));
+        let indices = Value::Object(indices.collect());
+        held.lock().unwrap().insert("indices".to_string(), indices);
+    };
+    indices(&[
+        ".ds-logs-nginx.maxconn-default-000001",
+        "partial-.ds-logs-nginx.maxconn-default-000002",
+    ]);
     setup("").is(0, "");
-    let plain = json!({"logs-dovecot.maxconn-default": {"state": "open"}});
-    held.lock().unwrap().insert("indices".to_string(), plain);
-    setup("").is(1, "logs-dovecot.maxconn-default at http://");
+    indices(&["logs-nginx.maxconn-default", "logs-dovecot.maxconn-eu"]);
+    let ran = setup("");
+    let said = &ran.is(1, "logs-dovecot.maxconn-eu at http://").stdout;
+    for name in ["logs-dovecot.maxconn-eu", "logs-nginx.maxconn-default"] {
+        assert!(said.contains(&format!("IN THE WAY  {name}")), "{said}");
+    }
+}
+
+/// An index template for Dovecot's streams alone, and a stream in an index that lacks fields.
+#[test]
+fn what_an_earlier_version_put_under_its_name_is_taken_over() {
+    const EARLIER: &str = "/_index_template/logs-dovecot.maxconn";
+    let (held, setup) = server(elasticsearch());
+    let ours = json!({"priority": 300, "_meta": {"digest": "earlier"}});
+    held.lock()
+        .unwrap()
+        .insert(EARLIER.to_string(), ours.clone());
+    let index = |stream: &str, number: u32| format!(".ds-logs-{stream}-2026.11.28-{number:06}");
+    let indices = [
+        index("dovecot.maxconn-default", 1),
+        index("dovecot.maxconn-default", 9),
+        index("php-fpm.maxconn-eu", 1),
+        ".ds-logs-nginx.maxconn-default-000001".to_string(),
+        index("nginx.maxconn-own", 1),
+    ];
+    let indices = indices
+        .into_iter()
+        .map(|name| (name, json!({"state": "open"})));
+    let indices = Value::Object(indices.collect());
+    held.lock().unwrap().insert("indices".to_string(), indices);
+    let ran = setup("");
+    let said = &ran.is(0, "").stdout;
+    let end = "
+  created     /_index_template/logs-maxconn
+  removed     /_index_template/logs-dovecot.maxconn
+  new index   logs-dovecot.maxconn-default
+  new index   logs-nginx.maxconn-default
+  left alone  logs-nginx.maxconn-own: it is of the index template own
+  new index   logs-php-fpm.maxconn-eu
+";
+    assert!(said.ends_with(end), "{said}");
+    let after = held.lock().unwrap().clone();
+    assert!(!after.contains_key(EARLIER));
+    let said = setup("").stdout;
+    assert_eq!(said.matches("left alone").count(), 5);
+    assert!(!said.contains("new index"), "{said}");
+    assert_eq!(*held.lock().unwrap(), after);
+    // Broken off in the midst, it goes on.
+    held.lock().unwrap().insert(
+        EARLIER.to_string(),
+        json!({"priority": 299, "_meta": {"digest": "replaced"}}),
+    );
+    assert!(setup("").stdout.contains("removed"));
+    assert_eq!(*held.lock().unwrap(), after);
+    // Somebody else's is not touched.
+    held.lock()
+        .unwrap()
+        .insert(EARLIER.to_string(), json!({"priority": 200}));
+    let ran = setup("");
+    assert!(
+        ran.is(1, "replace it with --force")
+            .stdout
+            .contains("NOT OURS    /_index_template/logs-dovecot.maxconn")
+    );
+    setup("--force").is(0, "");
+    assert_eq!(*held.lock().unwrap(), after);
 }

@@ -17,7 +17,8 @@ Examples:
   maxconn setup --print
 
 Asked again it changes nothing that is as it should be. The key needs the cluster privileges
-manage_index_templates, manage_ilm and monitor.")]
+manage_index_templates, manage_ilm and monitor, and for data streams of an earlier version, which
+get a new index each, manage for logs-*.maxconn-*.")]
 pub struct SetupArgs {
     /// The server, as http(s)://HOST:PORT.
     #[arg(long, value_name = "URL", required_unless_present = "print")]

@@ -1,4 +1,4 @@
-//! `maxconn setup` puts templates and a lifecycle for the data stream of events and alerts into Elasticsearch or OpenSearch.
+//! `maxconn setup` puts templates and a lifecycle for the data streams of events and alerts into Elasticsearch or OpenSearch.
 //! Asked again, it changes nothing.
 //!
 //! Each part carries a digest of what it was made from, so that a later version knows its own and leaves alone what somebody
@@ -8,16 +8,15 @@ pub mod args;
 mod parts;
 mod server;
 
+use std::collections::BTreeMap;
 use std::io;
 
-use data_encoding::HEXLOWER;
 use hyper::StatusCode;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
 pub use args::SetupArgs;
-use parts::{Features, Part};
-use server::Server;
+use parts::{EARLIER, Features, Part, PartKind, TEMPLATE, digest};
+use server::{Index, Server};
 
 use crate::address::{AddressError, HttpAddress};
 use crate::http::client::ClientError;
@@ -25,7 +24,7 @@ use crate::http::secret::SecretError;
 use crate::http::tls::TlsError;
 
 /// The data streams that the index template is for.
-const STREAMS: &str = "logs-dovecot.maxconn-*";
+const STREAMS: &str = "logs-*.maxconn-*";
 
 /// Why it failed. What was put before stays: asked again it goes on from there.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +56,7 @@ pub enum SetupError {
     /// This is somebody else's, under our name, at this server.
     #[error("{0} at {1} was made by somebody else; rename it, or replace it with --force")]
     Foreign(String, HttpAddress),
-    /// This index is where the data stream should be, at this server.
+    /// This index is where a data stream should be, at this server.
     #[error(
         "{0} at {1} is an index that was there before its template, so its fields have no types and it is no data stream; stop what writes to it, keep what is in it by _reindex under another name, delete it, and start again: the next document makes the data stream"
     )]
@@ -139,31 +138,86 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupErro
         if !features.has_lifecycle {
             say("  left out    lifecycle: this server has none; delete old indices by other means");
         }
-        for part in parts::all(features) {
-            let fate = put(&mut server, &part, options.force).await?;
+        let parts = parts::all(features);
+        for part in &parts {
+            let is_index = part.kind == PartKind::Index;
+            let is_earlier_there = is_index && lower(&mut server, part, options, &mut say).await?;
+            let fate = put(&mut server, part, options.force).await?;
             let word = match fate {
                 Fate::Created => "created   ",
                 Fate::Updated => "updated   ",
                 Fate::LeftAlone => "left alone",
-                Fate::Foreign => "NOT OURS  ",
+                Fate::Foreign => return Err(foreign(&part.path, options, &mut say)),
             };
             say(&format!("  {word}  {}", part.path));
-            if fate == Fate::Foreign {
-                return Err(SetupError::Foreign(part.path, options.address.clone()));
+            if is_earlier_there {
+                server.delete(EARLIER).await?;
+                say(&format!("  removed     {EARLIER}"));
             }
         }
-        let Some(plain) = server.plain_indices(STREAMS).await? else {
+        let Some(indices) = server.indices(STREAMS).await? else {
             say(&format!("  NOT KNOWN   whether an index is in the way of {STREAMS}: the server does not tell"));
             return Ok(());
         };
-        match plain.into_iter().next() {
-            None => Ok(()),
-            Some(name) => {
-                say(&format!("  IN THE WAY  {name}"));
-                Err(SetupError::PlainIndex(name, options.address.clone()))
+        let digest = parts.iter().find_map(Part::mappings_digest);
+        for stream in outdated(&indices, digest) {
+            // Where somebody's own template is above ours, another index would be no better.
+            match server.template_of(stream).await? {
+                Some(name) if name != TEMPLATE => say(&format!(
+                    "  left alone  {stream}: it is of the index template {name}"
+                )),
+                _ => {
+                    server.post(&format!("/{stream}/_rollover")).await?;
+                    say(&format!("  new index   {stream}"));
+                }
             }
         }
+        // Those of data streams are hidden, by a dot or behind other words.
+        let plain = indices.into_iter().filter(|it| it.name.starts_with("logs-"));
+        let plain: Vec<String> = plain.map(|it| it.name).collect();
+        plain.iter().for_each(|name| say(&format!("  IN THE WAY  {name}")));
+        match plain.into_iter().next() {
+            None => Ok(()),
+            Some(name) => Err(SetupError::PlainIndex(name, options.address.clone())),
+        }
     })
+}
+
+/// Lowers the index template that an earlier version put there, if there is one, so that `part` can come beside it: no
+/// stream is ever without.
+async fn lower(
+    server: &mut Server,
+    part: &Part,
+    options: &Options,
+    say: &mut impl FnMut(&str),
+) -> Result<bool, SetupError> {
+    let Some(found) = server.get(EARLIER).await? else {
+        return Ok(false);
+    };
+    if part.kind.digest_in(&found).is_none() && !options.force {
+        return Err(foreign(EARLIER, options, say));
+    }
+    server.put(EARLIER, &part.giving_way()).await?;
+    Ok(true)
+}
+
+fn foreign(path: &str, options: &Options, say: &mut impl FnMut(&str)) -> SetupError {
+    say(&format!("  NOT OURS    {path}"));
+    SetupError::Foreign(path.to_string(), options.address.clone())
+}
+
+/// The data streams whose documents go into an index of other mappings than `digest` stands for, which may not take them.
+fn outdated<'a>(indices: &'a [Index], digest: Option<&str>) -> Vec<&'a str> {
+    let mut newest = BTreeMap::<&str, (u64, bool)>::new();
+    for index in indices {
+        let Some((stream, generation)) = index.stream() else {
+            continue;
+        };
+        let known = newest.entry(stream).or_default();
+        *known = (*known).max((generation, index.mappings.as_deref() != digest));
+    }
+    newest.retain(|_, (_, is_outdated)| *is_outdated);
+    newest.into_keys().collect()
 }
 
 async fn put(server: &mut Server, part: &Part, force: bool) -> Result<Fate, SetupError> {
@@ -184,10 +238,4 @@ async fn put(server: &mut Server, part: &Part, force: bool) -> Result<Fate, Setu
         .map_or(String::new(), |found| part.kind.condition(found));
     server.put(&format!("{}{query}", part.path), &body).await?;
     Ok(fate)
-}
-
-/// A digest of what a part is made from: keys are in order, as `serde_json` keeps them.
-fn digest(body: &Value) -> String {
-    let digest = Sha256::digest(json!([1, body]).to_string());
-    HEXLOWER.encode(&digest[..16])
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// What a server is found to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,28 @@ pub struct Part {
     pub path: String,
     /// What.
     pub body: Value,
+}
+
+/// The name of the index template.
+pub const TEMPLATE: &str = "logs-maxconn";
+/// The index template that an earlier version put there, for the one stream that it had.
+pub const EARLIER: &str = "/_index_template/logs-dovecot.maxconn";
+
+impl Part {
+    /// What indices made by it carry, so that those of other mappings are told apart; one of the parts has it.
+    pub fn mappings_digest(&self) -> Option<&str> {
+        self.body
+            .pointer("/template/mappings/_meta/maxconn")?
+            .as_str()
+    }
+
+    /// An index template that gives way to this one, for the earlier one's place: two of the same priority are refused.
+    pub fn giving_way(&self) -> Value {
+        let mut body = self.body.clone();
+        body["index_patterns"] = json!(["logs-dovecot.maxconn-*"]);
+        body["priority"] = json!(299);
+        self.kind.with_digest(body, "replaced")
+    }
 }
 
 /// How our digest begins where there is only a text to hold it.
@@ -139,6 +163,12 @@ macro_rules! file {
     };
 }
 
+/// A digest of what a part is made from: keys are in order, as `serde_json` keeps them.
+pub fn digest(body: &Value) -> String {
+    let digest = Sha256::digest(json!([1, body]).to_string());
+    HEXLOWER.encode(&digest[..16])
+}
+
 /// Everything for a server, in the order in which it is put.
 pub fn all(features: Features) -> Vec<Part> {
     let part = |kind, path: &str, body: Value| Part {
@@ -147,13 +177,16 @@ pub fn all(features: Features) -> Vec<Part> {
         body,
     };
     let mut ecs: Value = file!("component-template-ecs");
-    let fields: Value = file!("component-template-maxconn");
+    let mut fields: Value = file!("component-template-maxconn");
     let mut index: Value = file!("index-template");
     if features.has_match_only_text
         && let Some(message) = ecs.pointer_mut("/template/mappings/properties/message")
     {
         *message = json!({"type": "match_only_text"});
     }
+    // Every index that is made by these carries it: so an older one is known by it.
+    let of_mappings = digest(&json!([ecs, fields]));
+    fields["template"]["mappings"]["_meta"] = json!({"maxconn": of_mappings});
     let lifecycle = match (features.has_lifecycle, features.is_elasticsearch) {
         (true, true) => {
             index["template"] = json!({"settings": {"index.lifecycle.name": "maxconn"}});
@@ -174,11 +207,7 @@ pub fn all(features: Features) -> Vec<Part> {
             "/_component_template/maxconn-fields",
             fields,
         ),
-        (
-            PartKind::Index,
-            "/_index_template/logs-dovecot.maxconn",
-            index,
-        ),
+        (PartKind::Index, "/_index_template/logs-maxconn", index),
     ];
     let templates = templates.map(|(kind, path, body)| part(kind, path, body));
     lifecycle.into_iter().chain(templates).collect()

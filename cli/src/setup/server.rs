@@ -19,6 +19,29 @@ const ANSWER_MAX_BYTES: usize = 16 << 20;
 /// As much of a refusal is repeated, in characters.
 const REASON_MAX: usize = 300;
 
+/// An index.
+#[derive(Debug)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// What its mappings are known by, if they are ours.
+    pub mappings: Option<String>,
+}
+
+impl Index {
+    /// The data stream that it is of, and how many came before it there: `.ds-STREAM-2026.01.31-000001`, in OpenSearch and
+    /// older ones without a date.
+    pub fn stream(&self) -> Option<(&str, u64)> {
+        let (stream, generation) = self.name.strip_prefix(".ds-")?.rsplit_once('-')?;
+        let is_date = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let stream = match stream.rsplit_once('-') {
+            Some((stream, date)) if date.len() == "2026.01.31".len() && is_date(date) => stream,
+            _ => stream,
+        };
+        Some((stream, generation.parse().ok()?))
+    }
+}
+
 /// A server.
 pub struct Server {
     client: Client,
@@ -108,24 +131,35 @@ impl Server {
         }
     }
 
-    /// The indices whose names a pattern covers and that belong to no data stream; `None` if the server does not tell.
+    /// The indices of a pattern, those of data streams included; `None` if the server does not tell.
     ///
     /// # Errors
     /// It can't be reached.
-    pub async fn plain_indices(
-        &mut self,
-        pattern: &str,
-    ) -> Result<Option<Vec<String>>, SetupError> {
-        let path =
-            format!("/_cluster/state/metadata/{pattern}?filter_path=metadata.indices.*.state");
+    pub async fn indices(&mut self, pattern: &str) -> Result<Option<Vec<Index>>, SetupError> {
+        let path = format!(
+            "/_cluster/state/metadata/{pattern}?filter_path=metadata.indices.*.state,\
+             metadata.indices.*.mappings._doc._meta.maxconn"
+        );
         let answer = self.ask(Method::GET, &path, None).await?;
         Ok(self.value(&answer).ok().map(|state| {
-            let names = state["metadata"]["indices"].as_object();
-            let names = names
-                .into_iter()
-                .flat_map(|indices| indices.keys().cloned());
-            names.filter(|name| !name.starts_with(".ds-")).collect()
+            let indices = state["metadata"]["indices"].as_object();
+            let indices = indices.into_iter().flatten().map(|(name, index)| Index {
+                name: name.clone(),
+                mappings: text(index, "/mappings/_doc/_meta/maxconn"),
+            });
+            indices.collect()
         }))
+    }
+
+    /// The name of the index template that a data stream is of; `None` if the server does not tell.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub async fn template_of(&mut self, stream: &str) -> Result<Option<String>, SetupError> {
+        let path = format!("/_data_stream/{stream}?filter_path=data_streams.template");
+        let answer = self.ask(Method::GET, &path, None).await?;
+        let told = self.value(&answer).ok();
+        Ok(told.and_then(|told| text(&told, "/data_streams/0/template")))
     }
 
     /// Puts something at a path.
@@ -133,7 +167,32 @@ impl Server {
     /// # Errors
     /// It can't be reached, or says no.
     pub async fn put(&mut self, path: &str, body: &Value) -> Result<(), SetupError> {
-        let answer = self.ask(Method::PUT, path, Some(body)).await?;
+        self.must(Method::PUT, path, Some(body)).await
+    }
+
+    /// Removes what is at a path.
+    ///
+    /// # Errors
+    /// It can't be reached, or says no.
+    pub async fn delete(&mut self, path: &str) -> Result<(), SetupError> {
+        self.must(Method::DELETE, path, None).await
+    }
+
+    /// Has something done.
+    ///
+    /// # Errors
+    /// It can't be reached, or says no.
+    pub async fn post(&mut self, path: &str) -> Result<(), SetupError> {
+        self.must(Method::POST, path, None).await
+    }
+
+    async fn must(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(), SetupError> {
+        let answer = self.ask(method, path, body).await?;
         self.value(&answer).map(|_| ())
     }
 
@@ -175,11 +234,17 @@ impl Server {
     }
 }
 
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    Some(value.pointer(pointer)?.as_str()?.to_string())
+}
+
 /// What can be done where a server answers with this.
 pub fn mend(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "; name a file with the right secret by --api-key or --basic",
-        StatusCode::FORBIDDEN => "; the key needs manage_index_templates, manage_ilm and monitor",
+        StatusCode::FORBIDDEN => {
+            "; the key needs manage_index_templates, manage_ilm and monitor, and manage for logs-*.maxconn-*"
+        }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             "; name the address of Elasticsearch or OpenSearch itself, this does not look like one"
         }
