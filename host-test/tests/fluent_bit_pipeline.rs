@@ -215,20 +215,25 @@ fn outputs_are_as_the_stores_need_them() -> Result<(), Error> {
         stores += 1;
         assert_eq!(text(output, "write_operation"), "create", "{output:?}");
         assert_eq!(text(output, "suppress_type_name"), "on", "{output:?}");
-        if text(output, "match_regex").contains("alert") {
-            // The output always appends a time, and an alert has its @timestamp: twice the same field is a 400.
+        let tag = text(output, "match");
+        if matches!(tag, "maxconn.alert" | "maxconn.statistics") {
+            // The output always appends a time, and these have their @timestamp: twice the same field is a 400.
             assert_ne!(text(output, "time_key"), "@timestamp");
+        }
+        if matches!(tag, "maxconn.alert" | "maxconn.event") {
             assert_eq!(text(output, "id_key"), "$event['id']");
         }
         // One template covers all that has our fields, and nothing else is in its streams.
         let has_ours = !text(output, "match_regex").contains("mail");
-        assert_eq!(
-            text(output, "index").contains(".maxconn-"),
-            has_ours,
-            "{output:?}"
-        );
+        let stream = match tag {
+            "maxconn.alert" | "maxconn.event" => "logs-dovecot.maxconn-default",
+            "maxconn.statistics" => "logs-maxconn.maxconn-default",
+            _ => "logs-dovecot-default",
+        };
+        assert_eq!(text(output, "index"), stream, "{output:?}");
+        assert_eq!(has_ours, stream.contains(".maxconn-"), "{output:?}");
     }
-    assert_eq!(stores, 6);
+    assert_eq!(stores, 8);
     Ok(())
 }
 

@@ -20,13 +20,14 @@ use crate::printed::{Command, check_flood, flood, read, setting, settings};
 const ARRIVAL: &str = "2030-01-01T00:00:00Z";
 
 /// The keys that a component may have here; a misspelt one is none of them.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 6] = [
     ("file", "include.0 file_key offset_key host_key"),
     (
         "http_server",
         "address method path framing.method decoding.codec",
     ),
     ("remap", "inputs.0 source"),
+    ("route", "inputs.0 route.ours"),
     (
         "http",
         "inputs.0 uri method encoding.codec framing.method acknowledgements.enabled batch.max_bytes \
@@ -34,8 +35,8 @@ const KNOWN: [(&str, &str); 5] = [
     ),
     (
         "elasticsearch",
-        "inputs.0 endpoints.0 api_version mode data_stream.type data_stream.dataset data_stream.namespace id_key \
-         request_retry_partial acknowledgements.enabled",
+        "inputs.0 endpoints.0 api_version mode data_stream.type data_stream.dataset data_stream.namespace \
+         data_stream.auto_routing data_stream.sync_fields id_key request_retry_partial acknowledgements.enabled",
     ),
 ];
 
@@ -156,6 +157,27 @@ impl Vector {
         };
         lines.map(document).collect()
     }
+
+    /// The data stream of a document: `route`, and the sink behind each of its outputs.
+    fn stream(&self, document: &Value) -> String {
+        assert_eq!(self.get("transforms.split.inputs.0"), "from_ecs");
+        assert_eq!(
+            self.get("transforms.split.route.ours"),
+            "exists(.maxconn) && is_string(.event.module)"
+        );
+        let module = document["event"]["module"].as_str();
+        let module = module.filter(|_| document["maxconn"].is_object());
+        let (sink, input) = match module {
+            Some(_) => ("store_ours", "split.ours"),
+            None => ("store_others", "split._unmatched"),
+        };
+        let get = |key: &str| self.get(&format!("sinks.{sink}.{key}"));
+        assert_eq!(get("inputs.0"), input);
+        let dataset =
+            get("data_stream.dataset").replace("{{ event.module }}", module.unwrap_or(""));
+        let [kind, namespace] = ["type", "namespace"].map(|key| get(&format!("data_stream.{key}")));
+        format!("{kind}-{dataset}-{namespace}")
+    }
 }
 
 /// As much of Vector's language as the files use.
@@ -249,6 +271,13 @@ fn records_go_to_maxconn_and_come_back_without_the_flood() {
     assert!(process.metric("maxconn_dead_letters_total") > 0);
     process.stop();
     check(&documents(), refusals);
+    for document in documents() {
+        let stream = match document["event"]["kind"].is_string() {
+            true => "logs-dovecot.maxconn-default",
+            false => "logs-mail-default",
+        };
+        assert_eq!(vector.stream(&document), stream, "{document}");
+    }
 }
 
 #[test]
