@@ -7,7 +7,7 @@ use host_test::run::{Batches, Piece};
 use host_test::{Error, native};
 use maxconn_core::engine::Kind;
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::data::{self, FLOOD};
 
 use crate::maxconn;
@@ -92,32 +92,118 @@ pub fn held(client: &Client) -> Result<String, Error> {
     ))
 }
 
-/// A real flood by `maxconn replay` into data streams, twice: everything is there once.
+/// Real logs of several servers.
+const LOGS: [&str; 4] = [
+    FLOOD,
+    "testdata/servers/nginx/nginx1.26-error.log.gz",
+    "testdata/servers/php-fpm/php-fpm8.4-dynamic.log.gz",
+    "testdata/servers/postgresql/pg17-debian-prefix.log.gz",
+];
+
+/// Real logs by `maxconn replay` into data streams, twice: everything is there once, in the stream of its server.
 pub fn replayed(client: &Client) -> Result<String, Error> {
-    const EVENTS: &str = "logs-dovecot.maxconn-replayed";
     const RECORDS: &str = "logs-mail-replayed";
-    let log = data::path(FLOOD);
-    let log = log.to_string_lossy();
-    let changed = maxconn::output(&["replay", &log, "--only", "changed"])?;
-    let all = maxconn::output(&["replay", &log])?;
-    let events = changed.lines().count() as u64;
-    let records = all.lines().count() as u64 - events;
-    let output = format!("elasticsearch+{}", client.url);
-    let places = ["--events-stream", EVENTS, "--records-stream", RECORDS];
-    for _ in 0..2 {
-        maxconn::output(&[&["replay", &log, "--output", &output], &places[..]].concat())?;
-        let everything = json!({"match_all": {}});
-        let stored = [EVENTS, RECORDS].map(|stream| client.count(stream, &everything));
-        if let [Ok(in_events), Ok(in_records)] = stored
-            && (in_events, in_records) == (events, records)
-        {
-            continue;
-        }
-        return Err(format!("{events} and {records} to be stored, but {stored:?} are").into());
+    let logs = LOGS.map(|log| data::path(log).to_string_lossy().into_owned());
+    let mut replay = vec!["replay"];
+    replay.extend(logs.iter().map(String::as_str));
+    let changed = maxconn::output(&[&replay[..], &["--only", "changed"]].concat())?;
+    let all = maxconn::output(&replay)?;
+    let mut expected = BTreeMap::<String, u64>::new();
+    for line in changed.lines() {
+        let document: Value = serde_json::from_str(line)?;
+        let module = document["event"]["module"].as_str().unwrap_or("maxconn");
+        let stream = format!("logs-{module}.maxconn-replayed");
+        *expected.entry(stream).or_default() += 1;
     }
-    Ok(format!(
-        "{events} events and alerts, {records} other records, each once"
-    ))
+    if expected.len() != LOGS.len() {
+        return Err(format!("each log is of another server, but there are {expected:?}").into());
+    }
+    let ours = changed.lines().count() as u64;
+    expected.insert("logs-*.maxconn-replayed".to_string(), ours);
+    expected.insert(RECORDS.to_string(), all.lines().count() as u64 - ours);
+    let output = format!("elasticsearch+{}", client.url);
+    replay.extend([
+        "--output",
+        &output,
+        "--records-stream",
+        RECORDS,
+        "--namespace",
+        "replayed",
+    ]);
+    for _ in 0..2 {
+        maxconn::output(&replay)?;
+        for (stream, count) in &expected {
+            let stored = client.count(stream, &json!({"match_all": {}}))?;
+            if stored != *count {
+                return Err(format!("{count} to be stored in {stream}, but {stored} are").into());
+            }
+        }
+    }
+    Ok(format!("each once: {expected:?}"))
+}
+
+/// What an earlier version put under its name for Dovecot's streams alone, and a stream in an index without the fields of
+/// today: `maxconn setup` takes it over, once.
+pub fn taken_over(client: &Client, more: &[&str]) -> Result<String, Error> {
+    const STREAM: &str = "logs-dovecot.maxconn-earlier";
+    const EARLIER: &str = "/_index_template/logs-dovecot.maxconn";
+    let template = |pattern: &str, priority: u32| {
+        json!({
+            "index_patterns": [pattern], "priority": priority, "data_stream": {},
+            "composed_of": ["maxconn-ecs", "maxconn-fields"], "_meta": {"digest": "earlier"},
+        })
+    };
+    let name = json!({"properties": {"name": {"type": "keyword"}}});
+    let fields = json!({"maxconn": {"dynamic": "strict", "properties": {"limit": name}}});
+    let fields =
+        json!({"template": {"mappings": {"properties": fields}}, "_meta": {"digest": "earlier"}});
+    for (path, body) in [
+        ("/_component_template/maxconn-fields", fields),
+        (
+            "/_index_template/logs-maxconn",
+            template("logs-*.maxconn-*", 250),
+        ),
+        (EARLIER, template("logs-dovecot.maxconn-*", 300)),
+    ] {
+        client.must("PUT", path, &body)?;
+    }
+    let create = |limit: Value| {
+        let document = json!({"@timestamp": "2026-01-01T00:00:00Z", "maxconn": {"limit": limit}});
+        Ok::<_, Error>(client.create(STREAM, &[document.to_string()])?.is_empty())
+    };
+    let of_today = json!({"stage": "after-auth"});
+    if !create(json!({"name": "x"}))? || create(of_today.clone())? {
+        return Err("the earlier stream takes none or both".into());
+    }
+    let setup = [&["setup", "--elasticsearch", client.url.as_str()], more].concat();
+    let said = maxconn::output(&setup)?;
+    let removed = format!("  removed     {EARLIER}\n");
+    let renewed = format!("  new index   {STREAM}\n");
+    if !said.contains(&removed)
+        || said.matches("new index").count() != 1
+        || !said.contains(&renewed)
+    {
+        return Err(format!("it is not taken over: {said}").into());
+    }
+    let again = maxconn::output(&setup)?;
+    if ["removed", "new index", "updated", "created"]
+        .iter()
+        .any(|word| again.contains(word))
+    {
+        return Err(format!("the second setup changes something: {again}").into());
+    }
+    if client.ask("GET", EARLIER, "")?.0 != 404 || !create(of_today)? {
+        return Err(
+            "the earlier template is still there, or its stream takes no field of today".into(),
+        );
+    }
+    match client.count("logs-*.maxconn-earlier", &json!({"match_all": {}}))? {
+        2 => Ok(
+            "the template is replaced, the stream goes on in a new index and keeps what it had"
+                .to_string(),
+        ),
+        count => Err(format!("{count} documents are found in place of 2").into()),
+    }
 }
 
 /// The documents of ours that come out of a case, as a store is given them.

@@ -86,8 +86,12 @@ fn opensearch(kit: &Kit, report: &mut Report) {
         documents::held(&store.client),
     );
     report.tell(
-        "OpenSearch: a log of before, twice",
+        "OpenSearch: logs of before, twice",
         documents::replayed(&store.client),
+    );
+    report.tell(
+        "OpenSearch: setup after an earlier version",
+        documents::taken_over(&store.client, &[]),
     );
     report.tell(
         "Dovecot to rsyslog to maxconn to OpenSearch",
@@ -102,20 +106,36 @@ fn elasticsearch(kit: &Kit, report: &mut Report) {
         Ok(store) => store,
         Err(error) => return report.tell("Elasticsearch starts", Err(error)),
     };
-    report.tell("Elasticsearch: maxconn setup", secure_setup(&store));
+    report.tell(
+        "Elasticsearch: maxconn setup",
+        secure_setup(&store, None, |more| {
+            documents::setup(&store.client.url, more)
+        }),
+    );
     report.tell(
         "Elasticsearch: documents of all cases",
         documents::held(&store.client),
+    );
+    let streams = ("logs-*.maxconn-*", &["manage"][..]);
+    report.tell(
+        "Elasticsearch: setup after an earlier version",
+        secure_setup(&store, Some(streams), |more| {
+            documents::taken_over(&store.client, more)
+        }),
     );
     report.tell("Elasticsearch: wrong keys", wrong_key::check(&store));
 }
 
 /// By TLS, and with no more privileges than `maxconn setup --help` asks for.
-fn secure_setup(store: &Elasticsearch) -> Result<String, Error> {
+fn secure_setup(
+    store: &Elasticsearch,
+    streams: Option<(&str, &[&str])>,
+    check: impl FnOnce(&[&str]) -> Result<String, Error>,
+) -> Result<String, Error> {
     let folder = process::folder("setup")?;
     let key = folder.join("key");
     let privileges = ["manage_index_templates", "manage_ilm", "monitor"];
-    fs::write(&key, store.api_key(&privileges, None)?)?;
+    fs::write(&key, store.api_key(&privileges, streams)?)?;
     let [key, authority] = [&key, &store.authority].map(|path| path.to_string_lossy());
-    documents::setup(&store.client.url, &["--api-key", &key, "--ca", &authority])
+    check(&["--api-key", &key, "--ca", &authority])
 }

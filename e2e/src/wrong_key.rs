@@ -13,12 +13,15 @@ use crate::stores::Elasticsearch;
 /// Well formed, and of nobody: `wrong:key`.
 const WRONG: &str = "d3Jvbmc6a2V5";
 
+/// What `maxconn run` needs for its data streams.
+const NEEDED: [&str; 2] = ["create_doc", "auto_configure"];
+
 /// A wrong key and one without privileges get a sentence each; with the right one in the file everything goes
 /// through, without a restart.
 pub fn check(store: &Elasticsearch) -> Result<String, Error> {
     planted::put_template(&store.client)?;
     let none = store.api_key(&["monitor"], None)?;
-    let elsewhere = store.api_key(&[], Some("logs-other-*"))?;
+    let elsewhere = store.api_key(&[], Some(("logs-other-*", &NEEDED)))?;
     let privileges = "give the key the privileges `create_doc` and `auto_configure`";
     let mut figures = Vec::new();
     for (key, status, mend, serials) in [
@@ -53,7 +56,7 @@ fn go(
     status: &str,
     load: &Load,
 ) -> Result<(String, usize), Error> {
-    let right = store.api_key(&[], Some("logs-*"))?;
+    let right = store.api_key(&[], Some(("logs-*", &NEEDED)))?;
     let folder = folder("wrong-key")?;
     let key = folder.join("key");
     fs::write(&key, refused)?;

@@ -100,14 +100,17 @@ impl Elasticsearch {
         })
     }
 
-    /// An API key, encoded: with privileges of the cluster, and those that `maxconn run` needs for some data
-    /// streams.
+    /// An API key, encoded: with privileges of the cluster, and others for some data streams.
     ///
     /// # Errors
     /// It is refused.
-    pub fn api_key(&self, cluster: &[&str], streams: Option<&str>) -> Result<String, Error> {
-        let privileges = ["create_doc", "auto_configure"];
-        let indices = streams.map(|names| json!({"names": [names], "privileges": privileges}));
+    pub fn api_key(
+        &self,
+        cluster: &[&str],
+        streams: Option<(&str, &[&str])>,
+    ) -> Result<String, Error> {
+        let of = |(names, privileges): (&str, &[&str])| json!({"names": [names], "privileges": privileges});
+        let indices = streams.map(of);
         let indices: Vec<_> = indices.into_iter().collect();
         let role = json!({"cluster": cluster, "indices": indices});
         let key = json!({"name": "e2e", "role_descriptors": {"e2e": role}});
