@@ -12,9 +12,9 @@ use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::Flood;
 use crate::detector::seen::Same;
 use crate::detector::{KeyState, Transition};
-use crate::event::{Scope, protocol_of};
+use crate::event::{Scope, Stage, protocol_of};
 use crate::json::write::Writer;
-use crate::recognisers::dataset;
+use crate::recognisers::{Hint, dataset};
 use crate::text::{append, hundredths_text, ip_text, push_number, push_tenths, rounded};
 use crate::time::write_rfc3339_ms;
 
@@ -69,7 +69,7 @@ impl<'a> Alert<'a> {
         write_time(&mut json, "@timestamp", self.at_ms);
         text(&mut json, "message", &self.sentence(&cause));
         open(&mut json, "log");
-        let severity = self.severity();
+        let severity = self.severity(cause.hint);
         let level = if severity >= 73 && !self.is_end() {
             "error"
         } else if self.is_end() {
@@ -94,11 +94,17 @@ impl<'a> Alert<'a> {
         matches!(self.transition, Transition::End(_))
     }
 
+    /// Whether users are who they say. Before that nobody is to be called guilty.
+    fn is_user_known(&self) -> bool {
+        self.flood.seen.stage() != Some(Stage::BeforeAuth)
+    }
+
     /// By mean rate, on Elastic's scale of 21 (low), 47 (medium), 73 (high), 99 (critical). Where a service is full nobody
     /// can log in, however slowly that is said.
-    fn severity(&self) -> u64 {
+    fn severity(&self, hint: Hint) -> u64 {
         let least = match self.flood.scope() {
             Scope::Service | Scope::Process => 73,
+            _ if hint == Hint::ServerFull => 73,
             _ => 0,
         };
         let by_rate = match self.flood.mean_rate() {
@@ -151,7 +157,7 @@ impl<'a> Alert<'a> {
 
     fn write_who(&self, json: &mut Writer<'_>) {
         let seen = &self.flood.seen;
-        if let Some(user) = seen.users.only() {
+        if let Some(user) = seen.users.only().filter(|_| self.is_user_known()) {
             group(
                 json,
                 "user",
@@ -211,6 +217,9 @@ impl<'a> Alert<'a> {
             number(json, "value", value);
         }
         text(json, "scope", flood.scope().name());
+        if let Some(stage) = flood.seen.stage() {
+            text(json, "stage", stage.name());
+        }
         close(json);
         open(json, "flood");
         json.key("id");
@@ -229,6 +238,9 @@ impl<'a> Alert<'a> {
             ("suppressed_bytes", flood.suppressed_bytes),
         ] {
             number(json, name, value);
+        }
+        if flood.unlogged > 0 {
+            number(json, "unlogged", flood.unlogged);
         }
         open(json, "rate");
         for (name, rate) in [
@@ -294,15 +306,19 @@ impl<'a> Alert<'a> {
             Same::Many => "several services",
             Same::None => &seen.module,
         };
-        if let Scope::Service | Scope::Process = flood.scope() {
+        let is_service = matches!(flood.scope(), Scope::Service | Scope::Process);
+        let is_known = self.is_user_known();
+        if is_service || cause.hint == Hint::ServerFull {
             append(&mut out, &[service, " is at its limit"]);
         } else {
             match (seen.users.only(), seen.users.count()) {
+                (Some(_), _) if !is_known => out.push_str("clients"),
                 (Some(user), _) if self.is_redacted => {
                     append(&mut out, &["user ", user.get(..12).unwrap_or(user)]);
                 }
                 (Some(user), _) => out.push_str(user),
                 (None, (0, _)) => out.push_str("clients"),
+                (None, _) if !is_known => out.push_str("clients"),
                 (None, count) => append_count(&mut out, count, " users"),
             }
             match (seen.ips.only(), seen.ips.count()) {

@@ -170,6 +170,8 @@ pub struct Event<'a> {
     pub class: Class,
     /// How far the client had come, where that is known.
     pub stage: Option<Stage>,
+    /// Whether a summary counts all that was refused since the server began to, and not what was since its last one.
+    pub is_total: bool,
     /// The service, e.g. `imap-login` (for a service limit the one whose limit it is).
     pub service: Option<&'a str>,
     /// The user name, exactly as logged. Never empty: an empty one is absent.
@@ -251,6 +253,7 @@ impl<'a> Event<'a> {
             scope,
             class: Class::Refusal,
             stage: None,
+            is_total: false,
             service: None,
             user: None,
             auth_method: None,
@@ -281,6 +284,7 @@ impl<'a> Codec<'a> for Event<'a> {
         let stage = self.stage.map_or(0, |stage| stage as u8 + 1);
         let stage = variant(tape, stage, Stage::ClientSide as u8 + 1);
         self.stage = usize::from(stage).checked_sub(1).and_then(Stage::numbered);
+        self.is_total.pass(tape);
         self.service.pass(tape);
         self.user.pass(tape);
         self.auth_method.pass(tape);

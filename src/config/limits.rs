@@ -36,7 +36,7 @@ pub const REDACT_KEY_BYTES: RangeInclusive<usize> = 16..=256;
 pub const TICK_TAG_BYTES: RangeInclusive<usize> = 1..=128;
 
 /// Rules in force, built-in ones included. Every event is counted by each that applies.
-pub const RULES_MAX: usize = 32;
+pub const RULES_MAX: usize = 43;
 /// Patterns of one's own.
 pub const PATTERNS_MAX: usize = 64;
 /// The length of the name of a rule, a pattern or a limit, in bytes.

@@ -25,9 +25,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::event::Scope;
+use crate::event::{Class, Detail, Scope};
 use crate::json::value::Value;
-use crate::recognisers::SERVER_NAMES;
+use crate::recognisers::{SERVER_NAMES, SERVERS, Server};
 use crate::record::Keys;
 use crate::time::TimeZone;
 use maxconn_records::named;
@@ -68,8 +68,12 @@ pub struct Config {
 pub struct Rule {
     /// Its name: `rule.name` and `rule.id` of its alerts.
     pub name: String,
+    /// The servers whose events it counts, and [`PATTERNS`] for those of patterns.
+    pub servers: Vec<&'static str>,
     /// The scopes of events it applies to.
     pub scope: Vec<Scope>,
+    /// What the messages that it counts are about.
+    pub class: Vec<Class>,
     /// The fields that make a key.
     pub key: Vec<KeyField>,
     /// How many events of a key open a flood.
@@ -115,8 +119,45 @@ named! {
         Host = "host",
         /// The limit's name.
         Limit = "limit",
+        /// The database.
+        Database = "database",
+        /// The virtual host.
+        Vhost = "vhost",
+        /// The zone.
+        Zone = "zone",
+        /// The frontend.
+        Frontend = "frontend",
+        /// The backend.
+        Backend = "backend",
     }
 }
+
+impl KeyField {
+    /// What few messages name, if it is that.
+    pub fn detail(self) -> Option<Detail> {
+        match self {
+            KeyField::Database => Some(Detail::Database),
+            KeyField::Vhost => Some(Detail::Vhost),
+            KeyField::Zone => Some(Detail::Zone),
+            KeyField::Frontend => Some(Detail::Frontend),
+            KeyField::Backend => Some(Detail::Backend),
+            _ => None,
+        }
+    }
+}
+
+/// Stands for all patterns of one's own among the servers of a rule.
+pub const PATTERNS: &str = "patterns";
+/// What the servers of a rule may be.
+pub static RULE_SERVERS: [&str; SERVER_NAMES.len() + 1] = {
+    let mut names = [PATTERNS; SERVER_NAMES.len() + 1];
+    let mut number = 0;
+    while number < SERVER_NAMES.len() {
+        names[number] = SERVER_NAMES[number];
+        number += 1;
+    }
+    names
+};
 
 named! {
     /// What happens to the events of an open flood.
@@ -183,7 +224,9 @@ impl Default for Rule {
     fn default() -> Rule {
         Rule {
             name: String::new(),
+            servers: RULE_SERVERS.to_vec(),
             scope: vec![Scope::UserIp],
+            class: vec![Class::Refusal, Class::Summary],
             key: vec![KeyField::Service, KeyField::User, KeyField::Ip],
             threshold: 30,
             within_ms: 60_000,
@@ -266,18 +309,63 @@ impl Config {
     }
 }
 
-/// The rules that are there without being written, as one would write them.
+/// The rules that are there without being written, as one would write them. The first four count patterns, too.
 const BUILT_IN_RULES: &[u8] = br#"[
-    {"name": "userip"},
-    {"name": "many-users-one-ip", "key": ["ip"], "distinct": {"field": "user", "at_least": 10}, "policy": "pass"},
-    {"name": "one-user-many-ips", "key": ["user"], "distinct": {"field": "ip", "at_least": 10}, "policy": "pass"},
-    {"name": "service-limit", "scope": ["service", "process"], "key": ["host", "service", "limit"], "threshold": 3,
+    {"name": "userip", "servers": ["patterns"]},
+    {"name": "many-users-one-ip", "servers": ["patterns"], "key": ["ip"], "distinct": {"field": "user", "at_least": 10},
+     "policy": "pass"},
+    {"name": "one-user-many-ips", "servers": ["patterns"], "key": ["user"], "distinct": {"field": "ip", "at_least": 10},
+     "policy": "pass"},
+    {"name": "service-limit", "servers": ["patterns"], "scope": ["service", "process"], "key": ["host", "service", "limit"],
+     "threshold": 3, "policy": "pass"},
+    {"name": "db-limit", "scope": ["global"], "key": ["host", "service", "limit"], "threshold": 10},
+    {"name": "db-role", "scope": ["user", "database", "vhost"], "key": ["service", "limit", "user", "database"]},
+    {"name": "client-limit", "scope": ["ip", "zone", "listener"], "key": ["service", "limit", "net"]},
+    {"name": "many-clients", "scope": ["ip"], "key": ["host", "limit"], "distinct": {"field": "ip", "at_least": 10},
+     "policy": "pass"},
+    {"name": "server-full", "scope": ["global", "process", "node"], "key": ["host", "service", "limit"], "threshold": 10},
+    {"name": "service-full", "scope": ["service"], "key": ["host", "service", "limit"], "threshold": 10},
+    {"name": "queue-full", "scope": ["server"], "key": ["host", "frontend", "backend"], "policy": "pass"},
+    {"name": "server-full-once", "scope": ["global"], "key": ["host", "limit"], "threshold": 1, "policy": "pass"},
+    {"name": "said-once", "scope": ["service", "pool", "listener"], "key": ["host", "service", "limit"], "threshold": 1,
+     "policy": "pass"},
+    {"name": "ssh", "scope": ["global", "ip"], "key": ["host", "ip"], "threshold": 10, "policy": "sample", "sample_every": 10},
+    {"name": "ssh-many-clients", "scope": ["global"], "key": ["host"], "distinct": {"field": "ip", "at_least": 10},
      "policy": "pass"}
 ]"#;
+
+/// The built-in rules that count an event whether or not it has all fields of their key: none is a value like any other.
+const TAKES_MISSING: [&str; 10] = [
+    "userip",
+    "db-limit",
+    "db-role",
+    "client-limit",
+    "server-full",
+    "service-full",
+    "queue-full",
+    "server-full-once",
+    "said-once",
+    "ssh",
+];
+
+impl Rule {
+    /// Whether it counts an event that has not all fields of its key.
+    pub fn takes_missing(&self) -> bool {
+        TAKES_MISSING.contains(&self.name.as_str())
+    }
+}
 
 fn built_in_rules() -> Vec<Rule> {
     let Ok(Value::List(list)) = Value::parse(BUILT_IN_RULES) else {
         return Vec::new();
     };
-    rules::read(&list, Vec::new()).unwrap_or_default()
+    let mut rules = rules::read(&list, Vec::new()).unwrap_or_default();
+    for rule in &mut rules {
+        // Each server says by which rules its events are counted.
+        let names_it = |server: &&&Server| server.rules.contains(&rule.name.as_str());
+        let servers = SERVERS.iter().filter(names_it).map(|server| server.name);
+        let patterns = (rule.servers == [PATTERNS]).then_some(PATTERNS);
+        rule.servers = servers.chain(patterns).collect();
+    }
+    rules
 }

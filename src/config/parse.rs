@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::error::Fault;
 use super::table::{Table, add, check_length, pick};
-use super::{Config, ConfigError, Problem, limits, patterns, rules, units};
+use super::{Config, ConfigError, PATTERNS, Problem, limits, patterns, rules, units};
 use crate::json::scan::Malformed;
 use crate::json::value::Value;
 use crate::recognisers::SERVER_NAMES;
@@ -127,6 +127,10 @@ impl Config {
         if let Some(list) = table.list("pattern", limits::PATTERNS_MAX)? {
             self.patterns = patterns::read(list)?;
         }
+        // One for servers that are not looked for would cost, and count nothing.
+        let servers = &self.servers;
+        let counts = |name: &&'static str| *name == PATTERNS || servers.contains(name);
+        self.rules.retain(|rule| rule.servers.iter().any(counts));
         Ok(())
     }
 }

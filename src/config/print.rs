@@ -58,7 +58,9 @@ impl Config {
 fn write_rule(json: &mut Writer<'_>, rule: &Rule) {
     json.begin_object();
     text(json, "name", &rule.name);
+    texts(json, "servers", rule.servers.iter());
     texts(json, "scope", rule.scope.iter().map(|scope| scope.name()));
+    texts(json, "class", rule.class.iter().map(|class| class.name()));
     texts(json, "key", rule.key.iter().map(|field| field.name()));
     number(json, "threshold", u64::from(rule.threshold));
     duration(json, "within", rule.within_ms);

@@ -6,15 +6,17 @@ use alloc::vec::Vec;
 use super::error::Fault;
 use super::limits;
 use super::table::{Table, add, pick};
-use super::{ConfigError, Distinct, KeyField, Policy, Problem, Rule};
-use crate::event::Scope;
+use super::{ConfigError, Distinct, KeyField, Policy, Problem, RULE_SERVERS, Rule};
+use crate::event::{Class, Scope};
 use crate::json::value::Value;
 
 /// The keys of a rule, in the order in which people write them.
-pub const KEYS: [&str; 12] = [
+pub const KEYS: [&str; 14] = [
     "name",
     "enabled",
+    "servers",
     "scope",
+    "class",
     "key",
     "threshold",
     "within",
@@ -76,11 +78,25 @@ pub(super) fn read(list: &[Value<'_>], built_in: Vec<Rule>) -> Result<Vec<Rule>,
 /// Sets what `table` gives, then checks the rule as a whole.
 fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), Fault> {
     let mut picked = Vec::new();
+    let mut server = |text: &str| Ok(add(&mut picked, pick(text, &RULE_SERVERS)?));
+    if table.entries("servers", 1, RULE_SERVERS.len(), &mut server)? {
+        let names = picked.iter().filter_map(|&number| RULE_SERVERS.get(number));
+        rule.servers = names.copied().collect();
+    }
+    let mut picked = Vec::new();
     let mut scope = |text: &str| Ok(add(&mut picked, pick(text, Scope::NAMES)?));
     if table.entries("scope", 1, Scope::ALL.len(), &mut scope)? {
         rule.scope = picked
             .iter()
             .filter_map(|&number| Scope::numbered(number))
+            .collect();
+    }
+    let mut picked = Vec::new();
+    let mut class = |text: &str| Ok(add(&mut picked, pick(text, Class::NAMES)?));
+    if table.entries("class", 1, Class::ALL.len(), &mut class)? {
+        rule.class = picked
+            .iter()
+            .filter_map(|&number| Class::numbered(number))
             .collect();
     }
     let mut picked = Vec::new();

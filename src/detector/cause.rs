@@ -1,6 +1,6 @@
 //! Judges the likely cause of a flood: a hint, the evidence for it in figures, and what to do.
 //!
-//! A refusal over user+IP comes after a successful password check, so such a flood is never password
+//! A refusal of a mail login over user+IP comes after a successful password check, so such a flood is never password
 //! guessing (docs/contract.md §7). What it is shows in how many users and addresses there are and in how the
 //! events are spread in time.
 
@@ -10,7 +10,7 @@ use core::net::IpAddr;
 
 use super::flood::Flood;
 use crate::config::Network;
-use crate::event::Scope;
+use crate::event::{Scope, Stage};
 use crate::recognisers::{Hint, advice};
 use crate::sentence::Part::{Number, Tenths, Text};
 use crate::sentence::say;
@@ -30,6 +30,14 @@ const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 pub const MANY: u64 = 5;
 /// Addresses from so many networks are unrelated.
 const UNRELATED: usize = 3;
+/// So many strangers at once are no accident.
+const MANY_STRANGERS: u64 = 10;
+/// Less than so many refusals of one client say nothing.
+const MIN_REFUSALS: u64 = 30;
+/// Refusals in so many of the day's hours are there all day …
+const ALL_DAY_HOURS: u32 = 20;
+/// … and so few, in a second, are no storm.
+const SLOW_RATE: f64 = 1.0;
 
 /// A hint with its reasons.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +54,8 @@ pub struct Cause {
 pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
     let (hint, evidence) = if flood.scope() == Scope::UserIp {
         judge_clients(flood, trusted)
+    } else if flood.seen.is_of_server() {
+        judge_server(flood)
     } else {
         unknown(flood)
     };
@@ -63,10 +73,27 @@ pub fn judge(flood: &Flood, trusted: &[Network]) -> Cause {
 
 /// What to do about refusals at a module's limit whose cause is likely `hint`, the service's settings spelled out.
 pub fn advise(module: &str, limit: &str, hint: Hint, service: Option<&str>) -> String {
-    say(
+    let first = match hint {
+        Hint::ClientStorm => {
+            "One client wants more than its share: see what it is, and slow it down rather than raise the limit. "
+        }
+        Hint::PoolRetry => {
+            "One application tries again and again: give its pool a maximum and a pause. "
+        }
+        Hint::ScanOrGuessing => {
+            "Strangers: keep them away (firewall, fail2ban) rather than raise the limit. "
+        }
+        Hint::Undersized => {
+            "Refused all day, never many at once: there is less room than is needed. "
+        }
+        _ => "",
+    };
+    let mut text = String::from(first);
+    text.push_str(&say(
         advice(module, limit, hint),
         &[Text(service.unwrap_or("NAME"))],
-    )
+    ));
+    text
 }
 
 /// What makes an address one of our own, where a webmail or a proxy may run. `is_local`: it was the server's own.
@@ -80,6 +107,85 @@ pub fn own_address(ip: IpAddr, is_local: bool, trusted: &[Network]) -> Option<&'
     } else {
         None
     }
+}
+
+/// What a server other than Dovecot's login refuses. Before anybody is known nobody is guilty but by what the network shows.
+fn judge_server(flood: &Flood) -> (Hint, String) {
+    let seen = &flood.seen;
+    let (ips, users) = (seen.ips.count().0, seen.users.count().0);
+    let networks = unrelated_networks(seen.ips.iter());
+    let parts = [
+        Number(ips),
+        Number(networks as u64),
+        Number(flood.count),
+        Tenths(flood.mean_rate()),
+        Number(u64::from(flood.pace.hours())),
+    ];
+    let is_per_client = matches!(flood.scope(), Scope::Ip | Scope::Zone | Scope::Listener);
+    let is_stranger = seen.stage() == Some(Stage::BeforeAuth);
+    let is_open_to_all = is_per_client || seen.is_of_guessed();
+    if is_stranger && is_open_to_all && ips >= MANY_STRANGERS {
+        // When the flood opens only one address has a name yet.
+        if seen.ips.iter().len() < UNRELATED {
+            return (
+                Hint::ScanOrGuessing,
+                say("%0 addresses or more, none of them known yet", &parts),
+            );
+        }
+        if networks >= UNRELATED {
+            let evidence = "%0 addresses in at least %1 unrelated networks, none of them known yet";
+            return (Hint::ScanOrGuessing, say(evidence, &parts));
+        }
+    }
+    if flood.pace.hours() >= ALL_DAY_HOURS && flood.mean_rate() < SLOW_RATE {
+        return (
+            Hint::Undersized,
+            say("%2 refusals, %3/s, in %4 of the day's 24 hours", &parts),
+        );
+    }
+    let is_one = ips == 1 || (ips == 0 && users == 1);
+    if is_per_client && is_one && flood.count >= MIN_REFUSALS {
+        return (
+            Hint::ClientStorm,
+            say("1 address, %2 refusals, %3/s", &parts),
+        );
+    }
+    if !is_per_client && is_one && flood.count >= MIN_REFUSALS {
+        let is_even = flood.pace.evenness().is_some_and(|(mean, deviation)| {
+            mean >= MIN_EVENTS_IN_SPAN && deviation <= EVEN || mean >= RAPID_EVENTS_IN_SPAN
+        });
+        if is_even && !seen.is_of_guessed() {
+            let evidence = match ips {
+                0 => "1 user, %2 refusals, %3/s",
+                _ => "1 address, %2 refusals, %3/s",
+            };
+            return (Hint::PoolRetry, say(evidence, &parts));
+        }
+    }
+    if is_full(flood.scope()) && !seen.is_of_guessed() {
+        let evidence = match ips {
+            0 => "%2 refusals, %3/s, of whom is not said",
+            1 => "%2 refusals, %3/s, of 1 address",
+            _ => "%2 refusals, %3/s, of %0 addresses",
+        };
+        return (Hint::ServerFull, say(evidence, &parts));
+    }
+    unknown(flood)
+}
+
+/// Whether a limit of that scope leaves no room for anybody.
+pub fn is_full(scope: Scope) -> bool {
+    matches!(
+        scope,
+        Scope::Global
+            | Scope::Service
+            | Scope::Process
+            | Scope::Pool
+            | Scope::Node
+            | Scope::Server
+            | Scope::Listener
+            | Scope::Database
+    )
 }
 
 fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {

@@ -3,8 +3,9 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::KeyField;
-use crate::event::{Context, Event};
-use crate::hash::Remembered;
+use crate::event::{Context, Detail, Event};
+use crate::hash::{Remembered, hash128};
+use crate::recognisers::is_in_keys;
 
 /// Purposes of hashes, so that no two kinds of value can be confused.
 const HASH_USER: u8 = 1;
@@ -13,6 +14,17 @@ const HASH_NET: u8 = 3;
 const HASH_SERVICE: u8 = 4;
 const HASH_HOST: u8 = 5;
 const HASH_LIMIT: u8 = 6;
+const HASH_SERVER: u8 = 7;
+const HASH_DETAIL: u8 = 50;
+
+/// The fields that few events have.
+const DETAILS: [Detail; 5] = [
+    Detail::Database,
+    Detail::Vhost,
+    Detail::Zone,
+    Detail::Frontend,
+    Detail::Backend,
+];
 
 /// The hashes of an event's fields, each made once for all rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +41,10 @@ pub struct FieldHashes {
     pub host: Option<u128>,
     /// Of the limit's name.
     pub limit: Option<u128>,
+    /// Of the server's name, if keys hold it.
+    pub server: Option<u128>,
+    /// Of what few messages name.
+    details: [Option<u128>; DETAILS.len()],
 }
 
 impl FieldHashes {
@@ -41,6 +57,11 @@ impl FieldHashes {
             KeyField::Net => self.net,
             KeyField::Host => self.host,
             KeyField::Limit => self.limit,
+            KeyField::Database => self.details[0],
+            KeyField::Vhost => self.details[1],
+            KeyField::Zone => self.details[2],
+            KeyField::Frontend => self.details[3],
+            KeyField::Backend => self.details[4],
         }
     }
 }
@@ -54,6 +75,7 @@ pub struct FieldHasher {
     service: Remembered,
     host: Remembered,
     limit: Remembered,
+    server: Remembered,
     hashes: FieldHashes,
 }
 
@@ -75,6 +97,12 @@ impl FieldHasher {
         is_other |= self.host.hash128(HASH_HOST, host, &mut hashes.host);
         let limit = Some(event.limit.as_bytes());
         is_other |= self.limit.hash128(HASH_LIMIT, limit, &mut hashes.limit);
+        let server = Some(event.module.as_bytes()).filter(|_| is_in_keys(event.module));
+        is_other |= self.server.hash128(HASH_SERVER, server, &mut hashes.server);
+        if !event.details.is_empty() || hashes.details.iter().any(Option::is_some) {
+            is_other = true;
+            hash_details(event, &mut hashes.details);
+        }
         if needs_net {
             let net = event.source.map(|source| network_of(source.ip));
             let net = net.map(|net| octets(net, &mut buffer));
@@ -86,6 +114,15 @@ impl FieldHasher {
     /// The hashes of the last event.
     pub fn hashes(&self) -> &FieldHashes {
         &self.hashes
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn hash_details(event: &Event<'_>, hashes: &mut [Option<u128>; DETAILS.len()]) {
+    for (detail, hash) in DETAILS.iter().zip(hashes) {
+        let text = event.details.get(*detail);
+        *hash = text.map(|text| hash128(HASH_DETAIL + *detail as u8, text.as_bytes()));
     }
 }
 

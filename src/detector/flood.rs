@@ -31,7 +31,7 @@ pub struct Flood {
     pub behind_ms: i64,
     /// How often others' time had leapt at its last event.
     pub leaps: u32,
-    /// The events, exactly; so many of them passed by this rule, and so many were held back.
+    /// The refusals, exactly; so many of their records passed by this rule, and so many were held back.
     pub count: u64,
     /// Of them: passed by this rule.
     pub passed: u64,
@@ -39,6 +39,12 @@ pub struct Flood {
     pub suppressed: u64,
     /// The bytes of the records that this rule held back.
     pub suppressed_bytes: u64,
+    /// Of them: those of which there were no records, for the server itself has counted them.
+    pub unlogged: u64,
+    /// The last total that the server has counted itself.
+    pub total: u64,
+    /// `count` then.
+    pub count_at_total: u64,
     /// The number of the next alert.
     pub sequence: u32,
     /// When to say that it goes on.
@@ -170,6 +176,27 @@ impl Flood {
         self.pace.go_on_at(time_ms);
     }
 
+    /// Takes a summary: what the server has counted and no record has said.
+    pub fn sum_up(&mut self, sighting: &Sighting<'_>) {
+        let (event, time_ms) = (sighting.event, sighting.context.time_ms);
+        let mut unlogged = u64::from(event.count);
+        if event.is_total {
+            let total = unlogged;
+            // One that is less than the last has begun anew.
+            let before = if total >= self.total { self.total } else { 0 };
+            let known = self.count.saturating_sub(self.count_at_total);
+            unlogged = (total - before).saturating_sub(known);
+            self.total = total;
+        }
+        self.count = self.count.saturating_add(unlogged);
+        self.unlogged = self.unlogged.saturating_add(unlogged);
+        if event.is_total {
+            self.count_at_total = self.count;
+        }
+        self.end_ms = self.end_ms.max(time_ms);
+        self.last_ms = self.last_ms.max(time_ms);
+    }
+
     /// Says whether the record that was noted was held back, with all that it stands for.
     pub fn judge(&mut self, is_held_back: bool, sighting: &Sighting<'_>) {
         let record_bytes = sighting.context.record_bytes;
@@ -239,6 +266,9 @@ impl<'a> Codec<'a> for Flood {
     fn pass(&mut self, tape: &mut Tape<'a>) {
         pass_all!(self, tape: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed,
             suppressed_bytes, sequence, next_update_ms, pause_ms, told, peak, seen, pace, sample, end_ms, leaps);
+        if !tape.is_earlier() {
+            pass_all!(self, tape: unlogged, total, count_at_total);
+        }
         // Pauses that never end, or updates since ages ago, would be walked through one by one.
         let last_ms = self.last_ms.saturating_sub(UPDATE_BEFORE_MAX_MS);
         tape.judge(self.pause_ms > 0 && self.next_update_ms >= last_ms);

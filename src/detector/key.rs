@@ -6,11 +6,16 @@ use super::Sighting;
 use super::fields::network_of;
 use super::seen::MAX_NAME_BYTES;
 use crate::config::{KeyField, Rule};
+use crate::recognisers::is_in_keys;
 use crate::text::{clip, ip_text};
 
-/// The key's values joined by `|`, for grouping; what would be ambiguous in a value is written as in a URL.
+/// The server's name, where keys hold it, and the key's values, joined by `|`, for grouping; what would be ambiguous in a value is written as in a URL.
 pub(super) fn text(rule: &Rule, sighting: &Sighting<'_>) -> String {
     let mut text = String::new();
+    if is_in_keys(sighting.event.module) {
+        text.push_str(sighting.event.module);
+        text.push('|');
+    }
     for (i, field) in rule.key.iter().enumerate() {
         if i > 0 {
             text.push('|');
@@ -39,6 +44,7 @@ fn value(field: KeyField, sighting: &Sighting<'_>) -> Option<String> {
         KeyField::Net => event.source.map(|source| network_text(source.ip)),
         KeyField::Host => sighting.context.host.map(String::from),
         KeyField::Limit => Some(String::from(event.limit)),
+        detail => event.details.get(detail.detail()?).map(String::from),
     }
 }
 

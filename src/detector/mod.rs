@@ -43,7 +43,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::config::{Policy, Rule};
-use crate::event::{Context, Event};
+use crate::event::{Class, Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
 use crate::text::clipped;
@@ -269,6 +269,9 @@ impl KeyState {
             is_late,
             is_rearmed: false,
         };
+        if sighting.event.class == Class::Summary {
+            return self.sum_up(rule, sighting, applied);
+        }
         let Some(flood) = self.flood.as_deref_mut() else {
             applied.is_crossing = self.windows.feed(rule, span, sighting);
             return applied;
@@ -302,6 +305,21 @@ impl KeyState {
             self.windows.first = second.timeline;
             flood.go_on_at(time_ms);
             applied.is_rearmed = true;
+        }
+        applied
+    }
+
+    /// Adds what the server itself has counted to the flood that is open at its time. The record goes on: there are few.
+    #[cold]
+    #[inline(never)]
+    fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>, mut applied: Applied) -> Applied {
+        let time_ms = sighting.context.time_ms;
+        if let Some(flood) = self.flood.as_deref_mut()
+            && time_ms < flood.last_ms.saturating_add(rule.quiet_ms)
+            && time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms)
+        {
+            flood.sum_up(sighting);
+            applied.is_counted = true;
         }
         applied
     }
@@ -381,6 +399,9 @@ impl KeyState {
             passed: before,
             suppressed: 0,
             suppressed_bytes: 0,
+            unlogged: 0,
+            total: 0,
+            count_at_total: 0,
             sequence: 0,
             next_update_ms: time_ms.saturating_add(rule.update_every_ms),
             pause_ms: rule.update_every_ms,

@@ -7,10 +7,11 @@ use core::net::IpAddr;
 use super::Sighting;
 use super::distinct::Sketch;
 use crate::config::{Distinct, KeyField, Rule};
+use crate::event::Stage;
 use crate::hash::quick64;
+use crate::recognisers::{is_in_keys, named};
 use crate::text::clipped;
 use maxconn_records::bytes::equal;
-use maxconn_records::codec;
 use maxconn_records::codec::{Codec, Tape, variant};
 
 /// How many different users, addresses and hosts of a flood are named.
@@ -38,6 +39,8 @@ pub struct Seen {
     pub limit: String,
     /// The number of its scope.
     pub scope: u8,
+    /// The number of the stage, counted from 1, in the crossing event; 0: not known.
+    pub stage: u8,
     /// The limit's value in the last event that has one.
     pub limit_value: Option<u64>,
     /// The services, while there is one only.
@@ -145,6 +148,23 @@ impl<T> Same<T> {
 }
 
 impl Seen {
+    /// How far the clients had come, where that is known.
+    pub fn stage(&self) -> Option<Stage> {
+        usize::from(self.stage)
+            .checked_sub(1)
+            .and_then(Stage::numbered)
+    }
+
+    /// Whether it is one of the servers of whose floods the scope says the most.
+    pub fn is_of_server(&self) -> bool {
+        is_in_keys(&self.module) && named(&self.module).is_some()
+    }
+
+    /// Whether strangers come to the server to guess passwords, which fills it.
+    pub fn is_of_guessed(&self) -> bool {
+        named(&self.module).is_some_and(|server| server.is_guessed)
+    }
+
     /// Forgets what names users.
     pub fn forget_users(&mut self) {
         self.users.first.clear();
@@ -157,6 +177,7 @@ impl Seen {
             module: clipped(event.module, MAX_NAME_BYTES),
             limit: clipped(event.limit, MAX_NAME_BYTES),
             scope: event.scope as u8,
+            stage: event.stage.map_or(0, |stage| stage as u8 + 1),
             all_local: true,
             ..Seen::default()
         }
@@ -187,7 +208,7 @@ impl Seen {
             KeyField::User => self.users.recall(hashes, limit),
             KeyField::Ip => self.ips.recall(hashes, limit),
             KeyField::Host => self.hosts.recall(hashes, limit),
-            KeyField::Net | KeyField::Service | KeyField::Limit => {}
+            _ => {}
         }
     }
 
@@ -228,7 +249,29 @@ fn clip(name: &str) -> &str {
     crate::text::clip(name, MAX_NAME_BYTES)
 }
 
-codec!(Seen: users, ips, hosts, sessions, sessions_before, module, limit, scope, limit_value, service, destination, all_local);
+impl<'a> Codec<'a> for Seen {
+    fn blank() -> Seen {
+        Seen::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.users.pass(tape);
+        self.ips.pass(tape);
+        self.hosts.pass(tape);
+        self.sessions.pass(tape);
+        self.sessions_before.pass(tape);
+        self.module.pass(tape);
+        self.limit.pass(tape);
+        self.scope.pass(tape);
+        self.limit_value.pass(tape);
+        self.service.pass(tape);
+        self.destination.pass(tape);
+        self.all_local.pass(tape);
+        if !tape.is_earlier() {
+            self.stage.pass(tape);
+        }
+    }
+}
 
 impl<'a, T: Codec<'a>> Codec<'a> for Named<T> {
     fn blank() -> Named<T> {

@@ -10,7 +10,7 @@ use super::plan::{Plan, needs_net};
 use super::statistics::Statistics;
 use crate::config::{Config, Policy};
 use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
-use crate::event::{Context, Event, Scope};
+use crate::event::{Class, Context, Event, Scope};
 use crate::hash::Hash;
 use crate::line_cache::Like;
 use crate::redact::Redactor;
@@ -81,9 +81,9 @@ pub(super) struct Floods {
     pub tick_base_ms: Option<i64>,
     /// The rules that apply to the event at hand, and their slots.
     pub own: Vec<(usize, Slot)>,
-    /// What `own` was found by beside the fields of the event at hand: its scope, and that no slot was
+    /// What `own` was found by beside the fields of the event at hand: its scope and class, and that no slot was
     /// forgotten since.
-    pub same: Option<(Scope, u64)>,
+    pub same: Option<(Scope, Class, u64)>,
     /// Floods that the event at hand opened; their alerts follow the event.
     crossed: Vec<Slot>,
 }
@@ -175,7 +175,13 @@ impl Floods {
             self.last = like;
         }
         self.find_own(config, event, hasher.hashes());
-        self.advance_own(call, time_ms, event.count);
+        // What a summary counts was before, and says nothing of the time.
+        let times = if event.class == Class::Summary {
+            1
+        } else {
+            event.count
+        };
+        self.advance_own(call, time_ms, times);
         let redactor = self.redactor.take();
         let sighting = Sighting {
             event,
@@ -186,7 +192,7 @@ impl Floods {
         let observed = self.apply(call, &sighting);
         self.redactor = redactor;
         self.hasher = Some(hasher);
-        if event.count != 1 {
+        if event.count != 1 || event.class == Class::Summary {
             // The same line again is more than one event more.
             self.same = None;
         }
@@ -202,21 +208,19 @@ impl Floods {
     ) -> Vec<(usize, u128)> {
         let rules = config.rules.iter().zip(&self.plans).enumerate();
         rules
-            .filter_map(|(number, (rule, plan))| {
-                Some((number, plan.key(rule, event.scope, hashes)?))
-            })
+            .filter_map(|(number, (rule, plan))| Some((number, plan.key(rule, event, hashes)?)))
             .collect()
     }
 
     /// Finds the keys of all rules that apply, and makes those that are new.
     fn find_own(&mut self, config: &Config, event: &Event<'_>, hashes: &FieldHashes) {
         // In a flood one event is like the other: the same keys, which had the last event already.
-        if self.same == Some((event.scope, self.table.forgotten())) {
+        if self.same == Some((event.scope, event.class, self.table.forgotten())) {
             return;
         }
         self.own.clear();
         for (number, (rule, plan)) in config.rules.iter().zip(&self.plans).enumerate() {
-            let Some(hash) = plan.key(rule, event.scope, hashes) else {
+            let Some(hash) = plan.key(rule, event, hashes) else {
                 continue;
             };
             let slot = match self.table.find(hash) {
@@ -224,11 +228,13 @@ impl Floods {
                     self.table.touch(slot);
                     slot
                 }
+                // Without an open flood a summary says nothing.
+                None if event.class == Class::Summary => continue,
                 None => self.table.insert(hash, number as u8, KeyState::default()),
             };
             self.own.push((number, slot));
         }
-        self.same = Some((event.scope, self.table.forgotten()));
+        self.same = Some((event.scope, event.class, self.table.forgotten()));
     }
 
     fn apply(&mut self, call: &mut Call<'_>, sighting: &Sighting<'_>) -> Observed {
@@ -307,7 +313,7 @@ impl Floods {
     /// How many more events that are the last one over again, its time included, would change nothing but
     /// numbers. Time does not move for them, so nothing is due that was not due before.
     pub fn repeatable(&self, config: &Config) -> u32 {
-        let is_known = |same: (Scope, u64)| same.1 == self.table.forgotten();
+        let is_known = |same: (Scope, Class, u64)| same.2 == self.table.forgotten();
         if !self.same.is_some_and(is_known) || !self.clock.is_steady() {
             return 0;
         }

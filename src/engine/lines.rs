@@ -7,6 +7,7 @@ use super::{
     Verdict, view,
 };
 use crate::enrich::{Extras, enrich};
+use crate::event::Class;
 use crate::hash::hex32;
 use crate::line_cache::CachedLine;
 use crate::record::{Plain, write_text_record};
@@ -142,7 +143,9 @@ impl Engine {
         statistics.records += 1;
         statistics.untimed += u64::from(sight.is_untimed) * u64::from(event.count);
         statistics.last_is_untimed = sight.is_untimed;
-        statistics.count_events(event.limit, event.count);
+        if event.class == Class::Refusal {
+            statistics.count_events(event.limit, event.count);
+        }
         let observed = match sight.counts {
             true => self.floods.observe(&mut call, event, context, like),
             false => Observed::default(),

@@ -25,7 +25,7 @@ use maxconn_records::codec::{Codec, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 7;
+pub const STATE_FORMAT: u32 = 8;
 const HASH_CHECKSUM: u8 = 40;
 
 /// The tape of a state in a format that this version reads: its own, or the one before.
@@ -339,10 +339,7 @@ fn read(snapshot: &[u8]) -> Result<(State, Seen), RestoreError> {
     let mut head = Head::blank();
     head.pass(&mut tape);
     let mut seen = Seen::default();
-    // The format before did not know them.
-    if !tape.is_earlier() {
-        seen.pass(&mut tape);
-    }
+    seen.pass(&mut tape);
     let mut keys = Vec::new();
     while keys.len() < head.keys as usize && tape.is_good() {
         let mut key = (0, 0, KeyState::default());

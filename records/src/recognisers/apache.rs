@@ -13,7 +13,8 @@ pub(super) static SERVER: Server = server!(
         "server reached MaxClients setting",
     ],
     recognise,
-    [WORKERS, CLIENTS]
+    [WORKERS, CLIENTS],
+    ["server-full-once"]
 );
 
 const ADVICE: &str = "See who holds the workers (apachectl fullstatus): slow clients and slow back ends hold them longest. Raise MaxRequestWorkers, and ServerLimit with it, if memory allows.";

@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "asterisk",
     ["HTTP session count exceeded", "Maximum call limit of "],
     recognise,
-    [SESSIONS, CALLS]
+    [SESSIONS, CALLS],
+    ["server-full-once"]
 );
 
 const SESSIONS: Limit = Limit::new("http sessionlimit", Scope::Global)

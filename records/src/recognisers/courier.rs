@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "courier",
     ["connection limit reached", "maximum active connections"],
     recognise,
-    [PER_IP, DAEMONS]
+    [PER_IP, DAEMONS],
+    ["client-limit", "many-clients", "said-once"]
 );
 
 const PER_IP: Limit = Limit::new("MAXPERIP", Scope::Ip)

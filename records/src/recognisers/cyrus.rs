@@ -11,7 +11,8 @@ pub(super) static SERVER: Server = server!(
     "cyrus",
     ["Too many open connections"],
     recognise,
-    [PER_USER, PER_HOST]
+    [PER_USER, PER_HOST],
+    ["db-role", "client-limit"]
 );
 
 const PER_USER: Limit = Limit::new("maxlogins_per_user", Scope::User)

@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "exim",
     ["used: too many connections", "in reserve list: connected"],
     recognise,
-    [ACCEPT_MAX, PER_HOST, RESERVE]
+    [ACCEPT_MAX, PER_HOST, RESERVE],
+    ["client-limit", "many-clients", "server-full"]
 );
 
 const ACCEPT_MAX: Limit = Limit::new("smtp_accept_max", Scope::Global)

@@ -23,7 +23,8 @@ pub(super) static SERVER: Server = Server {
             "reached the configured maximum connection limit",
         ],
         recognise,
-        [QUEUE, FILES, SYSTEM_FILES, MEMORY, MAXCONN]
+        [QUEUE, FILES, SYSTEM_FILES, MEMORY, MAXCONN],
+        ["server-full", "queue-full"]
     )
 };
 

@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "kafka",
     ["address already has the configured maximum of"],
     recognise,
-    [PER_IP]
+    [PER_IP],
+    ["client-limit", "many-clients"]
 );
 
 const PER_IP: Limit = Limit::new("max.connections.per.ip", Scope::Ip)

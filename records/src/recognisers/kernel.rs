@@ -16,7 +16,8 @@ pub(super) static SERVER: Server = server!(
         "table full in netns "
     ],
     recognise,
-    [BACKLOG, CONNTRACK]
+    [BACKLOG, CONNTRACK],
+    ["server-full", "said-once"]
 );
 
 const BACKLOG: Limit = Limit::new("listen backlog", Scope::Listener)

@@ -21,7 +21,8 @@ pub(super) static SERVER: Server = server!(
         "connections_per_hour",
     ],
     recognise,
-    [MAX_CONNECTIONS, PER_USER, PER_HOUR]
+    [MAX_CONNECTIONS, PER_USER, PER_HOUR],
+    ["db-limit", "db-role"]
 );
 
 const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST): most often an application that opens one for each request, or leaves them open. Raise the setting if memory allows (SET GLOBAL, GRANT … WITH MAX_USER_CONNECTIONS).";

@@ -170,13 +170,17 @@ pub struct Server {
     pub limits: &'static [Limit],
     /// What to do where a flood's cause is known, whatever the limit.
     pub advice: &'static [(Hint, &'static str)],
+    /// Whether strangers come to it to guess passwords.
+    pub is_guessed: bool,
+    /// The built-in rules that count its events, each those of its own scopes.
+    pub rules: &'static [&'static str],
     /// The limit whose messages repeat in a flood, if there is one.
     pub repeating: Option<Repeating>,
 }
 
 /// An entry of which no more is known than what its messages say.
 macro_rules! server {
-    ($name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?]) => {
+    ($name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?], [$($rule:literal),+ $(,)?]) => {
         Server {
             name: $name,
             dataset: concat!($name, ".maxconn"),
@@ -189,6 +193,8 @@ macro_rules! server {
             read: $read,
             limits: &[$($limit),+],
             advice: &[],
+            is_guessed: false,
+            rules: &[$($rule),+],
             repeating: None,
         }
     };
@@ -206,6 +212,8 @@ pub struct Limit {
     pub class: Class,
     /// How far a client had come, where that is known.
     pub stage: Option<Stage>,
+    /// As [`Event::is_total`].
+    pub is_total: bool,
     /// What to do where a flood's cause is unknown; `%0` stands for the service.
     pub advice: &'static str,
 }
@@ -234,6 +242,16 @@ named! {
         WebmailOrProxy = "webmail-or-proxy",
         /// One user from many unrelated addresses.
         ManyAddresses = "many-addresses",
+        /// One client that opens more connections than it may have, again and again.
+        ClientStorm = "client-storm",
+        /// One application whose pool wants more than there is.
+        PoolRetry = "pool-retry",
+        /// Strangers from many networks.
+        ScanOrGuessing = "scan-or-guessing",
+        /// There is room for nobody more.
+        ServerFull = "server-full",
+        /// Slowly, all day: there is less room than is needed.
+        Undersized = "undersized",
         /// Nothing of that.
         Unknown = "unknown",
     }
@@ -242,7 +260,7 @@ named! {
 impl Hint {
     /// Whether it may be an attack.
     pub fn is_hostile(self) -> bool {
-        self == Hint::ManyAddresses
+        matches!(self, Hint::ManyAddresses | Hint::ScanOrGuessing)
     }
 }
 
@@ -282,6 +300,7 @@ impl Limit {
             scope,
             class: Class::Refusal,
             stage: None,
+            is_total: false,
             advice: "",
         }
     }
@@ -307,6 +326,14 @@ impl Limit {
         Limit { class, ..self }
     }
 
+    /// The same in summaries, each of all since the server began to refuse.
+    const fn totals(self) -> Limit {
+        Limit {
+            is_total: true,
+            ..self.about(Class::Summary)
+        }
+    }
+
     /// The same with what to do about it.
     const fn advice(self, advice: &'static str) -> Limit {
         Limit { advice, ..self }
@@ -324,6 +351,7 @@ impl Limit {
         Event {
             class: self.class,
             stage: self.stage,
+            is_total: self.is_total,
             // What a summary counts its message says.
             count: u32::from(!matches!(self.class, Class::Summary)),
             ..Event::new(module, self.name, self.scope)
@@ -342,6 +370,12 @@ pub fn named(name: &str) -> Option<&'static Server> {
     // Nearly always it is the very text, so that it need not be compared.
     let is = |server: &&Server| core::ptr::eq(server.name, name) || server.name == name;
     SERVERS.iter().copied().find(is)
+}
+
+/// Whether the keys of floods hold the name of an event's module. Those of the first server are older than the others, and stay
+/// as they are.
+pub fn is_in_keys(module: &str) -> bool {
+    module != dovecot::SERVER.name
 }
 
 /// `event.dataset` of a module: a server's, or the pattern's own name.

@@ -11,7 +11,8 @@ pub(super) static SERVER: Server = server!(
     "mongodb",
     ["too many open connections"],
     recognise,
-    [MAX_CONNECTIONS]
+    [MAX_CONNECTIONS],
+    ["server-full"]
 );
 
 const MAX_CONNECTIONS: Limit = Limit::new("net.maxIncomingConnections", Scope::Global)

@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "mosquitto",
     ["connections exceeded"],
     recognise,
-    [MAX_CONNECTIONS]
+    [MAX_CONNECTIONS],
+    ["client-limit"]
 );
 
 const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Listener)

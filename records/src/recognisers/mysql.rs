@@ -19,7 +19,8 @@ pub(super) static SERVER: Server = server!(
         "connections_per_hour",
     ],
     recognise,
-    [MAX_CONNECTIONS, PER_USER, PER_HOUR]
+    [MAX_CONNECTIONS, PER_USER, PER_HOUR],
+    ["db-limit", "db-role"]
 );
 
 const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST, performance_schema.accounts): most often an application that opens one for each request, or leaves them open. Raise max_connections if memory allows.";

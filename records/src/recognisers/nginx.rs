@@ -16,7 +16,8 @@ pub(super) static SERVER: Server = server!(
         "connections are not enough",
     ],
     recognise,
-    [LIMIT_CONN, WORKERS]
+    [LIMIT_CONN, WORKERS],
+    ["client-limit", "server-full"]
 );
 
 const LIMIT_CONN: Limit = Limit::new("limit_conn", Scope::Zone)

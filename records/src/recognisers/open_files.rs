@@ -6,8 +6,13 @@ use crate::event::{Event, Scope};
 
 const NAME: &str = "open-files";
 
-pub(super) static SERVER: Server =
-    server!("open-files", ["Too many open files"], recognise, [FILES]);
+pub(super) static SERVER: Server = server!(
+    "open-files",
+    ["Too many open files"],
+    recognise,
+    [FILES],
+    ["server-full"]
+);
 
 const FILES: Limit = Limit::new("RLIMIT_NOFILE", Scope::Process)
     .before_auth()

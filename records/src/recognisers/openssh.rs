@@ -9,22 +9,27 @@ use crate::event::{Class, Event, Scope};
 
 const NAME: &str = "openssh";
 
-pub(super) static SERVER: Server = server!(
-    "openssh",
-    [
-        "rop connection #",
-        "MaxStartups throttling",
-        "Maxstartups logging rate",
-        "PerSourcePenalties logging rate",
-    ],
-    recognise,
-    [MAX_STARTUPS, PENALTIES]
-);
+pub(super) static SERVER: Server = Server {
+    is_guessed: true,
+    ..server!(
+        "openssh",
+        [
+            "rop connection #",
+            "MaxStartups throttling",
+            "Maxstartups logging rate",
+            "PerSourcePenalties logging rate",
+        ],
+        recognise,
+        [MAX_STARTUPS, PENALTIES],
+        ["ssh", "ssh-many-clients"]
+    )
+};
 
 const MAX_STARTUPS: Limit = Limit::new("MaxStartups", Scope::Global)
     .before_auth()
     .advice("Nobody is known yet, and most of them guess passwords: see who comes (journalctl -u ssh, ss -tn state established '( sport = :22 )'), let PerSourcePenalties or a firewall keep them away, and raise MaxStartups in sshd_config only for clients of your own.");
 const DROPPED: Limit = MAX_STARTUPS.about(Class::Summary);
+const DROPPED_SO_FAR: Limit = MAX_STARTUPS.totals();
 const PENALTIES: Limit = Limit::new("PerSourcePenalties", Scope::Ip)
     .before_auth()
     .advice("The address has failed to log in before: exempt it with PerSourcePenaltyExemptList in sshd_config if it is one of your own.");
@@ -43,13 +48,13 @@ const ROWS: [Message; 8] = [
         &PENALTIES,
         "drop connection #%c from [%i]:%p on [%a]:%q penalty: %l",
     ),
-    (&DROPPED, "beginning MaxStartups throttling"),
+    (&DROPPED_SO_FAR, "beginning MaxStartups throttling"),
     (
-        &DROPPED,
+        &DROPPED_SO_FAR,
         "in MaxStartups throttling for %w, %N connections dropped",
     ),
     (
-        &DROPPED,
+        &DROPPED_SO_FAR,
         "exited MaxStartups throttling after %w, %N connections dropped",
     ),
     (

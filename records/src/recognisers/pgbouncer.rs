@@ -28,7 +28,8 @@ pub(super) static SERVER: Server = server!(
         BEHIND_RESERVED,
         BEHIND_ROLE,
         BEHIND_DATABASE
-    ]
+    ],
+    ["db-limit", "db-role"]
 );
 
 const ADVICE: &str = "See which clients are connected (SHOW CLIENTS, SHOW POOLS on the console): an application that opens a connection for each request needs a pool of its own. Raise the setting of that name in pgbouncer.ini if the descriptors allow (ulimit -n).";

@@ -12,7 +12,8 @@ pub(super) static SERVER: Server = server!(
     "php-fpm",
     ["max_children setting"],
     recognise,
-    [MAX_CHILDREN]
+    [MAX_CHILDREN],
+    ["said-once"]
 );
 
 const MAX_CHILDREN: Limit = Limit::new("pm.max_children", Scope::Pool)

@@ -23,7 +23,8 @@ pub(super) static SERVER: Server = server!(
         PRE_QUEUE,
         POST_QUEUE,
         PROCESSES
-    ]
+    ],
+    ["client-limit", "many-clients", "server-full", "said-once"]
 );
 
 const fn of_client(name: &'static str) -> Limit {

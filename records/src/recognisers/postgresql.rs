@@ -29,7 +29,8 @@ pub(super) static SERVER: Server = server!(
     recognise,
     [
         CLIENTS, SUPERUSER, RESERVED, ROLE, DATABASE, SENDERS, TRANSLATED
-    ]
+    ],
+    ["db-limit", "db-role"]
 );
 
 const ADVICE: &str = "See who holds the connections (SELECT usename, application_name, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3, 4): most often pools that are larger together than the limit, or sessions that are idle in transaction. Put a pooler before it rather than raise max_connections.";

@@ -24,7 +24,8 @@ pub(super) static SERVER: Server = server!(
         CONNECTIONS,
         INSTANCES,
         RATE
-    ]
+    ],
+    ["db-role", "client-limit", "many-clients", "server-full"]
 );
 
 const fn limit(name: &'static str, scope: Scope) -> Limit {

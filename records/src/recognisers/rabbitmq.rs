@@ -13,7 +13,8 @@ pub(super) static SERVER: Server = server!(
     "rabbitmq",
     ["connection limit ("],
     recognise,
-    [PER_USER, PER_VHOST, PER_NODE]
+    [PER_USER, PER_VHOST, PER_NODE],
+    ["db-role", "server-full"]
 );
 
 const ADVICE: &str = "The password was right: an application opens more connections than it should, or leaves them open (rabbitmqctl list_connections user vhost peer_host state). Use channels of one connection, or raise the limit (rabbitmqctl set_user_limits, set_vhost_limits; connection_max of the node).";

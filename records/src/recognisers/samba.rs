@@ -6,8 +6,13 @@ use crate::event::{Event, Scope};
 
 const NAME: &str = "samba";
 
-pub(super) static SERVER: Server =
-    server!("samba", [") exceeded for ["], recognise, [MAX_CONNECTIONS]);
+pub(super) static SERVER: Server = server!(
+    "samba",
+    [") exceeded for ["],
+    recognise,
+    [MAX_CONNECTIONS],
+    ["said-once"]
+);
 
 const MAX_CONNECTIONS: Limit = Limit::new("max connections", Scope::Service)
     .after_auth()

@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "systemd",
     ["Too many incoming connections"],
     recognise,
-    [MAX_CONNECTIONS, PER_SOURCE]
+    [MAX_CONNECTIONS, PER_SOURCE],
+    ["client-limit", "many-clients", "service-full"]
 );
 
 const ADVICE: &str = "See which connections the socket has (systemctl status, systemctl list-units 'NAME@*'); raise the setting in its [Socket] section if these are clients that you want.";

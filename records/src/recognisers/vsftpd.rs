@@ -10,7 +10,8 @@ pub(super) static SERVER: Server = server!(
     "vsftpd",
     ["used: too many sessions"],
     recognise,
-    [CLIENTS, PER_IP]
+    [CLIENTS, PER_IP],
+    ["client-limit", "many-clients", "server-full"]
 );
 
 const CLIENTS: Limit = Limit::new("max_clients", Scope::Global)

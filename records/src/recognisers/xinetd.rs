@@ -16,7 +16,13 @@ pub(super) static SERVER: Server = server!(
         "Deactivating service ",
     ],
     recognise,
-    [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED]
+    [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED],
+    [
+        "client-limit",
+        "many-clients",
+        "server-full",
+        "service-full"
+    ]
 );
 
 const fn limit(name: &'static str, scope: Scope) -> Limit {

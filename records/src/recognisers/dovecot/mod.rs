@@ -88,6 +88,13 @@ pub(super) static SERVER: Server = Server {
             "Logins with the right password from many unrelated networks: ask the user, and if it was not them, change the password and end the sessions.",
         ),
     ],
+    is_guessed: false,
+    rules: &[
+        "userip",
+        "many-users-one-ip",
+        "one-user-many-ips",
+        "service-limit",
+    ],
     repeating: Some(Repeating {
         limit: &USER_IP,
         before_session: ", session=<",
