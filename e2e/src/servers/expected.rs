@@ -59,6 +59,12 @@ impl Refusal {
             .with("source.port", client.port())
     }
 
+    fn is_of(&self, limit: &str) -> bool {
+        self.0
+            .get("maxconn.limit.name")
+            .is_some_and(|it| it == limit)
+    }
+
     /// What an event tells.
     fn told(event: &Value) -> Refusal {
         let value = |field: &'static str| {
@@ -91,12 +97,24 @@ pub struct Log {
     pub has_each: bool,
     /// Whether how many they were is in it, too.
     pub has_total: bool,
+    /// The floods that the built-in rules find: the rule, and its limit's refusals.
+    pub floods: Vec<(&'static str, usize)>,
 }
 
 impl Log {
-    /// One with each refusal and without a total.
-    pub fn new(name: &'static str, path: PathBuf, refusals: Vec<Refusal>) -> Log {
+    /// One with each refusal and without a total; rules find a flood in the refusals of a limit.
+    pub fn new(
+        name: &'static str,
+        path: PathBuf,
+        refusals: Vec<Refusal>,
+        rules: &[(&'static str, &str)],
+    ) -> Log {
+        let of = |limit| refusals.iter().filter(|it| it.is_of(limit)).count();
         Log {
+            floods: rules
+                .iter()
+                .map(|(rule, limit)| (*rule, of(limit)))
+                .collect(),
             name,
             path,
             refusals,
@@ -110,16 +128,12 @@ impl Log {
     /// # Errors
     /// It finds something else.
     pub fn held(&self) -> Result<String, Error> {
-        let path = self.path.to_string_lossy();
-        let replay = |more: &[&str]| -> Result<Vec<Value>, Error> {
-            let replay = ["replay", "--summary", "none", &path];
-            let said = maxconn::output(&[&replay, more].concat())?;
-            Ok(said
-                .lines()
-                .map(serde_json::from_str)
-                .collect::<Result<_, _>>()?)
-        };
-        let events = replay(&["--policy", "pass", "--only", "events"])?;
+        let (events, floods) = (self.events_held()?, self.floods_held()?);
+        Ok(format!("{}: {events}{floods}", self.name))
+    }
+
+    fn events_held(&self) -> Result<String, Error> {
+        let events = self.replayed(&["--policy", "pass", "--only", "events"])?;
         let (totals, events): (Vec<&Value>, Vec<&Value>) = events
             .iter()
             .partition(|event| event["maxconn"]["event"]["class"] == "summary");
@@ -144,7 +158,36 @@ impl Log {
         if counts != Vec::from_iter(total) {
             return Err(format!("totals of {counts:?} for {all} refusals").into());
         }
-        Ok(format!("{}: {count} of {all}", self.name))
+        Ok(format!("{count} of {all}"))
+    }
+
+    fn floods_held(&self) -> Result<String, Error> {
+        let alerts = self.replayed(&["--only", "alerts"])?;
+        let is_end = |it: &&Value| it["event"]["action"] == "connection-limit-flood-end";
+        let ends = alerts.iter().filter(is_end);
+        let mut found: Vec<(&str, usize)> = ends
+            .map(|end| {
+                let count = end["maxconn"]["flood"]["count"].as_u64().unwrap_or(0);
+                (end["rule"]["name"].as_str().unwrap_or(""), count as usize)
+            })
+            .collect();
+        found.sort();
+        let mut floods = self.floods.clone();
+        floods.sort();
+        if found != floods {
+            return Err(format!("the floods {found:?} instead of {floods:?}").into());
+        }
+        let told = floods
+            .iter()
+            .map(|(rule, count)| format!(", {rule} {count}"));
+        Ok(told.collect())
+    }
+
+    fn replayed(&self, more: &[&str]) -> Result<Vec<Value>, Error> {
+        let replay = ["replay", "--summary", "none", &self.path.to_string_lossy()];
+        let said = maxconn::output(&[&replay, more].concat())?;
+        let documents = said.lines().map(serde_json::from_str);
+        Ok(documents.collect::<Result<_, _>>()?)
     }
 }
 

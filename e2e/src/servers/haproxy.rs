@@ -69,7 +69,14 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     written(&mut server, &syslog, " sQ-- ", REFUSALS)?;
     drop(held);
     stop(server)?;
-    let log = |name, path| Log::new(name, path, refusals.clone());
+    let log = |name, path| {
+        Log::new(
+            name,
+            path,
+            refusals.clone(),
+            &[("queue-full", "timeout queue")],
+        )
+    };
     Ok(vec![
         log("syslog", syslog),
         log("stdout", folder.join("said.log")),

@@ -110,6 +110,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         "server_audit",
         folder.join("server_audit.log"),
         refusals,
+        &[
+            ("db-limit", "max_connections"),
+            ("db-role", "max_user_connections"),
+        ],
     )])
 }
 

@@ -114,6 +114,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         "error.log",
         folder.join("error.log"),
         refusals,
+        &[
+            ("client-limit", "limit_conn"),
+            ("server-full", "worker_connections"),
+        ],
     )])
 }
 

@@ -50,5 +50,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     }
     drop(held);
     stop(server)?;
-    Ok(vec![Log::new("its log", log, refusals)])
+    Ok(vec![Log::new(
+        "its log",
+        log,
+        refusals,
+        &[("db-limit", "max_client_conn")],
+    )])
 }

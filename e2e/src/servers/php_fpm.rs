@@ -57,5 +57,8 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
             .with("service.name", pool)
             .with("maxconn.limit.value", LIMIT)
     });
-    Ok(vec![Log::new("error_log", log, refusals.to_vec())])
+    Ok(vec![Log {
+        floods: vec![("said-once", 1); refusals.len()],
+        ..Log::new("error_log", log, refusals.to_vec(), &[])
+    }])
 }

@@ -78,5 +78,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     written(&mut server, &log, "limit exceeded", REFUSALS)?;
     drop(held);
     stop(server)?;
-    Ok(vec![Log::new("maillog_file", log, refusals)])
+    Ok(vec![Log::new(
+        "maillog_file",
+        log,
+        refusals,
+        &[("client-limit", "smtpd_client_connection_count_limit")],
+    )])
 }

@@ -145,6 +145,12 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
             name,
             folder.join("postgresql").with_extension(name),
             refusals.to_vec(),
+            &[
+                ("db-role", "role_connection_limit"),
+                ("db-role", "database_connection_limit"),
+                ("db-limit", "superuser_reserved_connections"),
+                ("db-limit", "max_connections"),
+            ],
         )
     };
     Ok(vec![
