@@ -17,6 +17,7 @@
 //! | [`replay`] | takes logs through a guest, as one stream |
 //! | [`run`] | takes records through a guest for as long as they come, beside a shipper |
 //! | [`selection`] | selects the part of the output that is written |
+//! | [`servers`] | shows what is recognised |
 //! | [`setup`] | puts templates and lifecycle into Elasticsearch and OpenSearch |
 //! | [`summary`] | sums a replay up |
 //! | `system` | asks the machine; in tests `sim` answers |
@@ -37,6 +38,7 @@ pub mod printable;
 pub mod replay;
 pub mod run;
 pub mod selection;
+pub mod servers;
 pub mod setup;
 pub mod summary;
 mod system;

@@ -11,6 +11,7 @@ use maxconn::generate::args::GenerateArgs;
 use maxconn::printable::printable_lines;
 use maxconn::replay::{self, Interrupt, NextHopError, ReplayArgs, ReplayError};
 use maxconn::run::RunArgs;
+use maxconn::servers::ServersArgs;
 use maxconn::setup::{self, SetupArgs};
 use maxconn::zone::Zone;
 use maxconn_host::{HostError, Limits, Plugin};
@@ -39,6 +40,7 @@ enum Command {
     Replay(ReplayArgs),
     Run(Box<RunArgs>),
     Setup(SetupArgs),
+    Servers(ServersArgs),
     /// Checks or shows a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => run_replay(&cli, args),
         Command::Run(args) => run_run(&cli, args),
         Command::Setup(args) => run_setup(args),
+        Command::Servers(args) => run_servers(&cli, args),
         Command::Config(ConfigCommand::Check(args)) => {
             let checked = config::check(args.file.as_deref().or(path));
             checked
@@ -168,6 +171,12 @@ fn run_setup(args: &SetupArgs) -> Result<(), Failure> {
         true => usage(error),
         false => run(error),
     })
+}
+
+fn run_servers(cli: &Cli, args: &ServersArgs) -> Result<(), Failure> {
+    let loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    let page = args.page(&loaded.effective).map_err(usage)?;
+    print(&page)
 }
 
 fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {

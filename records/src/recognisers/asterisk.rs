@@ -30,3 +30,23 @@ const ROWS: [Message; 2] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &SESSIONS,
+            "16",
+            "[«%F %T»] WARNING[«pid»] http.c: HTTP session count exceeded 100 sessions.",
+        ),
+        (
+            &CALLS,
+            "16",
+            "[«%F %T»] WARNING[«pid»] pbx.c: Maximum call limit of 100 calls exceeded by 'SIP/«text»'!",
+        ),
+    ],
+    others: &[
+        "[«%F %T»] NOTICE[«pid»] chan_sip.c: Registration from '\"«text»\" <sip:7@example.org>' failed for '«ip»:5060' - Wrong password",
+    ],
+};

@@ -32,3 +32,21 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     event.service = outer.tag;
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &PER_IP,
+            "1.0",
+            "«syslog imapd»Maximum connection limit reached for ::ffff:«ip»",
+        ),
+        (
+            &DAEMONS,
+            "1.0",
+            "«syslog imapd»40 maximum active connections.",
+        ),
+    ],
+    others: &["«syslog imapd»LOGIN FAILED, user=«text», ip=[::ffff:«ip»]"],
+};

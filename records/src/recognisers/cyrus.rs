@@ -36,3 +36,23 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     event.user = event.user.filter(|user| !both(user));
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &PER_USER,
+            "3.0+",
+            "«syslog cyrus/imap[]»Too many open connections (10 of 10 for «user»)",
+        ),
+        (
+            &PER_HOST,
+            "3.0+",
+            "«syslog cyrus/imap[]»Too many open connections (10 of 10 from client.example.org [«ip»])",
+        ),
+    ],
+    others: &[
+        "«syslog cyrus/imap[]»badlogin: client.example.org [«ip»] plaintext «text» SASL(-13): authentication failure: no such user",
+    ],
+};

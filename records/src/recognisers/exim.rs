@@ -46,3 +46,28 @@ const ROWS: [Message; 3] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &ACCEPT_MAX,
+            "4.80+",
+            "«%F %T» Connection from [«ip»]:«port» refused: too many connections",
+        ),
+        (
+            &PER_HOST,
+            "4.80+",
+            "«%F %T» Connection from [«ip»]:«port» refused: too many connections from that IP address",
+        ),
+        (
+            &RESERVE,
+            "4.80+",
+            "«%F %T» temporarily refused connection from [«ip»]:«port»: not in reserve list: connected=18 max=20 reserve=2",
+        ),
+    ],
+    others: &[
+        "«%F %T» H=(«text») [«ip»]:«port» F=<«text»> rejected RCPT <a@example.org>: relay not permitted",
+    ],
+};

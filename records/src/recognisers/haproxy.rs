@@ -90,3 +90,43 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let is_ours = state.is_none_or(|state| state.starts_with("sQ"));
     is_ours.then_some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &QUEUE,
+            "2.2–3.0",
+            "«syslog haproxy[]»«ip»:«port» [«%d/%b/%Y:%T.%3f»] www app/<NOSRV> 0/804/-1/-1/804 503 217 - - sQ-- 11/11/10/0/0 0/1 \"GET /«text:h» HTTP/1.1\"",
+        ),
+        (
+            &QUEUE,
+            "2.2–3.0",
+            "«syslog haproxy[]»«ip»:«port» [«%d/%b/%Y:%T.%3f»] www app/<NOSRV> 805/-1/804 0 sQ 3/2/1/0/0 0/1",
+        ),
+        (
+            &FILES,
+            "2.2–3.0",
+            "«syslog haproxy[]»Proxy www reached process FD limit (maxsock=218). Please check 'ulimit-n' and restart.",
+        ),
+        (
+            &SYSTEM_FILES,
+            "1.9+",
+            "«syslog haproxy[]»Proxy www reached system FD limit (maxsock=218). Please check system tunables.",
+        ),
+        (
+            &MEMORY,
+            "1.9+",
+            "«syslog haproxy[]»Proxy www reached system memory limit (maxsock=218). Please check system tunables.",
+        ),
+        (
+            &MAXCONN,
+            "1.5+",
+            "«syslog haproxy[]»Proxy www reached the configured maximum connection limit. Please check the global 'maxconn' value.",
+        ),
+    ],
+    others: &[
+        "«syslog haproxy[]»«ip»:«port» [«%d/%b/%Y:%T.%3f»] www app/app1 0/0/0/174/174 200 56 - - ---- 1/1/0/0/0 0/0 \"GET /«text:h» HTTP/1.1\"",
+    ],
+};

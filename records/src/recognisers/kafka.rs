@@ -31,3 +31,16 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
         said.outer().text,
     )
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[(
+        &PER_IP,
+        "0.9+",
+        "[«%F %T,%3f»] INFO Rejected connection from /«ip», address already has the configured maximum of 100 connections. (kafka.network.Acceptor)",
+    )],
+    others: &[
+        "[«%F %T,%3f»] INFO [SocketServer brokerId=1] Failed authentication with /«ip» («text») (org.apache.kafka.common.network.Selector)",
+    ],
+};

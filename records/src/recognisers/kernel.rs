@@ -60,3 +60,34 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     }
     read(NAME, HEAD, &ROWS, outer.text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &BACKLOG,
+            "6.18",
+            "«syslog kernel»TCP: request_sock_TCP: Possible SYN flooding on port 192.0.2.1:443. Sending cookies.",
+        ),
+        (
+            &BACKLOG,
+            "",
+            "«syslog kernel»TCP: Possible SYN flooding on port 443. Sending cookies.  Check SNMP counters.",
+        ),
+        (
+            &CONNTRACK,
+            "",
+            "«syslog kernel»nf_conntrack: nf_conntrack: table full, dropping packet",
+        ),
+        (
+            &CONNTRACK,
+            "6.17+",
+            "«syslog kernel»nf_conntrack: table full in netns 4026532000, dropping packet",
+        ),
+    ],
+    others: &[
+        "«syslog app[]»TCP: request_sock_TCP: Possible SYN flooding on port «ip»:443. Sending cookies.",
+        "«syslog app[]»login failed: «text»",
+    ],
+};

@@ -108,3 +108,44 @@ fn errors(text: &str) -> Option<Event<'_>> {
     event.user = Some(user).filter(|user| !user.is_empty());
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &BEFORE,
+            "10.5–11.8",
+            "«%Y%m%d %T»,srv1,,,0,0,DISCONNECT,,,1040",
+        ),
+        (
+            &MAX_CONNECTIONS,
+            "10.5–11.8",
+            "«%Y%m%d %T»,srv1,«user»,«ip»,«pid»,0,FAILED_CONNECT,,,1040",
+        ),
+        (
+            &MAX_CONNECTIONS,
+            "10.5–11.8",
+            "«%F %T» «user»[«user»] @  [«ip»] ERROR 1040: Too many connections : (null)",
+        ),
+        (
+            &PER_USER,
+            "10.5–11.8",
+            "«%Y%m%d %T»,srv1,«user»,«ip»,«pid»,0,FAILED_CONNECT,,,1226",
+        ),
+        (
+            &PER_USER,
+            "10.5–11.8",
+            "«%F %T» «user»[«user»] @  [«ip»] ERROR 1226: User '«user»' has exceeded the 'max_user_connections' resource (current value: 10) : (null)",
+        ),
+        (
+            &PER_HOUR,
+            "10.5–11.8",
+            "«%F %T» «user»[«user»] @  [«ip»] ERROR 1226: User '«user»' has exceeded the 'max_connections_per_hour' resource (current value: 100) : (null)",
+        ),
+    ],
+    others: &[
+        "«%Y%m%d %T»,srv1,«text»,«ip»,«pid»,0,FAILED_CONNECT,,,1045",
+        "«%F %T» root[root] @ localhost [] ERROR 1046: No database selected : «text»",
+    ],
+};

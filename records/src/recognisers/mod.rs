@@ -27,6 +27,8 @@ mod postgresql;
 mod proftpd;
 mod rabbitmq;
 mod samba;
+#[cfg(not(target_family = "wasm"))]
+mod shown;
 mod systemd;
 pub mod table;
 mod vsftpd;
@@ -41,6 +43,8 @@ use crate::head::{Outer, outer};
 use crate::named;
 use crate::record::Unescaped;
 use crate::search::{Mark, byte_array_forms};
+#[cfg(not(target_family = "wasm"))]
+pub use shown::{Example, SILENT, Shown, Silent};
 
 /// Every server, in the order in which they are asked.
 pub static SERVERS: [&Server; 26] = [
@@ -158,6 +162,9 @@ pub struct Server {
     /// few, each with a literal at its start, and rare in the lines of everyday traffic.
     #[cfg(not(target_family = "wasm"))]
     pub prefilter: &'static [&'static str],
+    /// What people are shown of it.
+    #[cfg(not(target_family = "wasm"))]
+    pub shown: Shown,
     /// What its refusals that name a user always say: a record that holds it and is no event may name one. Empty if that
     /// is not known.
     pub refusal: &'static str,
@@ -178,7 +185,7 @@ pub struct Server {
     pub repeating: Option<Repeating>,
 }
 
-/// An entry of which no more is known than what its messages say.
+/// An entry of which no more is known than what its messages say, and what its module has as `SHOWN`.
 macro_rules! server {
     ($name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?], [$($rule:literal),+ $(,)?]) => {
         Server {
@@ -188,6 +195,8 @@ macro_rules! server {
             mark: None,
             #[cfg(not(target_family = "wasm"))]
             prefilter: &[],
+            #[cfg(not(target_family = "wasm"))]
+            shown: SHOWN,
             refusal: "",
             texts: &[],
             read: $read,

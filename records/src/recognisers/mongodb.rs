@@ -41,3 +41,23 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     event.limit_current = current.and_then(|current| current.parse().ok());
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &MAX_CONNECTIONS,
+            "–4.2",
+            "«%FT%T.%3f+0000» I NETWORK  [listener] connection refused because too many open connections: 819",
+        ),
+        (
+            &MAX_CONNECTIONS,
+            "4.4+",
+            "{\"t\":{\"$date\":\"«%FT%T.%3f+00:00»\"},\"s\":\"I\",\"c\":\"NETWORK\",\"id\":22942,\"ctx\":\"listener\",\"msg\":\"Connection refused because there are too many open connections\",\"attr\":{\"connectionCount\":819}}",
+        ),
+    ],
+    others: &[
+        "{\"t\":{\"$date\":\"«%FT%T.%3f+00:00»\"},\"s\":\"I\",\"c\":\"ACCESS\",\"id\":20249,\"ctx\":\"conn7\",\"msg\":\"Authentication failed\",\"attr\":{\"mechanism\":\"SCRAM-SHA-256\",\"principalName\":\"«text:j»\",\"authenticationDatabase\":\"admin\",\"remote\":\"«ip»:«port»\"}}",
+    ],
+};

@@ -27,3 +27,14 @@ const ROWS: [Message; 1] = [(
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "%[%w: %]", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[(
+        &MAX_CONNECTIONS,
+        "1.4+",
+        "«%s»: Client connection from «ip» denied: max_connections exceeded.",
+    )],
+    others: &["«%s»: New client connected from «ip»:«port» as «text» (p2, c1, k60, u'«text»')."],
+};

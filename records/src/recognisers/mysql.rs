@@ -86,3 +86,33 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let code = event.details.get(Detail::Code);
     matches!(code, Some("1040" | "1203" | "1226")).then_some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &MAX_CONNECTIONS,
+            "9.7",
+            "«%FT%T.%6f»Z 0 [Warning] [MY-011306] [Server] Plugin mysqlx reported: '2: Error initializing session for connection: Too many connections'",
+        ),
+        (
+            &CLIENT_MAX,
+            "",
+            "[«%d-%b-%Y %T» UTC] PHP Fatal error:  Uncaught PDOException: SQLSTATE[HY000] [1040] Too many connections in /srv/a.php:7",
+        ),
+        (
+            &CLIENT_USER,
+            "",
+            "[«%d-%b-%Y %T» UTC] PHP Fatal error:  Uncaught PDOException: SQLSTATE[42000] [1226] User 'web' has exceeded the 'max_user_connections' resource (current value: 10) in /srv/a.php:7",
+        ),
+        (
+            &CLIENT_HOUR,
+            "",
+            "[«%d-%b-%Y %T» UTC] PHP Fatal error:  Uncaught PDOException: SQLSTATE[42000] [1226] User 'web' has exceeded the 'max_connections_per_hour' resource (current value: 100) in /srv/a.php:7",
+        ),
+    ],
+    others: &[
+        "«%FT%T.%6f»Z 8 [Note] [MY-010926] [Server] Access denied for user '«text»'@'localhost' (using password: NO)",
+    ],
+};

@@ -55,3 +55,38 @@ const ROWS: [Message; 5] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &LIMIT_CONN,
+            "1.18–1.26",
+            "«%Y/%m/%d %T» [error] 15#15: *«n» limiting connections by zone \"perip\", client: «ip», server: example.org, request: \"GET /«text» HTTP/1.1\", host: \"example.org\"",
+        ),
+        (
+            &DRY_RUN,
+            "1.17.6+",
+            "«%Y/%m/%d %T» [error] 15#15: *«n» limiting connections, dry run, by zone \"perip\", client: «ip», server: example.org, request: \"GET /«text» HTTP/1.1\", host: \"example.org\"",
+        ),
+        (
+            &WORKERS,
+            "1.18–1.26",
+            "«%Y/%m/%d %T» [alert] 24#24: 512 worker_connections are not enough",
+        ),
+        (
+            &WORKERS,
+            "1.18–1.26",
+            "«%Y/%m/%d %T» [alert] 24#24: *«n» 512 worker_connections are not enough while connecting to upstream, client: «ip», server: example.org, request: \"GET /«text» HTTP/1.1\", upstream: \"http://192.0.2.9:8081/\", host: \"example.org\"",
+        ),
+        (
+            &REUSED,
+            "1.19.2+",
+            "«%Y/%m/%d %T» [warn] 24#24: 512 worker_connections are not enough, reusing connections",
+        ),
+    ],
+    others: &[
+        "«%Y/%m/%d %T» [error] 15#15: *«n» open() \"/srv/«text»\" failed (2: No such file or directory), client: «ip», server: example.org, request: \"GET /«text» HTTP/1.1\", host: \"example.org\"",
+    ],
+};

@@ -38,3 +38,21 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     event.service = outer.tag;
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &FILES,
+            "",
+            "«syslog slapd[]»accept(8) failed errno=24 (Too many open files)",
+        ),
+        (
+            &FILES,
+            "",
+            "«syslog sshd[]»error: accept: Too many open files",
+        ),
+    ],
+    others: &["«syslog app[]»open(\"«text»\"): Too many open files"],
+};

@@ -70,3 +70,54 @@ const ROWS: [Message; 8] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "%[error: %]", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &MAX_STARTUPS,
+            "7.8–9.7",
+            "«syslog sshd[]»drop connection #3 from [«ip»]:«port» on [192.0.2.1]:22 past MaxStartups",
+        ),
+        (
+            &MAX_STARTUPS,
+            "9.8–9.9",
+            "«syslog sshd[]»drop connection #3 from [«ip»]:«port» on [192.0.2.1]:22 past Maxstartups",
+        ),
+        (
+            &MAX_STARTUPS,
+            "10.0+",
+            "«syslog sshd[]»drop connection #3 from [«ip»]:«port» on [192.0.2.1]:22 Maxstartups",
+        ),
+        (
+            &DROPPED,
+            "8.2–9.9",
+            "«syslog sshd[]»error: beginning MaxStartups throttling",
+        ),
+        (
+            &DROPPED,
+            "8.2–9.9",
+            "«syslog sshd[]»exited MaxStartups throttling after 00:01:05, 10 connections dropped",
+        ),
+        (
+            &DROPPED,
+            "10.0+",
+            "«syslog sshd[]»Maxstartups logging rate-limited: additional 10 connections dropped",
+        ),
+        (
+            &PENALTIES,
+            "9.8+",
+            "«syslog sshd[]»drop connection #0 from [«ip»]:«port» on [192.0.2.1]:22 penalty: failed authentication",
+        ),
+        (
+            &PENALISED,
+            "10.0+",
+            "«syslog sshd[]»PerSourcePenalties logging rate-limited: additional 10 connections dropped",
+        ),
+    ],
+    others: &[
+        "«syslog sshd[]»Invalid user «text» from «ip» port «port»",
+        "«syslog sshd[]»error: kex_exchange_identification: client sent invalid protocol identifier \"«text»\"",
+    ],
+};

@@ -116,3 +116,48 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     }
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &CLIENTS,
+            "1.18–1.24",
+            "«%F %T.%3f» UTC [«pid»] LOG C-0x55caef5676e0: (nodb)/(nouser)@«ip»:«port» closing because: no more connections allowed (max_client_conn) (age=0s)",
+        ),
+        (
+            &PER_USER,
+            "1.24",
+            "«%F %T.%3f» UTC [«pid»] LOG C-0x55caef5676e0: (nodb)/«user»@«ip»:«port» closing because: client connections exceeded (max_user_client_connections) (age=0s)",
+        ),
+        (
+            &PER_DATABASE,
+            "1.24",
+            "«%F %T.%3f» UTC [«pid»] LOG C-0x55caef5676e0: (nodb)/«user»@«ip»:«port» closing because: client connections exceeded (max_db_client_connections) (age=0s)",
+        ),
+        (
+            &BEHIND_ALL,
+            "1.24",
+            "«%F %T.%3f» UTC [«pid»] WARNING server login failed: FATAL sorry, too many clients already",
+        ),
+        (
+            &BEHIND_RESERVED,
+            "1.18",
+            "«%F %T.%3f» UTC [«pid»] ERROR S: login failed: FATAL: remaining connection slots are reserved for non-replication superuser connections",
+        ),
+        (
+            &BEHIND_ROLE,
+            "1.24",
+            "«%F %T.%3f» UTC [«pid»] WARNING server login failed: FATAL too many connections for role \"web\"",
+        ),
+        (
+            &BEHIND_DATABASE,
+            "1.24",
+            "«%F %T.%3f» UTC [«pid»] WARNING server login failed: FATAL too many connections for database \"shop\"",
+        ),
+    ],
+    others: &[
+        "«%F %T.%3f» UTC [«pid»] LOG C-0x55caef5676e0: shop/«text»@«ip»:«port» login attempt: db=shop user=«text» tls=no",
+    ],
+};

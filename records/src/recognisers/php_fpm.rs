@@ -34,3 +34,21 @@ const ROWS: [Message; 2] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &MAX_CHILDREN,
+            "7.4–8.4",
+            "[«%d-%b-%Y %T»] WARNING: [pool www] server reached pm.max_children setting (5), consider raising it",
+        ),
+        (
+            &MAX_CHILDREN,
+            "7.4–8.4",
+            "[«%d-%b-%Y %T»] WARNING: [pool www] server reached max_children setting (5), consider raising it",
+        ),
+    ],
+    others: &["[«%d-%b-%Y %T»] WARNING: [pool www] child 12 said into stderr: \"«text»\""],
+};

@@ -78,3 +78,44 @@ const ROWS: [Message; 6] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &CONCURRENCY,
+            "2.2+",
+            "«syslog postfix/smtpd[]»warning: Connection concurrency limit exceeded: 51 from client.example.org[«ip»] for service smtp",
+        ),
+        (
+            &RATE,
+            "2.2+",
+            "«syslog postfix/smtpd[]»warning: Connection rate limit exceeded: 61 from client.example.org[«ip»] for service smtp",
+        ),
+        (
+            &SCREEN_COUNT,
+            "3.5–3.10",
+            "«syslog postfix/postscreen[]»NOQUEUE: reject: CONNECT from [«ip»]:«port»: too many connections",
+        ),
+        (
+            &PRE_QUEUE,
+            "3.5–3.10",
+            "«syslog postfix/postscreen[]»reject: connect from [«ip»]:«port»: all screening ports busy",
+        ),
+        (
+            &POST_QUEUE,
+            "3.5–3.10",
+            "«syslog postfix/postscreen[]»NOQUEUE: reject: CONNECT from [«ip»]:«port»: all server ports busy",
+        ),
+        (
+            &PROCESSES,
+            "3.5–3.10",
+            "«syslog postfix/master[]»warning: service \"smtp\" (25) has reached its process limit \"100\": new clients may experience noticeable delays",
+        ),
+    ],
+    others: &[
+        "«syslog postfix/smtpd[]»NOQUEUE: reject: RCPT from client.example.org[«ip»]: 554 5.7.1 <a@example.org>: Relay access denied; from=<«text»> to=<a@example.org> proto=ESMTP helo=<«text»>",
+        "«syslog postfix/smtpd[]»warning: non-SMTP command from client.example.org[«ip»]: «text»",
+    ],
+};

@@ -301,3 +301,54 @@ fn unquoted(column: &str) -> Cow<'_, str> {
     name.push_str(rest);
     Cow::Owned(name)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &CLIENTS,
+            "13–17",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  sorry, too many clients already",
+        ),
+        (
+            &SUPERUSER,
+            "9.0–15",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  remaining connection slots are reserved for non-replication superuser connections",
+        ),
+        (
+            &SUPERUSER,
+            "16+",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        ),
+        (
+            &RESERVED,
+            "16+",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  remaining connection slots are reserved for roles with privileges of the \"pg_use_reserved_connections\" role",
+        ),
+        (
+            &ROLE,
+            "13–17",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  too many connections for role \"«user»\"",
+        ),
+        (
+            &DATABASE,
+            "13–17",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  too many connections for database \"«database»\"",
+        ),
+        (
+            &SENDERS,
+            "13–16",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  number of requested standby connections exceeds max_wal_senders (currently 10)",
+        ),
+        (
+            &SENDERS,
+            "17+",
+            "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  number of requested standby connections exceeds \"max_wal_senders\" (currently 10)",
+        ),
+    ],
+    others: &[
+        "«%F %T.%3f» UTC [«pid»] web@shop ERROR:  column \"«text»\" does not exist at character 8",
+        "«%F %T.%3f» UTC [«pid»] web@shop STATEMENT:  SELECT '«text»'",
+    ],
+};

@@ -68,3 +68,53 @@ const ROWS: [Message; 8] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &CLIENTS,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxClients 30)",
+        ),
+        (
+            &PER_HOST,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxClientsPerHost 2)",
+        ),
+        (
+            &PER_USER,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxClientsPerUser 2)",
+        ),
+        (
+            &PER_CLASS,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxClientsPerClass local 2)",
+        ),
+        (
+            &HOSTS_PER_USER,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxHostsPerUser 2)",
+        ),
+        (
+            &CONNECTIONS,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): Connection refused (MaxConnectionsPerHost 2)",
+        ),
+        (
+            &INSTANCES,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1: MaxInstances (30) reached, new connection denied",
+        ),
+        (
+            &RATE,
+            "1.3.7–1.3.8",
+            "«%F %T,%3f» srv1 proftpd[«pid»] srv1: MaxConnectionRate (2/1 secs) reached, new connection denied",
+        ),
+    ],
+    others: &[
+        "«%F %T,%3f» srv1 proftpd[«pid»] srv1 (client.example.org[«ip»]): USER «text»: no such user found from client.example.org [«ip»] to 192.0.2.1:21",
+    ],
+};

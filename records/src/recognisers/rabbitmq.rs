@@ -70,3 +70,28 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     (event.source, event.destination) = (client.source, client.destination);
     Some(event)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &PER_USER,
+            "3.10–4.0",
+            "«%F %T.%6f»+00:00 [error] <0.«pid».0> connection refused for user '«user»': user connection limit (10) is reached",
+        ),
+        (
+            &PER_VHOST,
+            "3.10–4.0",
+            "«%F %T.%6f»+00:00 [error] <0.«pid».0> access to vhost 'shop' refused for user '«user»': connection limit (10) is reached",
+        ),
+        (
+            &PER_NODE,
+            "4.0",
+            "«%F %T.%6f»+00:00 [error] <0.«pid».0> connection refused: node connection limit (100) is reached",
+        ),
+    ],
+    others: &[
+        "«%F %T.%6f»+00:00 [error] <0.«pid».0> PLAIN login refused: user '«text»' - invalid credentials",
+    ],
+};

@@ -26,3 +26,16 @@ const ROWS: [Message; 1] = [(
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "%[ %]%[ %]", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[(
+        &MAX_CONNECTIONS,
+        "",
+        "  Max connections (2) exceeded for [data][data]",
+    )],
+    others: &[
+        "  Authentication for user [«text»] -> [«text»] FAILED with error NT_STATUS_NO_SUCH_USER",
+    ],
+};

@@ -36,3 +36,21 @@ const ROWS: [Message; 2] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, "", &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &MAX_CONNECTIONS,
+            "",
+            "«syslog systemd[]»echo.socket: Too many incoming connections (64), dropping connection.",
+        ),
+        (
+            &PER_SOURCE,
+            "",
+            "«syslog systemd[]»echo.socket: Too many incoming connections (8) from source «ip», dropping connection.",
+        ),
+    ],
+    others: &["«syslog app[]»login failed: «text»"],
+};

@@ -29,3 +29,21 @@ const ROWS: [Message; 2] = [(&CLIENTS, ".\""), (&PER_IP, " for this address.\"")
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &CLIENTS,
+            "3.0.3–3.0.5",
+            "«%a %b %d %T %Y» [pid «pid»] CONNECT: Client \"«ip»\", \"Connection refused: too many sessions.\"",
+        ),
+        (
+            &PER_IP,
+            "3.0.3–3.0.5",
+            "«%a %b %d %T %Y» [pid «pid»] CONNECT: Client \"«ip»\", \"Connection refused: too many sessions for this address.\"",
+        ),
+    ],
+    others: &["«%a %b %d %T %Y» [pid «pid»] [«text»] FAIL LOGIN: Client \"«ip»\""],
+};

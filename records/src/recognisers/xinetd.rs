@@ -53,3 +53,39 @@ const ROWS: [Message; 5] = [
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     read(NAME, HEAD, &ROWS, said.outer().text)
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &INSTANCES,
+            "2.3.15",
+            "«syslog xinetd[]»FAIL: echo service_limit from=«ip»",
+        ),
+        (
+            &PER_SOURCE,
+            "2.3.15",
+            "«syslog xinetd[]»FAIL: echo per_source_limit from=«ip»",
+        ),
+        (
+            &CPS,
+            "2.3.15",
+            "«syslog xinetd[]»FAIL: echo connections per second from=«ip»",
+        ),
+        (
+            &DEACTIVATED,
+            "2.3.15",
+            "«syslog xinetd[]»Deactivating service echo due to excessive incoming connections.  Restarting in 3 seconds.",
+        ),
+        (
+            &PROCESSES,
+            "2.3.15",
+            "«syslog xinetd[]»FAIL: echo process_limit from=«ip»",
+        ),
+    ],
+    others: &[
+        "«syslog app[]»login failed: «text»",
+        "«syslog xinetd[]»START: echo pid=«pid» from=«ip»",
+    ],
+};

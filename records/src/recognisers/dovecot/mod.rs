@@ -45,6 +45,8 @@ pub(super) static SERVER: Server = Server {
         r"onnection(?: queue full| limit reached|s are being dropped| \()",
         "er (?:of (?:connections|mail)|[0-9.]+ secs|than required)",
     ],
+    #[cfg(not(target_family = "wasm"))]
+    shown: SHOWN,
     refusal: REFUSAL,
     texts: &[
         &[REFUSAL, " exceeded"],
@@ -212,3 +214,78 @@ fn service_of(text: &str) -> Option<(&str, &str)> {
 fn is_service(byte: &u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
 }
+
+/// What people are shown of it.
+#[cfg(not(target_family = "wasm"))]
+const SHOWN: super::Shown = super::Shown {
+    examples: &[
+        (
+            &USER_IP,
+            "1.2–2.0.beta3",
+            "«syslog dovecot»imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections): user=<«user»>, method=PLAIN, rip=«ip», lip=192.0.2.1, TLS",
+        ),
+        (
+            &USER_IP,
+            "2.0.beta4–2.3.14",
+            "«syslog dovecot»imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<«user»>, method=PLAIN, rip=«ip», lip=192.0.2.1, TLS",
+        ),
+        (
+            &USER_IP,
+            "2.3.15–2.3.21",
+            "«syslog dovecot»imap-login: Disconnected: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<«user»>, method=PLAIN, rip=«ip», lip=192.0.2.1, TLS",
+        ),
+        (
+            &USER_IP,
+            "2.4+",
+            "«syslog dovecot»imap-login: Login aborted: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10) (connection limit reached, 1/1 successful auths in 0 secs) (connection_limit): user=<«user»>, method=PLAIN, rip=«ip», lip=192.0.2.1, TLS",
+        ),
+        (
+            &PROXY_DEST,
+            "2.4.3+",
+            "«syslog dovecot»imap-login: Login aborted: proxy dest connection limit reached to 192.0.2.4:143 (proxy_dest_connection_limit): user=<«user»>, method=PLAIN, rip=«ip», lip=192.0.2.1, TLS",
+        ),
+        (
+            &CLIENT_LIMIT,
+            "2.0.3–2.1.rc3",
+            "«syslog dovecot»master: Warning: service(imap-login): client_limit reached, client connections are being dropped",
+        ),
+        (
+            &CLIENT_LIMIT,
+            "2.1+",
+            "«syslog dovecot»master: Warning: service(imap-login): client_limit (200) reached, client connections are being dropped",
+        ),
+        (
+            &PROCESS_LIMIT,
+            "2.0.0–2.0.2",
+            "«syslog dovecot»master: Warning: service(imap): process_limit reached, client connections are being dropped",
+        ),
+        (
+            &PROCESS_LIMIT,
+            "2.1+",
+            "«syslog dovecot»master: Warning: service(imap): process_limit (1024) reached, client connections are being dropped",
+        ),
+        (
+            &CONNECTION_QUEUE,
+            "2.0–2.3",
+            "«syslog dovecot»imap-login: Disconnected: Connection queue full (no auth attempts in 0 secs): user=<>, rip=«ip», lip=192.0.2.1",
+        ),
+        (
+            &CONNECTION_QUEUE,
+            "2.4+",
+            "«syslog dovecot»imap-login: Login aborted: Connection queue full (client_limit and process_limit was hit and this login session was killed.) (process_full): user=<>, rip=«ip», lip=192.0.2.1",
+        ),
+        (
+            &MAIL_PROCESSES,
+            "1.x",
+            "«syslog dovecot»Maximum number of mail processes exceeded",
+        ),
+        (
+            &ANVIL_TIMEOUT,
+            "2.0+",
+            "«syslog dovecot»auth: Error: anvil-auth-penalty: Anvil queries timed out after 5 secs - aborting queries",
+        ),
+    ],
+    others: &[
+        "«syslog dovecot»imap-login: Login: user=<«text»>, method=PLAIN, rip=«ip», lip=192.0.2.1, mpid=7, TLS",
+    ],
+};

@@ -1,0 +1,138 @@
+use maxconn_core::event::Event;
+use maxconn_core::head;
+use maxconn_core::recognisers::{Entry, Said};
+use maxconn_core::record::{Record, Unescaped, read_json};
+use maxconn_core::time::TimeZone;
+use test_support::data;
+
+use super::*;
+
+const CASE: &str = "testdata/cases/servers-examples.toml";
+const PAGE: &str = "docs/servers.md";
+/// What no line of a usual log is searched for.
+const WITHOUT_EXAMPLE: &str = "too_many_connections";
+
+/// The events that entries take a line for.
+pub(crate) fn events(line: &str, then: impl FnOnce(&[Event<'_>])) {
+    let config = Config::default();
+    let json = line.starts_with('{').then_some(line.as_bytes());
+    let record = json.map(|json| read_json(json, config.keys(), &config.timezone));
+    let record = record.flatten().unwrap_or_else(|| Record {
+        message: Some(line.into()),
+        ..Record::default()
+    });
+    let message = record.message.as_deref().expect(line);
+    let said = Said {
+        message,
+        body: head::parse(message, &TimeZone::utc(), None).body,
+        json,
+        unescaped: Some(&Unescaped::new()),
+    };
+    let events = SERVERS.iter().filter_map(|server| server.recognise(&said));
+    then(&events.collect::<Vec<_>>());
+}
+
+#[test]
+fn examples_are_recognised_as_what_they_are_examples_of() {
+    for server in SERVERS {
+        for limit in server.limits {
+            let mut examples = server.shown.examples.iter();
+            let has_one = examples.any(|(of, ..)| (of.name, of.scope) == (limit.name, limit.scope));
+            let needs_one = limit.name != WITHOUT_EXAMPLE;
+            assert_eq!(has_one, needs_one, "{} {}", server.name, limit.name);
+        }
+        for (limit, _, line) in server.shown.examples {
+            let line = template::example(line);
+            assert!(!line.contains(['«', '»', '\n']), "{line}");
+            events(&line, |events| {
+                let told = events
+                    .iter()
+                    .map(|it| (it.module, it.limit, it.scope, it.class, it.stage));
+                let wanted = (
+                    server.name,
+                    limit.name,
+                    limit.scope,
+                    limit.class,
+                    limit.stage,
+                );
+                assert_eq!(told.collect::<Vec<_>>(), [wanted], "{line}");
+            });
+        }
+        assert!(!server.shown.others.is_empty(), "{}", server.name);
+        for line in server.shown.others {
+            let line = template::example(line);
+            assert!(!line.contains(['«', '»', '\n']), "{line}");
+            events(&line, |events| assert_eq!(events, [], "{line}"));
+        }
+    }
+}
+
+/// So that guests read them, too.
+#[test]
+fn there_is_a_case_of_all_examples() {
+    let case = data::text(CASE);
+    let (_, lines) = case.split_once("lines = '''\n").expect("lines");
+    let (lines, _) = lines.split_once("'''").expect("an end");
+    let examples = SERVERS.iter().flat_map(|server| server.shown.examples);
+    let examples: Vec<String> = examples
+        .map(|(_, _, line)| template::example(line))
+        .collect();
+    assert_eq!(lines.lines().collect::<Vec<_>>(), examples, "{CASE}");
+}
+
+fn shown(name: Option<&str>, format: Format) -> Result<String, UnknownServer> {
+    let name = name.map(str::to_string);
+    ServersArgs { name, format }.page(&Config::default())
+}
+
+#[test]
+fn the_page_is_made_by_the_command() {
+    let page = shown(None, Format::Markdown).expect("a page");
+    let found = data::text(PAGE);
+    let say = "write it with `maxconn servers --format markdown`";
+    assert!(found == page, "{PAGE} is another: {say}");
+}
+
+#[test]
+fn the_table_fits_into_a_terminal() {
+    let table = shown(None, Format::Text).expect("a table");
+    for line in table.lines() {
+        assert!(line.chars().count() <= page::WIDTH, "{line}");
+    }
+    for server in SERVERS {
+        let heading = format!("\n{}\n", server.name);
+        assert_eq!(table.matches(&heading).count(), 1, "{heading}");
+    }
+    assert_eq!(table.matches("    Instead: ").count(), SILENT.len());
+}
+
+#[test]
+fn one_server_is_shown_with_all_its_messages() {
+    for server in SERVERS {
+        let details = shown(Some(server.name), Format::Text).expect("details");
+        for (_, _, line) in server.shown.examples {
+            assert!(details.contains(&template::example(line)), "{details}");
+        }
+    }
+    let error = shown(Some("apachee"), Format::Text).expect_err("unknown");
+    assert!(
+        error
+            .to_string()
+            .starts_with("apachee is not recognised; the servers are ")
+    );
+}
+
+#[test]
+fn programs_get_an_array() {
+    let json = shown(None, Format::Json).expect("JSON");
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).expect("an array");
+    let is_silent = |row: &&serde_json::Value| row.get("silent").is_some();
+    assert_eq!(rows.iter().filter(is_silent).count(), SILENT.len());
+    for row in rows.iter().filter(|row| !is_silent(row)) {
+        assert!(row["examples"][0]["line"].is_string(), "{row}");
+        assert!(
+            row["scope"].is_string() && row["class"].is_string(),
+            "{row}"
+        );
+    }
+}
