@@ -114,7 +114,7 @@ fn an_attack_fits_in_the_memory_of_a_broker() -> Result<(), Error> {
         let (starts, ends) = (count(&outcome, b"start"), count(&outcome, b"end"));
         // A flood for each of 400 addresses a round; those of the last round are still open.
         assert!(starts >= 1_200, "{starts} starts");
-        let are_ended = (starts - 256..=starts).contains(&ends);
+        let are_ended = (starts - 200..=starts).contains(&ends);
         assert!(are_ended, "{ends} ends of {starts}");
         let (memory, said) = (outcome.memory_bytes, outcome.host.said);
         println!("{memory} bytes, {starts} floods, {said}");
@@ -137,7 +137,7 @@ fn hundreds_of_thousands_of_keys_do_not_push_a_flood_out() -> Result<(), Error> 
     let outcome = done(broker(None, batches)?)?;
     assert_eq!((count(&outcome, b"start"), count(&outcome, b"end")), (1, 0));
     assert_eq!(outcome.host.said, "");
-    assert!(outcome.memory_bytes < 1_600_000, "{}", outcome.memory_bytes);
+    assert!(outcome.memory_bytes < 1_700_000, "{}", outcome.memory_bytes);
     // Of alice's 10,000 the first 29 go on, and all of the others.
     assert_eq!(values(&outcome).len(), 190_000 + 29);
     Ok(())

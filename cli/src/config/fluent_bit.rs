@@ -57,8 +57,14 @@ mod tests {
     use crate::config::read_toml;
 
     #[test]
-    fn the_shipped_files_have_the_filter_of_the_defaults() {
-        let filter = prefilter(&Config::default(), "message");
+    fn the_shipped_files_have_the_filter_of_a_mail_server() {
+        let config = crate::config::read_toml(
+            "maxconn.toml",
+            "servers = [\"dovecot\"]",
+            &Config::default(),
+        )
+        .expect("it is right");
+        let filter = prefilter(&config.effective, "message");
         for shipped in [
             include_str!("../../../pipelines/fluent-bit/fluent-bit.yaml"),
             include_str!("../../../pipelines/fluent-bit/fluent-bit-alerts.yaml"),

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
-use maxconn_core::config::{Config, ConfigError, Policy, nearest};
+use maxconn_core::config::{Config, ConfigError, PATTERNS, Policy, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
 use maxconn_host::Plugin;
@@ -164,7 +164,9 @@ impl fmt::Display for Uncounted {
 
 /// The patterns whose events no rule counts.
 pub fn uncounted(config: &Config) -> Vec<Uncounted> {
-    let counted = |scope: &Scope| config.rules.iter().any(|rule| rule.scope.contains(scope));
+    let rules = config.rules.iter();
+    let rules = rules.filter(|rule| rule.servers.contains(&PATTERNS));
+    let counted = |scope: &Scope| rules.clone().any(|rule| rule.scope.contains(scope));
     let patterns = config.patterns.iter();
     patterns
         .filter(|pattern| !counted(&pattern.scope))

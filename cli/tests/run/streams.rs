@@ -51,7 +51,7 @@ fn each_server_and_each_pattern_has_one_and_a_reload_is_heard() {
     check(
         &store,
         "logs-postgresql.maxconn-eu | 2
-         logs-php-fpm.maxconn-eu    | 1
+         logs-php-fpm.maxconn-eu    | 2
          logs-my-app.maxconn-eu     | 2
          logs-dovecot.maxconn-eu    | 30
          logs-maxconn.maxconn-eu    | 2",
@@ -84,7 +84,7 @@ fn a_replay_knows_the_patterns_inside_a_plugin_and_statistics_have_a_stream() {
     run(&folder, &format!("{into} --plugin baked.wasm")).is(0, "");
     // The flood ends with the log.
     let expected = "logs-postgresql.maxconn-default | 2
-                    logs-php-fpm.maxconn-default    | 1
+                    logs-php-fpm.maxconn-default    | 3
                     logs-my-app.maxconn-default     | 3
                     logs-maxconn.maxconn-default    | 3";
     check(&store, expected);
@@ -92,7 +92,7 @@ fn a_replay_knows_the_patterns_inside_a_plugin_and_statistics_have_a_stream() {
     let into = into.replace("--statistics", "--events-stream all");
     let into = into.rsplit_once(' ').unwrap().0.to_string() + " " + &store.url();
     run(&folder, &format!("{into} --config maxconn.toml")).is(0, "");
-    check(&store, "all | 8");
+    check(&store, "all | 10");
 }
 
 #[test]

@@ -22,7 +22,7 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 /// The configuration inside the module: its own defaults.
 #[used]
 /// The broker gives a module 2 MiB of memory.
-static BAKED: Region = Region::with_limits(&ROOM, 2_000, 256);
+static BAKED: Region = Region::with_limits(&ROOM, 2_000, 200);
 static ROOM: Room = Room::empty();
 
 /// The record buffer that is kept. A larger record gets one of its own, for itself only.
