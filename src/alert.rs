@@ -319,14 +319,14 @@ impl<'a> Alert<'a> {
                 (Some(user), _) => out.push_str(user),
                 (None, (0, _)) => out.push_str("clients"),
                 (None, _) if !is_known => out.push_str("clients"),
-                (None, count) => append_count(&mut out, count, " users"),
+                (None, count) => append_count(&mut out, count, " user"),
             }
             match (seen.ips.only(), seen.ips.count()) {
                 (Some(ip), _) => append(&mut out, &[" from ", &ip_text(*ip)]),
                 (None, (0, _)) => {}
                 (None, count) => {
                     out.push_str(" from ");
-                    append_count(&mut out, count, " addresses");
+                    append_count(&mut out, count, " address");
                 }
             }
             append(&mut out, &[" refused by ", service]);
@@ -340,14 +340,19 @@ impl<'a> Alert<'a> {
             push_number(&mut out, value);
         }
         out.push_str("), ");
-        push_number(&mut out, flood.count);
-        out.push_str(" times, ");
-        push_tenths(&mut out, rounded(flood.mean_rate(), 10));
+        if flood.count == 1 {
+            out.push_str("once");
+        } else {
+            push_number(&mut out, flood.count);
+            out.push_str(" times, ");
+            push_tenths(&mut out, rounded(flood.mean_rate(), 10));
+            out.push_str("/s");
+        }
         let mut since = Vec::new();
         write_rfc3339_ms(flood.start_ms, &mut since);
         let since = core::str::from_utf8(&since).unwrap_or_default();
         let hint = cause.hint.name();
-        append(&mut out, &["/s since ", since, "; likely cause: ", hint]);
+        append(&mut out, &[" since ", since, "; likely cause: ", hint]);
         out
     }
 }
@@ -419,4 +424,8 @@ fn append_count(out: &mut String, (count, is_exact): (u64, bool), what: &str) {
     }
     push_number(out, count);
     out.push_str(what);
+    if count != 1 {
+        // "addresses"
+        out.push_str(if what.ends_with('s') { "es" } else { "s" });
+    }
 }

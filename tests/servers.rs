@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::read_dir;
 use std::net::IpAddr;
 
-use maxconn_core::config::Config;
+use maxconn_core::config::{Config, Rule};
 use maxconn_core::event::{Class, Detail, Event};
 use maxconn_core::head;
 use maxconn_core::recognisers::{Entry, SERVERS, Said};
@@ -293,6 +293,26 @@ fn what_was_not_driven_is_read_by_its_words() {
                 let found = field(event, pair[0]);
                 assert_eq!(found.as_deref(), Some(pair[1]), "{}: {line}", pair[0]);
             }
+        }
+    }
+}
+
+#[test]
+fn every_limit_is_counted_by_one_built_in_rule() {
+    let rules = Config::default().rules;
+    for server in SERVERS {
+        for limit in server.limits {
+            let counts = |rule: &&Rule| {
+                rule.distinct.is_none()
+                    && rule.servers.contains(&server.name)
+                    && rule.scope.contains(&limit.scope)
+            };
+            let names = rules.iter().filter(counts).map(|rule| rule.name.as_str());
+            let names: Vec<&str> = names.collect();
+            assert_eq!(names.len(), 1, "{} {}: {names:?}", server.name, limit.name);
+        }
+        for name in server.rules {
+            assert!(rules.iter().any(|rule| rule.name == *name), "{name}");
         }
     }
 }

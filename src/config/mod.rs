@@ -329,7 +329,7 @@ const BUILT_IN_RULES: &[u8] = br#"[
     {"name": "server-full-once", "scope": ["global"], "key": ["host", "limit"], "threshold": 1, "policy": "pass"},
     {"name": "said-once", "scope": ["service", "pool", "listener"], "key": ["host", "service", "limit"], "threshold": 1,
      "policy": "pass"},
-    {"name": "ssh", "scope": ["global", "ip"], "key": ["host", "ip"], "threshold": 10, "policy": "sample", "sample_every": 10},
+    {"name": "ssh", "scope": ["global", "ip"], "key": ["host", "limit"], "threshold": 10, "policy": "sample", "sample_every": 10},
     {"name": "ssh-many-clients", "scope": ["global"], "key": ["host"], "distinct": {"field": "ip", "at_least": 10},
      "policy": "pass"}
 ]"#;

@@ -164,6 +164,7 @@ fn judge_server(flood: &Flood) -> (Hint, String) {
     }
     if is_full(flood.scope()) && !seen.is_of_guessed() {
         let evidence = match ips {
+            _ if flood.count == 1 => "said once",
             0 => "%2 refusals, %3/s, of whom is not said",
             1 => "%2 refusals, %3/s, of 1 address",
             _ => "%2 refusals, %3/s, of %0 addresses",
