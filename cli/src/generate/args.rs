@@ -6,17 +6,28 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
+use maxconn_core::recognisers::{self, SERVER_NAMES};
 
 use super::{Amount, Cause, Format, Spec, Wording, write};
+
+/// The share of events among a server's lines, unless it is given.
+const OF_SERVER_PERCENT: f64 = 90.0;
 
 /// Write a synthetic incident, the same for the same options on every machine.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   maxconn generate --cause retry-storm --duration 2h | maxconn replay -
   maxconn generate --cause story --output story.log
+  maxconn generate --server postgresql --format journald | maxconn replay -
   maxconn generate --cause normal --lines 1000000 --format json --output normal.ndjson")]
 pub struct GenerateArgs {
+    /// The server, of those that `maxconn servers` lists, in its own words, with names among them that try to forge messages.
+    /// Without it Dovecot, and the options that are its alone: --cause, --wording, --no-session.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SERVER_NAMES), hide_possible_values = true)]
+    #[arg(conflicts_with_all = ["cause", "wording", "no_session"])]
+    server: Option<String>,
     /// What the incident comes from.
     #[arg(long, value_enum, default_value = "retry-storm")]
     cause: Cause,
@@ -29,10 +40,10 @@ pub struct GenerateArgs {
     /// Lines a second in the incident's own time; of many-folders within a burst.
     #[arg(long, value_name = "N", default_value = "50", value_parser = rate)]
     rate: f64,
-    /// The share of events among the lines of normal (default 1) and mixed (default 50).
+    /// The share of events among the lines of normal (default 1), mixed (default 50) and of --server (default 90).
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     events_percent: Option<f64>,
-    /// How lines are written (default dovecot; the story rfc3164).
+    /// How lines are written (default: as in the server's own log, which is called dovecot or own; the story rfc3164).
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Which version's wording (default 2.3; the story 2.0).
@@ -70,6 +81,9 @@ impl GenerateArgs {
     /// The incident that these options ask for.
     fn spec(&self) -> Spec {
         let usual = Spec::of(self.cause);
+        let named = self.server.as_deref().and_then(recognisers::named);
+        let server = named.map(|server| server.name);
+        let events_percent = server.map_or(usual.events_percent, |_| OF_SERVER_PERCENT);
         let wording = self.wording.unwrap_or(usual.wording);
         let lines = self.lines.map(Amount::Lines);
         Spec {
@@ -78,7 +92,8 @@ impl GenerateArgs {
                 .or(self.duration.map(Amount::DurationMs))
                 .unwrap_or(usual.amount),
             lines_per_second: self.rate,
-            events_percent: self.events_percent.unwrap_or(usual.events_percent),
+            server,
+            events_percent: self.events_percent.unwrap_or(events_percent),
             format: self.format.unwrap_or(usual.format),
             start_ms: self.start,
             users: self.users,

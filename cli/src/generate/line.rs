@@ -161,7 +161,11 @@ impl LineWriter {
 
     /// `user=<…>, method=PLAIN, rip=…`
     fn login(&self, who: Who, pid: Option<u64>, random: &mut Random, out: &mut Vec<u8>) {
-        put!(out, "user=<{}>, method=PLAIN", self.user_name(who.user));
+        put!(
+            out,
+            "user=<{}>, method=PLAIN",
+            user_name(who.user, self.domain)
+        );
         self.client(who.from, pid, random, out);
     }
 
@@ -177,7 +181,7 @@ impl LineWriter {
     ) {
         self.frame(time_us, out);
         let (user, session) = (
-            self.user_name(who.user),
+            user_name(who.user, self.domain),
             self.session_id(address(who.from), random),
         );
         put!(out, "{service}({user})<{pid}><{session}>: ");
@@ -276,16 +280,6 @@ impl LineWriter {
         }
     }
 
-    /// `alice@example.org`, `bob1@example.org`, …
-    fn user_name(&self, number: u64) -> String {
-        let names = NAMES.len() as u64;
-        let name = NAMES[(number % names) as usize];
-        match number / names {
-            0 => format!("{name}{}", self.domain),
-            again => format!("{name}{again}{}", self.domain),
-        }
-    }
-
     /// What follows the message. Nothing in it needs escaping: names, numbers and base64.
     fn tail(&self, out: &mut Vec<u8>) {
         match self.format {
@@ -300,6 +294,16 @@ impl LineWriter {
                 );
             }
         }
+    }
+}
+
+/// `alice@example.org`, `bob1@example.org`, …
+pub(super) fn user_name(number: u64, domain: &str) -> String {
+    let names = NAMES.len() as u64;
+    let name = NAMES[(number % names) as usize];
+    match number / names {
+        0 => format!("{name}{domain}"),
+        again => format!("{name}{again}{domain}"),
     }
 }
 

@@ -6,11 +6,14 @@
 pub mod args;
 mod line;
 pub(crate) mod random;
+mod server;
 
 use std::io::{self, Write};
 
 use line::LineWriter;
+use maxconn_core::recognisers;
 use random::{Random, mix};
+use server::ServerLines;
 
 /// The lines of the incident that this project exists for: one mail client, 52 hours, 1.7 GB.
 pub const STORY_LINES: u64 = 9_316_085;
@@ -45,7 +48,8 @@ pub enum Cause {
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Dovecot's own log file.
+    /// The server's own log (`own` is the same).
+    #[value(alias = "own")]
     Dovecot,
     /// Traditional syslog.
     Rfc3164,
@@ -92,11 +96,13 @@ pub struct Spec {
     pub seed: u64,
     /// Where it comes from.
     pub cause: Cause,
+    /// The server that says it, by the name of its entry, in its own words; without one it is Dovecot, and [`Self::cause`] counts.
+    pub server: Option<&'static str>,
     /// How long it is.
     pub amount: Amount,
     /// Lines a second; of [`Cause::ManyFolders`] within a burst.
     pub lines_per_second: f64,
-    /// The share of events among the lines of [`Cause::Normal`] and [`Cause::Mixed`].
+    /// The share of events among the lines of [`Cause::Normal`], [`Cause::Mixed`] and of a server.
     pub events_percent: f64,
     /// How lines are written.
     pub format: Format,
@@ -117,6 +123,7 @@ impl Spec {
         Spec {
             seed: 1,
             cause,
+            server: None,
             amount: Amount::Lines(if story { STORY_LINES } else { 10_000 }),
             lines_per_second: 50.0,
             events_percent: if cause == Cause::Mixed { 50.0 } else { 1.0 },
@@ -160,6 +167,8 @@ pub struct Generator {
     spec: Spec,
     random: Random,
     writer: LineWriter,
+    /// What writes lines in its place.
+    server: Option<ServerLines>,
     interval_ns: u64,
     /// Events among a million lines.
     events_per_million: u64,
@@ -177,6 +186,10 @@ impl Generator {
             spec: spec.clone(),
             random: Random::new(mix(spec.seed)),
             writer: LineWriter::new(spec),
+            server: spec
+                .server
+                .and_then(recognisers::named)
+                .map(|server| ServerLines::new(server, spec)),
             interval_ns: (1e9 / spec.lines_per_second.clamp(1e-3, 1e6)) as u64,
             events_per_million: (spec.events_percent.clamp(0.0, 100.0) * 10_000.0) as u64,
             lines: 0,
@@ -243,6 +256,12 @@ impl Generator {
     }
 
     fn write_line(&mut self, time_us: i64, out: &mut Vec<u8>) {
+        if let Some(server) = &mut self.server {
+            let is_event = self.random.below(1_000_000) < self.events_per_million;
+            let line = server.next(time_us, is_event, &mut self.random);
+            server.write(line, out);
+            return;
+        }
         let cause = match self.spec.cause {
             Cause::Normal | Cause::Mixed => {
                 if self.random.below(1_000_000) >= self.events_per_million {

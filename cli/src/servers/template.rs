@@ -89,7 +89,7 @@ pub fn fill(template: &str, values: &Values<'_>, out: &mut String) {
             "port" => write!(out, "{}", values.port),
             "pid" => write!(out, "{}", values.pid),
             "n" => write!(out, "{}", values.number),
-            "text" => out.write_str(&values.text),
+            "text" | "text:t" => out.write_str(&values.text),
             "text:h" => out.write_str(&as_hex(&values.text)),
             "text:j" => out.write_str(&as_json(&values.text)),
             time if time.starts_with('%') => write!(out, "{}", values.time.strftime(time)),

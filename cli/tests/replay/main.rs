@@ -3,6 +3,7 @@
 mod clear;
 mod input;
 mod interrupt;
+mod servers;
 mod story;
 
 use std::io::{BufRead, BufReader};

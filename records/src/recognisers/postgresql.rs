@@ -349,6 +349,6 @@ const SHOWN: super::Shown = super::Shown {
     ],
     others: &[
         "«%F %T.%3f» UTC [«pid»] web@shop ERROR:  column \"«text»\" does not exist at character 8",
-        "«%F %T.%3f» UTC [«pid»] web@shop STATEMENT:  SELECT '«text»'",
+        "«%F %T.%3f» UTC [«pid»] web@shop STATEMENT:  SELECT '«text:t»'",
     ],
 };

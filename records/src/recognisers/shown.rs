@@ -5,7 +5,7 @@ use super::Limit;
 /// What people are shown of a server.
 ///
 /// Its lines have fields between `«` and `»`: a time (as `strftime` has it), `user`, `database`, `ip`, `port`, `pid`, `n` (a
-/// number that grows), `text` (anything that a client writes; `text:h` as HAProxy has it, `text:j` as JSON), and first of
+/// number that grows), `text` (anything that a client writes; `text:h` as HAProxy has it, `text:j` as JSON, `text:t` with line feeds that a tab follows), and first of
 /// all `syslog NAME`, which is what syslog puts before the line of a program of that name.
 #[derive(Debug)]
 pub struct Shown {
