@@ -212,6 +212,14 @@ impl Event<'_> {
         self.service.and_then(protocol_of)
     }
 
+    /// For how many refusals it is a word for its time: what a summary counts was before.
+    pub fn times(&self) -> u32 {
+        match self.class {
+            Class::Summary => 1,
+            _ => self.count,
+        }
+    }
+
     /// Whether client and server have the same address, as with a webmail on the mail server itself.
     pub fn is_local(&self) -> bool {
         match (&self.source, &self.destination) {

@@ -43,7 +43,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::config::{Policy, Rule};
-use crate::event::{Class, Context, Event};
+use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
 use crate::text::clipped;
@@ -269,9 +269,6 @@ impl KeyState {
             is_late,
             is_rearmed: false,
         };
-        if sighting.event.class == Class::Summary {
-            return self.sum_up(rule, sighting, applied);
-        }
         let Some(flood) = self.flood.as_deref_mut() else {
             applied.is_crossing = self.windows.feed(rule, span, sighting);
             return applied;
@@ -309,19 +306,21 @@ impl KeyState {
         applied
     }
 
-    /// Adds what the server itself has counted to the flood that is open at its time. The record goes on: there are few.
+    /// Adds what the server itself has counted to the flood that is open at its time, if one is; in the place of
+    /// [`KeyState::apply`]. The record goes on: there are few.
     #[cold]
     #[inline(never)]
-    fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>, mut applied: Applied) -> Applied {
+    pub fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> bool {
         let time_ms = sighting.context.time_ms;
-        if let Some(flood) = self.flood.as_deref_mut()
-            && time_ms < flood.last_ms.saturating_add(rule.quiet_ms)
-            && time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms)
-        {
+        let Some(flood) = self.flood.as_deref_mut() else {
+            return false;
+        };
+        let from_ms = flood.last_ms.saturating_sub(rule.quiet_ms);
+        let is_own = (from_ms..flood.last_ms.saturating_add(rule.quiet_ms)).contains(&time_ms);
+        if is_own {
             flood.sum_up(sighting);
-            applied.is_counted = true;
         }
-        applied
+        is_own
     }
 
     /// How many more events that are in nothing different from the last one, time included, would change

@@ -175,13 +175,7 @@ impl Floods {
             self.last = like;
         }
         self.find_own(config, event, hasher.hashes());
-        // What a summary counts was before, and says nothing of the time.
-        let times = if event.class == Class::Summary {
-            1
-        } else {
-            event.count
-        };
-        self.advance_own(call, time_ms, times);
+        self.advance_own(call, time_ms, event.times());
         let redactor = self.redactor.take();
         let sighting = Sighting {
             event,
@@ -189,7 +183,10 @@ impl Floods {
             hashes: hasher.hashes(),
             redactor: redactor.as_deref(),
         };
-        let observed = self.apply(call, &sighting);
+        let observed = match event.class {
+            Class::Summary => self.sum_up(call, &sighting),
+            _ => self.apply(call, &sighting),
+        };
         self.redactor = redactor;
         self.hasher = Some(hasher);
         if event.count != 1 || event.class == Class::Summary {
@@ -275,6 +272,32 @@ impl Floods {
             }
         }
         call.statistics.late += u64::from(is_late);
+        observed
+    }
+
+    /// As [`Floods::apply`], of what a server has counted itself.
+    #[cold]
+    #[inline(never)]
+    fn sum_up(&mut self, call: &mut Call<'_>, sighting: &Sighting<'_>) -> Observed {
+        let config = call.config;
+        let mut observed = Observed::default();
+        let watermark_ms = self.watermark_ms(config);
+        for at in 0..self.own.len() {
+            let Some(&(number, slot)) = self.own.get(at) else {
+                continue;
+            };
+            let (Some(rule), Some(entry)) = (config.rules.get(number), self.table.entry_mut(slot))
+            else {
+                continue;
+            };
+            if entry.state.sum_up(rule, sighting) {
+                entry.state.seen_at(watermark_ms, self.clock.leaps());
+                if observed.flood.is_none() {
+                    observed.flood = entry.state.flood().map(|flood| (number, flood.id));
+                }
+                self.arm(config, slot);
+            }
+        }
         observed
     }
 

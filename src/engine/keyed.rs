@@ -16,7 +16,7 @@ use super::{Engine, RECORD_MAX_BYTES, Source};
 use crate::alert::Alert;
 use crate::config::{Policy, Rule};
 use crate::detector::{EndReason, FieldHasher, KeyState, Sighting, Transition};
-use crate::event::{Context, Event};
+use crate::event::{Class, Context, Event};
 use crate::hash::hex32;
 use crate::sentence::Part::Number;
 use crate::sentence::say;
@@ -169,7 +169,7 @@ impl Engine {
             Input::Event(bytes) => {
                 let (event, context): (Event<'_>, Context<'_>) =
                     read_all(Tape::of(bytes)).ok_or(StepError::Event)?;
-                let up_to_ms = key.reach_ms(rule, context.time_ms, event.count);
+                let up_to_ms = key.reach_ms(rule, context.time_ms, event.times());
                 self.fire(rule, &mut key, up_to_ms, &mut step);
                 let mut hasher = FieldHasher::default();
                 hasher.hash(&event, &context, self.floods.needs_net);
@@ -181,9 +181,15 @@ impl Engine {
                     redactor,
                 };
                 let lateness_ms = self.config.allowed_lateness_ms;
-                let applied = key.apply(rule, lateness_ms, &sighting);
-                step.is_held_back = applied.is_held_back;
-                if applied.is_crossing {
+                let applied = match event.class {
+                    Class::Summary => {
+                        key.sum_up(rule, &sighting);
+                        None
+                    }
+                    _ => Some(key.apply(rule, lateness_ms, &sighting)),
+                };
+                step.is_held_back = applied.is_some_and(|applied| applied.is_held_back);
+                if applied.is_some_and(|applied| applied.is_crossing) {
                     key.open(rule, lateness_ms, &sighting);
                     step.is_held_back = rule.policy != Policy::Pass;
                     self.tell(
