@@ -174,7 +174,7 @@ fn names_forge_nothing() {
             }
             line.push_str(rest);
             let zone = TimeZone::utc();
-            let unescaped = Unescaped::new();
+            let unescaped = Unescaped::default();
             // JSON lines have their message behind a bar.
             let (json, message) = match line.split_once(" ¦ ") {
                 Some((json, message)) => (Some(json.as_bytes()), message),
@@ -185,6 +185,7 @@ fn names_forge_nothing() {
                 body: head::parse(message, &zone, Some(NOW_MS)).body,
                 json,
                 unescaped: Some(&unescaped),
+                is_tagged: false,
             };
             for server in SERVERS {
                 if let Some(event) = server.recognise(&said) {

@@ -136,7 +136,18 @@ impl Redactor {
 /// `text` with `hash` for `user` where that stands on its own, with or without escapes, and [`HIDDEN`] once none are
 /// `left`; `None` if it does nowhere.
 fn replace(text: &str, user: &str, hash: &str, left: &mut usize) -> Option<String> {
-    let spans = spans(text, user, LEVELS_MAX);
+    let mut spans = spans(text, user, LEVELS_MAX);
+    if spans.is_empty() && user.contains('"') {
+        // CSV has two quotes for each.
+        let mut quoted = String::new();
+        for char in user.chars() {
+            quoted.push(char);
+            if char == '"' {
+                quoted.push(char);
+            }
+        }
+        spans = self::spans(text, &quoted, LEVELS_MAX);
+    }
     let end = spans.last()?.end;
     let mut replaced = String::new();
     let mut copied = 0;
@@ -380,6 +391,8 @@ mod tests {
             (r"D\nils D\\nils", r"D\nils", Some("# #")),
             (r"D\nils", "nils", Some(r"D\#")),
             (r"\ud83d\ude00 \ud83d", "😀", Some("# \\ud83d")),
+            (r#"1,"a""b",2"#, r#"a"b"#, Some(r##"1,"#",2"##)),
+            (r#"1,\"a\"\"b\",2"#, r#"a"b"#, Some(r##"1,\"#\",2"##)),
         ] {
             assert_eq!(
                 replace(text, user, "#", &mut 9).as_deref(),

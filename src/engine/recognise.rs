@@ -12,7 +12,7 @@ use crate::hash::{Hash, hash128};
 use crate::head::{self, Head};
 use crate::line_cache::{CachedLine, Like, LineCache};
 use crate::patterns;
-use crate::recognisers::{self, Entry, SERVERS, Said};
+use crate::recognisers::{self, Entry, READINGS_MAX, SERVERS, Said};
 use crate::record::{Record, read_json};
 use crate::repeats::{self, Repeats};
 use crate::search::{Finder, byte_array_forms};
@@ -264,6 +264,7 @@ impl Recogniser {
             body: head.body,
             json: input.is_json().then_some(input.line),
             unescaped: Some(&record.unescaped),
+            is_tagged: false,
         };
         let own_host = record.host.as_deref();
         let host = &mut sight.context.host;
@@ -292,6 +293,15 @@ impl Recogniser {
                 if entry.is_strict() {
                     *host = own_host.or_else(|| said.outer().host);
                 }
+                return event;
+            }
+        }
+        let mut other = *said;
+        for _ in 0..READINGS_MAX {
+            other = other.other()?;
+            let mut strict = self.entries.iter().filter(|entry| entry.is_strict());
+            if let event @ Some(_) = strict.find_map(|entry| entry.recognise(&other)) {
+                *host = own_host.or_else(|| said.outer().host);
                 return event;
             }
         }

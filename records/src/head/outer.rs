@@ -27,12 +27,16 @@ const CONTAINERS: [&str; 4] = [
     "%w % | ",
 ];
 
-/// Takes what others have put before the line that `message` is.
-pub fn outer(message: &str) -> Outer<'_> {
+/// Takes what others have put before the line that `message` is, or no more than its tag, if it begins with one.
+pub fn outer(message: &str, is_tagged: bool) -> Outer<'_> {
     let mut containers = CONTAINERS.iter();
     let text = containers.find_map(|container| behind(container, message));
     let text = text.unwrap_or(message);
-    syslog(text).unwrap_or(Outer {
+    let found = match is_tagged {
+        true => tagged(None, text),
+        false => syslog(text),
+    };
+    found.unwrap_or(Outer {
         host: None,
         tag: None,
         text,
@@ -175,7 +179,7 @@ mod tests {
             ),
             ("x", "", "", "x"),
         ] {
-            let found = outer(message);
+            let found = outer(message, false);
             let told = (
                 found.host.unwrap_or(""),
                 found.tag.unwrap_or(""),

@@ -27,9 +27,8 @@ const ROWS: [Message; 2] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let outer = said.outer();
-    let mut event = read(NAME, "%[ALERT: %]", &ROWS, outer.text)?;
-    event.service = outer.tag;
+    let mut event = read(NAME, "%[ALERT: %]", &ROWS, said.outer().text)?;
+    event.service = said.tag();
     Some(event)
 }
 

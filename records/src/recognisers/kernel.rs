@@ -4,7 +4,6 @@
 use super::table::{Message, read};
 use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
-use crate::record::members;
 
 const NAME: &str = "kernel";
 
@@ -32,7 +31,7 @@ const HEAD: &str = "%[[%t] %]";
 const ROWS: [Message; 3] = [
     (
         &CONNTRACK,
-        "nf_conntrack: %[nf_conntrack: %]table full%[ in netns %w%], dropping packet%[.%]",
+        "%[ip_conntrack: %]%[nf_conntrack: %]%[nf_conntrack: %]table full%[ in netns %w%], dropping packet%[.%]",
     ),
     (
         &BACKLOG,
@@ -45,20 +44,14 @@ const ROWS: [Message; 3] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let outer = said.outer();
-    let identifier = said.json.and_then(|json| {
-        let [identifier] = members(json, ["SYSLOG_IDENTIFIER"]);
-        identifier
-    });
-    // Any program may log such words.
-    if outer
-        .tag
-        .or(identifier.as_deref())
-        .is_some_and(|tag| tag != NAME)
-    {
-        return None;
-    }
-    read(NAME, HEAD, &ROWS, outer.text)
+    let text = said.outer().text;
+    let event = read(NAME, HEAD, &ROWS, text)?;
+    // Any program may log such words: who says it must be known, or what it has instead in the kernel's own buffer.
+    let is_ours = match said.tag() {
+        Some(tag) => tag == NAME,
+        None => text.starts_with('['),
+    };
+    is_ours.then_some(event)
 }
 
 /// What people are shown of it.

@@ -43,7 +43,7 @@ const CUT_USER_BYTES: usize = 65;
 const SAID_USER_BYTES: usize = 48;
 
 /// `20261128 16:34:05,HOST,USER,IP,16,0,FAILED_CONNECT,,,1226`; to syslog it goes without a time.
-const HEAD: &str = "%w %w,%w,";
+const HEAD: &str = "%0 %0:%0:%0,%w,";
 const SYSLOG_HEAD: &str = "%[%w %]%w,";
 const SYSLOG_TAG: &str = "mysql-server_auditing";
 const AUDIT: [Message; 4] = [
@@ -55,11 +55,15 @@ const AUDIT: [Message; 4] = [
 
 /// `HOST [IP] ERROR 1226: User 'USER' has exceeded …`.
 const ERROR_HEAD: &str = "%[%w%] [%[%i%]] ERROR ";
-const ERRORS: [Message; 3] = [
+const ERRORS: [Message; 4] = [
     (&MAX_CONNECTIONS, "1040: Too many connections"),
     (
         &PER_USER,
         "1226: User '%U' has exceeded the 'max_user_connections' resource (current value: %n)",
+    ),
+    (
+        &PER_USER,
+        "1203: User %U already has more than 'max_user_connections' active connections",
     ),
     (
         &PER_HOUR,
@@ -68,16 +72,14 @@ const ERRORS: [Message; 3] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let outer = said.outer();
-    let head = match outer.tag {
-        Some(SYSLOG_TAG) => SYSLOG_HEAD,
-        _ => HEAD,
-    };
-    if let Some(mut event) = read(NAME, head, &AUDIT, outer.text) {
+    let text = said.outer().text;
+    let to_syslog =
+        || read(NAME, SYSLOG_HEAD, &AUDIT, text).filter(|_| said.tag() == Some(SYSLOG_TAG));
+    if let Some(mut event) = read(NAME, HEAD, &AUDIT, text).or_else(to_syslog) {
         event.user = event.user.filter(|user| user.len() != CUT_USER_BYTES);
         return Some(event);
     }
-    errors(outer.text)
+    errors(text)
 }
 
 /// `2026-11-28 16:34:05 USER[USER] @ HOST [IP] ERROR 1226: User 'USER' has exceeded …`. The user stands there twice or three times,

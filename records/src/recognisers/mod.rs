@@ -35,13 +35,15 @@ mod vsftpd;
 mod words;
 mod xinetd;
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::bytes::split_at;
 use crate::event::{Class, Event, Scope, Stage};
 use crate::head::{Outer, outer};
+use crate::json::string::decode;
 use crate::named;
-use crate::record::Unescaped;
+use crate::record::{Unescaped, member};
 use crate::search::{Mark, byte_array_forms};
 #[cfg(not(target_family = "wasm"))]
 pub use shown::{Example, SILENT, Shown, Silent};
@@ -75,6 +77,12 @@ pub static SERVERS: [&Server; 26] = [
     &samba::SERVER,
     &open_files::SERVER,
 ];
+
+/// Where parsers put the name of the program that they take out of a head, the last one that is there first.
+const TAGS: &str = "syslog.appname syslog.identifier log.syslog.appname process.name appname programname program ident SYSLOG_IDENTIFIER ";
+
+/// How often a message may have another reading: JSON behind a tag.
+pub const READINGS_MAX: usize = 2;
 
 /// The longest message that is looked at by more than one entry, in bytes: of a longer one each would search the whole.
 const MESSAGE_MAX: usize = 32 * 1024;
@@ -120,6 +128,8 @@ pub struct Said<'a> {
     pub json: Option<&'a [u8]>,
     /// Where names can be kept that stand escaped in it.
     pub unescaped: Option<&'a Unescaped>,
+    /// The message begins with a program's tag.
+    pub is_tagged: bool,
 }
 
 impl<'a> Said<'a> {
@@ -130,7 +140,55 @@ impl<'a> Said<'a> {
             body,
             json: None,
             unescaped: None,
+            is_tagged: false,
         }
+    }
+
+    /// As [`member`], of its record.
+    #[inline(never)]
+    pub fn member(&self, path: &str) -> Option<&'a str> {
+        member(self.json?, path)
+    }
+
+    /// Another reading of a message that is none of an event as it is: a record that is the text of another, as a program writes it
+    /// that logs JSON to a container's output or to syslog; or a tag and what follows it, of which a parser took time and host.
+    #[inline(never)]
+    pub fn other(&self) -> Option<Said<'a>> {
+        let text = self.outer().text;
+        if !text.starts_with('{') {
+            let host = self.member("hostname").or_else(|| self.member("host"));
+            let is_split = host.is_some() && self.tag().is_none();
+            return is_split.then_some(Said {
+                is_tagged: true,
+                ..*self
+            });
+        }
+        let mut keys = ["msg", "message"].iter();
+        let message = keys.find_map(|key| member(text.as_bytes(), key))?;
+        let message = match decode(message.as_bytes()) {
+            Cow::Borrowed(message) => message,
+            Cow::Owned(message) => self.unescaped?.message.get_or_init(|| message),
+        };
+        Some(Said {
+            message,
+            body: 0,
+            json: Some(text.as_bytes()),
+            is_tagged: false,
+            ..*self
+        })
+    }
+
+    /// The program that says it, as it calls itself, as the head has it or as a parser has taken it out of there.
+    #[inline(never)]
+    pub fn tag(&self) -> Option<&'a str> {
+        let mut found = None;
+        // Not an array: a loop over one is unrolled.
+        let mut paths = TAGS;
+        while let Some((path, rest)) = split_at(paths, " ") {
+            found = self.member(path).or(found);
+            paths = rest;
+        }
+        self.outer().tag.or(found)
     }
 
     /// What follows the head, without what daemons, editors and terminals leave at its end.
@@ -140,7 +198,7 @@ impl<'a> Said<'a> {
 
     /// What others have put before the program's line, and that line, without what they leave at its end.
     pub fn outer(&self) -> Outer<'a> {
-        let mut outer = outer(self.message);
+        let mut outer = outer(self.message, self.is_tagged);
         outer.text = without_end(outer.text);
         outer
     }
@@ -153,8 +211,8 @@ pub struct Server {
     pub name: &'static str,
     /// `event.dataset`.
     pub dataset: &'static str,
-    /// As [`Entry::needles`]. Only letters, digits and spaces, which no JSON encoder escapes, and none that occurs in
-    /// the lines of everyday traffic.
+    /// As [`Entry::needles`]. Only what no JSON encoder escapes, or both forms, and nothing that occurs in the lines of
+    /// everyday traffic.
     pub needles: &'static [&'static str],
     /// As [`Entry::mark`]: one server may have one.
     pub mark: Option<Mark>,

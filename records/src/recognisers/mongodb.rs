@@ -1,9 +1,8 @@
 //! Recognises what MongoDB says of connections that it refuses.
 
-use super::table::{Message, read};
-use super::{Limit, Said, Server, server};
+use super::table::{Message, endpoint, read};
+use super::{Limit, Said, Server, number, server};
 use crate::event::{Event, Scope};
-use crate::record::members;
 
 const NAME: &str = "mongodb";
 
@@ -23,22 +22,25 @@ const REFUSED: &str = "Connection refused because there are too many open connec
 /// The message's own number.
 const ID: &str = "22942";
 
-/// Before 4.4.
+/// Before 4.4: `2017-01-01T00:00:00.000+0000 I NETWORK  [listener] `, and once `Sat Nov 28 17:00:00.123 [initandlisten] `.
+const HEAD: &str = "%[%g %w NETWORK  %]%[%w %w % %0 %d %]%[[%w] %]";
 const ROWS: [Message; 1] = [(
     &MAX_CONNECTIONS,
-    "%[%g %w NETWORK  %]%[%w %w %d %d %]%[[%w] %]connection refused because too many open connections: %c",
+    "connection refused because too many open connections: %c",
 )];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let Some(json) = said.json else {
-        return read(NAME, "", &ROWS, said.outer().text);
-    };
-    let [id, current] = members(json, ["id", "attr.connectionCount"]);
-    if said.message != REFUSED || id? != ID {
+    if said.message != REFUSED {
+        return read(NAME, HEAD, &ROWS, said.outer().text);
+    }
+    if said.member("id")? != ID {
         return None;
     }
     let mut event = MAX_CONNECTIONS.rare(NAME);
-    event.limit_current = current.and_then(|current| current.parse().ok());
+    let current = said.member("attr.connectionCount");
+    event.limit_current = current.and_then(|current| Some(number(current)?.0));
+    let remote = said.member("attr.remote");
+    event.source = remote.and_then(endpoint);
     Some(event)
 }
 

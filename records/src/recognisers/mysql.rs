@@ -7,7 +7,6 @@ use super::table::{Message, read};
 use super::words::Words;
 use super::{Limit, Said, Server, server};
 use crate::event::{Detail, Event, Scope, Stage};
-use crate::record::members;
 
 const NAME: &str = "mysql";
 
@@ -71,8 +70,8 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
     let text = said.outer().text;
     if let event @ Some(_) = read(NAME, HEAD_OF_SERVER, &OF_SERVER, text) {
         // As a member of a record it must be that of its log.
-        let [code] = said.json.map_or([None], |json| members(json, ["err_code"]));
-        return event.filter(|_| !text.starts_with("Plugin") || code.as_deref() == Some(CODE));
+        let code = said.member("err_code");
+        return event.filter(|_| !text.starts_with("Plugin") || code == Some(CODE));
     }
     // A name that holds the words behind it could end before them or behind.
     let is_twice = |words| {

@@ -1,5 +1,6 @@
 //! Recognises what any program says that can accept no connection for want of descriptors.
 
+use super::table::behind;
 use super::words::Words;
 use super::{Limit, Said, Server, server};
 use crate::event::{Event, Scope};
@@ -8,7 +9,7 @@ const NAME: &str = "open-files";
 
 pub(super) static SERVER: Server = server!(
     "open-files",
-    ["Too many open files"],
+    ["Too many open files", "too many open files"],
     recognise,
     [FILES],
     ["server-full"]
@@ -21,21 +22,23 @@ const FILES: Limit = Limit::new("RLIMIT_NOFILE", Scope::Process)
 /// The longest text between the call and its error, in bytes.
 const BETWEEN_MAX: usize = 64;
 
-/// `accept(8) failed errno=24 (Too many open files)`, `error: accept: Too many open files`, `accept4() failed (24: Too many open
-/// files)`: the call comes first and its error last, and nothing but letters, digits and a few marks between them.
+/// `daemon: accept(8) failed errno=24 (Too many open files)`, `error: accept: Too many open files`, `accept4() failed (24: Too many
+/// open files)`, and Go's `http: Accept error: accept tcp [::]:80: accept4: too many open files; retrying in 5ms`: the call comes
+/// first and its error last, and nothing but letters, digits and a few marks between them.
+const HEAD: &str =
+    "%[error: %]%[daemon: %]%[Accepting client connection: %]%[http: Accept error: %]accept";
+
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    let outer = said.outer();
-    let text = outer.text;
-    let text = text.after("error: ").unwrap_or(text);
-    let text = text.after("Accepting client connection: ").unwrap_or(text);
-    let text = text.without(".)");
-    let text = text.before(" in system").unwrap_or(text);
-    let between = text.after("accept")?.before("Too many open files")?;
-    if between.len() > BETWEEN_MAX || !between.is_letters("()[]:=_, -.") {
+    let text = behind(HEAD, said.outer().text)?;
+    let (between, end) = text.cut("oo many open files")?;
+    let is_end = matches!(end, "" | ")" | ").")
+        || end.after("; retrying in ").is_some()
+        || end.after(" in system").is_some();
+    if between.len() > BETWEEN_MAX || !between.is_letters("()[]:=_, -.*") || !is_end {
         return None;
     }
     let mut event = FILES.rare(NAME);
-    event.service = outer.tag;
+    event.service = said.tag();
     Some(event)
 }
 

@@ -35,7 +35,8 @@ const PENALTIES: Limit = Limit::new("PerSourcePenalties", Scope::Ip)
     .advice("The address has failed to log in before: exempt it with PerSourcePenaltyExemptList in sshd_config if it is one of your own.");
 const PENALISED: Limit = PENALTIES.about(Class::Summary);
 
-const ROWS: [Message; 8] = [
+const ROWS: [Message; 9] = [
+    (&MAX_STARTUPS, "drop connection #%c"),
     (
         &MAX_STARTUPS,
         "drop connection #%c from [%i]:%p on [%a]:%q past MaxStartups",
@@ -68,7 +69,7 @@ const ROWS: [Message; 8] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, "%[error: %]", &ROWS, said.outer().text)
+    read(NAME, "%[error: %]%[debug1: %]", &ROWS, said.outer().text)
 }
 
 /// What people are shown of it.

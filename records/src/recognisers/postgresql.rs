@@ -12,7 +12,7 @@ use super::words::Words;
 use super::{Limit, Said, Server, server};
 use crate::event::{Detail, Details, Endpoint, Event, Scope};
 use crate::ip::{parse_ip, parse_port};
-use crate::record::members;
+use crate::json::string::decode;
 
 const NAME: &str = "postgresql";
 
@@ -25,6 +25,11 @@ pub(super) static SERVER: Server = server!(
         "connection slots are reserved",
         "requested standby connections",
         "connection limit exceeded",
+        // In another language, in CSV and in JSON, each as it is and within JSON.
+        ",0,FATAL,53300,\"",
+        ",0,FATAL,53300,\\",
+        "state_code\":\"53300",
+        "state_code\\\":\\\"53300",
     ],
     recognise,
     [
@@ -81,19 +86,12 @@ const ROWS: [Message; 7] = [
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    if let Some(json) = said.json {
-        let keys = [
-            "error_severity",
-            "state_code",
-            "user",
-            "dbname",
-            "remote_host",
-            "remote_port",
-        ];
-        let fields = members(json, keys);
-        if fields[1].is_some() {
-            return refused(said, said.message, fields);
-        }
+    if let Some(code) = said.member("state_code") {
+        let severity = said.member("error_severity")?;
+        let client = [said.member("remote_host"), said.member("remote_port")];
+        let name = |path| decode(said.member(path).unwrap_or_default().as_bytes());
+        let names = [name("user"), name("dbname")];
+        return refused(said, [severity, code, said.message], client, names);
     }
     let text = said.outer().text;
     let Some(columns) = columns(text) else {
@@ -115,48 +113,43 @@ fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
         code,
         message,
     ] = columns;
-    // `"192.0.2.7:5432"`, or `"[local]"`.
-    let client = client.without("\"").cut_last(":");
-    let client = client.and_then(|(ip, port)| Some((ip.after("\"")?, port)));
-    let fields = [
-        Some(Cow::Borrowed(severity)),
-        Some(Cow::Borrowed(code)),
-        Some(unquoted(user)),
-        Some(unquoted(database)),
-        client.map(|(ip, _)| Cow::Borrowed(ip)),
-        client.map(|(_, port)| Cow::Borrowed(port)),
-    ];
     let message = message.after("\"")?.before("\"")?;
     // Two would be one in a name.
     message.after("\"").is_none().then_some(())?;
-    refused(said, message, fields)
+    // `"192.0.2.7:5432"`, or `"[local]"`.
+    let client = client.without("\"").cut_last(":");
+    let client = [
+        client.and_then(|(ip, _)| ip.after("\"")),
+        client.map(|(_, port)| port),
+    ];
+    let names = [unquoted(user), unquoted(database)];
+    refused(said, [severity, code, message], client, names)
 }
 
-/// The event that a message with its severity, code, user, database, host and port is. The names may have been escaped.
+/// The event that a message is, with its severity, its code, address and port of the client, user and database. The names
+/// may have been escaped.
 fn refused<'a>(
     said: &Said<'a>,
-    message: &'a str,
-    [severity, code, user, database, host, port]: [Option<Cow<'a, str>>; 6],
+    [severity, code, message]: [&'a str; 3],
+    [host, port]: [Option<&str>; 2],
+    names: [Cow<'a, str>; 2],
 ) -> Option<Event<'a>> {
-    if severity? != "FATAL" || code? != CODE {
+    if severity != "FATAL" || code != CODE {
         return None;
     }
     let known = read(NAME, "", &ROWS, message);
     let mut event = known.unwrap_or_else(|| TRANSLATED.rare(NAME));
-    let port = port.and_then(|port| parse_port(&port));
-    let ip = host.and_then(|host| parse_ip(&host));
+    let port = port.and_then(parse_port);
+    let ip = host.and_then(parse_ip);
     event.source = ip.map(|ip| Endpoint { ip, port });
     (event.user, event.details) = (None, Details::NONE);
-    let names = [user, database].map(Option::unwrap_or_default);
-    let [user, database] = match names {
-        [Cow::Borrowed(user), Cow::Borrowed(database)] => [user, database],
-        names => {
-            let names = || names.map(Cow::into_owned);
-            said.unescaped?
-                .get_or_init(names)
-                .each_ref()
-                .map(|name| &**name)
+    let [user, database] = match (names, said.unescaped) {
+        ([Cow::Borrowed(user), Cow::Borrowed(database)], _) => [user, database],
+        (names, Some(place)) => {
+            let kept = place.names.get_or_init(|| names.map(Cow::into_owned));
+            kept.each_ref().map(|name| &**name)
         }
+        (_, None) => [""; 2],
     };
     event.user = Some(user).filter(|user| !user.is_empty());
     event.details.add(Detail::Database, database);
@@ -209,15 +202,11 @@ fn prefixed(text: &str) -> Option<&str> {
     let rest = behind(ZONE, zone)?;
     let is_ours = !zone.as_bytes().first()?.is_ascii_digit()
         && matches!(rest.as_bytes(), [b' ' | b':' | b'(', ..])
-        && rest.holds("[")
-        && !is_poolers(rest);
-    is_ours.then_some(rest)
-}
-
-/// Whether it is a pooler's, whose lines begin alike and may end with a name: `[40] WARNING C-0x55caef5676e0: …`.
-fn is_poolers(text: &str) -> bool {
-    let said = text.cut("] ").and_then(|(_, text)| text.cut(" "));
-    said.is_some_and(|(_, said)| matches!(said.as_bytes(), [b'C' | b'S', b'-' | b':', ..]))
+        && rest.holds("[");
+    // A pooler's lines begin alike and may end with a name: ` [40] WARNING C-0x55caef5676e0: …`.
+    let said = behind(" [%w] %w ", rest).unwrap_or_default();
+    let is_poolers = matches!(said.as_bytes(), [b'C' | b'S', b'-' | b':', ..]);
+    (is_ours && !is_poolers).then_some(rest)
 }
 
 /// Whether `before` ends with `USER@DATABASE `, of which `name` is one, behind a head without a severity.
@@ -236,21 +225,14 @@ fn is_before(before: &str, name: &str, is_role: bool) -> bool {
 
 /// Whether a severity is in it: `LOG:  `, `DEBUG1:  `, and `FATAL:  ` unless that is `left_out`.
 fn has_severity(text: &str, left_out: bool) -> bool {
-    let mut rest = text;
-    while let Some((before, behind)) = rest.cut(":  ") {
-        let word = before.get(before.len().saturating_sub(3)..);
-        let is_word = word.is_some_and(|word| word.len() == 3 && is_capitals(word));
-        if is_word && !(left_out && before.ends_with("FATAL")) {
-            return true;
+    let is_end = |end: &[u8]| match end {
+        [word @ .., b':', b' ', b' '] => {
+            let is_word = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'1'..=b'5');
+            word.iter().all(is_word) && !(left_out && word == b"TAL")
         }
-        rest = behind;
-    }
-    false
-}
-
-fn is_capitals(word: &str) -> bool {
-    let is = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    word.bytes().all(is)
+        _ => false,
+    };
+    text.as_bytes().windows(6).any(is_end)
 }
 
 /// Whether a name holds no fatal message but one that has no quote behind it, so that the line is not that.
@@ -345,6 +327,11 @@ const SHOWN: super::Shown = super::Shown {
             &SENDERS,
             "17+",
             "«%F %T.%3f» UTC [«pid»] «user»@«database» FATAL:  number of requested standby connections exceeds \"max_wal_senders\" (currently 10)",
+        ),
+        (
+            &TRANSLATED,
+            "9.0+",
+            "«%F %T.%3f» UTC,\"web\",\"shop\",«pid»,\"«ip»:«port»\",6b0b0753.7e,2,\"initializing\",«%F %T» UTC,,0,FATAL,53300,\"tut mir leid, schon zu viele Verbindungen\",,,,,,,,,\"\",\"client backend\",,0",
         ),
     ],
     others: &[

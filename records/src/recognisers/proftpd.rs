@@ -42,31 +42,39 @@ const CONNECTIONS: Limit = limit("MaxConnectionsPerHost", Scope::Ip).before_auth
 const INSTANCES: Limit = limit("MaxInstances", Scope::Global).before_auth();
 const RATE: Limit = limit("MaxConnectionRate", Scope::Global).before_auth();
 
-/// `2026-11-28 17:26:15,324 srv1 proftpd[78] localhost (client.example.org[192.0.2.7]): `: a session's line begins with its server
-/// and its client.
-const HEAD: &str = "%[%d %d,%w %w proftpd[%w] %]%w%[ (%w[%i])%]%[:%]%[ -%] ";
-const ROWS: [Message; 8] = [
-    (&CLIENTS, "Connection refused (MaxClients %n)"),
-    (&PER_HOST, "Connection refused (MaxClientsPerHost %n)"),
-    (&PER_USER, "Connection refused (MaxClientsPerUser %n)"),
-    (&PER_CLASS, "Connection refused (MaxClientsPerClass %w %n)"),
-    (&HOSTS_PER_USER, "Connection refused (MaxHostsPerUser %n)"),
+/// `2026-11-28 17:26:15,324 srv1 proftpd[78] ` in its own file; a session's line begins with its server and its client.
+const HEAD: &str = "%[%d %d,%w %w proftpd[%w] %]%w (%w[%i])%[:%]%[ -%] Connection refused (Max";
+const OF_SESSIONS: [Message; 6] = [
+    (&CLIENTS, "Clients %n)"),
+    (&PER_HOST, "ClientsPerHost %n)"),
+    (&PER_USER, "ClientsPerUser %n)"),
+    (&PER_CLASS, "ClientsPerClass %w %n)"),
+    (&HOSTS_PER_USER, "HostsPerUser %n)"),
+    (&CONNECTIONS, "ConnectionsPerHost %n)"),
+];
+const SERVER_HEAD: &str = "%[%d %d,%w %w proftpd[%w] %]%w";
+const OF_SERVER: [Message; 4] = [
     (
-        &CONNECTIONS,
-        "Connection refused (MaxConnectionsPerHost %n)",
+        &INSTANCES,
+        ": MaxInstances (%n) reached, new connection denied",
     ),
     (
         &INSTANCES,
-        "MaxInstances (%n) reached, new connection denied",
+        " - MaxInstances (%n) reached, new connection denied",
     ),
     (
         &RATE,
-        "MaxConnectionRate (%n/%w secs) reached, new connection denied",
+        ": MaxConnectionRate (%n/%w secs) reached, new connection denied",
+    ),
+    (
+        &RATE,
+        " - MaxConnectionRate (%n/%w secs) reached, new connection denied",
     ),
 ];
 
 fn recognise<'a>(said: &Said<'a>) -> Option<Event<'a>> {
-    read(NAME, HEAD, &ROWS, said.outer().text)
+    let text = said.outer().text;
+    read(NAME, HEAD, &OF_SESSIONS, text).or_else(|| read(NAME, SERVER_HEAD, &OF_SERVER, text))
 }
 
 /// What people are shown of it.

@@ -29,7 +29,7 @@ const ROWS: [Message; 2] = [
     ),
     (
         &PER_SOURCE,
-        "%s: Too many incoming connections (%c) from source %i, dropping connection.",
+        "%s: Too many incoming connections (%c) from source %[%i%]%[UID %0%], dropping connection.",
     ),
 ];
 

@@ -39,6 +39,19 @@ use crate::ip::{parse_ip, parse_port};
 /// A message: the limit it speaks of, and its text with fields in it.
 pub type Message = (&'static Limit, &'static str);
 
+/// The fields that are details.
+const DETAILS: [(u8, Detail); 9] = [
+    (b'k', Detail::Status),
+    (b'h', Detail::Host),
+    (b'f', Detail::Frontend),
+    (b'b', Detail::Backend),
+    (b'x', Detail::Code),
+    (b'z', Detail::Zone),
+    (b'v', Detail::Vhost),
+    (b'j', Detail::State),
+    (b'D', Detail::Database),
+];
+
 /// Of which end of a text a field is taken.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
@@ -76,9 +89,10 @@ fn walk<'a>(event: &mut Event<'a>, mut row: &'static str, text: &'a str) -> Opti
         row = row.get(at + 2..)?;
         match field {
             b'[' => {
-                let mut with = event.clone();
-                if let Some(behind) = walk(&mut with, row, rest) {
-                    (*event, rest) = (with, behind);
+                // It is read twice where it is there, so that what is not leaves no trace.
+                if let Some(behind) = behind(row, rest) {
+                    walk(event, row, rest);
+                    rest = behind;
                 }
                 row = behind_optional(row)?;
             }
@@ -181,7 +195,10 @@ fn take<'a>(event: &mut Event<'a>, field: u8, text: &'a str, end: End) -> Option
 /// Sets what a field says, if it can be that.
 fn set<'a>(event: &mut Event<'a>, field: u8, taken: &'a str) -> Option<()> {
     let name = Some(taken).filter(|name| !name.is_empty());
-    let mut detail = |detail| event.details.add(detail, taken);
+    let side = match field {
+        b'a' | b'q' | b'o' => &mut event.destination,
+        _ => &mut event.source,
+    };
     match field {
         b'n' | b'c' | b'N' => {
             let (value, more) = number(taken)?;
@@ -193,16 +210,14 @@ fn set<'a>(event: &mut Event<'a>, field: u8, taken: &'a str) -> Option<()> {
             }
         }
         b'y' if parse_ip(taken).is_none() => {}
-        b'i' | b'y' => client(&mut event.source).ip = parse_ip(taken)?,
-        b'a' => client(&mut event.destination).ip = parse_ip(taken)?,
-        b'p' => client(&mut event.source).port = Some(parse_port(taken)?),
-        b'q' => client(&mut event.destination).port = Some(parse_port(taken)?),
+        b'i' | b'a' | b'y' => client(side).ip = parse_ip(taken)?,
+        b'p' | b'q' => client(side).port = Some(parse_port(taken)?),
         b'e' if taken.starts_with("unix") => {}
-        b'e' => event.source = Some(endpoint(taken)?),
+        b'e' => *side = Some(endpoint(taken)?),
         b'o' => {
+            *side = endpoint(taken);
             let port = taken.cut_last(":").map_or(taken, |(_, port)| port);
             parse_port(port)?;
-            event.destination = endpoint(taken);
             event.details.add(Detail::Port, port);
         }
         b's' | b'S' => event.service = name,
@@ -212,16 +227,12 @@ fn set<'a>(event: &mut Event<'a>, field: u8, taken: &'a str) -> Option<()> {
             ends.any(|end| taken.ends_with(end)).then_some(())?;
         }
         b'k' if taken.len() != 3 => return None,
-        b'k' => detail(Detail::Status),
-        b'h' => detail(Detail::Host),
-        b'f' => detail(Detail::Frontend),
-        b'b' => detail(Detail::Backend),
-        b'x' => detail(Detail::Code),
-        b'z' => detail(Detail::Zone),
-        b'v' => detail(Detail::Vhost),
-        b'j' => detail(Detail::State),
-        b'D' => detail(Detail::Database),
-        _ => {}
+        _ => {
+            let detail = DETAILS.iter().find(|(known, _)| *known == field);
+            if let Some((_, detail)) = detail {
+                event.details.add(*detail, taken);
+            }
+        }
     }
     Some(())
 }
@@ -241,6 +252,7 @@ pub(super) fn endpoint(text: &str) -> Option<Endpoint> {
 }
 
 /// One end of a connection, of which the address or the port comes first. A row that has a port has an address, too.
+#[inline(never)]
 fn client(end: &mut Option<Endpoint>) -> &mut Endpoint {
     let (ip, port) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), None);
     end.get_or_insert(Endpoint { ip, port })

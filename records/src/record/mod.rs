@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use crate::bytes::split_at;
-use crate::json::scan::{Kind, Malformed, Scanner};
+use crate::json::scan::{Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array, decode_plain};
 use crate::json::write::{push_escaped, push_string, push_uint};
 use crate::recognisers::begins_with_own_service;
@@ -84,8 +84,14 @@ pub struct Record<'a> {
     pub is_ours: bool,
 }
 
-/// Where names are kept that stand escaped in a record: an event borrows what it says.
-pub type Unescaped = OnceCell<[String; 2]>;
+/// Where texts are kept that stand escaped in a record: an event borrows what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unescaped {
+    /// The message of a record that is the message of another.
+    pub message: OnceCell<String>,
+    /// Two names.
+    pub names: OnceCell<[String; 2]>,
+}
 
 /// A record that has no member where ours would go, `@timestamp` aside: nearly all are like that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +138,7 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
         path: found.path.map(decode),
         offset: found.offset,
         cursor: found.cursor.map(decode),
-        unescaped: Unescaped::new(),
+        unescaped: Unescaped::default(),
         is_ours: found.has_maxconn && found.has_our_action,
     };
     if found.program.is_some() || found.host.is_some_and(|(_, raw)| raw.ends_with(b":")) {
@@ -141,53 +147,29 @@ pub fn read_json<'a>(json: &'a [u8], keys: Keys<'_>, zone: &TimeZone) -> Option<
     Some(record)
 }
 
-/// The texts and numbers under some keys of a JSON record, or `object.key` of an object in it.
-pub fn members<'a, const N: usize>(json: &'a [u8], keys: [&str; N]) -> [Option<Cow<'a, str>>; N] {
-    let mut found = [const { None }; N];
-    let mut scanner = Scanner::new(json);
+/// The text or number that is in a JSON record under a path, with dots between the names, as it stands there: escapes, too. The
+/// last one, if there are several.
+pub fn member<'a>(json: &'a [u8], path: &str) -> Option<&'a str> {
+    let mut found = None;
     // What comes after something malformed is not there.
-    let _ = members_of(&mut scanner, "", &keys, &mut found);
-    found
+    let _ = find_member(Scanner::new(json), path.as_bytes(), &mut found);
+    core::str::from_utf8(found?).ok()
 }
 
-fn members_of<'a>(
-    scanner: &mut Scanner<'a>,
-    object: &str,
-    keys: &[&str],
-    found: &mut [Option<Cow<'a, str>>],
+fn find_member<'a>(
+    mut scanner: Scanner<'a>,
+    path: &[u8],
+    found: &mut Option<&'a [u8]>,
 ) -> Result<(), Malformed> {
     let mut members = scanner.begin_object()?;
     while let Some(key) = scanner.next_key(&mut members)? {
-        let kind = scanner.kind()?;
-        let is_it = |known: &&str| {
-            known
-                .strip_prefix(object)
-                .is_some_and(|known| known.as_bytes() == &*key)
-        };
-        let place = keys.iter().position(is_it);
-        if let (Some(place), Kind::String | Kind::Number) = (place, kind) {
-            let value = if kind == Kind::String {
-                decode(scanner.string()?.0)
-            } else {
-                let range = scanner.skip_value()?;
-                decode(scanner.text(range))
-            };
-            if let Some(place) = found.get_mut(place) {
-                *place = Some(value);
-            }
-            continue;
-        }
-        let inner = keys.iter().find_map(|known| {
-            let (begin, _) = known.split_at_checked(known.find('.')? + 1)?;
-            (begin.as_bytes().strip_suffix(b".") == Some(&*key)).then_some(begin)
-        });
-        match inner {
-            Some(inner) if object.is_empty() && kind == Kind::Object => {
-                members_of(scanner, inner, keys, found)?;
-            }
-            _ => {
-                scanner.skip_value()?;
-            }
+        let start = scanner.clone();
+        let range = scanner.skip_value()?;
+        match (path.strip_prefix(&*key), scanner.text(range)) {
+            (Some([]), [b'"', text @ .., b'"']) => *found = Some(text),
+            (Some([]), number @ [b'-' | b'0'..=b'9', ..]) => *found = Some(number),
+            (Some([b'.', path @ ..]), [b'{', ..]) => find_member(start, path, found)?,
+            _ => {}
         }
     }
     Ok(())

@@ -86,7 +86,7 @@ impl<'a> Elements<'a> {
 
     /// The event of that limit with all that is known. Made in one piece: an event is some two hundred
     /// bytes, which are not to be copied about.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn into_event(
         self,
         limit: &'static Limit,

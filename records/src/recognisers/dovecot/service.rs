@@ -12,42 +12,26 @@ const SKIPPED: &str = "mail_max_userip_connections lookup failed - skipping: ";
 const PENALTY: &str = "Auth penalty lookup failed: ";
 
 /// What the processes that run services say of them.
-const OF_MASTER: [Message; 7] = [
+const OF_MASTER: [Message; 3] = [
     (
         &PROCESS_LIMIT,
-        "service(%s): process_limit (%n) reached, client connections are being dropped%W",
-    ),
-    (
-        &PROCESS_LIMIT,
-        "service(%s): process_limit reached, client connections are being dropped%W",
-    ),
-    (
-        &CLIENT_LIMIT,
-        "service(%s): client_limit (%n) reached, client connections are being dropped%W",
-    ),
-    (
-        &CLIENT_LIMIT,
-        "service(%s): client_limit reached, client connections are being dropped%W",
+        "service(%s): process_limit%[ (%n)%] reached, client connections are being dropped%*",
     ),
     // `client_limit/service_count` and the like: the limit follows from the other setting.
     (
         &CLIENT_LIMIT,
-        "service(%s): client_limit/%w (%n) reached, client connections are being dropped%W",
+        "service(%s): client_limit%[/%w%]%[ (%n)%] reached, client connections are being dropped%*",
     ),
     (
         &CLIENT_LIMIT,
-        "service(%s): client_limit/%w reached, client connections are being dropped%W",
-    ),
-    (
-        &CLIENT_LIMIT,
-        "service %s { client_limit=%n } is lower than required under max%W",
+        "service %s { client_limit=%n } is lower than required under max%*",
     ),
 ];
 
 /// What is said by no service.
 const OF_NOBODY: [Message; 1] = [(
     &MAIL_PROCESSES,
-    "Maximum number of mail processes exceeded%W",
+    "Maximum number of mail processes exceeded%*",
 )];
 
 /// Recognises `text`, said by `service`, which is no login process.
