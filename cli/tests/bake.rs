@@ -20,7 +20,7 @@ fn with_limits_of(guest: &str, printed: &str) -> String {
     match guest {
         "redpanda" => printed
             .replace("max_keys = 10000", "max_keys = 2000")
-            .replace("max_floods = 1000", "max_floods = 256"),
+            .replace("max_floods = 1000", "max_floods = 200"),
         _ => printed.to_string(),
     }
 }

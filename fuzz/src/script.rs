@@ -164,7 +164,7 @@ fn config(u: &mut Unstructured<'_>) -> String {
         }
         rules.push(rule);
     }
-    let (max_keys, max_floods) = (pick(u, 10_000, &[32, 40]), pick(u, 1_000, &[1, 2, 3]));
+    let (max_keys, max_floods) = (pick(u, 10_000, &[43, 50]), pick(u, 1_000, &[1, 2, 3]));
     let mut config = json!({
         "rule": rules,
         "allowed_lateness": pick(u, "5s", &["0s", "1h"]),
