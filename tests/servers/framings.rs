@@ -38,7 +38,10 @@ fn unframed(line: &str, file: &str) -> Line {
 /// The line in every framing where it may come, each with its name.
 fn framed(line: &Line, server: &str) -> Vec<(&'static str, String)> {
     let Line { text, tag, is_bare } = line;
-    let tag = tag.as_deref().unwrap_or(server);
+    let known = SERVERS.iter().find(|known| known.name == server);
+    let program = known.map_or("", |known| known.program);
+    let own = if program.is_empty() { server } else { program };
+    let tag = tag.as_deref().unwrap_or(own);
     let mut all = vec![
         ("RFC 3164", format!("<27>Nov 28 17:00:00 srv1 {tag}[7]: {text}")),
         ("file of rsyslog", format!("Nov  8 17:00:00 srv1 {tag}[7]: {text}")),

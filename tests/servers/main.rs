@@ -401,3 +401,24 @@ fn every_limit_is_counted_by_one_built_in_rule() {
         }
     }
 }
+
+#[test]
+fn another_program_s_log_of_a_client_s_words_is_no_event() {
+    let config = Config::default();
+    for words in [
+        "drop connection #3 from [192.0.2.66]:7 on [198.51.100.1]:22 past MaxStartups",
+        "Maxstartups logging rate-limited: additional 4000000 connections dropped",
+        "Connection from [192.0.2.66]:7 refused: too many connections",
+        "echo.socket: Too many incoming connections (64), dropping connection.",
+    ] {
+        let line = |tag: &str| format!("Nov 28 17:00:00 srv1 {tag}[7]: {words}");
+        let is_event = |tag: &str| {
+            let line = line(tag);
+            let record = read(line.as_bytes(), &config).expect("it is text");
+            !events(line.as_bytes(), &record, &config).is_empty()
+        };
+        let own = ["sshd", "exim", "systemd"];
+        assert!(own.into_iter().any(is_event), "{words}");
+        assert!(!is_event("app"), "{words}");
+    }
+}

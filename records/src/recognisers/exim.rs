@@ -6,13 +6,16 @@ use crate::event::{Event, Scope};
 
 const NAME: &str = "exim";
 
-pub(super) static SERVER: Server = server!(
-    "exim",
-    ["used: too many connections", "in reserve list: connected"],
-    recognise,
-    [ACCEPT_MAX, PER_HOST, RESERVE],
-    ["client-limit", "many-clients", "server-full"]
-);
+pub(super) static SERVER: Server = Server {
+    program: "exim",
+    ..server!(
+        "exim",
+        ["used: too many connections", "in reserve list: connected"],
+        recognise,
+        [ACCEPT_MAX, PER_HOST, RESERVE],
+        ["client-limit", "many-clients", "server-full"]
+    )
+};
 
 const ACCEPT_MAX: Limit = Limit::new("smtp_accept_max", Scope::Global)
     .before_auth()

@@ -38,7 +38,7 @@ mod xinetd;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::bytes::split_at;
+use crate::bytes::{split_at, split_at_last};
 use crate::event::{Class, Event, Scope, Stage};
 use crate::head::{Outer, outer};
 use crate::json::string::decode;
@@ -235,6 +235,9 @@ pub struct Server {
     pub limits: &'static [Limit],
     /// What to do where a flood's cause is known, whatever the limit.
     pub advice: &'static [(Hint, &'static str)],
+    /// How the name begins that its program logs under, where another program's log may hold its words at the start of a
+    /// line; empty if it may have any name.
+    pub program: &'static str,
     /// Whether strangers come to it to guess passwords.
     pub is_guessed: bool,
     /// The built-in rules that count its events, each those of its own scopes.
@@ -260,6 +263,7 @@ macro_rules! server {
             read: $read,
             limits: &[$($limit),+],
             advice: &[],
+            program: "",
             is_guessed: false,
             rules: &[$($rule),+],
             repeating: None,
@@ -344,7 +348,16 @@ impl Entry for &'static Server {
         if self.is_strict() && said.message.len() > MESSAGE_MAX {
             return None;
         }
-        (self.read)(said)
+        let event = (self.read)(said);
+        // `/usr/sbin/sshd` is one, too.
+        let is_another_s = |tag: &str| {
+            let name = split_at_last(tag, "/").map_or(tag, |(_, name)| name);
+            !name.starts_with(self.program)
+        };
+        if !self.program.is_empty() && event.is_some() && said.tag().is_some_and(is_another_s) {
+            return None;
+        }
+        event
     }
 
     fn is_strict(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::event::{Class, Event, Scope};
 const NAME: &str = "openssh";
 
 pub(super) static SERVER: Server = Server {
+    program: "sshd",
     is_guessed: true,
     ..server!(
         "openssh",

@@ -6,27 +6,30 @@ use crate::event::{Event, Scope};
 
 const NAME: &str = "proftpd";
 
-pub(super) static SERVER: Server = server!(
-    "proftpd",
-    [
-        "refused (MaxClients",
-        "refused (MaxHostsPerUser",
-        "refused (MaxConnectionsPerHost",
-        "reached, new connection denied"
-    ],
-    recognise,
-    [
-        CLIENTS,
-        PER_HOST,
-        PER_USER,
-        PER_CLASS,
-        HOSTS_PER_USER,
-        CONNECTIONS,
-        INSTANCES,
-        RATE
-    ],
-    ["db-role", "client-limit", "many-clients", "server-full"]
-);
+pub(super) static SERVER: Server = Server {
+    program: "proftpd",
+    ..server!(
+        "proftpd",
+        [
+            "refused (MaxClients",
+            "refused (MaxHostsPerUser",
+            "refused (MaxConnectionsPerHost",
+            "reached, new connection denied"
+        ],
+        recognise,
+        [
+            CLIENTS,
+            PER_HOST,
+            PER_USER,
+            PER_CLASS,
+            HOSTS_PER_USER,
+            CONNECTIONS,
+            INSTANCES,
+            RATE
+        ],
+        ["db-role", "client-limit", "many-clients", "server-full"]
+    )
+};
 
 const fn limit(name: &'static str, scope: Scope) -> Limit {
     Limit::new(name, scope)

@@ -6,13 +6,16 @@ use crate::event::{Event, Scope};
 
 const NAME: &str = "systemd";
 
-pub(super) static SERVER: Server = server!(
-    "systemd",
-    ["Too many incoming connections"],
-    recognise,
-    [MAX_CONNECTIONS, PER_SOURCE],
-    ["client-limit", "many-clients", "service-full"]
-);
+pub(super) static SERVER: Server = Server {
+    program: "systemd",
+    ..server!(
+        "systemd",
+        ["Too many incoming connections"],
+        recognise,
+        [MAX_CONNECTIONS, PER_SOURCE],
+        ["client-limit", "many-clients", "service-full"]
+    )
+};
 
 const ADVICE: &str = "See which connections the socket has (systemctl status, systemctl list-units 'NAME@*'); raise the setting in its [Socket] section if these are clients that you want.";
 const MAX_CONNECTIONS: Limit = Limit::new("MaxConnections", Scope::Service)

@@ -6,24 +6,27 @@ use crate::event::{Class, Event, Scope};
 
 const NAME: &str = "xinetd";
 
-pub(super) static SERVER: Server = server!(
-    "xinetd",
-    [
-        " service_limit from",
-        " per_source_limit from",
-        " connections per second from",
-        " process_limit from",
-        "Deactivating service ",
-    ],
-    recognise,
-    [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED],
-    [
-        "client-limit",
-        "many-clients",
-        "server-full",
-        "service-full"
-    ]
-);
+pub(super) static SERVER: Server = Server {
+    program: "xinetd",
+    ..server!(
+        "xinetd",
+        [
+            " service_limit from",
+            " per_source_limit from",
+            " connections per second from",
+            " process_limit from",
+            "Deactivating service ",
+        ],
+        recognise,
+        [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED],
+        [
+            "client-limit",
+            "many-clients",
+            "server-full",
+            "service-full"
+        ]
+    )
+};
 
 const fn limit(name: &'static str, scope: Scope) -> Limit {
     Limit::new(name, scope)

@@ -90,6 +90,7 @@ pub(super) static SERVER: Server = Server {
             "Logins with the right password from many unrelated networks: ask the user, and if it was not them, change the password and end the sessions.",
         ),
     ],
+    program: "",
     is_guessed: false,
     rules: &[
         "userip",
