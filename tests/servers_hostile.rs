@@ -180,14 +180,9 @@ fn names_forge_nothing() {
                 Some((json, message)) => (Some(json.as_bytes()), message),
                 None => (None, &*line),
             };
-            let said = Said {
-                message,
-                body: head::parse(message, &zone, Some(NOW_MS)).body,
-                json,
-                unescaped: Some(&unescaped),
-                is_tagged: false,
-            };
-            for server in SERVERS {
+            let body = head::parse(message, &zone, Some(NOW_MS)).body;
+            let said = Said::text(message, body).within(json, &unescaped);
+            for server in &SERVERS {
                 if let Some(event) = server.recognise(&said) {
                     read += 1;
                     check(&event, template, &names, &line);

@@ -259,13 +259,8 @@ impl Recogniser {
         let text = message.get(head.body..)?;
         // What quotes a message whole is not to be taken for it.
         let may_quote = matches!(text.as_bytes().first(), Some(b'm' | b'L'));
-        let said = Said {
-            message,
-            body: head.body,
-            json: input.is_json().then_some(input.line),
-            unescaped: Some(&record.unescaped),
-            is_tagged: false,
-        };
+        let json = input.is_json().then_some(input.line);
+        let said = Said::text(message, head.body).within(json, &record.unescaped);
         let own_host = record.host.as_deref();
         let host = &mut sight.context.host;
         if !may_quote && let event @ Some(_) = self.recognise(&said, own_host, host) {
@@ -296,14 +291,15 @@ impl Recogniser {
                 return event;
             }
         }
-        let mut other = *said;
+        let mut other = said.other();
         for _ in 0..READINGS_MAX {
-            other = other.other()?;
+            let said_else = other?;
             let mut strict = self.entries.iter().filter(|entry| entry.is_strict());
-            if let event @ Some(_) = strict.find_map(|entry| entry.recognise(&other)) {
+            if let event @ Some(_) = strict.find_map(|entry| entry.recognise(&said_else)) {
                 *host = own_host.or_else(|| said.outer().host);
                 return event;
             }
+            other = said_else.other();
         }
         None
     }

@@ -1,9 +1,12 @@
 //! Each line that is an event, in every framing that it can come in: what is read is the same.
 
+use std::collections::BTreeMap;
+
 use maxconn_core::config::Config;
 use maxconn_core::event::{Detail, Endpoint, Event};
 use maxconn_core::head::outer;
 use maxconn_core::recognisers::SERVERS;
+use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::{FOLDER, events, expected, lines, read};
@@ -112,6 +115,35 @@ fn said<'e>(event: &'e Event<'_>) -> Told<'e> {
         [event.source, event.destination],
         event.count,
     )
+}
+
+#[test]
+fn what_a_host_searches_for_lets_all_messages_through() {
+    let expected = expected();
+    let regexes = SERVERS.iter().map(|server| {
+        let regexes = server.prefilter.iter().map(|it| Regex::new(it).expect(it));
+        (server.name, regexes.collect::<Vec<_>>())
+    });
+    let regexes: BTreeMap<&str, Vec<Regex>> = regexes.collect();
+    let mut checked = 0;
+    for (file, number, line) in lines(FOLDER) {
+        let Some(row) = expected.get(&(file.clone(), number)) else {
+            continue;
+        };
+        if row["class"] == "ambiguous" {
+            continue;
+        }
+        let regexes = &regexes[row["server"].as_str().expect("a server")];
+        let text = String::from_utf8_lossy(&line);
+        let is_let_through = regexes.iter().any(|regex| regex.is_match(&text));
+        // Without expressions the needles are searched for.
+        assert!(
+            regexes.is_empty() || is_let_through,
+            "{file}:{number}: {text}"
+        );
+        checked += usize::from(is_let_through);
+    }
+    assert!(checked > 3_000, "{checked}");
 }
 
 /// Whether it would be looked at at all.

@@ -35,19 +35,14 @@ fn events<'a>(line: &'a [u8], record: &'a Record<'_>, config: &Config) -> Vec<Ev
     let Some(message) = record.message.as_deref() else {
         return Vec::new();
     };
-    let said = Said {
-        message,
-        body: head::parse(message, &config.timezone, Some(NOW_MS)).body,
-        json: (line.first() == Some(&b'{')).then_some(line),
-        unescaped: Some(&record.unescaped),
-        is_tagged: false,
-    };
+    let json = (line.first() == Some(&b'{')).then_some(line);
+    let body = head::parse(message, &config.timezone, Some(NOW_MS)).body;
+    let said = Said::text(message, body).within(json, &record.unescaped);
     let readings = std::iter::successors(Some(said), Said::other).take(1 + READINGS_MAX);
     readings
         .flat_map(|said| {
-            SERVERS
-                .iter()
-                .filter_map(move |server| server.recognise(&said))
+            let events = SERVERS.iter().map(move |server| server.recognise(&said));
+            events.flatten().collect::<Vec<_>>()
         })
         .collect()
 }

@@ -20,13 +20,9 @@ pub(crate) fn events(line: &str, then: impl FnOnce(&[Event<'_>])) {
         ..Record::default()
     });
     let message = record.message.as_deref().expect(line);
-    let said = Said {
-        message,
-        body: head::parse(message, &TimeZone::utc(), None).body,
-        json,
-        unescaped: Some(&Unescaped::default()),
-        is_tagged: false,
-    };
+    let unescaped = Unescaped::default();
+    let body = head::parse(message, &TimeZone::utc(), None).body;
+    let said = Said::text(message, body).within(json, &unescaped);
     let events = SERVERS.iter().filter_map(|server| server.recognise(&said));
     then(&events.collect::<Vec<_>>());
 }

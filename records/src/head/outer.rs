@@ -20,18 +20,11 @@ pub struct Outer<'a> {
 }
 
 /// What a container's output has before a line: `MESSAGE=`, `[pod/mail-0/mail] `, `2026-11-28T17:00:00Z stderr F `, `name-1  | `.
-const CONTAINERS: [&str; 4] = [
-    "MESSAGE=",
-    "[pod/%t] ",
-    "%0-%0-%0T%w%[+%w%] std%w %w ",
-    "%w % | ",
-];
+const CONTAINER: &str = "%[MESSAGE=%]%[[pod/%t] %]%[%0-%0-%0T%w%[+%w%] std%w %w %]%[%w % | %]";
 
 /// Takes what others have put before the line that `message` is, or no more than its tag, if it begins with one.
 pub fn outer(message: &str, is_tagged: bool) -> Outer<'_> {
-    let mut containers = CONTAINERS.iter();
-    let text = containers.find_map(|container| behind(container, message));
-    let text = text.unwrap_or(message);
+    let text = behind(CONTAINER, message).unwrap_or(message);
     let found = match is_tagged {
         true => tagged(None, text),
         false => syslog(text),

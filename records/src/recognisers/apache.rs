@@ -14,10 +14,11 @@ pub(super) static SERVER: Server = server!(
     ],
     recognise,
     [WORKERS, CLIENTS],
-    ["server-full-once"]
+    ["server-full-once"],
+    prefilter: [REACHED]
 );
 
-const ADVICE: &str = "See who holds the workers (apachectl fullstatus): slow clients and slow back ends hold them longest. Raise MaxRequestWorkers, and ServerLimit with it, if memory allows.";
+const ADVICE: &str = "See who holds the workers (apachectl fullstatus), slow back ends mostly; raise MaxRequestWorkers and ServerLimit if memory allows.";
 const WORKERS: Limit = Limit::new("MaxRequestWorkers", Scope::Global)
     .before_auth()
     .advice(ADVICE);

@@ -11,15 +11,16 @@ pub(super) static SERVER: Server = server!(
     ["connection limit reached", "maximum active connections"],
     recognise,
     [PER_IP, DAEMONS],
-    ["client-limit", "many-clients", "said-once"]
+    ["client-limit", "many-clients", "said-once"],
+    prefilter: [CONNECTION, "maximum active connections"]
 );
 
 const PER_IP: Limit = Limit::new("MAXPERIP", Scope::Ip)
     .before_auth()
-    .advice("Mail clients open several connections at once, more than the four that are allowed by default: raise MAXPERIP in Courier's file of that service.");
+    .advice("Mail clients open more than the four connections of the default: raise MAXPERIP in Courier's file of the service.");
 const DAEMONS: Limit = Limit::new("MAXDAEMONS", Scope::Service)
     .before_auth()
-    .advice("Nobody more gets in: raise MAXDAEMONS in Courier's file of that service if memory allows, and see who holds its connections (ss -tn).");
+    .advice("See who holds its connections (ss -tn); raise MAXDAEMONS in Courier's file of the service if memory allows.");
 
 const ROWS: [Message; 2] = [
     (&PER_IP, "Maximum connection limit reached for %i"),

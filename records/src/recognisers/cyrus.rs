@@ -12,15 +12,17 @@ pub(super) static SERVER: Server = server!(
     ["Too many open connections"],
     recognise,
     [PER_USER, PER_HOST],
-    ["db-role", "client-limit"]
+    ["db-role", "client-limit"],
+    prefilter: [MANY],
+    refusal: "Too many open connections ("
 );
 
 const PER_USER: Limit = Limit::new("maxlogins_per_user", Scope::User)
     .after_auth()
-    .advice("The password is right: find the device and close or reconfigure its mail client, or raise maxlogins_per_user in imapd.conf.");
+    .advice("The password is right: close or reconfigure the mail client, or raise maxlogins_per_user in imapd.conf.");
 const PER_HOST: Limit = Limit::new("maxlogins_per_host", Scope::Ip)
     .after_auth()
-    .advice("Many users may share the address, or a webmail has it: raise maxlogins_per_host in imapd.conf if so.");
+    .advice("Many users or a webmail may share the address: raise maxlogins_per_host in imapd.conf if so.");
 
 const HEAD: &str = "Too many open connections (%c of %n ";
 const ROWS: [Message; 3] = [

@@ -9,11 +9,12 @@ const NAME: &str = "exim";
 pub(super) static SERVER: Server = Server {
     program: "exim",
     ..server!(
-        "exim",
-        ["used: too many connections", "in reserve list: connected"],
-        recognise,
-        [ACCEPT_MAX, PER_HOST, RESERVE],
-        ["client-limit", "many-clients", "server-full"]
+            "exim",
+            ["used: too many connections", "in reserve list: connected"],
+            recognise,
+            [ACCEPT_MAX, PER_HOST, RESERVE],
+            ["client-limit", "many-clients", "server-full"],
+        prefilter: [MANY, "in reserve list: connected"]
     )
 };
 
@@ -27,22 +28,19 @@ const PER_HOST: Limit = Limit::new("smtp_accept_max_per_host", Scope::Ip)
     );
 const RESERVE: Limit = Limit::new("smtp_accept_reserve", Scope::Global)
     .before_auth()
-    .advice("What is left is for smtp_reserve_hosts: see who holds the rest (exiwhat), and raise smtp_accept_max if memory allows.");
+    .advice("The rest is for smtp_reserve_hosts: see who holds it (exiwhat); raise smtp_accept_max if memory allows.");
 
-/// `2026-11-28 16:50:19.697 +0000 [14] `
-const HEAD: &str = "%[%d %d %]%[%d %]%[[%w] %]";
+/// `2026-11-28 16:50:19.697 +0000 [14] `, what is said of all, and who it is.
+const HEAD: &str = "%[%d %d %]%[%d %]%[[%w] %]%[C%]%[temporarily refused c%]onnection from %[%h %][%i]%[:%p%]%[ I=[%a]%]%[:%q%]";
 const ROWS: [Message; 3] = [
-    (
-        &ACCEPT_MAX,
-        "Connection from [%i]%[:%p%]%[ I=[%a]%]%[:%q%] refused: too many connections",
-    ),
+    (&ACCEPT_MAX, " refused: too many connections"),
     (
         &PER_HOST,
-        "Connection from [%i]%[:%p%]%[ I=[%a]%]%[:%q%] refused: too many connections from that IP address",
+        " refused: too many connections from that IP address",
     ),
     (
         &RESERVE,
-        "temporarily refused connection from %[%h %][%i]%[:%p%]%[ I=[%a]%]%[:%q%]: not in reserve list: connected=%c max=%n reserve=%w",
+        ": not in reserve list: connected=%c max=%n reserve=%w",
     ),
 ];
 

@@ -13,7 +13,7 @@ pub(super) static SERVER: Server = Server {
     // A termination state, with counters behind it.
     mark: Some(*b"sQ"),
     #[cfg(not(target_family = "wasm"))]
-    prefilter: &[" sQ", "reached (?:process|system|the configured)"],
+    prefilter: &[" sQ", super::prefilters::REACHED],
     ..server!(
         "haproxy",
         [
@@ -30,8 +30,8 @@ pub(super) static SERVER: Server = Server {
 
 const QUEUE: Limit = Limit::new("timeout queue", Scope::Server)
     .before_auth()
-    .advice("The servers behind are slower than what comes in: see them first (show servers conn, show stat), then raise `maxconn` of the server lines, or `timeout queue` if clients would rather wait.");
-const PROCESS: &str = "Raise `ulimit-n` or the unit's LimitNOFILE, or lower the global `maxconn`; see what holds the connections (show info, show sess).";
+    .advice("The servers are slower than what comes in: see them (show servers conn, show stat), then raise `maxconn` of their lines.");
+const PROCESS: &str = "See what holds the connections (show sess); raise `ulimit-n` or LimitNOFILE, or lower the global `maxconn`.";
 const FILES: Limit = Limit::new("ulimit-n", Scope::Process)
     .before_auth()
     .advice(PROCESS);
@@ -47,7 +47,7 @@ const MAXCONN: Limit = Limit::new("maxconn", Scope::Process)
 
 /// `IP:PORT [date] FRONTEND BACKEND/SERVER TIMERS STATUS BYTES COOKIE COOKIE STATE COUNTS QUEUES …`; without status and
 /// cookies, and with nothing behind, it is the format for TCP. TLS marks the frontend.
-const ROWS: [Message; 9] = [
+const ROWS: [Message; 6] = [
     (
         &QUEUE,
         "%e [%t] %f%[~%] %b/%[<%]%w%[>%] %d %k %d %g %g %j %d %d %*",
@@ -55,27 +55,15 @@ const ROWS: [Message; 9] = [
     (&QUEUE, "%e [%t] %f%[~%] %b/%[<%]%w%[>%] %d %d %j %d %d"),
     (
         &FILES,
-        "Proxy %f reached process FD limit (maxsock=%n). Please check 'ulimit-n' and restart.",
-    ),
-    (
-        &FILES,
-        "Proxy %f reached process FD limit at %n. Please check 'ulimit-n' and restart.",
+        "Proxy %f reached process FD limit%[ (maxsock=%n)%]%[ at %n%]. Please check 'ulimit-n' and restart.",
     ),
     (
         &SYSTEM_FILES,
-        "Proxy %f reached system FD limit (maxsock=%n). Please check system tunables.",
-    ),
-    (
-        &SYSTEM_FILES,
-        "Proxy %f reached system FD limit at %n. Please check system tunables.",
+        "Proxy %f reached system FD limit%[ (maxsock=%n)%]%[ at %n%]. Please check system tunables.",
     ),
     (
         &MEMORY,
-        "Proxy %f reached system memory limit (maxsock=%n). Please check system tunables.",
-    ),
-    (
-        &MEMORY,
-        "Proxy %f reached system memory limit at %n sockets. Please check system tunables.",
+        "Proxy %f reached system memory limit%[ (maxsock=%n)%]%[ at %n sockets%]. Please check system tunables.",
     ),
     (
         &MAXCONN,

@@ -16,7 +16,7 @@ pub(super) static SERVER: Server = server!(
 
 const PER_IP: Limit = Limit::new("max.connections.per.ip", Scope::Ip)
     .before_auth()
-    .advice("See what the client is: producers that are made for each message hold a connection each. Raise max.connections.per.ip, or name the address in max.connections.per.ip.overrides.");
+    .advice("Producers made for each message hold a connection each: raise max.connections.per.ip, or name the address in its overrides.");
 
 const ROWS: [Message; 1] = [(
     &PER_IP,

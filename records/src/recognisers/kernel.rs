@@ -16,15 +16,16 @@ pub(super) static SERVER: Server = server!(
     ],
     recognise,
     [BACKLOG, CONNTRACK],
-    ["server-full", "said-once"]
+    ["server-full", "said-once"],
+    prefilter: ["ossible SYN flooding", "table full(?:, dropping| in netns )"]
 );
 
 const BACKLOG: Limit = Limit::new("listen backlog", Scope::Listener)
     .before_auth()
-    .advice("The program accepts more slowly than clients come, or they never answer: see its queue (ss -ltn) and what it waits for; raise its backlog and net.core.somaxconn only if it keeps up.");
+    .advice("The program accepts too slowly, or clients never answer: see its queue (ss -ltn); raise its backlog and net.core.somaxconn.");
 const CONNTRACK: Limit = Limit::new("net.netfilter.nf_conntrack_max", Scope::Global)
     .before_auth()
-    .advice("See which connections are tracked (conntrack -L, conntrack -S); raise net.netfilter.nf_conntrack_max if memory allows, or do not track what needs no state (notrack).");
+    .advice("See what is tracked (conntrack -L, -S); raise net.netfilter.nf_conntrack_max if memory allows, or track less (notrack).");
 
 /// `[ 6759.369821] ` and `[Sat Nov 28 17:44:34 2026] `.
 const HEAD: &str = "%[[%t] %]";

@@ -22,10 +22,12 @@ pub(super) static SERVER: Server = server!(
     ],
     recognise,
     [MAX_CONNECTIONS, PER_USER, PER_HOUR],
-    ["db-limit", "db-role"]
+    ["db-limit", "db-role"],
+    prefilter: [MANY, PER_USER, "FAILED_CONNECT,,,1(?:040|203|226)", "0,DISCONNECT,,,1040"],
+    refusal: "has exceeded the 'max_"
 );
 
-const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST): most often an application that opens one for each request, or leaves them open. Raise the setting if memory allows (SET GLOBAL, GRANT … WITH MAX_USER_CONNECTIONS).";
+const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST), often a pool that is too large; raise the setting (SET GLOBAL, GRANT) if memory allows.";
 /// One connection more than the limit may log in, and is refused then.
 const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Global).advice(ADVICE);
 const BEFORE: Limit = MAX_CONNECTIONS.before_auth();

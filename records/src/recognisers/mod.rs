@@ -37,6 +37,7 @@ mod xinetd;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use crate::bytes::{split_at, split_at_last};
 use crate::event::{Class, Event, Scope, Stage};
@@ -118,7 +119,7 @@ pub trait Entry {
 }
 
 /// A message, and what it came in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Said<'a> {
     /// The whole of it.
     pub message: &'a str,
@@ -129,7 +130,9 @@ pub struct Said<'a> {
     /// Where names can be kept that stand escaped in it.
     pub unescaped: Option<&'a Unescaped>,
     /// The message begins with a program's tag.
-    pub is_tagged: bool,
+    is_tagged: bool,
+    /// As [`Said::outer`]: many entries ask for it.
+    outer: OnceCell<Outer<'a>>,
 }
 
 impl<'a> Said<'a> {
@@ -141,6 +144,16 @@ impl<'a> Said<'a> {
             json: None,
             unescaped: None,
             is_tagged: false,
+            outer: OnceCell::new(),
+        }
+    }
+
+    /// The same in a record.
+    pub fn within(self, json: Option<&'a [u8]>, unescaped: &'a Unescaped) -> Said<'a> {
+        Said {
+            json,
+            unescaped: Some(unescaped),
+            ..self
         }
     }
 
@@ -158,9 +171,11 @@ impl<'a> Said<'a> {
         if !text.starts_with('{') {
             let host = self.member("hostname").or_else(|| self.member("host"));
             let is_split = host.is_some() && self.tag().is_none();
-            return is_split.then_some(Said {
+            return is_split.then(|| Said {
+                json: self.json,
+                unescaped: self.unescaped,
                 is_tagged: true,
-                ..*self
+                ..Said::text(self.message, self.body)
             });
         }
         let mut keys = ["msg", "message"].iter();
@@ -170,11 +185,9 @@ impl<'a> Said<'a> {
             Cow::Owned(message) => self.unescaped?.message.get_or_init(|| message),
         };
         Some(Said {
-            message,
-            body: 0,
             json: Some(text.as_bytes()),
-            is_tagged: false,
-            ..*self
+            unescaped: self.unescaped,
+            ..Said::text(message, 0)
         })
     }
 
@@ -197,10 +210,13 @@ impl<'a> Said<'a> {
     }
 
     /// What others have put before the program's line, and that line, without what they leave at its end.
-    pub fn outer(&self) -> Outer<'a> {
-        let mut outer = outer(self.message, self.is_tagged);
-        outer.text = without_end(outer.text);
-        outer
+    #[inline(never)]
+    pub fn outer(&self) -> &Outer<'a> {
+        self.outer.get_or_init(|| {
+            let mut outer = outer(self.message, self.is_tagged);
+            outer.text = without_end(outer.text);
+            outer
+        })
     }
 }
 
@@ -232,7 +248,7 @@ pub struct Server {
     /// As [`Entry::recognise`].
     pub read: for<'a> fn(&Said<'a>) -> Option<Event<'a>>,
     /// Its limits.
-    pub limits: &'static [Limit],
+    pub limits: &'static [&'static Limit],
     /// What to do where a flood's cause is known, whatever the limit.
     pub advice: &'static [(Hint, &'static str)],
     /// How the name begins that its program logs under, where another program's log may hold its words at the start of a
@@ -243,25 +259,43 @@ pub struct Server {
     /// The built-in rules that count its events, each those of its own scopes.
     pub rules: &'static [&'static str],
     /// The limit whose messages repeat in a flood, if there is one.
-    pub repeating: Option<Repeating>,
+    pub repeating: Option<&'static Repeating>,
 }
 
-/// An entry of which no more is known than what its messages say, and what its module has as `SHOWN`.
+/// Expressions for [`Server::prefilter`] that several servers have, so that a host searches once for all of them.
+#[cfg(not(target_family = "wasm"))]
+mod prefilters {
+    pub(super) const CONNECTION: &str = r"onnection(?:s (?:for (?:role|database) |allowed|exceeded|by zone|are not enough)|s, dry run| slots are res| limit (?:exceeded|reached|\()| (?:concurrency|rate) limit)";
+    pub(super) const MANY: &str = "oo many (?:clients|open|incoming|sessions|connections)";
+    pub(super) const REACHED: &str = r"reached(?:, new| process FD| system (?:FD|memory)| the configured max| Max| pm\.max| max_ch| its process)";
+    pub(super) const PER_USER: &str = "max_(?:user_connections|connections_per_hour)";
+}
+
+/// An entry of which no more is known than what its messages say.
 macro_rules! server {
-    ($name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?], [$($rule:literal),+ $(,)?]) => {
+    (
+        $name:literal, [$($needle:literal),+ $(,)?], $read:path, [$($limit:expr),+ $(,)?], [$($rule:literal),+ $(,)?]
+        $(, prefilter: $prefilter:expr)? $(, refusal: $refusal:literal)? $(,)?
+    ) => {
         Server {
             name: $name,
             dataset: concat!($name, ".maxconn"),
             needles: &[$($needle),+],
             mark: None,
             #[cfg(not(target_family = "wasm"))]
-            prefilter: &[],
+            prefilter: {
+                #[allow(unused_imports)]
+                use super::prefilters::*;
+                // The first of them.
+                let given: &[&[&str]] = &[$(&$prefilter,)? &[]];
+                given[0]
+            },
             #[cfg(not(target_family = "wasm"))]
             shown: SHOWN,
-            refusal: "",
+            refusal: [$($refusal,)? ""][0],
             texts: &[],
             read: $read,
-            limits: &[$($limit),+],
+            limits: &[$(&$limit),+],
             advice: &[],
             program: "",
             is_guessed: false,
@@ -367,8 +401,8 @@ impl Entry for &'static Server {
 
 impl Server {
     /// The limit of that name.
-    pub fn limit(&self, name: &str) -> Option<&Limit> {
-        self.limits.iter().find(|limit| limit.name == name)
+    pub fn limit(&self, name: &str) -> Option<&'static Limit> {
+        self.limits.iter().copied().find(|limit| limit.name == name)
     }
 }
 

@@ -11,12 +11,13 @@ pub(super) static SERVER: Server = server!(
     ["too many open connections"],
     recognise,
     [MAX_CONNECTIONS],
-    ["server-full"]
+    ["server-full"],
+    prefilter: [MANY]
 );
 
 const MAX_CONNECTIONS: Limit = Limit::new("net.maxIncomingConnections", Scope::Global)
     .before_auth()
-    .advice("See who holds the connections (db.currentOp(true), db.serverStatus().connections): most often pools of an application that was started many times. Raise net.maxIncomingConnections if memory allows.");
+    .advice("See who holds the connections (db.currentOp(true)), often pools made many times; raise net.maxIncomingConnections if memory allows.");
 
 const REFUSED: &str = "Connection refused because there are too many open connections";
 /// The message's own number.

@@ -11,12 +11,13 @@ pub(super) static SERVER: Server = server!(
     ["connections exceeded"],
     recognise,
     [MAX_CONNECTIONS],
-    ["client-limit"]
+    ["client-limit"],
+    prefilter: [CONNECTION]
 );
 
 const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Listener)
     .before_auth()
-    .advice("See who holds the connections (ss -tn, $SYS/broker/clients/connected); raise the listener's max_connections in mosquitto.conf if the descriptors allow (ulimit -n).");
+    .advice("See who holds the connections (ss -tn); raise the listener's max_connections in mosquitto.conf, and ulimit -n with it.");
 
 /// The time is its own, as seconds or in a format of somebody's choice.
 const ROWS: [Message; 1] = [(

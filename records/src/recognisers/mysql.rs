@@ -19,10 +19,12 @@ pub(super) static SERVER: Server = server!(
     ],
     recognise,
     [MAX_CONNECTIONS, PER_USER, PER_HOUR],
-    ["db-limit", "db-role"]
+    ["db-limit", "db-role"],
+    prefilter: [MANY, PER_USER],
+    refusal: "has exceeded the 'max_"
 );
 
-const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST, performance_schema.accounts): most often an application that opens one for each request, or leaves them open. Raise max_connections if memory allows.";
+const ADVICE: &str = "See who holds the connections (SHOW PROCESSLIST), often a pool that is too large; raise the setting (SET GLOBAL, GRANT) if memory allows.";
 const MAX_CONNECTIONS: Limit = Limit::new("max_connections", Scope::Global)
     .before_auth()
     .advice(ADVICE);

@@ -17,16 +17,17 @@ pub(super) static SERVER: Server = server!(
     ],
     recognise,
     [LIMIT_CONN, WORKERS],
-    ["client-limit", "server-full"]
+    ["client-limit", "server-full"],
+    prefilter: [CONNECTION]
 );
 
 const LIMIT_CONN: Limit = Limit::new("limit_conn", Scope::Zone)
     .before_auth()
-    .advice("See what the client does (the access log): browsers, download managers and proxies open several connections at once. Raise limit_conn of that zone, or leave known addresses out of its key.");
+    .advice("Browsers and proxies open several connections at once (see the access log): raise limit_conn of the zone, or exempt known addresses.");
 const DRY_RUN: Limit = LIMIT_CONN.about(Class::Warning);
 const WORKERS: Limit = Limit::new("worker_connections", Scope::Process)
     .before_auth()
-    .advice("Raise worker_connections in nginx.conf, and worker_rlimit_nofile with it; see what holds the connections (stub_status, ss -tn): slow back ends and idle keep-alives most often.");
+    .advice("See what holds the connections (stub_status), slow back ends mostly; raise worker_connections and worker_rlimit_nofile in nginx.conf.");
 const REUSED: Limit = WORKERS.about(Class::Warning);
 
 /// `DATE [level] PID#TID: *CONNECTION `; a relay may have taken the tag for text.

@@ -12,12 +12,13 @@ pub(super) static SERVER: Server = server!(
     ["Too many open files", "too many open files"],
     recognise,
     [FILES],
-    ["server-full"]
+    ["server-full"],
+    prefilter: [MANY]
 );
 
 const FILES: Limit = Limit::new("RLIMIT_NOFILE", Scope::Process)
     .before_auth()
-    .advice("Raise the program's limit of open files (LimitNOFILE= of its unit, ulimit -n), and see what holds them (ls /proc/PID/fd, ss -tnp).");
+    .advice("See what holds them (ls /proc/PID/fd); raise LimitNOFILE= of the program's unit, or ulimit -n.");
 
 /// The longest text between the call and its error, in bytes.
 const BETWEEN_MAX: usize = 64;

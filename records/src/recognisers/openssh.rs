@@ -13,38 +13,34 @@ pub(super) static SERVER: Server = Server {
     program: "sshd",
     is_guessed: true,
     ..server!(
-        "openssh",
-        [
-            "rop connection #",
-            "MaxStartups throttling",
-            "Maxstartups logging rate",
-            "PerSourcePenalties logging rate",
-        ],
-        recognise,
-        [MAX_STARTUPS, PENALTIES],
-        ["ssh", "ssh-many-clients"]
+            "openssh",
+            [
+                "rop connection #",
+                "MaxStartups throttling",
+                "Maxstartups logging rate",
+                "PerSourcePenalties logging rate",
+            ],
+            recognise,
+            [MAX_STARTUPS, PENALTIES],
+            ["ssh", "ssh-many-clients"],
+        prefilter: ["rop connection #", "tartups (?:throttling|logging)", "PerSourcePenalties logging"]
     )
 };
 
 const MAX_STARTUPS: Limit = Limit::new("MaxStartups", Scope::Global)
     .before_auth()
-    .advice("Nobody is known yet, and most of them guess passwords: see who comes (journalctl -u ssh, ss -tn state established '( sport = :22 )'), let PerSourcePenalties or a firewall keep them away, and raise MaxStartups in sshd_config only for clients of your own.");
+    .advice("Most guess passwords: see who comes (journalctl -u ssh), keep them away (a firewall); raise MaxStartups in sshd_config for your own clients only.");
 const DROPPED: Limit = MAX_STARTUPS.about(Class::Summary);
 const DROPPED_SO_FAR: Limit = MAX_STARTUPS.totals();
 const PENALTIES: Limit = Limit::new("PerSourcePenalties", Scope::Ip)
     .before_auth()
-    .advice("The address has failed to log in before: exempt it with PerSourcePenaltyExemptList in sshd_config if it is one of your own.");
+    .advice("It failed to log in before: exempt it by PerSourcePenaltyExemptList in sshd_config if it is one of your own.");
 const PENALISED: Limit = PENALTIES.about(Class::Summary);
 
-const ROWS: [Message; 9] = [
-    (&MAX_STARTUPS, "drop connection #%c"),
+const ROWS: [Message; 7] = [
     (
         &MAX_STARTUPS,
-        "drop connection #%c from [%i]:%p on [%a]:%q past MaxStartups",
-    ),
-    (
-        &MAX_STARTUPS,
-        "drop connection #%c from [%i]:%p on [%a]:%q%[ past%] Maxstartups",
+        "drop connection #%c%[ from [%i]:%p on [%a]:%q%[ past%] Max%[S%]%[s%]tartups%]",
     ),
     (
         &PENALTIES,

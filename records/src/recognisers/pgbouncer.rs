@@ -29,11 +29,13 @@ pub(super) static SERVER: Server = server!(
         BEHIND_ROLE,
         BEHIND_DATABASE
     ],
-    ["db-limit", "db-role"]
+    ["db-limit", "db-role"],
+    prefilter: [CONNECTION, MANY],
+    refusal: "max_user_client_connections"
 );
 
-const ADVICE: &str = "See which clients are connected (SHOW CLIENTS, SHOW POOLS on the console): an application that opens a connection for each request needs a pool of its own. Raise the setting of that name in pgbouncer.ini if the descriptors allow (ulimit -n).";
-const BEHIND: &str = "The pools together ask for more than the server behind allows: lower default_pool_size and max_db_connections, or raise the server's limit.";
+const ADVICE: &str = "See who is connected (SHOW CLIENTS on the console), often an application without a pool; raise the setting in pgbouncer.ini, and ulimit -n.";
+const BEHIND: &str = "The pools want more than the server allows: lower default_pool_size or max_db_connections, or raise the server's limit.";
 
 const CLIENTS: Limit = Limit::new("max_client_conn", Scope::Global)
     .before_auth()
@@ -70,19 +72,15 @@ const CLOSING: [Message; 3] = [
 
 /// What the server behind it said. Names that hold anything are left out, for a name in a line of that server's own could look
 /// like a line from here.
-const BEHIND_IT: [Message; 6] = [
+const BEHIND_IT: [Message; 5] = [
     (&BEHIND_ALL, "sorry, too many clients already"),
     (
         &BEHIND_RESERVED,
-        "remaining connection slots are reserved for non-replication superuser connections",
+        "remaining connection slots are reserved for %[non-replication superuser connections%]%[roles with the SUPERUSER attribute%]",
     ),
     (
         &BEHIND_RESERVED,
-        "remaining connection slots are reserved for roles with the SUPERUSER attribute",
-    ),
-    (
-        &BEHIND_RESERVED,
-        "remaining connection slots are reserved for roles with privileges of the \"%w\" role",
+        "remaining connection slots are reserved for roles with privileges of the \"%[\"%]%w\"%[\"%] role",
     ),
     (&BEHIND_ROLE, "too many connections for role \"%u\""),
     (&BEHIND_DATABASE, "too many connections for database \"%w\""),

@@ -13,12 +13,13 @@ pub(super) static SERVER: Server = server!(
     ["max_children setting"],
     recognise,
     [MAX_CHILDREN],
-    ["said-once"]
+    ["said-once"],
+    prefilter: [REACHED]
 );
 
 const MAX_CHILDREN: Limit = Limit::new("pm.max_children", Scope::Pool)
     .before_auth()
-    .advice("See what the children do (the pool's status page, its slow log): most often a slow database or another back end holds them. Raise pm.max_children in the pool's file if memory allows.");
+    .advice("See what the children do (the pool's status page, slow log), often wait for a database; raise pm.max_children in the pool's file.");
 
 const ROWS: [Message; 2] = [
     (

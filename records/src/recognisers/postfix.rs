@@ -24,19 +24,20 @@ pub(super) static SERVER: Server = server!(
         POST_QUEUE,
         PROCESSES
     ],
-    ["client-limit", "many-clients", "server-full", "said-once"]
+    ["client-limit", "many-clients", "server-full", "said-once"],
+    prefilter: [CONNECTION, REACHED, "reject: CONNECT from", "all screening ports"]
 );
 
 const fn of_client(name: &'static str) -> Limit {
     Limit::new(name, Scope::Ip)
         .before_auth()
-        .advice("See what the client is (postqueue -p, its lines in the log): mail of your own belongs into smtpd_client_event_limit_exceptions, and anything else can wait.")
+        .advice("See what the client is (its lines in the log): exempt mail of your own by smtpd_client_event_limit_exceptions in main.cf.")
 }
 
 const fn of_all(name: &'static str) -> Limit {
     Limit::new(name, Scope::Global)
         .before_auth()
-        .advice("See who holds the connections (ss -tn '( sport = :25 )'); raise postscreen's limits in main.cf if they are clients that you want.")
+        .advice("See who holds the connections (ss -tn '( sport = :25 )'); raise postscreen's limit in main.cf if you want these clients.")
 }
 
 const CONCURRENCY: Limit = of_client("smtpd_client_connection_count_limit");
@@ -46,7 +47,7 @@ const PRE_QUEUE: Limit = of_all("postscreen_pre_queue_limit");
 const POST_QUEUE: Limit = of_all("postscreen_post_queue_limit");
 const PROCESSES: Limit = Limit::new("default_process_limit", Scope::Service)
     .before_auth()
-    .advice("Raise maxproc of the service in master.cf, or default_process_limit, if memory allows; see who holds the connections first (ss -tn).");
+    .advice("See who holds the connections (ss -tn); raise maxproc in master.cf, or default_process_limit, if memory allows.");
 
 const ROWS: [Message; 6] = [
     (

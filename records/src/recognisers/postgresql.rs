@@ -35,10 +35,12 @@ pub(super) static SERVER: Server = server!(
     [
         CLIENTS, SUPERUSER, RESERVED, ROLE, DATABASE, SENDERS, TRANSLATED
     ],
-    ["db-limit", "db-role"]
+    ["db-limit", "db-role"],
+    prefilter: [CONNECTION, MANY, "requested standby", ",FATAL,53300,", r"state_code\W+53300"],
+    refusal: "connections for role"
 );
 
-const ADVICE: &str = "See who holds the connections (SELECT usename, application_name, client_addr, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3, 4): most often pools that are larger together than the limit, or sessions that are idle in transaction. Put a pooler before it rather than raise max_connections.";
+const ADVICE: &str = "See who holds the connections (pg_stat_activity), often pools larger than the limit or idle transactions; pool them (PgBouncer) rather than raise it.";
 const CLIENTS: Limit = Limit::new("max_connections", Scope::Global)
     .before_auth()
     .advice(ADVICE);
@@ -50,13 +52,13 @@ const RESERVED: Limit = Limit::new("reserved_connections", Scope::Global)
     .advice(ADVICE);
 const ROLE: Limit = Limit::new("role_connection_limit", Scope::User)
     .after_auth()
-    .advice("The password was right: make the application's pool smaller, or raise the role's limit (ALTER ROLE … CONNECTION LIMIT …).");
+    .advice("The password was right: make the application's pool smaller, or raise the limit (ALTER ROLE … CONNECTION LIMIT).");
 const DATABASE: Limit = Limit::new("database_connection_limit", Scope::Database)
     .after_auth()
-    .advice("The passwords were right: make the applications' pools smaller, or raise the database's limit (ALTER DATABASE … CONNECTION LIMIT …).");
+    .advice("The passwords were right: make the pools smaller, or raise the limit (ALTER DATABASE … CONNECTION LIMIT).");
 const SENDERS: Limit = Limit::new("max_wal_senders", Scope::Global)
     .before_auth()
-    .advice("See who replicates (pg_stat_replication); raise max_wal_senders above the number of standbys and backups at once.");
+    .advice("See who replicates (pg_stat_replication); raise max_wal_senders above the number of standbys and backups.");
 
 /// What its code says alone: the message is in another language.
 const TRANSLATED: Limit = Limit::new("too_many_connections", Scope::Global).advice(ADVICE);

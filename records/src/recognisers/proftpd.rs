@@ -27,13 +27,14 @@ pub(super) static SERVER: Server = Server {
             INSTANCES,
             RATE
         ],
-        ["db-role", "client-limit", "many-clients", "server-full"]
+        ["db-role", "client-limit", "many-clients", "server-full"],
+        prefilter: [REACHED, r"refused \(Max"]
     )
 };
 
 const fn limit(name: &'static str, scope: Scope) -> Limit {
     Limit::new(name, scope)
-        .advice("See who is connected (ftpwho, ftptop); raise the directive of that name in proftpd.conf if these are clients that you want.")
+        .advice("See who is connected (ftpwho); raise the directive of that name in proftpd.conf if you want these clients.")
 }
 
 const CLIENTS: Limit = limit("MaxClients", Scope::Global).after_auth();

@@ -14,10 +14,12 @@ pub(super) static SERVER: Server = server!(
     ["connection limit ("],
     recognise,
     [PER_USER, PER_VHOST, PER_NODE],
-    ["db-role", "server-full"]
+    ["db-role", "server-full"],
+    prefilter: [CONNECTION],
+    refusal: "connection limit ("
 );
 
-const ADVICE: &str = "The password was right: an application opens more connections than it should, or leaves them open (rabbitmqctl list_connections user vhost peer_host state). Use channels of one connection, or raise the limit (rabbitmqctl set_user_limits, set_vhost_limits; connection_max of the node).";
+const ADVICE: &str = "The password was right: see who holds the connections (rabbitmqctl list_connections); use channels of one, or raise it (set_user_limits, set_vhost_limits, connection_max).";
 const PER_USER: Limit = Limit::new("user max-connections", Scope::User)
     .after_auth()
     .advice(ADVICE);

@@ -9,15 +9,16 @@ const NAME: &str = "systemd";
 pub(super) static SERVER: Server = Server {
     program: "systemd",
     ..server!(
-        "systemd",
-        ["Too many incoming connections"],
-        recognise,
-        [MAX_CONNECTIONS, PER_SOURCE],
-        ["client-limit", "many-clients", "service-full"]
+            "systemd",
+            ["Too many incoming connections"],
+            recognise,
+            [MAX_CONNECTIONS, PER_SOURCE],
+            ["client-limit", "many-clients", "service-full"],
+        prefilter: [MANY]
     )
 };
 
-const ADVICE: &str = "See which connections the socket has (systemctl status, systemctl list-units 'NAME@*'); raise the setting in its [Socket] section if these are clients that you want.";
+const ADVICE: &str = "See its connections (systemctl list-units 'NAME@*'); raise the setting in the socket's unit if you want these clients.";
 const MAX_CONNECTIONS: Limit = Limit::new("MaxConnections", Scope::Service)
     .before_auth()
     .advice(ADVICE);

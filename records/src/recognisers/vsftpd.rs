@@ -11,7 +11,8 @@ pub(super) static SERVER: Server = server!(
     ["used: too many sessions"],
     recognise,
     [CLIENTS, PER_IP],
-    ["client-limit", "many-clients", "server-full"]
+    ["client-limit", "many-clients", "server-full"],
+    prefilter: [MANY]
 );
 
 const CLIENTS: Limit = Limit::new("max_clients", Scope::Global)
@@ -19,7 +20,7 @@ const CLIENTS: Limit = Limit::new("max_clients", Scope::Global)
     .advice("See who is connected (ss -tn '( sport = :21 )'); raise max_clients in vsftpd.conf if memory allows.");
 const PER_IP: Limit = Limit::new("max_per_ip", Scope::Ip)
     .before_auth()
-    .advice("See what the client does: many open several connections at once. Raise max_per_ip in vsftpd.conf if it is one that you want.");
+    .advice("Clients open several connections at once: raise max_per_ip in vsftpd.conf if you want this one.");
 
 /// `Sat Nov 28 17:26:56 2026 [pid 35] …`
 const HEAD: &str =

@@ -9,22 +9,23 @@ const NAME: &str = "xinetd";
 pub(super) static SERVER: Server = Server {
     program: "xinetd",
     ..server!(
-        "xinetd",
-        [
-            " service_limit from",
-            " per_source_limit from",
-            " connections per second from",
-            " process_limit from",
-            "Deactivating service ",
-        ],
-        recognise,
-        [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED],
-        [
-            "client-limit",
-            "many-clients",
-            "server-full",
-            "service-full"
-        ]
+            "xinetd",
+            [
+                " service_limit from",
+                " per_source_limit from",
+                " connections per second from",
+                " process_limit from",
+                "Deactivating service ",
+            ],
+            recognise,
+            [INSTANCES, PER_SOURCE, CPS, PROCESSES, DEACTIVATED],
+            [
+                "client-limit",
+                "many-clients",
+                "server-full",
+                "service-full"
+            ],
+        prefilter: ["_limit from=", "connections per second from", "Deactivating service "]
     )
 };
 

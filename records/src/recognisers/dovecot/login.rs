@@ -4,6 +4,7 @@ use super::elements::Elements;
 use super::{CONNECTION_QUEUE, Limit, PROXY_DEST, USER_IP, number};
 use crate::bytes::{find, split_at, split_at_last, strip};
 use crate::event::Event;
+use crate::recognisers::words::Words;
 
 const PROXY: &str = "proxy dest connection limit reached";
 
@@ -36,11 +37,12 @@ pub(super) fn recognise<'a>(service: &'a str, text: &'a str) -> Option<Event<'a>
 }
 
 fn cause(text: &str) -> Option<Cause<'_>> {
-    let reason = strip(text, b"Disconnected: ").or_else(|| strip(text, b"Login aborted: "));
+    let aborted = || text.after("Login aborted: ");
+    let reason = strip(text, b"Disconnected: ").or_else(aborted);
     let said = reason.unwrap_or(text);
     if let Some(rest) = strip(said, b"Maximum number of connections") {
         user_ip(rest)
-    } else if let Some(rest) = strip(said, b"Connection queue full") {
+    } else if let Some(rest) = said.after("Connection queue full") {
         let (rest, _) = skip_remarks(rest)?;
         Some(Cause {
             limit: &CONNECTION_QUEUE,

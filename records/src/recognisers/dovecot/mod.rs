@@ -60,13 +60,13 @@ pub(super) static SERVER: Server = Server {
     ],
     read: recognise,
     limits: &[
-        USER_IP,
-        PROXY_DEST,
-        CLIENT_LIMIT,
-        PROCESS_LIMIT,
-        CONNECTION_QUEUE,
-        MAIL_PROCESSES,
-        ANVIL_TIMEOUT,
+        &USER_IP,
+        &PROXY_DEST,
+        &CLIENT_LIMIT,
+        &PROCESS_LIMIT,
+        &CONNECTION_QUEUE,
+        &MAIL_PROCESSES,
+        &ANVIL_TIMEOUT,
     ],
     advice: &[
         (
@@ -98,7 +98,7 @@ pub(super) static SERVER: Server = Server {
         "one-user-many-ips",
         "service-limit",
     ],
-    repeating: Some(Repeating {
+    repeating: Some(&Repeating {
         limit: &USER_IP,
         before_session: ", session=<",
         after_session: ">",

@@ -5,7 +5,7 @@ use super::{ANVIL_TIMEOUT, CLIENT_LIMIT, MAIL_PROCESSES, NAME, PROCESS_LIMIT, is
 use crate::bytes::split_at;
 use crate::event::{Endpoint, Event};
 use crate::ip::parse_ip;
-use crate::recognisers::table::{Message, read};
+use crate::recognisers::table::{Message, behind, read};
 
 /// What login processes and `auth` say of what they do not know then.
 const SKIPPED: &str = "mail_max_userip_connections lookup failed - skipping: ";
@@ -75,16 +75,13 @@ fn remote_closed(text: &str) -> Option<Event<'_>> {
 /// `anvil-auth-penalty: Anvil queries timed out after 5 secs - aborting queries`, perhaps with elements.
 fn anvil(text: &str) -> Option<Event<'_>> {
     let (context, rest) = split_at(text, "Anvil queries timed out after ")?;
-    let rest = skip(rest, b"0123456789.").strip_prefix(" secs - aborting queries")?;
-    // 2.4 says who was asked: `conn unix:anvil (pid=1,uid=0): `.
-    let who = context.strip_prefix("conn unix:").unwrap_or(context);
-    let who = skip(who, b"abcdefghijklmnopqrstuvwxyz0123456789-_./");
-    let ids = skip(who, b" (pid=,u0123456789");
+    let rest = behind("%w secs - aborting queries", rest)?;
+    let is_all = |row| behind(row, context) == Some("");
     // A user's name could be no more than such a word, and is none of these.
-    let is_known = matches!(who, "" | ": ")
-        || ids == "): "
-        || context == SKIPPED
-        || context == PENALTY
+    let is_known = matches!(context, "" | SKIPPED | PENALTY)
+        || is_all("%w: ")
+        // 2.4 says who was asked.
+        || is_all("conn unix:%g%[ (%[pid=%0%]%[,%]%[uid=%0%])%]: ")
         // Or the client is named, and no name ends such a line.
         || (rest.is_empty() && context.starts_with("auth(") && context.ends_with(PENALTY));
     if !is_known {
@@ -95,13 +92,6 @@ fn anvil(text: &str) -> Option<Event<'_>> {
         elements = Elements::default();
     }
     Some(elements.into_event(&ANVIL_TIMEOUT, None, Some("anvil")))
-}
-
-/// What follows those bytes, which are ASCII, at the start of `text`.
-#[inline(never)]
-fn skip<'a>(text: &'a str, bytes: &[u8]) -> &'a str {
-    let len = text.bytes().take_while(|byte| bytes.contains(byte)).count();
-    text.get(len..).unwrap_or_default()
 }
 
 /// The name of a service at the start of `text`, before `end`, and what follows that.
