@@ -25,7 +25,7 @@ const TWICE: &str = "Duplicate ";
 /// What wraps a search's hits is the store's own.
 const METADATA: &str = "Field [_index] is a metadata field";
 /// Cases of documents that no store can take, each as often as it has one, and why. Everything else must be taken.
-const REFUSED: [(&str, &str); 11] = [
+const REFUSED: [(&str, &str); 15] = [
     ("ecs-scalar-skipped", SCALAR),
     ("json-docker", SCALAR),
     ("json-duplicate-keys", TWICE),
@@ -37,6 +37,10 @@ const REFUSED: [(&str, &str); 11] = [
     ("json-parsed-apart", SCALAR),
     ("json-parsed-apart", SCALAR),
     ("json-parsed-apart", SCALAR),
+    ("servers-framings", SCALAR),
+    ("servers-framings", SCALAR),
+    ("servers-framings", SCALAR),
+    ("servers-redacted", SCALAR),
 ];
 
 /// `maxconn setup`, twice: the second time everything is as it should be.
