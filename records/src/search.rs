@@ -112,8 +112,8 @@ impl Finder {
     #[inline]
     pub fn find(&self, haystack: &[u8], from: usize) -> Option<usize> {
         match (self.window, self.mark) {
-            (WIDE_WINDOW_MIN.., None) => self.find_wide(haystack, from),
-            (WIDE_WINDOW_MIN.., Some(mark)) => self.find_marked(haystack, from, mark),
+            (WIDE_WINDOW_MIN.., None) => self.find_wide::<false>(haystack, from, Mark::default()),
+            (WIDE_WINDOW_MIN.., Some(mark)) => self.find_wide::<true>(haystack, from, mark),
             (window, _) => self.find_otherwise(haystack, from, window),
         }
     }
@@ -136,34 +136,21 @@ impl Finder {
         }
     }
 
-    fn find_wide(&self, haystack: &[u8], from: usize) -> Option<usize> {
-        let mut at = from.checked_add(self.window)?.checked_sub(4)?;
+    /// By blocks of four. Where a step ends among figures, a mark may stand before them.
+    fn find_wide<const MARKED: bool>(
+        &self,
+        haystack: &[u8],
+        from: usize,
+        mark: Mark,
+    ) -> Option<usize> {
+        let mut at = from.saturating_add(self.window - 4);
         let end = haystack.len().checked_sub(4)?;
         // Written so that the compiler proves both accesses: 20 instructions of wasm for one step.
         while at <= end {
             let block = haystack.get(at..at + 4)?;
-            let hash = hash_wide(u32::from_le_bytes(block.try_into().unwrap_or_default()));
-            let skip = self.skips[hash as usize];
-            at += usize::from(skip);
-            if skip == 0 {
-                let start = at + 4 - self.window;
-                if self.begins(haystack, start) && self.starts_wide(haystack, start) {
-                    return Some(start);
-                }
-                at += 1;
-            }
-        }
-        None
-    }
-
-    /// As [`Self::find_wide`]. Where a step ends among figures, a mark may stand before them.
-    fn find_marked(&self, haystack: &[u8], from: usize, mark: Mark) -> Option<usize> {
-        let mut at = from.saturating_add(self.window - 4);
-        let end = haystack.len().checked_sub(4)?;
-        while at <= end {
-            let block = haystack.get(at..at + 4)?;
             let block = u32::from_le_bytes(block.try_into().unwrap_or_default());
-            if block & NO_FIGURES == 0
+            if MARKED
+                && block & NO_FIGURES == 0
                 && block.wrapping_add(ABOVE_NINE) & NO_FIGURES == 0
                 && is_near_slash(haystack, at)
             {
@@ -183,7 +170,7 @@ impl Finder {
             }
         }
         // Figures may end the text.
-        if *haystack.last()? > b'9' {
+        if !MARKED || *haystack.last()? > b'9' {
             return None;
         }
         Some(mark_before(haystack, from, haystack.len(), mark)).filter(|place| *place != NOWHERE)

@@ -57,11 +57,11 @@ impl FieldHashes {
             KeyField::Net => self.net,
             KeyField::Host => self.host,
             KeyField::Limit => self.limit,
-            KeyField::Database => self.details[0],
-            KeyField::Vhost => self.details[1],
-            KeyField::Zone => self.details[2],
-            KeyField::Frontend => self.details[3],
-            KeyField::Backend => self.details[4],
+            detail => {
+                let is_it = |known: &Detail| Some(*known) == detail.detail();
+                let at = DETAILS.iter().position(is_it)?;
+                self.details.get(at).copied().flatten()
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 use maxconn_core::event::Event;
 use maxconn_core::head;
-use maxconn_core::recognisers::{Entry, Said};
+use maxconn_core::recognisers::{Entry, READINGS_MAX, Said};
 use maxconn_core::record::{Record, Unescaped, read_json};
 use maxconn_core::time::TimeZone;
 use test_support::data;
@@ -22,9 +22,16 @@ pub(crate) fn events(line: &str, then: impl FnOnce(&[Event<'_>])) {
     let message = record.message.as_deref().expect(line);
     let unescaped = Unescaped::default();
     let body = head::parse(message, &TimeZone::utc(), None).body;
-    let said = Said::text(message, body).within(json, &unescaped);
-    let events = SERVERS.iter().filter_map(|server| server.recognise(&said));
-    then(&events.collect::<Vec<_>>());
+    let mut said = Said::text(message, body).within(json, &unescaped);
+    for _ in 0..=READINGS_MAX {
+        let events = SERVERS.iter().filter_map(|server| server.recognise(&said));
+        let events: Vec<Event<'_>> = events.collect();
+        match said.other() {
+            Some(other) if events.is_empty() => said = other,
+            _ => return then(&events),
+        }
+    }
+    then(&[]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod exim;
 mod haproxy;
 mod kafka;
 mod kernel;
+mod limit;
 mod mariadb;
 mod mongodb;
 mod mosquitto;
@@ -26,6 +27,7 @@ mod postfix;
 mod postgresql;
 mod proftpd;
 mod rabbitmq;
+mod said;
 mod samba;
 #[cfg(not(target_family = "wasm"))]
 mod shown;
@@ -35,17 +37,13 @@ mod vsftpd;
 mod words;
 mod xinetd;
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use core::cell::OnceCell;
 
 use crate::bytes::{split_at, split_at_last};
-use crate::event::{Class, Event, Scope, Stage};
-use crate::head::{Outer, outer};
-use crate::json::string::decode;
-use crate::named;
-use crate::record::{Unescaped, member};
+use crate::event::Event;
 use crate::search::{Mark, byte_array_forms};
+pub use limit::{Hint, Limit, Repeating};
+pub use said::{READINGS_MAX, Said};
 #[cfg(not(target_family = "wasm"))]
 pub use shown::{Example, SILENT, Shown, Silent};
 
@@ -79,12 +77,6 @@ pub static SERVERS: [&Server; 26] = [
     &open_files::SERVER,
 ];
 
-/// Where parsers put the name of the program that they take out of a head, the last one that is there first.
-const TAGS: &str = "syslog.appname syslog.identifier log.syslog.appname process.name appname programname program ident SYSLOG_IDENTIFIER ";
-
-/// How often a message may have another reading: JSON behind a tag.
-pub const READINGS_MAX: usize = 2;
-
 /// The longest message that is looked at by more than one entry, in bytes: of a longer one each would search the whole.
 const MESSAGE_MAX: usize = 32 * 1024;
 
@@ -115,108 +107,6 @@ pub trait Entry {
     /// Whether the host is told by [`Said::outer`] alone, because a name could pass for one otherwise.
     fn is_strict(&self) -> bool {
         false
-    }
-}
-
-/// A message, and what it came in.
-#[derive(Clone, Debug)]
-pub struct Said<'a> {
-    /// The whole of it.
-    pub message: &'a str,
-    /// Where the program's own text begins ([`crate::head::Head::body`]).
-    pub body: usize,
-    /// The record, if it is JSON.
-    pub json: Option<&'a [u8]>,
-    /// Where names can be kept that stand escaped in it.
-    pub unescaped: Option<&'a Unescaped>,
-    /// The message begins with a program's tag.
-    is_tagged: bool,
-    /// As [`Said::outer`]: many entries ask for it.
-    outer: OnceCell<Outer<'a>>,
-}
-
-impl<'a> Said<'a> {
-    /// A message of which no more is known.
-    pub fn text(message: &'a str, body: usize) -> Said<'a> {
-        Said {
-            message,
-            body,
-            json: None,
-            unescaped: None,
-            is_tagged: false,
-            outer: OnceCell::new(),
-        }
-    }
-
-    /// The same in a record.
-    pub fn within(self, json: Option<&'a [u8]>, unescaped: &'a Unescaped) -> Said<'a> {
-        Said {
-            json,
-            unescaped: Some(unescaped),
-            ..self
-        }
-    }
-
-    /// As [`member`], of its record.
-    #[inline(never)]
-    pub fn member(&self, path: &str) -> Option<&'a str> {
-        member(self.json?, path)
-    }
-
-    /// Another reading of a message that is none of an event as it is: a record that is the text of another, as a program writes it
-    /// that logs JSON to a container's output or to syslog; or a tag and what follows it, of which a parser took time and host.
-    #[inline(never)]
-    pub fn other(&self) -> Option<Said<'a>> {
-        let text = self.outer().text;
-        if !text.starts_with('{') {
-            let host = self.member("hostname").or_else(|| self.member("host"));
-            let is_split = host.is_some() && self.tag().is_none();
-            return is_split.then(|| Said {
-                json: self.json,
-                unescaped: self.unescaped,
-                is_tagged: true,
-                ..Said::text(self.message, self.body)
-            });
-        }
-        let mut keys = ["msg", "message"].iter();
-        let message = keys.find_map(|key| member(text.as_bytes(), key))?;
-        let message = match decode(message.as_bytes()) {
-            Cow::Borrowed(message) => message,
-            Cow::Owned(message) => self.unescaped?.message.get_or_init(|| message),
-        };
-        Some(Said {
-            json: Some(text.as_bytes()),
-            unescaped: self.unescaped,
-            ..Said::text(message, 0)
-        })
-    }
-
-    /// The program that says it, as it calls itself, as the head has it or as a parser has taken it out of there.
-    #[inline(never)]
-    pub fn tag(&self) -> Option<&'a str> {
-        let mut found = None;
-        // Not an array: a loop over one is unrolled.
-        let mut paths = TAGS;
-        while let Some((path, rest)) = split_at(paths, " ") {
-            found = self.member(path).or(found);
-            paths = rest;
-        }
-        self.outer().tag.or(found)
-    }
-
-    /// What follows the head, without what daemons, editors and terminals leave at its end.
-    pub fn body(&self) -> &'a str {
-        without_end(self.message.get(self.body..).unwrap_or_default())
-    }
-
-    /// What others have put before the program's line, and that line, without what they leave at its end.
-    #[inline(never)]
-    pub fn outer(&self) -> &Outer<'a> {
-        self.outer.get_or_init(|| {
-            let mut outer = outer(self.message, self.is_tagged);
-            outer.text = without_end(outer.text);
-            outer
-        })
     }
 }
 
@@ -306,69 +196,6 @@ macro_rules! server {
 }
 use server;
 
-/// A limit of a server.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    /// Its name: `event.code` and `maxconn.limit.name`.
-    pub name: &'static str,
-    /// What it is counted over.
-    pub scope: Scope,
-    /// What its messages are about.
-    pub class: Class,
-    /// How far a client had come, where that is known.
-    pub stage: Option<Stage>,
-    /// As [`Event::is_total`].
-    pub is_total: bool,
-    /// What to do where a flood's cause is unknown; `%0` stands for the service.
-    pub advice: &'static str,
-}
-
-/// A limit whose messages differ in time and session only, as long as one client is refused.
-#[derive(Clone, Copy, Debug)]
-pub struct Repeating {
-    /// The limit.
-    pub limit: &'static Limit,
-    /// What stands before the session …
-    pub before_session: &'static str,
-    /// … and behind it, at the end of the message. Any base64 in its place would be read as the session, too.
-    pub after_session: &'static str,
-}
-
-named! {
-    /// What the evidence of a flood points to: the values of `maxconn.flood.cause.hint`.
-    pub enum Hint {
-        /// One client that retries without a pause.
-        RetryStorm = "retry-storm",
-        /// One client that opens all its folders at once, again and again.
-        ManyFolders = "many-folders",
-        /// Many users behind one public address.
-        SharedAddress = "shared-address",
-        /// Many users behind an address of our own.
-        WebmailOrProxy = "webmail-or-proxy",
-        /// One user from many unrelated addresses.
-        ManyAddresses = "many-addresses",
-        /// One client that opens more connections than it may have, again and again.
-        ClientStorm = "client-storm",
-        /// One application whose pool wants more than there is.
-        PoolRetry = "pool-retry",
-        /// Strangers from many networks.
-        ScanOrGuessing = "scan-or-guessing",
-        /// There is room for nobody more.
-        ServerFull = "server-full",
-        /// Slowly, all day: there is less room than is needed.
-        Undersized = "undersized",
-        /// Nothing of that.
-        Unknown = "unknown",
-    }
-}
-
-impl Hint {
-    /// Whether it may be an attack.
-    pub fn is_hostile(self) -> bool {
-        matches!(self, Hint::ManyAddresses | Hint::ScanOrGuessing)
-    }
-}
-
 impl Entry for &'static Server {
     fn needles(&self) -> Vec<&str> {
         self.needles.to_vec()
@@ -403,73 +230,6 @@ impl Server {
     /// The limit of that name.
     pub fn limit(&self, name: &str) -> Option<&'static Limit> {
         self.limits.iter().copied().find(|limit| limit.name == name)
-    }
-}
-
-impl Limit {
-    /// A refusal over a limit that is counted over `scope`.
-    const fn new(name: &'static str, scope: Scope) -> Limit {
-        Limit {
-            name,
-            scope,
-            class: Class::Refusal,
-            stage: None,
-            is_total: false,
-            advice: "",
-        }
-    }
-
-    /// The same before anybody knows who the client is.
-    const fn before_auth(self) -> Limit {
-        Limit {
-            stage: Some(Stage::BeforeAuth),
-            ..self
-        }
-    }
-
-    /// The same when it is known who the client is.
-    const fn after_auth(self) -> Limit {
-        Limit {
-            stage: Some(Stage::AfterAuth),
-            ..self
-        }
-    }
-
-    /// The same in messages about something else.
-    const fn about(self, class: Class) -> Limit {
-        Limit { class, ..self }
-    }
-
-    /// The same in summaries, each of all since the server began to refuse.
-    const fn totals(self) -> Limit {
-        Limit {
-            is_total: true,
-            ..self.about(Class::Summary)
-        }
-    }
-
-    /// The same with what to do about it.
-    const fn advice(self, advice: &'static str) -> Limit {
-        Limit { advice, ..self }
-    }
-
-    /// As [`Self::event`], for those that nothing waits for.
-    #[inline(never)]
-    fn rare<'a>(&self, module: &'static str) -> Event<'a> {
-        self.event(module)
-    }
-
-    /// A message about it, of which no more is known.
-    #[inline(always)]
-    pub(crate) fn event<'a>(&self, module: &'static str) -> Event<'a> {
-        Event {
-            class: self.class,
-            stage: self.stage,
-            is_total: self.is_total,
-            // What a summary counts its message says.
-            count: u32::from(!matches!(self.class, Class::Summary)),
-            ..Event::new(module, self.name, self.scope)
-        }
     }
 }
 
@@ -582,19 +342,4 @@ fn number(text: &str) -> Option<(u64, &str)> {
         0 => None,
         _ => Some((number, text.get(len..)?)),
     }
-}
-
-/// The line without what daemons, editors and terminals leave at its end.
-#[inline]
-fn without_end(text: &str) -> &str {
-    let mut line = text.as_bytes();
-    loop {
-        line = match line {
-            [before @ .., b'\n' | b'\r' | b' ' | b'\t'] => before,
-            [before @ .., b'#', b'0', b'1', b'1' | b'2' | b'5'] => before,
-            [before @ .., 0x1b, b'[', b'0', b'm'] => before,
-            _ => break,
-        };
-    }
-    text.get(..line.len()).unwrap_or(text)
 }
