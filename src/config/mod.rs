@@ -76,6 +76,8 @@ pub struct Rule {
     pub class: Vec<Class>,
     /// The fields that make a key.
     pub key: Vec<KeyField>,
+    /// Whether an event counts that lacks a field of the key, together with the others that lack it.
+    pub missing_bucket: bool,
     /// How many events of a key open a flood.
     pub threshold: u32,
     /// The time in which that many events must come, in ms.
@@ -228,6 +230,7 @@ impl Default for Rule {
             scope: vec![Scope::UserIp],
             class: vec![Class::Refusal, Class::Summary],
             key: vec![KeyField::Service, KeyField::User, KeyField::Ip],
+            missing_bucket: false,
             threshold: 30,
             within_ms: 60_000,
             distinct: None,
@@ -311,49 +314,30 @@ impl Config {
 
 /// The rules that are there without being written, as one would write them. The first four count patterns, too.
 const BUILT_IN_RULES: &[u8] = br#"[
-    {"name": "userip", "servers": ["patterns"]},
+    {"name": "userip", "missing_bucket": true, "servers": ["patterns"]},
     {"name": "many-users-one-ip", "servers": ["patterns"], "key": ["ip"], "distinct": {"field": "user", "at_least": 10},
      "policy": "pass"},
     {"name": "one-user-many-ips", "servers": ["patterns"], "key": ["user"], "distinct": {"field": "ip", "at_least": 10},
      "policy": "pass"},
     {"name": "service-limit", "servers": ["patterns"], "scope": ["service", "process"], "key": ["host", "service", "limit"],
      "threshold": 3, "policy": "pass"},
-    {"name": "db-limit", "scope": ["global"], "key": ["host", "service", "limit"], "threshold": 10},
-    {"name": "db-role", "scope": ["user", "database", "vhost"], "key": ["service", "limit", "user", "database"]},
-    {"name": "client-limit", "scope": ["ip", "zone", "listener"], "key": ["service", "limit", "net"]},
+    {"name": "db-limit", "scope": ["global"], "key": ["host", "service", "limit"], "missing_bucket": true, "threshold": 10},
+    {"name": "db-role", "scope": ["user", "database", "vhost"], "key": ["service", "limit", "user", "database"],
+     "missing_bucket": true},
+    {"name": "client-limit", "scope": ["ip", "zone", "listener"], "key": ["service", "limit", "net"], "missing_bucket": true},
     {"name": "many-clients", "scope": ["ip"], "key": ["host", "limit"], "distinct": {"field": "ip", "at_least": 10},
      "policy": "pass"},
-    {"name": "server-full", "scope": ["global", "process", "node"], "key": ["host", "service", "limit"], "threshold": 10},
+    {"name": "server-full", "scope": ["global", "process", "node"], "key": ["host", "service", "limit"],
+     "missing_bucket": true, "threshold": 10},
     {"name": "service-full", "scope": ["service"], "key": ["host", "service", "limit"], "threshold": 10},
     {"name": "queue-full", "scope": ["server"], "key": ["host", "frontend", "backend"], "policy": "pass"},
     {"name": "server-full-once", "scope": ["global"], "key": ["host", "limit"], "threshold": 1, "policy": "pass"},
-    {"name": "said-once", "scope": ["service", "pool", "listener"], "key": ["host", "service", "limit"], "threshold": 1,
-     "policy": "pass"},
+    {"name": "said-once", "scope": ["service", "pool", "listener"], "key": ["host", "service", "limit"],
+     "missing_bucket": true, "threshold": 1, "policy": "pass"},
     {"name": "ssh", "scope": ["global", "ip"], "key": ["host", "limit"], "threshold": 10, "policy": "sample", "sample_every": 10},
     {"name": "ssh-many-clients", "scope": ["global"], "key": ["host"], "distinct": {"field": "ip", "at_least": 10},
      "policy": "pass"}
 ]"#;
-
-/// The built-in rules that count an event whether or not it has all fields of their key: none is a value like any other.
-const TAKES_MISSING: [&str; 10] = [
-    "userip",
-    "db-limit",
-    "db-role",
-    "client-limit",
-    "server-full",
-    "service-full",
-    "queue-full",
-    "server-full-once",
-    "said-once",
-    "ssh",
-];
-
-impl Rule {
-    /// Whether it counts an event that has not all fields of its key.
-    pub fn takes_missing(&self) -> bool {
-        TAKES_MISSING.contains(&self.name.as_str())
-    }
-}
 
 fn built_in_rules() -> Vec<Rule> {
     let Ok(Value::List(list)) = Value::parse(BUILT_IN_RULES) else {

@@ -62,6 +62,8 @@ fn write_rule(json: &mut Writer<'_>, rule: &Rule) {
     texts(json, "scope", rule.scope.iter().map(|scope| scope.name()));
     texts(json, "class", rule.class.iter().map(|class| class.name()));
     texts(json, "key", rule.key.iter().map(|field| field.name()));
+    json.key("missing_bucket");
+    json.bool(rule.missing_bucket);
     number(json, "threshold", u64::from(rule.threshold));
     duration(json, "within", rule.within_ms);
     if let Some(distinct) = rule.distinct {

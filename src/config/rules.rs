@@ -11,13 +11,14 @@ use crate::event::{Class, Scope};
 use crate::json::value::Value;
 
 /// The keys of a rule, in the order in which people write them.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "name",
     "enabled",
     "servers",
     "scope",
     "class",
     "key",
+    "missing_bucket",
     "threshold",
     "within",
     "distinct",
@@ -106,6 +107,9 @@ fn change(rule: &mut Rule, table: &Table<'_>) -> Result<(), Fault> {
             .iter()
             .filter_map(|&number| KeyField::numbered(number))
             .collect();
+    }
+    if let Some(missing_bucket) = table.flag("missing_bucket")? {
+        rule.missing_bucket = missing_bucket;
     }
     if let Some(threshold) = table.integer("threshold", limits::THRESHOLD)? {
         rule.threshold = threshold as u32;

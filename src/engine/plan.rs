@@ -21,7 +21,6 @@ pub struct Plan {
     servers: u32,
     scopes: u16,
     classes: u8,
-    takes_missing: bool,
     identity: u128,
 }
 
@@ -40,7 +39,6 @@ impl Plan {
                 .class
                 .iter()
                 .fold(0, |bits, &class| bits | 1 << class as u8),
-            takes_missing: rule.takes_missing(),
             identity: rule_identity(&rule.name, &rule.key),
         }
     }
@@ -64,7 +62,7 @@ impl Plan {
         rule.key.iter().try_fold(identity, |hash, &field| {
             let value = match hashes.get(field) {
                 Some(value) => value,
-                None if self.takes_missing || field == KeyField::Host => MISSING,
+                None if rule.missing_bucket || field == KeyField::Host => MISSING,
                 None => return None,
             };
             // The values are uniform already; rotation keeps equal values in different places apart.
