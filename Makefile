@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground browser check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ npm-test: build npm ## Test the npm package in Node.
 
 playground: npm ## Serve a page that finds the floods of a log you drop on it.
 	node examples/playground/serve.mjs
+
+browser: npm ## Try the pages in Debian's Chromium: the playground, and the page of a report.
+	npm ci --prefix e2e/browser --no-audit --no-fund --silent
+	node --test e2e/browser/*.test.mjs
 
 bench-js: npm ## Measure the npm package beside plain JavaScript.
 	node pipelines/js/bench.mjs

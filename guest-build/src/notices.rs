@@ -76,6 +76,18 @@ fn package(line: &str) -> Option<Package> {
     })
 }
 
+/// Where folders `NAME-VERSION` lie that are not cargo's: files of other people that we ship as they came, with their licence.
+const COPIED: [&str; 1] = ["report/view"];
+
+/// What the page of a report is made of beside our own.
+pub fn of_report() -> Package {
+    Package {
+        folder: "uplot-1.6.32".to_string(),
+        license: "MIT".to_string(),
+        repository: "https://github.com/leeoniya/uPlot".to_string(),
+    }
+}
+
 /// The packages of somebody else that the guests `pipelines/NAME` are made of.
 ///
 /// # Errors
@@ -117,7 +129,9 @@ pub fn file(what: &str, packages: &BTreeSet<Package>) -> String {
 
 /// The texts that come with a package, each without the white space around it.
 pub fn texts_of(package: &Package) -> Vec<String> {
-    let folders = registries().into_iter().map(|it| it.join(&package.folder));
+    let copied = COPIED.iter().map(|it| workspace().join(it));
+    let folders = registries().into_iter().chain(copied);
+    let folders = folders.map(|it| it.join(&package.folder));
     let entries = folders
         .filter_map(|it| fs::read_dir(it).ok())
         .flatten()

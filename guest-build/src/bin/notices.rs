@@ -8,6 +8,7 @@ use guest_build::{GUESTS, notices};
 fn main() -> ExitCode {
     let all = notices::of_guests(&GUESTS).and_then(|mut all| {
         all.append(&mut notices::packages("maxconn", None)?);
+        all.insert(notices::of_report());
         Ok(all)
     });
     match all {
