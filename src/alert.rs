@@ -12,9 +12,11 @@ use crate::detector::cause::{Cause, judge};
 use crate::detector::flood::Flood;
 use crate::detector::seen::Same;
 use crate::detector::{KeyState, Transition};
+use crate::document::{close, group, number, open, text, texts, time};
 use crate::event::{Scope, Stage, protocol_of};
 use crate::json::write::Writer;
 use crate::recognisers::{Hint, dataset};
+use crate::tally::Tally;
 use crate::text::{append, hundredths_text, ip_text, push_number, push_tenths, rounded};
 use crate::time::write_rfc3339_ms;
 
@@ -28,6 +30,8 @@ pub struct Alert<'a> {
     at_ms: i64,
     /// The alert's number within the flood.
     sequence: u32,
+    /// What came since the one before.
+    increase: Tally,
     /// The rule's name.
     rule: &'a str,
     /// Events per second in the last window.
@@ -48,12 +52,13 @@ impl<'a> Alert<'a> {
         (transition, at_ms): (Transition, i64),
         current_rate: f64,
     ) -> Option<Alert<'a>> {
-        let (sequence, flood) = key.tell()?;
+        let (sequence, increase, flood) = key.tell()?;
         Some(Alert {
             flood,
             transition,
             at_ms: at_ms.max(flood.start_ms),
             sequence,
+            increase,
             rule,
             current_rate,
             trusted: &config.trusted_networks,
@@ -63,10 +68,17 @@ impl<'a> Alert<'a> {
 
     /// Writes the document as one line of JSON, newline included.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_open(out);
+        write_increase(&self.increase, out);
+        out.push(b'\n');
+    }
+
+    /// Writes all but the increase, which [`write_increase`] adds.
+    pub fn write_open(&self, out: &mut Vec<u8>) {
         let cause = judge(self.flood, self.trusted);
         let mut json = Writer::new(out);
         json.begin_object();
-        write_time(&mut json, "@timestamp", self.at_ms);
+        time(&mut json, "@timestamp", self.at_ms);
         text(&mut json, "message", &self.sentence(&cause));
         open(&mut json, "log");
         let severity = self.severity(cause.hint);
@@ -86,8 +98,16 @@ impl<'a> Alert<'a> {
         close(&mut json);
         self.write_who(&mut json);
         self.write_maxconn(&mut json, &cause);
-        close(&mut json);
-        out.push(b'\n');
+    }
+
+    /// The flood.
+    pub fn flood_id(&self) -> u128 {
+        self.flood.id
+    }
+
+    /// What came since the flood's alert before.
+    pub fn increase(&self) -> Tally {
+        self.increase
     }
 
     fn is_end(&self) -> bool {
@@ -137,8 +157,8 @@ impl<'a> Alert<'a> {
         text(json, "outcome", "failure");
         text(json, "module", &flood.seen.module);
         text(json, "dataset", dataset(&flood.seen.module));
-        write_time(json, "start", flood.start_ms);
-        write_time(json, "end", flood.end_ms);
+        time(json, "start", flood.start_ms);
+        time(json, "end", flood.end_ms);
         json.key("duration");
         json.int(flood.duration_ms().saturating_mul(1_000_000));
         json.key("id");
@@ -231,17 +251,7 @@ impl<'a> Alert<'a> {
         };
         text(json, "state", state);
         text(json, "key", &flood.key);
-        for (name, value) in [
-            ("count", flood.count),
-            ("passed", flood.passed),
-            ("suppressed", flood.suppressed),
-            ("suppressed_bytes", flood.suppressed_bytes),
-        ] {
-            number(json, name, value);
-        }
-        if flood.unlogged > 0 {
-            number(json, "unlogged", flood.unlogged);
-        }
+        flood.tally().write(json);
         open(json, "rate");
         for (name, rate) in [
             ("mean", flood.mean_rate()),
@@ -262,8 +272,6 @@ impl<'a> Alert<'a> {
         if let Transition::End(reason) = self.transition {
             text(json, "end_reason", reason.name());
         }
-        close(json);
-        close(json);
     }
 
     fn write_distinct(&self, json: &mut Writer<'_>) {
@@ -359,56 +367,18 @@ impl<'a> Alert<'a> {
 
 const HASH_ALERT: u8 = 20;
 
-pub(crate) fn write_time(json: &mut Writer<'_>, key: &str, time_ms: i64) {
-    let mut time = Vec::with_capacity(24);
-    write_rfc3339_ms(time_ms, &mut time);
-    json.key(key);
-    json.string(core::str::from_utf8(&time).unwrap_or_default());
-}
-
-// Called rather than inlined: an alert has some sixty members, and is written once in a minute.
-
-#[inline(never)]
-fn text(json: &mut Writer<'_>, key: &str, value: &str) {
-    json.key(key);
-    json.string(value);
-}
-
-#[inline(never)]
-fn number(json: &mut Writer<'_>, key: &str, value: u64) {
-    json.key(key);
-    json.uint(value);
-}
-
-#[inline(never)]
-fn open(json: &mut Writer<'_>, key: &str) {
-    json.key(key);
-    json.begin_object();
-}
-
-#[inline(never)]
-fn close(json: &mut Writer<'_>) {
-    json.end_object();
-}
-
-#[inline(never)]
-fn texts(json: &mut Writer<'_>, key: &str, values: &[&str]) {
-    json.key(key);
-    json.begin_array();
-    for value in values {
-        json.string(value);
+/// Ends a document of [`Alert::write_open`].
+pub fn write_increase(increase: &Tally, out: &mut Vec<u8>) {
+    let mut json = Writer::after_member(out);
+    open(&mut json, "increase");
+    increase.write(&mut json);
+    for _ in 0..4 {
+        close(&mut json);
     }
-    json.end_array();
 }
 
 fn names<'a>(values: &mut dyn Iterator<Item = &'a String>) -> Vec<&'a str> {
     values.map(String::as_str).collect()
-}
-
-fn group(json: &mut Writer<'_>, group: &str, key: &str, value: &str) {
-    open(json, group);
-    text(json, key, value);
-    close(json);
 }
 
 fn address(json: &mut Writer<'_>, group: &str, ip: IpAddr) {

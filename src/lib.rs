@@ -19,6 +19,7 @@
 //! | [`recognisers`], [`patterns`] | the meaning of a message, an [`event::Event`]: one entry a server, and those of one's own |
 //! | [`line_cache`] | recent lines: of one that differs in time and session only no more than these two are read |
 //! | [`config`] | the one schema of the configuration |
+//! | [`tally`] | refusals and what became of them |
 //! | [`detector`] | one key under one rule: all transitions of a flood, no I/O, no clock |
 //! | [`table`] | many keys: bounds, recency, deadlines |
 //! | [`enrich`], [`alert`] | the documents that go out |
@@ -65,10 +66,12 @@ extern crate std;
 pub mod alert;
 pub mod config;
 pub mod detector;
+mod document;
 pub mod engine;
 pub mod patterns;
 mod sentence;
 pub mod table;
+pub mod tally;
 mod text;
 
 pub use maxconn_records::{

@@ -5,7 +5,7 @@ use maxconn_core::engine::{Engine, Kind, Output, RestoreError, Source};
 use serde_json::Value;
 use test_support::refusal;
 
-const SNAPSHOT: &[u8] = include_bytes!("../testdata/state/format-7.snapshot");
+const SNAPSHOT: &[u8] = include_bytes!("../testdata/state/format-8.snapshot");
 /// `testdata/state/config.toml` as guests get it.
 const CONFIG: &str = r#"{"rule":[{"name":"userip","threshold":3},
     {"name":"one-user-many-ips","distinct":{"field":"ip","at_least":2},"threshold":3}]}"#;
@@ -60,20 +60,20 @@ fn what_was_read_is_written_in_the_format_of_today() {
     let mut out = Output::default();
     first.restore(SNAPSHOT, &mut out).unwrap();
     let today = first.snapshot();
-    assert_eq!(today.get(4..8), Some(&8_u32.to_le_bytes()[..]));
+    assert_eq!(today.get(4..8), Some(&9_u32.to_le_bytes()[..]));
     second.restore(&today, &mut out).unwrap();
     assert_eq!(today, second.snapshot());
 }
 
 #[test]
 fn older_and_newer_formats_are_refused_by_name() {
-    for format in [0_u32, 6, 9, u32::MAX] {
+    for format in [0_u32, 7, 10, u32::MAX] {
         let mut snapshot = SNAPSHOT.to_vec();
         snapshot[4..8].copy_from_slice(&format.to_le_bytes());
         let refused = engine().restore(&snapshot, &mut Output::default());
         assert_eq!(refused, Err(RestoreError::Format(format)));
         let sentence = refused.unwrap_err().to_string();
-        let named = format!("the snapshot has state format {format}, this version reads 7 and 8; ");
+        let named = format!("the snapshot has state format {format}, this version reads 8 and 9; ");
         assert!(sentence.starts_with(&named), "{sentence}");
     }
 }

@@ -14,7 +14,7 @@ pub enum Selection {
     Alerts,
     /// Records that carry an event, enriched.
     Events,
-    /// Both of them.
+    /// Both of them, and what `statistics_every` brings.
     Changed,
     /// Nothing.
     #[value(skip)]
@@ -25,7 +25,8 @@ impl Selection {
     /// Whether output of this kind is a part of it.
     pub fn has(self, kind: Kind) -> bool {
         match kind {
-            Kind::Passed | Kind::Wrapped | Kind::Statistics => self == Selection::All,
+            Kind::Passed | Kind::Wrapped => self == Selection::All,
+            Kind::Statistics => matches!(self, Selection::All | Selection::Changed),
             Kind::Enriched | Kind::Identified => {
                 !matches!(self, Selection::Alerts | Selection::Nothing)
             }

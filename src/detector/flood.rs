@@ -5,6 +5,7 @@ use alloc::string::String;
 use super::Sighting;
 use super::seen::Seen;
 use crate::event::Scope;
+use crate::tally::Tally;
 use maxconn_records::codec;
 use maxconn_records::codec::{Codec, Tape};
 
@@ -51,8 +52,8 @@ pub struct Flood {
     pub next_update_ms: i64,
     /// The pause that led there.
     pub pause_ms: i64,
-    /// `count` when the last alert was made.
-    pub told: u64,
+    /// What it had counted when the last alert was made.
+    pub told: Tally,
     /// The busiest second, as far as events came in order.
     pub peak: u32,
     /// Who and what was seen.
@@ -176,8 +177,8 @@ impl Flood {
         self.pace.go_on_at(time_ms);
     }
 
-    /// Takes a summary: what the server has counted and no record has said.
-    pub fn sum_up(&mut self, sighting: &Sighting<'_>) {
+    /// Takes a summary: what the server has counted and no record has said. Says how many that are.
+    pub fn sum_up(&mut self, sighting: &Sighting<'_>) -> u64 {
         let (event, time_ms) = (sighting.event, sighting.context.time_ms);
         let mut unlogged = u64::from(event.count);
         if event.is_total {
@@ -195,27 +196,39 @@ impl Flood {
         }
         self.end_ms = self.end_ms.max(time_ms);
         self.last_ms = self.last_ms.max(time_ms);
+        unlogged
     }
 
     /// Says whether the record that was noted was held back, with all that it stands for.
     pub fn judge(&mut self, is_held_back: bool, sighting: &Sighting<'_>) {
         let record_bytes = sighting.context.record_bytes;
-        self.tally(is_held_back, u64::from(sighting.event.count), record_bytes);
+        self.count_record(is_held_back, u64::from(sighting.event.count), record_bytes);
     }
 
     /// Counts more records like the last one, at its time.
     pub fn repeat(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
         self.count += times;
         self.pace.span_count += times;
-        self.tally(is_held_back, times, record_bytes.saturating_mul(times));
+        self.count_record(is_held_back, times, record_bytes.saturating_mul(times));
     }
 
-    fn tally(&mut self, is_held_back: bool, times: u64, bytes: u64) {
+    fn count_record(&mut self, is_held_back: bool, times: u64, bytes: u64) {
         if is_held_back {
             self.suppressed += times;
             self.suppressed_bytes = self.suppressed_bytes.saturating_add(bytes);
         } else {
             self.passed += times;
+        }
+    }
+
+    /// What it has counted.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            count: self.count,
+            passed: self.passed,
+            suppressed: self.suppressed,
+            suppressed_bytes: self.suppressed_bytes,
+            unlogged: self.unlogged,
         }
     }
 
@@ -265,10 +278,14 @@ impl<'a> Codec<'a> for Flood {
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
         pass_all!(self, tape: id, key, opened_ms, start_ms, last_ms, behind_ms, count, passed, suppressed,
-            suppressed_bytes, sequence, next_update_ms, pause_ms, told, peak, seen, pace, sample, end_ms, leaps);
-        if !tape.is_earlier() {
-            pass_all!(self, tape: unlogged, total, count_at_total);
+            suppressed_bytes, sequence, next_update_ms, pause_ms);
+        if tape.is_earlier() {
+            // Alerts told no increase then: the next one tells of all.
+            u64::blank().pass(tape);
+        } else {
+            self.told.pass(tape);
         }
+        pass_all!(self, tape: peak, seen, pace, sample, end_ms, leaps, unlogged, total, count_at_total);
         // Pauses that never end, or updates since ages ago, would be walked through one by one.
         let last_ms = self.last_ms.saturating_sub(UPDATE_BEFORE_MAX_MS);
         tape.judge(self.pause_ms > 0 && self.next_update_ms >= last_ms);

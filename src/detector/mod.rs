@@ -46,6 +46,7 @@ use crate::config::{Policy, Rule};
 use crate::event::{Context, Event};
 use crate::hash::Hash;
 use crate::redact::Redactor;
+use crate::tally::Tally;
 use crate::text::clipped;
 use flood::{Flood, MAX_SAMPLE_BYTES, Pace};
 use maxconn_records::codec::{Codec, Tape};
@@ -229,20 +230,22 @@ impl KeyState {
             }
             flood.pause_ms = flood.pause_ms.saturating_mul(2).min(rule.update_max_ms);
             flood.next_update_ms = update_ms.saturating_add(flood.pause_ms);
-            if flood.count > flood.told {
+            if flood.count > flood.told.count {
                 return Some((Transition::Ongoing, update_ms));
             }
         }
     }
 
-    /// The number of the alert that is about to be made, and the flood it is about. Called once for every
-    /// transition, also where the alert is then dropped at a limit: the gap in the sequence says so.
-    pub fn tell(&mut self) -> Option<(u32, &Flood)> {
+    /// The number of the alert that is about to be made, what came since the last one, and the flood it is about. Called
+    /// once for every transition, also where the alert then gives way at a limit: the gap in the sequence says so.
+    pub fn tell(&mut self) -> Option<(u32, Tally, &Flood)> {
         let flood = self.flood.as_deref_mut()?;
         let sequence = flood.sequence;
         flood.sequence = sequence.saturating_add(1);
-        flood.told = flood.count;
-        Some((sequence, flood))
+        let now = flood.tally();
+        let increase = now.since(&flood.told);
+        flood.told = now;
+        Some((sequence, increase, flood))
     }
 
     /// Closes the flood, after its end was told. Its events do not count again; what it did not count does.
@@ -307,20 +310,15 @@ impl KeyState {
     }
 
     /// Adds what the server itself has counted to the flood that is open at its time, if one is; in the place of
-    /// [`KeyState::apply`]. The record goes on: there are few.
+    /// [`KeyState::apply`]. How many that are; the record goes on, for there are few.
     #[cold]
     #[inline(never)]
-    pub fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> bool {
+    pub fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> Option<u64> {
         let time_ms = sighting.context.time_ms;
-        let Some(flood) = self.flood.as_deref_mut() else {
-            return false;
-        };
+        let flood = self.flood.as_deref_mut()?;
         let from_ms = flood.last_ms.saturating_sub(rule.quiet_ms);
         let is_own = (from_ms..flood.last_ms.saturating_add(rule.quiet_ms)).contains(&time_ms);
-        if is_own {
-            flood.sum_up(sighting);
-        }
-        is_own
+        is_own.then(|| flood.sum_up(sighting))
     }
 
     /// How many more events that are in nothing different from the last one, time included, would change
@@ -404,7 +402,7 @@ impl KeyState {
             sequence: 0,
             next_update_ms: time_ms.saturating_add(rule.update_every_ms),
             pause_ms: rule.update_every_ms,
-            told: 0,
+            told: Tally::default(),
             peak,
             seen: Seen::new(sighting),
             pace: Pace::default(),

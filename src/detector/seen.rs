@@ -267,9 +267,7 @@ impl<'a> Codec<'a> for Seen {
         self.service.pass(tape);
         self.destination.pass(tape);
         self.all_local.pass(tape);
-        if !tape.is_earlier() {
-            self.stage.pass(tape);
-        }
+        self.stage.pass(tape);
     }
 }
 

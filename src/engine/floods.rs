@@ -15,6 +15,7 @@ use crate::hash::Hash;
 use crate::line_cache::Like;
 use crate::redact::Redactor;
 use crate::table::{Slot, Table};
+use maxconn_records::bytes::equal;
 
 const HASH_SEED: u8 = 11;
 
@@ -32,6 +33,8 @@ pub(super) struct Observed {
     pub is_held_back: bool,
     /// The first rule in order that has a flood open for it, and the flood.
     pub flood: Option<(usize, u128)>,
+    /// How many refusals that flood has learnt of from a summary and no record has told of.
+    pub unlogged: u64,
 }
 
 /// What a call works with beside the keys.
@@ -236,10 +239,7 @@ impl Floods {
 
     fn apply(&mut self, call: &mut Call<'_>, sighting: &Sighting<'_>) -> Observed {
         let config = call.config;
-        let mut observed = Observed {
-            is_held_back: false,
-            flood: None,
-        };
+        let mut observed = Observed::default();
         let mut is_late = false;
         let watermark_ms = self.watermark_ms(config);
         let mut at = 0;
@@ -290,9 +290,10 @@ impl Floods {
             else {
                 continue;
             };
-            if entry.state.sum_up(rule, sighting) {
+            if let Some(unlogged) = entry.state.sum_up(rule, sighting) {
                 entry.state.seen_at(watermark_ms, self.clock.leaps());
                 if observed.flood.is_none() {
+                    observed.unlogged = unlogged;
                     observed.flood = entry.state.flood().map(|flood| (number, flood.id));
                 }
                 self.arm(config, slot);
@@ -358,6 +359,19 @@ impl Floods {
                 entry.state.repeat(rule, times, record_bytes);
             }
         }
+    }
+
+    /// How many floods of a server's limit are open.
+    pub fn open_of(&self, module: &str, limit: &str) -> u64 {
+        let mut open = 0;
+        for slot in self.table.open_slots() {
+            let flood = self.table.entry(slot).and_then(|entry| entry.state.flood());
+            open += u64::from(flood.is_some_and(|flood| {
+                equal(flood.seen.limit.as_bytes(), limit.as_bytes())
+                    && equal(flood.seen.module.as_bytes(), module.as_bytes())
+            }));
+        }
+        open
     }
 
     /// Tells of the floods that the last event opened.

@@ -47,6 +47,9 @@ impl Engine {
             let record_bytes = line.len() as u64 - 1;
             self.floods.repeat(&self.config, times as u32, record_bytes);
             self.statistics.repeat(times as u32);
+            if self.config.statistics_every_ms > 0 {
+                self.periods.repeat(times as u64, record_bytes);
+            }
             self.streams.go_on(self.statistics.records);
         }
         line.len() * times
@@ -150,6 +153,16 @@ impl Engine {
             true => self.floods.observe(&mut call, event, context, like),
             false => Observed::default(),
         };
+        let every_ms = self.config.statistics_every_ms;
+        if every_ms > 0 {
+            let time_ms = if sight.counts {
+                Some(context.time_ms)
+            } else {
+                latest_ms
+            };
+            self.periods
+                .count(every_ms, time_ms, event, context, &observed);
+        }
         let verdict = if observed.is_held_back {
             call.statistics.suppressed += 1;
             Verdict::Suppressed
@@ -227,7 +240,8 @@ impl Engine {
             Some(_) => self.streams.go_on(records),
             None => self.streams.note(line, records),
         }
-        if counts {
+        if counts && every_ms > 0 {
+            self.periods_if_due(self.floods.believed_ms(&self.config), out);
             self.statistics_if_due(time_ms, out);
         }
         Some(verdict)

@@ -12,6 +12,7 @@ mod keyed;
 mod lines;
 mod outbox;
 mod output;
+mod periods;
 mod plan;
 mod queue;
 mod recognise;
@@ -28,6 +29,7 @@ use crate::detector::EndReason;
 use crate::line_cache::LineCache;
 use floods::{Call, Floods, Limit};
 use lines::{Place, withhold};
+use periods::Periods;
 use recognise::Recogniser;
 use streams::Streams;
 
@@ -99,6 +101,7 @@ pub struct Engine {
     line_cache: LineCache,
     floods: Floods,
     statistics: Statistics,
+    periods: Periods,
     streams: Streams,
     adds_timestamp: bool,
     next_statistics_ms: Option<i64>,
@@ -124,6 +127,7 @@ impl Engine {
             line_cache: LineCache::default(),
             floods,
             statistics: Statistics::default(),
+            periods: Periods::default(),
             streams: Streams::default(),
             adds_timestamp: true,
             next_statistics_ms: None,
@@ -140,6 +144,9 @@ impl Engine {
     /// As [`Engine::new`]; the old configuration stays in force then.
     pub fn reconfigure(&mut self, config: Config, out: &mut Output) -> Result<(), ConfigError> {
         let recogniser = Recogniser::new(&config)?;
+        if config.statistics_every_ms != self.config.statistics_every_ms {
+            self.write_periods(None, false, out);
+        }
         let state = self.take_state();
         self.recogniser = recogniser;
         self.line_cache.clear();
@@ -153,14 +160,14 @@ impl Engine {
         &self.config
     }
 
-    /// Alerts are to be fetched with [`Engine::take_alert`] instead of appearing in the output: for
+    /// Alerts are to be fetched with [`Engine::take_queued`] instead of appearing in the output: for
     /// hosts that can only answer one record with one record (Fluent Bit).
     pub fn queue_alerts(&mut self) {
         self.floods.outbox.queue.get_or_insert_default();
     }
 
-    /// The oldest queued alert, without a newline.
-    pub fn take_alert(&mut self) -> Option<Vec<u8>> {
+    /// The oldest queued document, without a newline: an alert, or a server's statistics.
+    pub fn take_queued(&mut self) -> Option<(Kind, Vec<u8>)> {
         self.floods.outbox.queue.as_mut()?.pop()
     }
 
@@ -361,7 +368,9 @@ impl Engine {
         ) {
             return false;
         }
-        self.statistics_if_due(latest_ms.saturating_add(elapsed_ms), out);
+        let now_ms = latest_ms.saturating_add(elapsed_ms);
+        self.periods_if_due(Some(now_ms), out);
+        self.statistics_if_due(now_ms, out);
         true
     }
 
@@ -372,12 +381,12 @@ impl Engine {
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn finish(&mut self, time_ms: Option<i64>, out: &mut Output) -> bool {
         let Some(end_ms) = time_ms.max(self.floods.believed_ms(&self.config)) else {
-            return true;
+            return self.write_periods(None, false, out);
         };
         self.floods.finish(
             &mut Call::new(&self.config, &mut self.statistics, out, Limit::Soft),
             end_ms,
-        )
+        ) && self.write_periods(Some(end_ms), false, out)
     }
 
     /// Ends every open flood (`shutdown`): for a stop without kept state.
@@ -385,13 +394,13 @@ impl Engine {
     /// `false` if the output is full and there is more to say: read it and call again.
     pub fn shutdown(&mut self, out: &mut Output) -> bool {
         let Some(latest_ms) = self.floods.believed_ms(&self.config) else {
-            return true;
+            return self.write_periods(None, false, out);
         };
         self.floods.end_all(
             &mut Call::new(&self.config, &mut self.statistics, out, Limit::Soft),
             EndReason::Shutdown,
             latest_ms,
-        )
+        ) && self.write_periods(Some(latest_ms), false, out)
     }
 
     /// Writes the statistics document of docs/contract.md §3.4 as one [`Kind::Statistics`].
@@ -421,9 +430,45 @@ impl Engine {
                 .outbox
                 .queue
                 .as_ref()
-                .map_or(0, |queue| queue.len() as u64),
+                .map_or(0, |queue| queue.alerts() as u64),
             memory_bytes: statistics::memory_bytes(),
         }
+    }
+
+    /// Writes the statistics of servers for the periods that are over at a time.
+    fn periods_if_due(&mut self, now_ms: Option<i64>, out: &mut Output) {
+        let every_ms = self.config.statistics_every_ms;
+        if let Some(now_ms) = now_ms.filter(|_| every_ms > 0)
+            && self.periods.is_due(now_ms, every_ms)
+        {
+            self.write_periods(Some(now_ms), true, out);
+        }
+    }
+
+    /// Writes the statistics of servers, but for the period that goes on where there is one. `false` if there is no room.
+    #[cold]
+    #[inline(never)]
+    fn write_periods(&mut self, now_ms: Option<i64>, goes_on: bool, out: &mut Output) -> bool {
+        let every_ms = self.config.statistics_every_ms;
+        let most = match &self.floods.outbox.queue {
+            Some(queue) => queue.room_for_statistics(),
+            None if !goes_on && out.is_full() => 0,
+            None => usize::MAX,
+        };
+        for counted in self.periods.take(now_ms, every_ms, goes_on, most) {
+            let open = self.floods.open_of(&counted.module, &counted.limit);
+            if let Some(queue) = &mut self.floods.outbox.queue {
+                let mut document = Vec::with_capacity(512);
+                self.periods.write(&counted, every_ms, open, &mut document);
+                document.pop();
+                queue.push_statistics(document);
+            } else {
+                let start = out.bytes.len();
+                self.periods.write(&counted, every_ms, open, &mut out.bytes);
+                out.piece(Kind::Statistics, start);
+            }
+        }
+        self.periods.is_empty() || goes_on
     }
 
     fn statistics_if_due(&mut self, now_ms: i64, out: &mut Output) {

@@ -1,12 +1,9 @@
 //! Emits alerts: into the output, or into a queue.
 
-use alloc::vec::Vec;
-
 use super::floods::Call;
 use super::output::Kind;
 use super::queue::Queue;
 use crate::alert::Alert;
-use crate::detector::Transition;
 
 /// Where alerts go: at once into the output, or into the queue of a host that answers record by record.
 #[derive(Default)]
@@ -28,16 +25,8 @@ impl Outbox {
             return;
         }
         if let Some(queue) = &mut self.queue {
-            let mut document = Vec::with_capacity(2_048);
-            alert.write(&mut document);
-            document.pop();
-            document.shrink_to_fit();
-            let is_dropped = queue.push(
-                document,
-                alert.transition == Transition::Ongoing,
-                config.max_floods,
-            );
-            statistics.alerts.dropped += u64::from(is_dropped);
+            let gives_way = queue.push(alert, config.max_floods);
+            statistics.alerts.dropped += u64::from(gives_way);
         } else {
             let start = out.bytes.len();
             alert.write(&mut out.bytes);

@@ -1,25 +1,36 @@
-//! Queues alerts for hosts that answer one record with one record.
+//! Queues documents for hosts that answer one record with one record.
 
 use alloc::vec::Vec;
 
-use maxconn_records::codec;
+use super::output::Kind;
+use super::periods::DOCUMENTS_MAX;
+use crate::alert::{Alert, write_increase};
+use crate::detector::Transition;
+use crate::tally::Tally;
 use maxconn_records::codec::{Codec, Tape};
 
-/// Waiting alerts, the oldest first. Starts and ends always find a place; `ongoing` gives way.
+/// Waiting documents, the oldest first. Starts and ends always find a place; an `ongoing` gives way, and a later alert of its
+/// flood tells its increase.
 ///
-/// At most `2 × max_floods` wait. A flood opens only while there is room for its start and its end
-/// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped.
+/// At most `2 × max_floods` alerts wait. A flood opens only while there is room for its start and its end
+/// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped. Statistics wait beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
-    alerts: Vec<Waiting>,
+    waiting: Vec<Waiting>,
     /// Those before this one are taken: moving up the others each time would cost as much as wait.
     first: usize,
     ongoing: usize,
+    statistics: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Waiting {
     is_ongoing: bool,
+    is_statistics: bool,
+    /// An alert's flood …
+    flood: u128,
+    /// … and what it tells of it beside `document`, which is open until then.
+    increase: Option<Tally>,
     document: Vec<u8>,
 }
 
@@ -31,48 +42,108 @@ impl Queue {
 
     /// Whether a flood may open beside so many that are open.
     pub fn has_room_for_a_flood(&self, open: usize, max_floods: usize) -> bool {
-        self.len().saturating_sub(self.ongoing) + open + 2 <= Queue::limit(max_floods)
+        self.alerts().saturating_sub(self.ongoing) + open + 2 <= Queue::limit(max_floods)
     }
 
-    /// Adds an alert; whether it or another `ongoing` had to be dropped.
-    pub fn push(&mut self, document: Vec<u8>, is_ongoing: bool, max_floods: usize) -> bool {
-        let is_full = self.len() >= Queue::limit(max_floods);
-        if is_full {
-            if is_ongoing {
-                return true;
-            }
-            let mut waiting = self.alerts.iter().skip(self.first);
-            if let Some(at) = waiting.position(|alert| alert.is_ongoing) {
-                self.alerts.remove(self.first + at);
-                self.ongoing = self.ongoing.saturating_sub(1);
-            }
-        }
+    /// How many documents of statistics may come.
+    pub fn room_for_statistics(&self) -> usize {
+        DOCUMENTS_MAX.saturating_sub(self.statistics)
+    }
+
+    /// Adds an alert; whether an `ongoing` had to give way.
+    ///
+    /// Where it is full, an `ongoing` waits of which a later alert can tell, this one at the latest: there is room for the start and
+    /// the end of each open flood, and if each of them has no more than its last `ongoing` here, that is less than full.
+    pub fn push(&mut self, alert: &Alert<'_>, max_floods: usize) -> bool {
+        let (flood, mut increase) = (alert.flood_id(), alert.increase());
+        let gives_way =
+            self.alerts() >= Queue::limit(max_floods) && self.make_room(flood, &mut increase);
+        let mut document = Vec::with_capacity(2_048);
+        alert.write_open(&mut document);
+        document.shrink_to_fit();
+        let is_ongoing = alert.transition == Transition::Ongoing;
         self.ongoing += usize::from(is_ongoing);
-        self.alerts.push(Waiting {
+        self.waiting.push(Waiting {
             is_ongoing,
+            is_statistics: false,
+            flood,
+            increase: Some(increase),
             document,
         });
-        is_full
+        gives_way
     }
 
-    /// Takes the oldest alert.
-    pub fn pop(&mut self) -> Option<Vec<u8>> {
-        let alert = core::mem::take(self.alerts.get_mut(self.first)?);
+    /// Takes out an `ongoing` of which a later alert tells: the one of `flood` that is about to come, or one that waits.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, flood: u128, increase: &mut Tally) -> bool {
+        let waiting = self.waiting.get(self.first..).unwrap_or_default();
+        let later = |after: usize, flood: u128| {
+            let mut later = waiting.iter().skip(after + 1);
+            let heir = later.position(|it| it.flood == flood && it.increase.is_some())?;
+            Some(after + 1 + heir)
+        };
+        let mut ongoing = waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| it.is_ongoing && it.increase.is_some());
+        let own = ongoing.clone().find(|(_, it)| it.flood == flood);
+        let found = match own {
+            Some((at, _)) => Some((at, None)),
+            None => ongoing.find_map(|(at, it)| Some((at, Some(later(at, it.flood)?)))),
+        };
+        let Some((at, heir)) = found else {
+            return false;
+        };
+        let given = self
+            .waiting
+            .remove(self.first + at)
+            .increase
+            .unwrap_or_default();
+        self.ongoing = self.ongoing.saturating_sub(1);
+        let heir = heir.and_then(|heir| self.waiting.get_mut(self.first + heir - 1));
+        match heir.and_then(|heir| heir.increase.as_mut()) {
+            Some(heir) => heir.add(&given),
+            None => increase.add(&given),
+        }
+        true
+    }
+
+    /// Adds a document of statistics.
+    pub fn push_statistics(&mut self, document: Vec<u8>) {
+        self.statistics += 1;
+        self.waiting.push(Waiting {
+            is_statistics: true,
+            document,
+            ..Waiting::default()
+        });
+    }
+
+    /// Takes the oldest document, without a newline, and says what it is.
+    pub fn pop(&mut self) -> Option<(Kind, Vec<u8>)> {
+        let mut next = core::mem::take(self.waiting.get_mut(self.first)?);
         self.first += 1;
-        if 2 * self.first >= self.alerts.len() {
+        if 2 * self.first >= self.waiting.len() {
             self.forget_taken();
         }
-        self.ongoing = self.ongoing.saturating_sub(usize::from(alert.is_ongoing));
-        Some(alert.document)
+        self.ongoing = self.ongoing.saturating_sub(usize::from(next.is_ongoing));
+        if next.is_statistics {
+            self.statistics = self.statistics.saturating_sub(1);
+            return Some((Kind::Statistics, next.document));
+        }
+        if let Some(increase) = &next.increase {
+            write_increase(increase, &mut next.document);
+        }
+        Some((Kind::Alert, next.document))
     }
 
     /// How many alerts wait.
-    pub fn len(&self) -> usize {
-        self.alerts.len() - self.first
+    pub fn alerts(&self) -> usize {
+        (self.waiting.len() - self.first).saturating_sub(self.statistics)
     }
 
     fn forget_taken(&mut self) {
-        self.alerts.drain(..self.first);
+        self.waiting.drain(..self.first);
         self.first = 0;
     }
 }
@@ -84,9 +155,25 @@ impl<'a> Codec<'a> for Queue {
 
     fn pass(&mut self, tape: &mut Tape<'a>) {
         self.forget_taken();
-        self.alerts.pass(tape);
+        self.waiting.pass(tape);
         self.ongoing.pass(tape);
+        // What is counted must be what is there, or an attacker's state could hold floods back for ever.
+        self.statistics = self.waiting.iter().filter(|it| it.is_statistics).count();
     }
 }
 
-codec!(Waiting: is_ongoing, document);
+impl<'a> Codec<'a> for Waiting {
+    fn blank() -> Waiting {
+        Waiting::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        self.is_ongoing.pass(tape);
+        if !tape.is_earlier() {
+            self.is_statistics.pass(tape);
+            self.flood.pass(tape);
+            self.increase.pass(tape);
+        }
+        self.document.pass(tape);
+    }
+}

@@ -10,6 +10,7 @@ use super::Engine;
 use super::clock::Clock;
 use super::floods::{Call, Floods, Limit};
 use super::output::Output;
+use super::periods::Periods;
 use super::plan::rule_identity;
 use super::queue::Queue;
 use super::statistics::Statistics;
@@ -25,7 +26,7 @@ use maxconn_records::codec::{Codec, Tape};
 
 const MAGIC: &[u8; 4] = b"MXCN";
 /// The number of the state format. It changes with every change of what is serialised.
-pub const STATE_FORMAT: u32 = 8;
+pub const STATE_FORMAT: u32 = 9;
 const HASH_CHECKSUM: u8 = 40;
 
 /// The tape of a state in a format that this version reads: its own, or the one before.
@@ -144,6 +145,8 @@ impl KnownRule {
 
 /// Records that are remembered as they came: the last of each stream, and one that was not recognised.
 type Seen = (Streams, Option<String>);
+/// What is not the floods'.
+type Beside = (Seen, Periods);
 
 /// A state on its way from one configuration to another.
 pub(super) struct State {
@@ -175,6 +178,7 @@ impl Engine {
                 self.unrecognised.pass(&mut tape);
             }
         }
+        self.periods.pass(&mut tape);
         (self.statistics, self.floods.outbox.queue) = (head.statistics, head.queue);
         let table = &mut self.floods.table;
         let slots: Vec<_> = table.slots().collect();
@@ -198,9 +202,9 @@ impl Engine {
     /// # Errors
     /// See [`RestoreError`]; nothing has changed then.
     pub fn restore(&mut self, snapshot: &[u8], out: &mut Output) -> Result<(), RestoreError> {
-        let (state, (streams, unrecognised)) = read(snapshot)?;
-        self.streams = streams;
-        self.unrecognised = unrecognised;
+        let (state, (seen, periods)) = read(snapshot)?;
+        (self.streams, self.unrecognised) = seen;
+        self.periods = periods;
         self.put_state(state, out);
         Ok(())
     }
@@ -324,7 +328,7 @@ impl Floods {
     }
 }
 
-fn read(snapshot: &[u8]) -> Result<(State, Seen), RestoreError> {
+fn read(snapshot: &[u8]) -> Result<(State, Beside), RestoreError> {
     let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::Foreign)?;
     let (format, rest) = rest.split_first_chunk::<4>().ok_or(RestoreError::Damaged)?;
     let format = u32::from_le_bytes(*format);
@@ -340,6 +344,10 @@ fn read(snapshot: &[u8]) -> Result<(State, Seen), RestoreError> {
     head.pass(&mut tape);
     let mut seen = Seen::default();
     seen.pass(&mut tape);
+    let mut periods = Periods::default();
+    if !tape.is_earlier() {
+        periods.pass(&mut tape);
+    }
     let mut keys = Vec::new();
     while keys.len() < head.keys as usize && tape.is_good() {
         let mut key = (0, 0, KeyState::default());
@@ -351,5 +359,5 @@ fn read(snapshot: &[u8]) -> Result<(State, Seen), RestoreError> {
     if !tape.is_read_well() {
         return Err(RestoreError::Damaged);
     }
-    Ok((State { head, keys }, seen))
+    Ok((State { head, keys }, (seen, periods)))
 }

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::alert::write_time;
 use crate::detector::Transition;
+use crate::document::{close, number, open, text, time};
 use crate::json::write::Writer;
 use crate::text::clipped;
 use maxconn_records::bytes::equal;
@@ -129,66 +129,51 @@ impl Statistics {
         unrecognised: Option<&str>,
         out: &mut Vec<u8>,
     ) {
-        let mut json = Writer::new(out);
+        let json = &mut Writer::new(out);
         json.begin_object();
         if let Some(at_ms) = at_ms {
-            write_time(&mut json, "@timestamp", at_ms);
+            time(json, "@timestamp", at_ms);
         }
-        json.key("event");
-        json.begin_object();
-        for (key, value) in [
-            ("kind", "metric"),
-            ("module", "maxconn"),
-            ("dataset", "maxconn.statistics"),
-        ] {
-            json.key(key);
-            json.string(value);
-        }
-        json.end_object();
-        json.key("maxconn");
-        json.begin_object();
-        json.key("statistics");
-        json.begin_object();
-        let number = |json: &mut Writer<'_>, key: &str, value: u64| {
-            json.key(key);
-            json.uint(value);
-        };
-        number(&mut json, "records", self.records);
-        number(&mut json, "passed", self.passed);
-        number(&mut json, "suppressed", self.suppressed);
-        number(&mut json, "rejected", self.rejected);
-        number(&mut json, "malformed", self.malformed);
-        number(&mut json, "unrecognised", self.unrecognised);
+        open(json, "event");
+        text(json, "kind", "metric");
+        text(json, "module", "maxconn");
+        text(json, "dataset", "maxconn.statistics");
+        close(json);
+        open(json, "maxconn");
+        open(json, "statistics");
+        number(json, "records", self.records);
+        number(json, "passed", self.passed);
+        number(json, "suppressed", self.suppressed);
+        number(json, "rejected", self.rejected);
+        number(json, "malformed", self.malformed);
+        number(json, "unrecognised", self.unrecognised);
         if let Some(record) = unrecognised {
-            json.key("unrecognised_sample");
-            json.string(record);
+            text(json, "unrecognised_sample", record);
         }
-        number(&mut json, "late", self.late);
-        number(&mut json, "untimed", self.untimed);
-        json.key("events");
-        json.begin_object();
+        number(json, "late", self.late);
+        number(json, "untimed", self.untimed);
+        open(json, "events");
         for (limit, count) in &self.events {
-            number(&mut json, limit, *count);
+            number(json, limit, *count);
         }
-        json.end_object();
-        json.key("alerts");
-        json.begin_object();
-        number(&mut json, "start", self.alerts.start);
-        number(&mut json, "ongoing", self.alerts.ongoing);
-        number(&mut json, "end", self.alerts.end);
-        number(&mut json, "dropped", self.alerts.dropped);
-        number(&mut json, "waiting", levels.waiting);
-        json.end_object();
-        number(&mut json, "keys", levels.keys);
-        number(&mut json, "floods", levels.floods);
-        number(&mut json, "floods_refused", self.floods_refused);
-        number(&mut json, "evictions", levels.evictions);
+        close(json);
+        open(json, "alerts");
+        number(json, "start", self.alerts.start);
+        number(json, "ongoing", self.alerts.ongoing);
+        number(json, "end", self.alerts.end);
+        number(json, "dropped", self.alerts.dropped);
+        number(json, "waiting", levels.waiting);
+        close(json);
+        number(json, "keys", levels.keys);
+        number(json, "floods", levels.floods);
+        number(json, "floods_refused", self.floods_refused);
+        number(json, "evictions", levels.evictions);
         if levels.memory_bytes > 0 {
-            number(&mut json, "memory_bytes", levels.memory_bytes);
+            number(json, "memory_bytes", levels.memory_bytes);
         }
-        json.end_object();
-        json.end_object();
-        json.end_object();
+        close(json);
+        close(json);
+        close(json);
         out.push(b'\n');
     }
 }

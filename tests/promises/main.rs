@@ -4,6 +4,7 @@
 //! that is slow and obviously right, and [`model`], which does by hand what the text says of time. Time is part of the input, so nothing here waits.
 
 mod incidents;
+mod increases;
 mod model;
 mod reference;
 mod strays;
@@ -15,7 +16,7 @@ use maxconn_core::config::{Config, Policy};
 use maxconn_core::engine::{Engine, KeyedInput, Kind, Output, Source, Verdict};
 use proptest::prelude::*;
 use serde_json::Value;
-use stream::{BEGIN_MS, Sighted, counted, json_source, stream};
+use stream::{BEGIN_MS, Sighted, Stream, counted, json_source, stream};
 
 /// A configuration with one rule and small numbers, so that short streams cross every edge.
 fn small(policy: Policy) -> Config {
@@ -311,11 +312,11 @@ proptest! {
             prop_assert!(levels.keys <= (max_keys + max_floods) as u64);
             prop_assert!(levels.waiting <= 2 * max_floods as u64);
             if number % 7 == 0 {
-                alerts.extend(engine.take_alert());
+                alerts.extend(engine.take_queued().map(|(_, alert)| alert));
             }
         }
         engine.finish(None, &mut out);
-        alerts.extend(std::iter::from_fn(|| engine.take_alert()));
+        alerts.extend(std::iter::from_fn(|| engine.take_queued()).map(|(_, alert)| alert));
         let alerts = documents(&alerts);
         let of_state = |state: &str| alerts.iter().filter(|alert| alert["maxconn"]["flood"]["state"] == state).count() as u64;
         let counted = &engine.counters().alerts;

@@ -112,7 +112,10 @@ impl Instance {
             .and_then(|defaults| Config::parse(json, defaults))
             .and_then(|config| match &mut self.engine {
                 Some(engine) => engine.reconfigure(config, &mut self.out),
-                None => Engine::new(config).map(|engine| self.engine = Some(engine)),
+                // There is none to be dropped, and the code for it is 2 KB.
+                None => {
+                    Engine::new(config).map(|engine| core::mem::forget(self.engine.replace(engine)))
+                }
             });
         match result {
             Ok(()) => OK,

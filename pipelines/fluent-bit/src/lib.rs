@@ -322,8 +322,9 @@ impl Filter {
         let Plugin::Running(running) = &mut self.plugin else {
             return None;
         };
-        let (route, document) = match running.engine.take_alert() {
-            Some(alert) => (TO_ALERTS, alert),
+        let (route, document) = match running.engine.take_queued() {
+            Some((Kind::Statistics, document)) => (TO_STATISTICS, document),
+            Some((_, alert)) => (TO_ALERTS, alert),
             None => (TO_STATISTICS, running.statistics.take()?),
         };
         answer(&mut self.answer, route, &document)

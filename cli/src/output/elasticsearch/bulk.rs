@@ -154,7 +154,7 @@ pub fn items(
 fn id(event: &Event<'_>, kind: Kind, delivery: &Delivery, number: u32, line: &[u8]) -> String {
     let own = text(event.id).filter(|own| (1..=ID_MAX_BYTES).contains(&own.len()));
     match (kind, own) {
-        (Kind::Alert | Kind::Identified, Some(ours)) => ours,
+        (Kind::Alert | Kind::Statistics | Kind::Identified, Some(ours)) => ours,
         // They come when it is time, not with a record: they have no number.
         (Kind::Alert | Kind::Statistics | Kind::View, _) => digest(line),
         // What they were numbered by does not come again. The sender says that it is one, and its contents that it is

@@ -35,10 +35,10 @@ impl OurStreams {
             OurStreams::One(stream) => return stream.clone(),
             OurStreams::OfServers { namespace } => namespace,
         };
-        // An alert is ours from end to end. An event's module may be what its sender wrote there, who could have a store
+        // An alert is ours from end to end, and so are statistics. An event's module may be what its sender wrote there, who could have a store
         // make any number of streams: of those only names that we know count.
         let is_known = |module: &&str| {
-            kind == Kind::Alert
+            matches!(kind, Kind::Alert | Kind::Statistics)
                 || recognisers::named(module).is_some()
                 || patterns.iter().any(|name| name == module)
         };
@@ -67,6 +67,7 @@ mod tests {
             (Kind::Enriched, Some("../x"), "logs-maxconn.maxconn-eu"),
             (Kind::Enriched, None, "logs-maxconn.maxconn-eu"),
             (Kind::Statistics, Some("maxconn"), "logs-maxconn.maxconn-eu"),
+            (Kind::Statistics, Some("dovecot"), "logs-dovecot.maxconn-eu"),
         ] {
             let found = streams.of(kind, module, &patterns);
             assert_eq!(found, stream, "{kind:?} {module:?}");
