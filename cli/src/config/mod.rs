@@ -1,8 +1,6 @@
-//! Reads configurations as people write them: turns TOML (or JSON) into the JSON that every guest parses, and shows the line
-//! that is wrong.
+//! Loads configurations from files, judges them, and says which line is wrong.
 
 pub mod bake;
-mod excerpt;
 mod fluent_bit;
 mod print;
 pub(crate) mod zone;
@@ -13,15 +11,15 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use maxconn_config::Written;
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
 use maxconn_core::config::{Config, ConfigError, PATTERNS, Policy, nearest};
 use maxconn_core::event::Scope;
 use maxconn_core::patterns;
 use maxconn_host::Plugin;
 use serde_json::Value;
-use toml_edit::{Document, Item};
 
-pub use excerpt::Excerpt;
+pub use maxconn_config::Excerpt;
 
 /// A configuration that was read and found valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -252,18 +250,13 @@ pub(crate) fn read_text(text: &str, is_json: bool) -> Result<(Config, String), L
 }
 
 fn read_toml(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
-    let wrong = |span: Option<_>, error| LoadError::Wrong {
+    let wrong = |excerpt, error| LoadError::Wrong {
         file: name.to_string(),
-        excerpt: span.map(|span| Excerpt::of(text, span)),
+        excerpt,
         error,
     };
-    let document = Document::parse(text).map_err(|error| {
-        let mend = "see https://toml.io for how TOML is written";
-        let span = error.span().unwrap_or_default();
-        wrong(Some(span), ConfigError::new("", error.message(), mend))
-    })?;
-    finish(json(document.as_item()), defaults)
-        .map_err(|error| wrong(excerpt::find(document.as_item(), &error.path), error))
+    let written = Written::parse(text).map_err(|(place, error)| wrong(Some(place), error))?;
+    finish(written.json(), defaults).map_err(|error| wrong(written.excerpt(&error.path), error))
 }
 
 fn read_json(name: &str, text: &str, defaults: &Config) -> Result<LoadedConfig, LoadError> {
@@ -291,25 +284,6 @@ fn judged(json: String, defaults: &Config) -> Result<LoadedConfig, ConfigError> 
     let effective = Config::parse(json.as_bytes(), defaults.clone())?;
     patterns::compile(&effective.patterns)?;
     Ok(LoadedConfig { json, effective })
-}
-
-fn json(item: &Item) -> Value {
-    if let Some(table) = item.as_table_like() {
-        return table.iter().map(|(key, item)| (key, json(item))).collect();
-    }
-    match item.as_value() {
-        Some(toml_edit::Value::String(text)) => Value::from(text.value().as_str()),
-        Some(toml_edit::Value::Integer(number)) => Value::from(*number.value()),
-        Some(toml_edit::Value::Float(number)) => Value::from(*number.value()),
-        Some(toml_edit::Value::Boolean(flag)) => Value::from(*flag.value()),
-        // No key takes a date; as text it is told what belongs there instead.
-        Some(toml_edit::Value::Datetime(date)) => Value::from(date.value().to_string()),
-        // An array, of values or of tables.
-        _ => (0..)
-            .map_while(|at: usize| item.get(at))
-            .map(json)
-            .collect(),
-    }
 }
 
 #[cfg(test)]

@@ -75,9 +75,12 @@ fn steps(path: &str) -> Vec<Step> {
 /// ```
 #[derive(Debug)]
 pub struct Excerpt {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) shown: String,
+    /// Its number, from 1.
+    pub line: usize,
+    /// The character where it is wrong, from 1.
+    pub column: usize,
+    /// As above; empty where the line holds a secret.
+    pub shown: String,
 }
 
 impl Excerpt {
