@@ -22,8 +22,12 @@ const EVEN: f64 = 0.35;
 const MIN_EVENTS_IN_SPAN: f64 = 5.0;
 /// So many events in 10 s without any pause are a program's, however uneven.
 const RAPID_EVENTS_IN_SPAN: f64 = 100.0;
-/// Pauses between bursts of a client that opens its folders are at least so long.
+/// Pauses between bursts of a client that opens its folders are at least so long …
 const MIN_PAUSE_S: f64 = 20.0;
+/// … and there are so many of them …
+const MIN_PAUSES: u64 = 2;
+/// … in no less than half of the time.
+const MAX_BURST_SHARE: f64 = 0.5;
 /// A client opens about as many connections as it has folders.
 const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 /// So many users behind one address, or addresses of one user, are many.
@@ -232,10 +236,11 @@ fn judge_clients(flood: &Flood, trusted: &[Network]) -> (Hint, String) {
 
 fn judge_one_client(flood: &Flood) -> (Hint, String) {
     let (pauses, pause_s) = flood.pace.pauses();
-    if pauses > 0 {
-        // Both since it opened: what came before may have been spread in another way.
-        let burst = flood.pace.events() as f64 / (pauses + 1) as f64;
-        if pause_s >= MIN_PAUSE_S && FOLDERS.contains(&burst) {
+    // Both since it opened: what came before may have been spread in another way.
+    let burst = flood.pace.events() as f64 / (pauses + 1) as f64;
+    if pauses >= MIN_PAUSES {
+        let is_short = flood.pace.active_share() <= MAX_BURST_SHARE;
+        if is_short && pause_s >= MIN_PAUSE_S && FOLDERS.contains(&burst) {
             let evidence = say(
                 "%0 bursts of about %1 attempts, %2 s apart",
                 &[pauses + 1, rounded(burst, 1), rounded(pause_s, 1)].map(Number),
@@ -246,7 +251,7 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
     if let Some((mean, deviation)) = flood.pace.evenness() {
         let is_even = mean >= MIN_EVENTS_IN_SPAN && deviation <= EVEN;
         // So fast, nobody but a program tries, even where its rate changes.
-        let is_rapid = mean >= RAPID_EVENTS_IN_SPAN && pauses == 0;
+        let is_rapid = mean >= RAPID_EVENTS_IN_SPAN && (pauses == 0 || burst > *FOLDERS.end());
         if is_even || is_rapid {
             let user = match flood.seen.users.sketch.count().0 {
                 0 => "no user named",

@@ -6,7 +6,6 @@ use super::Sighting;
 use super::seen::Seen;
 use crate::event::Scope;
 use crate::tally::Tally;
-use maxconn_records::codec;
 use maxconn_records::codec::{Codec, Tape};
 
 /// How many bytes of the first message are kept as the sample.
@@ -88,6 +87,8 @@ pub struct Pace {
     spans: u64,
     sum: u64,
     squares: u64,
+    /// Of these spans: those with events.
+    active: u64,
     /// Bursts that followed a pause, and the sum of these pauses.
     pauses: u64,
     pauses_ms: u64,
@@ -107,6 +108,7 @@ impl Pace {
             let is_first = self.span_ms == 0;
             if !is_first {
                 self.spans = self.spans.saturating_add((elapsed_ms / SPAN_MS) as u64);
+                self.active = self.active.saturating_add(u64::from(self.span_count > 0));
                 self.sum = self.sum.saturating_add(self.span_count);
                 self.squares = self
                     .squares
@@ -135,15 +137,21 @@ impl Pace {
         self.hours.count_ones()
     }
 
-    /// Of at least three spans: the mean of events in 10 s, and the standard deviation relative to it.
+    /// Of at least three spans with events: the mean of events in 10 s, and the standard deviation relative to it. Pauses count
+    /// by themselves: a program that was stopped for a while is as even as before.
     pub fn evenness(&self) -> Option<(f64, f64)> {
-        if self.spans < 3 || self.sum == 0 {
+        if self.active < 3 || self.sum == 0 {
             return None;
         }
-        let n = self.spans as f64;
+        let n = self.active as f64;
         let mean = self.sum as f64 / n;
         let variance = (self.squares as f64 / n - mean * mean).max(0.0);
         Some((mean, libm::sqrt(variance) / mean))
+    }
+
+    /// The share of spans with events.
+    pub fn active_share(&self) -> f64 {
+        self.active as f64 / self.spans.max(1) as f64
     }
 
     /// How many pauses of 10 s and more there were, and their mean length in seconds.
@@ -263,12 +271,25 @@ impl Flood {
     }
 }
 
-codec!(Pace: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
-
 macro_rules! pass_all {
     ($value:ident, $tape:ident: $($field:ident),+) => {
         $($value.$field.pass($tape);)+
     };
+}
+
+impl<'a> Codec<'a> for Pace {
+    fn blank() -> Pace {
+        Pace::default()
+    }
+
+    fn pass(&mut self, tape: &mut Tape<'a>) {
+        pass_all!(self, tape: span_ms, span_count, spans, sum, squares, pauses, pauses_ms, hours);
+        if tape.is_earlier() {
+            self.active = self.spans;
+        } else {
+            self.active.pass(tape);
+        }
+    }
 }
 
 impl<'a> Codec<'a> for Flood {
