@@ -179,7 +179,7 @@ impl fmt::Display for LinesAddress {
 
 impl HttpAddress {
     /// Reads a URL; without a port it is `port`, or the usual one.
-    fn read(text: &str, port: Option<u16>) -> Result<HttpAddress, AddressError> {
+    pub(crate) fn read(text: &str, port: Option<u16>) -> Result<HttpAddress, AddressError> {
         let uri: Uri = text.parse().map_err(|_| AddressError::NoUrl)?;
         let authority = uri.authority().ok_or(AddressError::NoUrl)?;
         if authority.as_str().contains('@') {

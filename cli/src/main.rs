@@ -39,7 +39,7 @@ struct Cli {
 enum Command {
     Replay(ReplayArgs),
     Run(Box<RunArgs>),
-    Setup(SetupArgs),
+    Setup(Box<SetupArgs>),
     Servers(ServersArgs),
     /// Checks or shows a configuration.
     #[command(subcommand)]
@@ -161,8 +161,13 @@ fn main() -> ExitCode {
 }
 
 fn run_setup(args: &SetupArgs) -> Result<(), Failure> {
-    if args.print {
-        return print(&setup::print());
+    if let Some(folder) = &args.print {
+        if folder.as_os_str() == "-" {
+            return print(&setup::print());
+        }
+        let files = setup::print_files(folder).map_err(run)?;
+        let names = files.iter().map(|it| format!("{}\n", it.display()));
+        return print(&names.collect::<String>());
     }
     let options = args.options().map_err(usage)?;
     // What happened is worth reading even when the rest fails.

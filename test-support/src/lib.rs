@@ -9,12 +9,15 @@
 //! | `command` | the command as a process, and folders for its files |
 //! | `http` | both sides of HTTP/1.1, down to the bytes |
 //! | `store` | what stands for Elasticsearch |
+//! | `dashboards` | what stands for Kibana and OpenSearch Dashboards |
 //!
-//! The last three need the feature `command`. Nothing here knows the core, whose own tests build on it.
+//! The last four need the feature `command`. Nothing here knows the core, whose own tests build on it.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "command")]
+pub mod dashboards;
 pub mod data;
 pub mod hostile;
 #[cfg(feature = "command")]

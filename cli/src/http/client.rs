@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +31,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The pause that it asks for.
     pub retry_after: Duration,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// The beginning of the body.
     pub body: Vec<u8>,
     /// It was asked for twice, for the connection of the first time was closed; that may have arrived, too.
@@ -163,6 +165,7 @@ impl Client {
             Ok(Answer {
                 status: response.status(),
                 retry_after: retry_after(&response),
+                headers: std::mem::take(response.headers_mut()),
                 sent_twice,
                 body,
             })

@@ -1,40 +1,91 @@
-//! `maxconn setup` puts templates and a lifecycle for the data streams of events and alerts into Elasticsearch or OpenSearch.
-//! Asked again, it changes nothing.
+//! `maxconn setup` puts templates and a lifecycle for the data streams of events and alerts into Elasticsearch or OpenSearch, and
+//! dashboards into Kibana or OpenSearch Dashboards. Asked again, it changes nothing.
 //!
 //! Each part carries a digest of what it was made from, so that a later version knows its own and leaves alone what somebody
 //! else put under the same name.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `args` | reads the command line |
+//! | `server` | asks a server, and puts things into it |
+//! | `store` | puts the templates and the lifecycle of `parts` there |
+//! | `dashboards` | writes the dashboards from their description |
+//! | `kibana` | puts them there |
+//! | `alerting` | sets up what tells people of a new flood |
 
+mod alerting;
 pub mod args;
+mod dashboards;
+mod kibana;
 mod parts;
 mod server;
+mod store;
 
-use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use hyper::StatusCode;
-use serde_json::Value;
+use hyper::header::HeaderValue;
+use serde_json::{Value, json};
 
 pub use args::SetupArgs;
-use parts::{EARLIER, Features, Part, PartKind, TEMPLATE, digest};
-use server::{Index, Server};
+use dashboards::Flavour;
+use parts::Features;
+use server::Server;
 
 use crate::address::{AddressError, HttpAddress};
 use crate::http::client::ClientError;
-use crate::http::secret::SecretError;
+use crate::http::secret::{OutputKey, SecretError};
 use crate::http::tls::TlsError;
 
-/// The data streams that the index template is for.
-const STREAMS: &str = "logs-*.maxconn-*";
+/// What there is to be said in the end: charts stay empty without it.
+const ADVICE: &str = "Refusals over time need statistics_every = \"1m\" in the configuration of maxconn; it is off by default.";
+
+/// One of the two servers that things are put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Elasticsearch or OpenSearch.
+    Store,
+    /// Kibana or OpenSearch Dashboards.
+    Dashboards,
+}
+
+/// The option that names it.
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Place::Store => "--elasticsearch",
+            Place::Dashboards => "--kibana",
+        })
+    }
+}
+
+impl Place {
+    fn port(self) -> u16 {
+        match self {
+            Place::Store => 9200,
+            Place::Dashboards => 5601,
+        }
+    }
+}
 
 /// Why it failed. What was put before stays: asked again it goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The address is none.
-    #[error("--elasticsearch: {0}")]
-    Address(AddressError),
+    #[error("{0}: {1}")]
+    Address(Place, AddressError),
     /// It is none of HTTP.
-    #[error("--elasticsearch: write it like http://127.0.0.1:9200")]
-    NotHttp,
+    #[error("{0}: write it like http://127.0.0.1:{port}", port = .0.port())]
+    NotHttp(Place),
+    /// The name cannot be that of a space.
+    #[error("--space: write the name that addresses have behind /s/, of a-z, 0-9, _ and -")]
+    Space,
+    /// The name cannot be that of a tenant.
+    #[error("--tenant: a name is visible ASCII characters")]
+    Tenant,
     /// A file with a secret can't be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -44,15 +95,15 @@ pub enum SetupError {
     /// There are no means to ask.
     #[error("cannot start: {0}")]
     Start(io::Error),
-    /// The server can't be reached.
-    #[error("{}{}", own_words(.0), server::unreachable(.0))]
-    Unreachable(#[from] ClientError),
+    /// This server can't be reached.
+    #[error("{}{}", own_words(.1), server::unreachable(*.0, .1))]
+    Unreachable(Place, ClientError),
     /// The server of this name says that it is no such server.
     #[error("{0} names no nodes; is it Elasticsearch or OpenSearch?")]
     NoNodes(String),
     /// The server of this name says no, for this reason.
-    #[error("{0} answered {1}: {2}{mend}", mend = server::mend(*.1))]
-    Refused(String, StatusCode, String),
+    #[error("{1} answered {2}: {3}{mend}", mend = server::mend(*.0, *.2))]
+    Refused(Place, String, StatusCode, String),
     /// This is somebody else's, under our name, at this server.
     #[error("{0} at {1} was made by somebody else; rename it, or replace it with --force")]
     Foreign(String, HttpAddress),
@@ -61,10 +112,36 @@ pub enum SetupError {
         "{0} at {1} is an index that was there before its template, so its fields have no types and it is no data stream; stop what writes to it, keep what is in it by _reindex under another name, delete it, and start again: the next document makes the data stream"
     )]
     PlainIndex(String, HttpAddress),
+    /// The server of this name has no dashboards.
+    #[error(
+        "{0} is neither Kibana nor OpenSearch Dashboards; name the address of one, whose port usually is 5601, and the store's by --elasticsearch"
+    )]
+    NoDashboards(String),
+    /// It waits for its store.
+    #[error(
+        "{0} is not ready: it waits for its store. Start that, or mend {hosts} in its configuration; its log says which it asks. Then run this again",
+        hosts = .1.hosts()
+    )]
+    NotReady(String, Flavour),
+    /// Kibana of this version is too old.
+    #[error("{0} is Kibana {1}, and these dashboards need 8.8 or newer")]
+    TooOld(String, String),
+    /// There are none in this product.
+    #[error("{0} is OpenSearch Dashboards, which has no spaces; name a tenant by --tenant")]
+    NoSpaces(String),
+    /// There are none in this product.
+    #[error("{0} is Kibana, which has no tenants; name a space by --space")]
+    NoTenants(String),
+    /// So many objects were refused by the server of this name.
+    #[error("{0} refused {1} of the objects, as told above; mend that, and run this again")]
+    Objects(String, usize),
+    /// A file can't be written.
+    #[error("cannot write {path}: {1}; name a folder that can be written to", path = .0.display())]
+    Write(PathBuf, io::Error),
 }
 
 /// With the name that the option has here.
-fn own_words(error: &impl std::fmt::Display) -> String {
+fn own_words(error: &impl fmt::Display) -> String {
     error.to_string().replace("--output-ca", "--ca")
 }
 
@@ -73,8 +150,12 @@ impl SetupError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            SetupError::Address(_)
-                | SetupError::NotHttp
+            SetupError::Address(..)
+                | SetupError::NotHttp(_)
+                | SetupError::Space
+                | SetupError::Tenant
+                | SetupError::NoSpaces(_)
+                | SetupError::NoTenants(_)
                 | SetupError::Secret(_)
                 | SetupError::Tls(_)
         )
@@ -91,21 +172,52 @@ enum Fate {
     Foreign,
 }
 
+impl Fate {
+    /// What is to be done with a part of this digest where `found` is: `Some` thing, with a digest if it is ours.
+    fn of(found: Option<Option<&str>>, digest: &str, force: bool) -> Fate {
+        match found {
+            None => Fate::Created,
+            Some(Some(theirs)) if theirs == digest => Fate::LeftAlone,
+            Some(None) if !force => Fate::Foreign,
+            Some(_) => Fate::Updated,
+        }
+    }
+
+    /// The line that tells of it.
+    fn line(self, name: &str) -> String {
+        let word = match self {
+            Fate::Created => "created",
+            Fate::Updated => "updated",
+            Fate::LeftAlone => "left alone",
+            Fate::Foreign => "NOT OURS",
+        };
+        format!("  {word:<10}  {name}")
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The server.
-    pub address: HttpAddress,
+    /// The store.
+    pub store: Option<HttpAddress>,
+    /// Where dashboards go.
+    pub dashboards: Option<HttpAddress>,
+    /// The space of Kibana.
+    pub space: Option<String>,
+    /// The tenant of OpenSearch Dashboards.
+    pub tenant: Option<HeaderValue>,
     /// The file with the secret, and what kind it is.
-    pub key: Option<crate::http::secret::OutputKey>,
+    pub key: Option<OutputKey>,
     /// The file with the authorities to trust.
-    pub ca: Option<std::path::PathBuf>,
+    pub ca: Option<PathBuf>,
+    /// Set up what tells people of a new flood, too.
+    pub alerting: bool,
     /// Replace what somebody else put under our names, too.
     pub force: bool,
 }
 
-/// What would be put into a server that has everything, as one JSON document: name by name.
-pub fn print() -> String {
+/// What would be put into servers that have everything, by product: name by name, and the objects of an import in their order.
+fn everything() -> Value {
     let mut all = serde_json::Map::new();
     for features in [Features::ELASTICSEARCH, Features::OPENSEARCH] {
         let product = if features.is_elasticsearch {
@@ -115,11 +227,51 @@ pub fn print() -> String {
         };
         let parts = parts::all(features).into_iter();
         let parts = parts.map(|part| (format!("PUT {}", part.path), part.body));
-        all.insert(product.to_string(), Value::Object(parts.collect()));
+        let mut parts: serde_json::Map<String, Value> = parts.collect();
+        if features.has_monitors {
+            parts.insert(format!("POST {}", alerting::MONITORS), alerting::monitor());
+        }
+        all.insert(product.to_string(), Value::Object(parts));
     }
-    let mut text = serde_json::to_string_pretty(&Value::Object(all)).unwrap_or_default();
+    for flavour in Flavour::ALL {
+        let objects = dashboards::objects(flavour).into_iter();
+        let objects: Vec<Value> = objects.map(|it| it.body).collect();
+        let mut parts = json!({kibana::IMPORT: objects});
+        if flavour == Flavour::Kibana {
+            parts[format!("POST {}", alerting::rule_path())] = alerting::rule();
+        }
+        all.insert(flavour.name().to_string(), parts);
+    }
+    Value::Object(all)
+}
+
+/// What would be put into servers that have everything, as one JSON document.
+pub fn print() -> String {
+    let mut text = serde_json::to_string_pretty(&everything()).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The same in files of a folder: what there is to be imported by hand, and everything else. Their names are returned.
+///
+/// # Errors
+/// A file can't be written.
+pub fn print_files(folder: &Path) -> Result<Vec<PathBuf>, SetupError> {
+    let mut files = vec![("setup.json".to_string(), print())];
+    for flavour in Flavour::ALL {
+        let lines = kibana::lines(&dashboards::objects(flavour));
+        files.push((format!("{}.ndjson", flavour.name()), lines));
+    }
+    let made = fs::create_dir_all(folder);
+    made.map_err(|error| SetupError::Write(folder.to_path_buf(), error))?;
+    let written = files.into_iter().map(|(name, text)| {
+        let path = folder.join(name);
+        match fs::write(&path, text) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(SetupError::Write(path, error)),
+        }
+    });
+    written.collect()
 }
 
 /// Puts everything there that is not yet; a line for each part goes to `say`.
@@ -132,110 +284,40 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupErro
         .build()
         .map_err(SetupError::Start)?;
     runtime.block_on(async {
-        let mut server = Server::connect(options)?;
-        let features = server.features().await?;
-        say(&format!("{}: {features}", options.address));
-        if !features.has_lifecycle {
-            say("  left out    lifecycle: this server has none; delete old indices by other means");
-        }
-        let parts = parts::all(features);
-        for part in &parts {
-            let is_index = part.kind == PartKind::Index;
-            let is_earlier_there = is_index && lower(&mut server, part, options, &mut say).await?;
-            let fate = put(&mut server, part, options.force).await?;
-            let word = match fate {
-                Fate::Created => "created   ",
-                Fate::Updated => "updated   ",
-                Fate::LeftAlone => "left alone",
-                Fate::Foreign => return Err(foreign(&part.path, options, &mut say)),
-            };
-            say(&format!("  {word}  {}", part.path));
-            if is_earlier_there {
-                server.delete(EARLIER).await?;
-                say(&format!("  removed     {EARLIER}"));
-            }
-        }
-        let Some(indices) = server.indices(STREAMS).await? else {
-            say(&format!("  NOT KNOWN   whether an index is in the way of {STREAMS}: the server does not tell"));
-            return Ok(());
+        let mut alerting = match options.alerting {
+            true => Alerting::Wanted,
+            false => Alerting::Done,
         };
-        let digest = parts.iter().find_map(Part::mappings_digest);
-        for stream in outdated(&indices, digest) {
-            // Where somebody's own template is above ours, another index would be no better.
-            match server.template_of(stream).await? {
-                Some(name) if name != TEMPLATE => say(&format!(
-                    "  left alone  {stream}: it is of the index template {name}"
-                )),
-                _ => {
-                    server.post(&format!("/{stream}/_rollover")).await?;
-                    say(&format!("  new index   {stream}"));
-                }
+        if let Some(address) = &options.store {
+            let mut server = Server::connect(Place::Store, address, options)?;
+            let features = store::run(&mut server, address, options, &mut say).await?;
+            if options.alerting && !features.is_elasticsearch {
+                alerting = Alerting::Done;
+                alerting::put_monitor(&mut server, features, address, options, &mut say).await?;
             }
         }
-        // Those of data streams are hidden, by a dot or behind other words.
-        let plain = indices.into_iter().filter(|it| it.name.starts_with("logs-"));
-        let plain: Vec<String> = plain.map(|it| it.name).collect();
-        plain.iter().for_each(|name| say(&format!("  IN THE WAY  {name}")));
-        match plain.into_iter().next() {
-            None => Ok(()),
-            Some(name) => Err(SetupError::PlainIndex(name, options.address.clone())),
+        if let Some(address) = &options.dashboards {
+            let mut server = Server::connect(Place::Dashboards, address, options)?;
+            let flavour = kibana::run(&mut server, address, options, &mut say).await?;
+            if options.alerting && flavour == Flavour::Kibana {
+                alerting = Alerting::Done;
+                alerting::put_rule(&mut server, address, options, &mut say).await?;
+            }
         }
+        if alerting == Alerting::Wanted {
+            say(match options.store {
+                Some(_) => "  left out    alerting: rules for Elasticsearch are Kibana's; name that by --kibana",
+                None => "  left out    alerting: OpenSearch has its monitors itself; name it by --elasticsearch",
+            });
+        }
+        say(ADVICE);
+        Ok(())
     })
 }
 
-/// Lowers the index template that an earlier version put there, if there is one, so that `part` can come beside it: no
-/// stream is ever without.
-async fn lower(
-    server: &mut Server,
-    part: &Part,
-    options: &Options,
-    say: &mut impl FnMut(&str),
-) -> Result<bool, SetupError> {
-    let Some(found) = server.get(EARLIER).await? else {
-        return Ok(false);
-    };
-    if part.kind.digest_in(&found).is_none() && !options.force {
-        return Err(foreign(EARLIER, options, say));
-    }
-    server.put(EARLIER, &part.giving_way()).await?;
-    Ok(true)
-}
-
-fn foreign(path: &str, options: &Options, say: &mut impl FnMut(&str)) -> SetupError {
-    say(&format!("  NOT OURS    {path}"));
-    SetupError::Foreign(path.to_string(), options.address.clone())
-}
-
-/// The data streams whose documents go into an index of other mappings than `digest` stands for, which may not take them.
-fn outdated<'a>(indices: &'a [Index], digest: Option<&str>) -> Vec<&'a str> {
-    let mut newest = BTreeMap::<&str, (u64, bool)>::new();
-    for index in indices {
-        let Some((stream, generation)) = index.stream() else {
-            continue;
-        };
-        let known = newest.entry(stream).or_default();
-        *known = (*known).max((generation, index.mappings.as_deref() != digest));
-    }
-    newest.retain(|_, (_, is_outdated)| *is_outdated);
-    newest.into_keys().collect()
-}
-
-async fn put(server: &mut Server, part: &Part, force: bool) -> Result<Fate, SetupError> {
-    let digest = digest(&part.body);
-    let found = server.get(&part.path).await?;
-    let fate = match &found {
-        None => Fate::Created,
-        Some(found) => match part.kind.digest_in(found) {
-            Some(theirs) if *theirs == digest => return Ok(Fate::LeftAlone),
-            Some(_) => Fate::Updated,
-            None if force => Fate::Updated,
-            None => return Ok(Fate::Foreign),
-        },
-    };
-    let body = part.kind.with_digest(part.body.clone(), &digest);
-    let query = found
-        .as_ref()
-        .map_or(String::new(), |found| part.kind.condition(found));
-    server.put(&format!("{}{query}", part.path), &body).await?;
-    Ok(fate)
+/// Whether something is still to tell people of floods.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alerting {
+    Wanted,
+    Done,
 }

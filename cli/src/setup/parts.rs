@@ -15,6 +15,8 @@ pub struct Features {
     pub has_match_only_text: bool,
     /// Index lifecycle: ILM in Elasticsearch, ISM in OpenSearch.
     pub has_lifecycle: bool,
+    /// Monitors, which look for alerts: OpenSearch's; those of Elasticsearch are Kibana's.
+    pub has_monitors: bool,
 }
 
 impl Features {
@@ -23,10 +25,12 @@ impl Features {
         is_elasticsearch: true,
         has_match_only_text: true,
         has_lifecycle: true,
+        has_monitors: false,
     };
     /// A usual OpenSearch.
     pub const OPENSEARCH: Features = Features {
         is_elasticsearch: false,
+        has_monitors: true,
         ..Features::ELASTICSEARCH
     };
 }
@@ -95,7 +99,7 @@ impl Part {
 }
 
 /// How our digest begins where there is only a text to hold it.
-const MARK: &str = "maxconn digest ";
+pub(super) const MARK: &str = "maxconn digest ";
 
 impl PartKind {
     /// The digest in what the server has; `None` if it is not ours.
@@ -162,11 +166,21 @@ macro_rules! file {
         .unwrap_or_default()
     };
 }
+pub(super) use file;
 
 /// A digest of what a part is made from: keys are in order, as `serde_json` keeps them.
 pub fn digest(body: &Value) -> String {
     let digest = Sha256::digest(json!([1, body]).to_string());
     HEXLOWER.encode(&digest[..16])
+}
+
+/// The fields of our component templates, as their files have them.
+pub fn mappings() -> [Value; 2] {
+    let files: [Value; 2] = [
+        file!("component-template-ecs"),
+        file!("component-template-maxconn"),
+    ];
+    files.map(|mut file| file["template"]["mappings"]["properties"].take())
 }
 
 /// Everything for a server, in the order in which it is put.

@@ -1,13 +1,14 @@
-//! Asks the server what it is and what it has, and puts parts into it.
+//! Asks a server, and puts things into it; of a store, what it is and what it has.
 
 use std::time::Duration;
 
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::parts::Features;
-use super::{Options, SetupError};
+use super::{Options, Place, SetupError};
+use crate::address::HttpAddress;
 use crate::http::Body;
 use crate::http::client::{Answer, Client, ClientError};
 use crate::http::tls;
@@ -45,24 +46,35 @@ impl Index {
 /// A server.
 pub struct Server {
     client: Client,
-    name: String,
-    prefix: String,
+    place: Place,
+    /// What people know it by.
+    pub name: String,
+    /// What comes before every path.
+    pub prefix: String,
+    /// What goes with every request.
+    pub headers: Vec<(&'static str, HeaderValue)>,
 }
 
 impl Server {
-    /// A server; nothing is asked yet.
+    /// A server at an address; nothing is asked yet.
     ///
     /// # Errors
     /// A file with a secret or a certificate can't be used.
-    pub fn connect(options: &Options) -> Result<Server, SetupError> {
-        let tls = match options.address.is_tls() {
+    pub fn connect(
+        place: Place,
+        address: &HttpAddress,
+        options: &Options,
+    ) -> Result<Server, SetupError> {
+        let tls = match address.is_tls() {
             true => Some(tls::connector(options.ca.as_deref())?),
             false => None,
         };
-        let address = options.address.clone();
+        let address = address.clone();
         Ok(Server {
+            place,
             name: address.to_string(),
             prefix: address.path().trim_end_matches('/').to_string(),
+            headers: Vec::new(),
             client: Client::new(address, options.key.clone(), tls, PATIENCE)?,
         })
     }
@@ -116,6 +128,7 @@ impl Server {
                 true => all_have(&["x-pack-ilm"]),
                 false => all_have(&["opensearch-index-management"]),
             },
+            has_monitors: !is_elasticsearch && all_have(&["opensearch-alerting"]),
         })
     }
 
@@ -196,42 +209,70 @@ impl Server {
         self.value(&answer).map(|_| ())
     }
 
-    async fn ask(
+    /// What it answers to a request with JSON.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub async fn ask(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, SetupError> {
-        let request = Request::builder()
+        let body = body.map_or(String::new(), Value::to_string);
+        self.send(method, path, "application/json", body).await
+    }
+
+    /// What it answers to a request.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: String,
+    ) -> Result<Answer, SetupError> {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
-            .header(CONTENT_TYPE, "application/json");
-        let body = Body::from(body.map_or(String::new(), Value::to_string));
+            .header(CONTENT_TYPE, content_type);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let body = Body::from(body);
         let answer = self.client.request(request, &body, ANSWER_MAX_BYTES).await;
-        Ok(answer?)
+        answer.map_err(|error| SetupError::Unreachable(self.place, error))
     }
 
     /// The answer's body, or its refusal.
-    fn value(&self, answer: &Answer) -> Result<Value, SetupError> {
+    ///
+    /// # Errors
+    /// It says no.
+    pub fn value(&self, answer: &Answer) -> Result<Value, SetupError> {
         let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if answer.status.is_success() && value.is_object() {
             return Ok(value);
         }
-        let reason = value
-            .pointer("/error/reason")
-            .or_else(|| value.get("error"));
+        // The store has the first or the last, its dashboards the second, beside the words of the status.
+        let reason = value.pointer("/error/reason");
+        let reason = reason.or_else(|| value.get("message"));
+        let reason = reason.or_else(|| value.get("error"));
         let reason = reason.and_then(Value::as_str).unwrap_or("no reason given");
-        let reason: String = reason
-            .chars()
-            .filter(|it| !it.is_control())
-            .take(REASON_MAX)
-            .collect();
         Err(SetupError::Refused(
+            self.place,
             self.name.clone(),
             answer.status,
-            reason,
+            shown(reason),
         ))
     }
+}
+
+/// What a server says, fit to be repeated.
+pub fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|it| !it.is_control());
+    plain.take(REASON_MAX).collect()
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
@@ -239,27 +280,38 @@ fn text(value: &Value, pointer: &str) -> Option<String> {
 }
 
 /// What can be done where a server answers with this.
-pub fn mend(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED => "; name a file with the right secret by --api-key or --basic",
-        StatusCode::FORBIDDEN => {
+pub fn mend(place: Place, status: StatusCode) -> &'static str {
+    match (status, place) {
+        (StatusCode::UNAUTHORIZED, _) => {
+            "; name a file with the right secret by --api-key or --basic"
+        }
+        (StatusCode::FORBIDDEN, Place::Store) => {
             "; the key needs manage_index_templates, manage_ilm and monitor, and manage for logs-*.maxconn-*"
         }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+        (StatusCode::FORBIDDEN, Place::Dashboards) => {
+            "; the user needs to manage saved objects in that space or tenant, and rules for --alerting"
+        }
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, Place::Store) => {
             "; name the address of Elasticsearch or OpenSearch itself, this does not look like one"
         }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, Place::Dashboards) => {
+            "; name an address of Kibana or OpenSearch Dashboards, with its base path if it has one"
+        }
+        (StatusCode::UNPROCESSABLE_ENTITY, Place::Dashboards) => {
+            "; it is too old for these dashboards: they need OpenSearch Dashboards 1.0 or Kibana 8.8"
+        }
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
             "; it is not ready, try again later"
         }
-        status if status.is_redirection() => "; it has moved, name its new address",
+        (status, _) if status.is_redirection() => "; it has moved, name its new address",
         _ => "; its own log may say more",
     }
 }
 
 /// What to do about a server that does not answer, if that is not said yet.
-pub fn unreachable(error: &ClientError) -> &'static str {
+pub fn unreachable(place: Place, error: &ClientError) -> String {
     match error {
-        ClientError::Tls(..) => "",
-        _ => "; start the server, or name another address by --elasticsearch",
+        ClientError::Tls(..) => String::new(),
+        _ => format!("; start the server, or name another address by {place}"),
     }
 }

@@ -1,5 +1,7 @@
 //! `maxconn setup` against servers that keep what is put to them.
 
+mod dashboards;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -36,6 +38,19 @@ fn answer(
         return (200, json!({"nodes": {"a": nodes}}));
     }
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
+    if path == "/_plugins/_alerting/monitors/_search" {
+        // Without a monitor there is no index of them.
+        return match held.get("monitors") {
+            None => (404, json!({"error": {"reason": "no such index"}})),
+            Some(monitors) => (200, json!({"hits": {"hits": monitors}})),
+        };
+    }
+    if path == "/_plugins/_alerting/monitors" {
+        let monitor: Value = serde_json::from_slice(body).unwrap();
+        let monitor = json!({"_id": "abc", "_source": monitor});
+        held.insert("monitors".to_string(), json!([monitor]));
+        return (201, json!({"_id": "abc"}));
+    }
     if path == "/_cluster/state/metadata/logs-*.maxconn-*" {
         let indices = held.get("indices").cloned().unwrap_or_default();
         return (200, json!({"metadata": {"indices": indices}}));
@@ -62,6 +77,11 @@ fn answer(
     if method == "PUT" {
         // As both servers do, whose streams would be without a template or have two.
         let body: Value = serde_json::from_slice(body).unwrap();
+        if let Some(id) = path.strip_prefix("/_plugins/_alerting/monitors/") {
+            let monitor = json!({"_id": id, "_source": body});
+            held.insert("monitors".to_string(), json!([monitor]));
+            return (200, json!({"_id": id}));
+        }
         let mut others = held.iter().filter(|(it, _)| *it != path);
         let rivals = |it: &Value| it["priority"].is_u64() && it["priority"] == body["priority"];
         if others.any(|(_, it)| rivals(it)) {
@@ -171,7 +191,7 @@ fn print_needs_no_server_and_wrong_addresses_are_told() {
     let printed: Value = serde_json::from_str(&setup("--print").stdout).unwrap();
     assert!(printed["opensearch"]["PUT /_plugins/_ism/policies/maxconn"].is_object());
     let table = "
-        2 | setup --elasticsearch es:9200                     | write it like http://127.0.0.1:9200
+        2 | setup --elasticsearch es:9200                     | --elasticsearch: write it like http://127.0.0.1:9200
         2 | setup --elasticsearch http://u:secret@es:9200     | put the secret into a file
         1 | setup --elasticsearch http://127.0.0.1:1          | start the server, or name another address
         2 | setup --elasticsearch http://es --api-key missing | cannot read the secret in missing
@@ -234,6 +254,7 @@ fn what_an_earlier_version_put_under_its_name_is_taken_over() {
   new index   logs-nginx.maxconn-default
   left alone  logs-nginx.maxconn-own: it is of the index template own
   new index   logs-php-fpm.maxconn-eu
+Refusals over time need statistics_every = \"1m\" in the configuration of maxconn; it is off by default.
 ";
     assert!(said.ends_with(end), "{said}");
     let after = held.lock().unwrap().clone();
@@ -261,4 +282,57 @@ fn what_an_earlier_version_put_under_its_name_is_taken_over() {
     );
     setup("--force").is(0, "");
     assert_eq!(*held.lock().unwrap(), after);
+}
+
+/// Whom it tells is the user's part.
+#[test]
+fn a_monitor_of_opensearch_keeps_whom_it_tells() {
+    let names = ["opensearch-index-management", "opensearch-alerting"];
+    let plugins = names.map(|name| json!({"name": name}));
+    let (held, setup) = server(json!({"version": "3.8.0", "plugins": plugins}));
+    let monitors = || held.lock().unwrap()["monitors"].clone();
+    let line = |word: &str| {
+        format!("  {word:<10}  /_plugins/_alerting/monitors: maxconn: a connection-limit flood")
+    };
+    let first = setup("--alerting");
+    assert!(
+        first.is(0, "").stdout.contains(&line("created")),
+        "{}",
+        first.stdout
+    );
+    let before = monitors();
+    assert!(setup("--alerting").stdout.contains(&line("left alone")));
+    assert_eq!(monitors(), before);
+    let trigger = "/0/_source/triggers/0/query_level_trigger";
+    let change = |place: &str, by: Value| {
+        let mut held = held.lock().unwrap();
+        let monitors = held.get_mut("monitors").unwrap();
+        *monitors.pointer_mut(&format!("{trigger}/{place}")).unwrap() = by;
+    };
+    change("actions", json!([{"name": "mail"}]));
+    change(
+        "condition/script/source",
+        json!("true /* maxconn digest older */"),
+    );
+    assert!(setup("--alerting").stdout.contains(&line("updated")));
+    let mut expected = before;
+    expected.pointer_mut(trigger).unwrap()["actions"] = json!([{"name": "mail"}]);
+    assert_eq!(monitors(), expected);
+    change("condition/script/source", json!("true"));
+    setup("--alerting").is(1, "replace it with --force");
+    // Others have none.
+    let (_, setup) = server(json!({"version": "3.8.0", "plugins": []}));
+    let said = setup("--alerting").stdout;
+    assert!(
+        said.contains("left out    monitor: this server lacks the plugin opensearch-alerting"),
+        "{said}"
+    );
+    let (_, setup) = server(elasticsearch());
+    let said = setup("--alerting").stdout;
+    assert!(
+        said.contains(
+            "left out    alerting: rules for Elasticsearch are Kibana's; name that by --kibana"
+        ),
+        "{said}"
+    );
 }
