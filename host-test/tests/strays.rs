@@ -27,9 +27,9 @@ fn stream(seed: u64) -> String {
     for _ in 0..150 {
         time_ms += match random.u8(..12) {
             0 => 40_000,
-            1 => random.i64(..90_000),
+            1 => random.i64(0..90_000),
             2 => 0,
-            _ => random.i64(..1_500),
+            _ => random.i64(0..1_500),
         };
         if random.u8(..100) == 0 {
             time_ms += far(&mut random);

@@ -241,8 +241,7 @@ impl Engine {
             None => self.streams.note(line, records),
         }
         if counts && every_ms > 0 {
-            self.periods_if_due(self.floods.believed_ms(&self.config), out);
-            self.statistics_if_due(time_ms, out);
+            self.statistics_if_due(self.floods.believed_ms(&self.config), out);
         }
         Some(verdict)
     }

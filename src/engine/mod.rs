@@ -368,9 +368,7 @@ impl Engine {
         ) {
             return false;
         }
-        let now_ms = latest_ms.saturating_add(elapsed_ms);
-        self.periods_if_due(Some(now_ms), out);
-        self.statistics_if_due(now_ms, out);
+        self.statistics_if_due(Some(latest_ms.saturating_add(elapsed_ms)), out);
         true
     }
 
@@ -435,16 +433,6 @@ impl Engine {
         }
     }
 
-    /// Writes the statistics of servers for the periods that are over at a time.
-    fn periods_if_due(&mut self, now_ms: Option<i64>, out: &mut Output) {
-        let every_ms = self.config.statistics_every_ms;
-        if let Some(now_ms) = now_ms.filter(|_| every_ms > 0)
-            && self.periods.is_due(now_ms, every_ms)
-        {
-            self.write_periods(Some(now_ms), true, out);
-        }
-    }
-
     /// Writes the statistics of servers, but for the period that goes on where there is one. `false` if there is no room.
     #[cold]
     #[inline(never)]
@@ -471,15 +459,19 @@ impl Engine {
         self.periods.is_empty() || goes_on
     }
 
-    fn statistics_if_due(&mut self, now_ms: i64, out: &mut Output) {
+    /// Writes what is due at a time: the statistics of servers for the periods that are over, and the plugin's own.
+    fn statistics_if_due(&mut self, now_ms: Option<i64>, out: &mut Output) {
         let every_ms = self.config.statistics_every_ms;
-        if every_ms <= 0 {
+        let Some(now_ms) = now_ms.filter(|_| every_ms > 0) else {
             return;
+        };
+        if self.periods.is_due(now_ms, every_ms) {
+            self.write_periods(Some(now_ms), true, out);
         }
         let next_ms = self
             .next_statistics_ms
             .get_or_insert(now_ms.saturating_add(every_ms));
-        // Far ahead, it was set by an event from the future.
+        // Far ahead, it was set when the time was another.
         if !(1..=every_ms * 2).contains(&next_ms.saturating_sub(now_ms)) {
             *next_ms = now_ms.saturating_add(every_ms);
             self.statistics(out);

@@ -148,7 +148,10 @@ impl Periods {
     pub fn is_due(&mut self, now_ms: i64, every_ms: i64) -> bool {
         let now = Some(period_of(now_ms, every_ms));
         self.current_ms != now && {
-            let is_due = self.counted.iter().any(|it| it.start_ms != now);
+            let is_due = self
+                .counted
+                .iter()
+                .any(|it| it.start_ms != now && it.tally.count > 0);
             if !is_due {
                 self.current_ms = now;
             }
@@ -176,16 +179,23 @@ impl Periods {
         let (all, last) = (core::mem::take(&mut self.counted), self.last as usize);
         self.last = u32::MAX;
         let mut taken = Vec::new();
-        for (at, counted) in all.into_iter().enumerate() {
-            if taken.len() < most && (!goes_on || counted.start_ms != current_ms) {
-                taken.push(counted);
-                continue;
+        for (at, mut counted) in all.into_iter().enumerate() {
+            let is_kept = taken.len() >= most || goes_on && counted.start_ms == current_ms;
+            // More of the last event may follow, and is counted where it was.
+            let is_last = goes_on && at == last;
+            if !is_kept && counted.tally.count > 0 {
+                let tally = core::mem::take(&mut counted.tally);
+                taken.push(Counted {
+                    tally,
+                    ..counted.clone()
+                });
             }
-            // More of the last event may follow.
-            if at == last {
-                self.last = self.counted.len() as u32;
+            if is_kept || is_last {
+                if is_last {
+                    self.last = self.counted.len() as u32;
+                }
+                self.counted.push(counted);
             }
-            self.counted.push(counted);
         }
         if taken.len() < most {
             self.current_ms = current_ms;

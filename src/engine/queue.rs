@@ -13,23 +13,22 @@ use maxconn_records::codec::{Codec, Tape};
 /// flood tells its increase.
 ///
 /// At most `2 × max_floods` alerts wait. A flood opens only while there is room for its start and its end
-/// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped. Statistics wait beside them.
+/// ([`Queue::has_room_for_a_flood`]), so that neither is ever dropped. Statistics wait until no alert does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     waiting: Vec<Waiting>,
     /// Those before this one are taken: moving up the others each time would cost as much as wait.
     first: usize,
     ongoing: usize,
-    statistics: usize,
+    statistics: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Waiting {
     is_ongoing: bool,
-    is_statistics: bool,
-    /// An alert's flood …
+    /// The flood that it is about …
     flood: u128,
-    /// … and what it tells of it beside `document`, which is open until then.
+    /// … and what it tells of that beside `document`, which is open until then.
     increase: Option<Tally>,
     document: Vec<u8>,
 }
@@ -47,7 +46,7 @@ impl Queue {
 
     /// How many documents of statistics may come.
     pub fn room_for_statistics(&self) -> usize {
-        DOCUMENTS_MAX.saturating_sub(self.statistics)
+        DOCUMENTS_MAX.saturating_sub(self.statistics.len())
     }
 
     /// Adds an alert; whether an `ongoing` had to give way.
@@ -65,7 +64,6 @@ impl Queue {
         self.ongoing += usize::from(is_ongoing);
         self.waiting.push(Waiting {
             is_ongoing,
-            is_statistics: false,
             flood,
             increase: Some(increase),
             document,
@@ -111,26 +109,21 @@ impl Queue {
 
     /// Adds a document of statistics.
     pub fn push_statistics(&mut self, document: Vec<u8>) {
-        self.statistics += 1;
-        self.waiting.push(Waiting {
-            is_statistics: true,
-            document,
-            ..Waiting::default()
-        });
+        self.statistics.push(document);
     }
 
     /// Takes the oldest document, without a newline, and says what it is.
     pub fn pop(&mut self) -> Option<(Kind, Vec<u8>)> {
-        let mut next = core::mem::take(self.waiting.get_mut(self.first)?);
+        let Some(next) = self.waiting.get_mut(self.first) else {
+            let statistics = (!self.statistics.is_empty()).then(|| self.statistics.remove(0));
+            return statistics.map(|document| (Kind::Statistics, document));
+        };
+        let mut next = core::mem::take(next);
         self.first += 1;
         if 2 * self.first >= self.waiting.len() {
             self.forget_taken();
         }
         self.ongoing = self.ongoing.saturating_sub(usize::from(next.is_ongoing));
-        if next.is_statistics {
-            self.statistics = self.statistics.saturating_sub(1);
-            return Some((Kind::Statistics, next.document));
-        }
         if let Some(increase) = &next.increase {
             write_increase(increase, &mut next.document);
         }
@@ -139,7 +132,7 @@ impl Queue {
 
     /// How many alerts wait.
     pub fn alerts(&self) -> usize {
-        (self.waiting.len() - self.first).saturating_sub(self.statistics)
+        self.waiting.len() - self.first
     }
 
     fn forget_taken(&mut self) {
@@ -157,8 +150,9 @@ impl<'a> Codec<'a> for Queue {
         self.forget_taken();
         self.waiting.pass(tape);
         self.ongoing.pass(tape);
-        // What is counted must be what is there, or an attacker's state could hold floods back for ever.
-        self.statistics = self.waiting.iter().filter(|it| it.is_statistics).count();
+        if !tape.is_earlier() {
+            self.statistics.pass(tape);
+        }
     }
 }
 
@@ -170,7 +164,6 @@ impl<'a> Codec<'a> for Waiting {
     fn pass(&mut self, tape: &mut Tape<'a>) {
         self.is_ongoing.pass(tape);
         if !tape.is_earlier() {
-            self.is_statistics.pass(tape);
             self.flood.pass(tape);
             self.increase.pass(tape);
         }
