@@ -14,7 +14,9 @@
 //! | `log` | writes to standard error while something runs |
 //! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | makes text from elsewhere fit for a terminal |
+//! | [`reading`] | reads logs into a guest, as one stream: what `replay` and `report` share |
 //! | [`replay`] | takes logs through a guest, as one stream |
+//! | [`report`] | writes a report of logs |
 //! | [`run`] | takes records through a guest for as long as they come, beside a shipper |
 //! | [`selection`] | selects the part of the output that is written |
 //! | [`servers`] | shows what is recognised |
@@ -35,7 +37,9 @@ mod lock;
 mod log;
 pub mod output;
 pub mod printable;
+pub mod reading;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod selection;
 pub mod servers;

@@ -3,18 +3,21 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
-use maxconn::config::{self, bake::Target};
+use maxconn::config::{self, LoadedConfig, bake::Target};
 use maxconn::generate::args::GenerateArgs;
 use maxconn::printable::printable_lines;
-use maxconn::replay::{self, Interrupt, NextHopError, ReplayArgs, ReplayError};
+use maxconn::reading::Interrupt;
+use maxconn::replay::{self, NextHopError, ReplayArgs, ReplayError};
+use maxconn::report::{self, ReportArgs, ReportError};
 use maxconn::run::RunArgs;
 use maxconn::servers::ServersArgs;
 use maxconn::setup::{self, SetupArgs};
 use maxconn::zone::Zone;
-use maxconn_host::{HostError, Limits, Plugin};
+use maxconn_host::{HostError, Instance, Limits, Plugin};
 
 /// Finds floods of connection-limit messages in mail logs, and what is behind them.
 #[derive(Debug, Parser)]
@@ -38,6 +41,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(ReplayArgs),
+    Report(ReportArgs),
     Run(Box<RunArgs>),
     Setup(Box<SetupArgs>),
     Servers(ServersArgs),
@@ -124,6 +128,7 @@ fn main() -> ExitCode {
     let path = cli.config.as_deref();
     let result = match &cli.command {
         Command::Replay(args) => run_replay(&cli, args),
+        Command::Report(args) => run_report(&cli, args),
         Command::Run(args) => run_run(&cli, args),
         Command::Setup(args) => run_setup(args),
         Command::Servers(args) => run_servers(&cli, args),
@@ -214,7 +219,6 @@ fn run_bake(cli: &Cli, args: &BakeArgs) -> Result<(), Failure> {
 
 fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     let mut options = args.options().map_err(usage)?;
-    // Asked first: a wrong configuration must not wait for a plugin.
     let mut loaded = config::load(cli.config.as_deref()).map_err(usage)?;
     if let Some(policy) = args.policy() {
         loaded.set_policy(policy);
@@ -224,22 +228,58 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
         .known
         .trusted
         .clone_from(&loaded.effective.trusted_networks);
-    let configured = loaded.timezone();
-    options.known.zone = match (args.timezone(), &configured) {
-        (Some(zone), _) => zone.clone(),
-        (None, Some(text)) => Zone::of(text).map_err(usage)?,
+    options.known.zone = zone(cli, args.timezone(), &loaded)?;
+    let (instance, interrupt, patterns) =
+        configured(cli, args.timezone(), &loaded, &options.known.zone)?;
+    options.patterns = patterns;
+    replay::replay(instance, &options, &interrupt).map_err(|error| match error {
+        ReplayError::NextHop(NextHopError::Open(error)) => usage(error),
+        ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
+        other => run(other),
+    })
+}
+
+fn run_report(cli: &Cli, args: &ReportArgs) -> Result<(), Failure> {
+    let mut options = args.options().map_err(usage)?;
+    let mut loaded = config::load(cli.config.as_deref()).map_err(usage)?;
+    loaded.set_every_minute();
+    options
+        .trusted
+        .clone_from(&loaded.effective.trusted_networks);
+    options.zone = zone(cli, args.timezone(), &loaded)?;
+    let (instance, interrupt, _) = configured(cli, args.timezone(), &loaded, &options.zone)?;
+    report::report(instance, &options, &interrupt).map_err(|error| match error {
+        ReportError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
+        error if error.is_usage() => usage(error),
+        other => run(other),
+    })
+}
+
+/// The zone of times that name none.
+fn zone(cli: &Cli, asked: Option<&Zone>, loaded: &LoadedConfig) -> Result<Zone, Failure> {
+    match (asked, loaded.timezone()) {
+        (Some(zone), _) => Ok(zone.clone()),
+        (None, Some(text)) => Zone::of(&text).map_err(usage),
         // A plugin may have a zone of its own inside it.
-        (None, None) if cli.plugin.is_some() => Zone::default(),
-        (None, None) => Zone::of_machine(),
-    };
-    let json = match (args.timezone(), &cli.plugin) {
+        (None, None) if cli.plugin.is_some() => Ok(Zone::default()),
+        (None, None) => Ok(Zone::of_machine()),
+    }
+}
+
+/// The plugin, configured to read logs; what interrupts that; the names of the patterns in force.
+fn configured(
+    cli: &Cli,
+    asked: Option<&Zone>,
+    loaded: &LoadedConfig,
+    zone: &Zone,
+) -> Result<(Instance, Interrupt, Arc<[String]>), Failure> {
+    let json = match (asked, &cli.plugin) {
         (None, Some(_)) => loaded.json.clone(),
-        _ => loaded.json_in(options.known.zone.rule()),
+        _ => loaded.json_in(zone.rule()),
     };
     let interrupt = Interrupt::catch()
         .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;
     let plugin = plugin(cli.plugin.as_deref(), Limits::default())?;
-    options.patterns = loaded.pattern_names(&plugin);
     let mut instance = plugin.instantiate().map_err(run)?;
     instance
         .configure(json.as_bytes(), |_, _| {})
@@ -250,11 +290,7 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
             }
             other => run(other),
         })?;
-    replay::replay(instance, &options, &interrupt).map_err(|error| match error {
-        ReplayError::NextHop(NextHopError::Open(error)) => usage(error),
-        ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
-        other => run(other),
-    })
+    Ok((instance, interrupt, loaded.pattern_names(&plugin)))
 }
 
 fn run_run(cli: &Cli, args: &RunArgs) -> Result<(), Failure> {

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
 use maxconn_core::config::ConfigError;
+use maxconn_report::zone::Zone as Shown;
 
 use crate::config::zone::{resolve, rule};
 
@@ -13,7 +12,7 @@ use crate::config::zone::{resolve, rule};
 #[derive(Clone, Debug)]
 pub struct Zone {
     rule: String,
-    shown: TimeZone,
+    shown: Shown,
 }
 
 impl Zone {
@@ -23,22 +22,24 @@ impl Zone {
     /// It is none.
     pub fn of(text: &str) -> Result<Zone, ConfigError> {
         let rule = resolve(text)?;
-        // What is no rule is an offset, the same all the year.
-        let east_s = maxconn_core::time::TimeZone::parse(&rule)
-            .map_or(0, |zone| zone.offset_seconds_at_local(0));
-        let fixed = || TimeZone::fixed(Offset::from_seconds(east_s).unwrap_or(Offset::UTC));
-        let shown = match east_s == 0 && rule.eq_ignore_ascii_case("utc") {
-            true => TimeZone::UTC,
-            false => TimeZone::posix(&rule).unwrap_or_else(|_| fixed()),
-        };
+        let name = (rule != text).then_some(text);
+        let shown = Shown::of_rule(&rule, name).unwrap_or_default();
         Ok(Zone { rule, shown })
     }
 
     /// The machine's: that of `TZ`, else of `/etc/localtime`, else UTC.
     pub fn of_machine() -> Zone {
         let of_file = |path: &Path| {
+            // What it leads to says its name.
+            let target = fs::canonicalize(path).unwrap_or_default();
+            let target = target.to_string_lossy();
+            let name = target.split_once("zoneinfo/").map(|(_, name)| name);
             let table = fs::read(path).ok()?;
-            Zone::of(rule(&table)?).ok()
+            let of_name = name.and_then(|name| Zone::of(name).ok());
+            let rule = rule(&table)?;
+            of_name
+                .filter(|zone| zone.rule == rule)
+                .or_else(|| Zone::of(rule).ok())
         };
         let found = match std::env::var("TZ") {
             Ok(text) => {
@@ -58,14 +59,9 @@ impl Zone {
         &self.rule
     }
 
-    /// A time (RFC 3339) as people write it, and what the clocks of the zone are called then: `2026-01-05 04:12:45`, `CET`.
-    pub fn show(&self, time: &str) -> (String, String) {
-        let Ok(time) = time.parse::<Timestamp>() else {
-            return (time.to_string(), String::new());
-        };
-        let name = self.shown.to_offset_info(time).abbreviation().to_string();
-        let shown = time.to_zoned(self.shown.clone());
-        (shown.strftime("%Y-%m-%d %H:%M:%S").to_string(), name)
+    /// What shows times in it.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 }
 
@@ -74,7 +70,7 @@ impl Default for Zone {
     fn default() -> Zone {
         Zone {
             rule: "UTC".to_string(),
-            shown: TimeZone::UTC,
+            shown: Shown::default(),
         }
     }
 }
@@ -124,7 +120,7 @@ mod tests {
                 "2026-01-05 06:12:45 +03",
             ),
         ] {
-            let (time, name) = Zone::of(zone).unwrap().show(time);
+            let (time, name) = Zone::of(zone).unwrap().shown().show(time);
             assert_eq!(format!("{time} {name}"), shown);
         }
         assert!(Zone::of("Europe/Berln").is_err());

@@ -23,13 +23,13 @@ const MIN_EVENTS_IN_SPAN: f64 = 5.0;
 /// So many events in 10 s without any pause are a program's, however uneven.
 const RAPID_EVENTS_IN_SPAN: f64 = 100.0;
 /// Pauses between bursts of a client that opens its folders are at least so long …
-const MIN_PAUSE_S: f64 = 20.0;
+pub const MIN_PAUSE_S: f64 = 20.0;
 /// … and there are so many of them …
 const MIN_PAUSES: u64 = 2;
 /// … in no less than half of the time.
 const MAX_BURST_SHARE: f64 = 0.5;
 /// A client opens about as many connections as it has folders.
-const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
+pub const FOLDERS: core::ops::RangeInclusive<f64> = 3.0..=500.0;
 /// So many users behind one address, or addresses of one user, are many.
 pub const MANY: u64 = 5;
 /// Addresses from so many networks are unrelated.

@@ -45,23 +45,45 @@ impl LoadedConfig {
 
     /// Gives every rule the same policy.
     pub fn set_policy(&mut self, policy: Policy) {
+        for rule in &mut self.effective.rules {
+            rule.policy = policy;
+        }
+        self.in_rules(|rule| {
+            rule.insert("policy".to_string(), Value::from(policy.name()));
+            if policy != Policy::Sample {
+                rule.remove("sample_every");
+            }
+        });
+    }
+
+    /// Has statistics and an alert of each open flood written every minute, so that they are curves.
+    pub fn set_every_minute(&mut self) {
+        self.in_rules(|rule| {
+            for key in ["update_every", "update_max"] {
+                rule.insert(key.to_string(), Value::from("1m"));
+            }
+        });
+        let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
+        written["statistics_every"] = Value::from("1m");
+        self.json = written.to_string();
+    }
+
+    /// Writes into every rule that is in force.
+    fn in_rules(&mut self, write: impl Fn(&mut serde_json::Map<String, Value>)) {
         let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
         let mut rules = match written["rule"].take() {
             Value::Array(rules) => rules,
             _ => Vec::new(),
         };
-        for rule in &mut self.effective.rules {
-            rule.policy = policy;
+        for rule in &self.effective.rules {
             if !rules.iter().any(|known| known["name"] == *rule.name) {
                 rules.push(serde_json::json!({"name": rule.name}));
             }
         }
-        for rule in rules.iter_mut().filter_map(Value::as_object_mut) {
-            rule.insert("policy".to_string(), Value::from(policy.name()));
-            if policy != Policy::Sample {
-                rule.remove("sample_every");
-            }
-        }
+        rules
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(write);
         written["rule"] = Value::Array(rules);
         self.json = written.to_string();
     }

@@ -2,54 +2,36 @@
 //! summary for people to standard error.
 //!
 //! ```text
-//! reader threads ─► merge ─► guest ─► delivering thread
-//!   (feed, input)             (host)   │  (next_hop)
-//!                                     └► summary
+//! reading ─► guest ─► delivering thread
+//!           (host)     │  (next_hop)
+//!                      └► summary
 //! ```
-//! All queues are short and their memory is used again, so that the size of the input does not matter.
 
 mod args;
-mod feed;
-mod input;
-mod merge;
 mod next_hop;
-mod not_a_log;
-mod progress;
 
-use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use thiserror::Error;
 
 pub use args::ReplayArgs;
-pub use input::Input;
 pub use next_hop::NextHopError;
 
 use crate::address::OutputAddress;
 use crate::io::ndjson::as_records;
 use crate::output::OutputOptions;
+use crate::reading::{self, Interrupt, Outcome, Progress, Reading, Unreadable};
 use crate::selection::Selection;
 use crate::summary::{Gathered, Known, Summary};
-use crate::system::now_ms;
-use maxconn_host::{Format, HostError, Instance, Kind, Source, Want};
-use merge::{Consumer, Lane, merge};
+use maxconn_host::{HostError, Instance, Kind, Want};
 use next_hop::NextHop;
-use progress::Progress;
-
-/// How many sources the guest can tell apart at once.
-const SOURCES_MAX: u16 = 1024;
 
 /// What is to be replayed, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The inputs, in the order of precedence among lines of equal time.
-    pub inputs: Vec<Input>,
-    /// How lines are read.
-    pub format: Format,
-    /// The missing year of a timestamp is the latest in which it is not later than this and a day; `None`: each file's own, or now.
-    pub reference_time_ms: Option<i64>,
+    /// What is to be read.
+    pub reading: Reading,
     /// Write a statistics document at the end.
     pub statistics: bool,
     /// What the summary is to know.
@@ -78,14 +60,6 @@ pub enum ReplayError {
     Interrupted(i32, String),
 }
 
-/// An input that cannot be read, and what to do.
-#[derive(Debug, Error)]
-#[error("cannot read {name}: {}{}", reason(.error), mend(.error))]
-pub struct Unreadable {
-    name: String,
-    error: io::Error,
-}
-
 /// Replays to the output, with an instance that is configured already. An interrupt ends it early, as if
 /// the input ended there.
 ///
@@ -96,44 +70,15 @@ pub fn replay(
     options: &Options,
     interrupt: &Interrupt,
 ) -> Result<(), ReplayError> {
-    let (started_ms, stop) = (now_ms(), &interrupt.stop);
-    let mut facts = Vec::with_capacity(options.inputs.len());
-    for input in &options.inputs {
-        facts.push(
-            input
-                .facts()
-                .map_err(|error| Unreadable::of(input, error))?,
-        );
-    }
-    let is_live = facts.iter().any(|facts| !facts.regular);
-    let bytes = facts.iter().map(|facts| facts.size_bytes).sum();
+    let stop = interrupt.stop();
+    let inputs = options.reading.look()?;
+    let is_live = inputs.is_live();
     let selection = options.output.selection;
     let to_stdout = options.output.address == OutputAddress::Stdout;
     let progress = Progress::start(
-        bytes,
+        inputs.size_bytes(),
         selection == Selection::Nothing || !to_stdout || !io::stdout().is_terminal(),
     );
-    let mut lanes = Vec::new();
-    let mut sources = Vec::new();
-    for (index, (input, facts)) in options.inputs.iter().zip(facts).enumerate() {
-        let reference = options
-            .reference_time_ms
-            .or(facts.modified_ms)
-            .unwrap_or(started_ms);
-        sources.push(Source {
-            path: input.path(),
-            reference_time_ms: Some(reference),
-            clock_time_ms: None,
-            format: options.format,
-        });
-        lanes.push(Lane::new(
-            index,
-            input.clone(),
-            facts,
-            reference,
-            progress.position(),
-        ));
-    }
     let want = selection.want();
     instance.want(Want {
         alerts: want.alerts || options.known.form != Summary::None || progress.is_shown(),
@@ -143,38 +88,32 @@ pub fn replay(
         ..want
     })?;
     let next_hop = NextHop::start(options, stop, is_live, progress.teller())?;
-    let mut session = Session {
-        instance,
-        sources,
-        owners: Vec::new(),
-        current: None,
-        inputs: &options.inputs,
-        is_live,
-        to_stdout,
-        sink: Sink {
-            selection,
-            next_hop,
-            gathered: Gathered::new(Known {
-                twice: named_twice(&options.inputs),
-                ..options.known.clone()
-            }),
-            progress,
-        },
-        was_read: vec![false; options.inputs.len()],
+    let mut sink = Sink {
+        selection,
+        next_hop,
+        gathered: Gathered::new(Known {
+            twice: options.reading.named_twice(),
+            ..options.known.clone()
+        }),
+        progress: &progress,
+        // A file is there at once. Cutting where its reader happens to be would give documents other ids.
+        flushes: is_live || to_stdout,
     };
-    let last_ms = merge(&mut lanes, &mut session, stop)?;
-    session.finish(last_ms, options, interrupt.signal())
+    let outcome = inputs.read(&mut instance, &mut sink, &progress, stop)?;
+    sink.finish(&mut instance, outcome, options, interrupt.signal())
 }
 
 /// Where the guest's output goes.
-struct Sink {
+struct Sink<'a> {
     selection: Selection,
     next_hop: NextHop,
     gathered: Gathered,
-    progress: Progress,
+    progress: &'a Progress,
+    /// What was gathered for the next hop goes on when the input is silent.
+    flushes: bool,
 }
 
-impl Sink {
+impl reading::Sink for Sink<'_> {
     fn take(&mut self, kind: Kind, bytes: &[u8]) {
         if kind == Kind::Alert {
             self.gathered.alert(bytes);
@@ -192,97 +131,59 @@ impl Sink {
             _ => self.next_hop.write(kind, bytes),
         }
     }
-}
 
-/// The guest with all that its output needs.
-struct Session<'a> {
-    instance: Instance,
-    sources: Vec<Source>,
-    /// Which input each of the guest's sources stands for.
-    owners: Vec<usize>,
-    current: Option<usize>,
-    inputs: &'a [Input],
-    /// Lines may come as they are written.
-    is_live: bool,
-    to_stdout: bool,
-    sink: Sink,
-    /// Which inputs had a record, or could not be read, which was told.
-    was_read: Vec<bool>,
-}
-
-impl Session<'_> {
-    /// Tells the guest which input the lines that follow come from.
-    fn select(&mut self, index: usize) -> Result<(), HostError> {
-        if self.current == Some(index) {
-            return Ok(());
-        }
-        // More inputs than numbers share them; whoever comes last describes itself again.
-        let slot = index % usize::from(SOURCES_MAX);
-        let number = slot as u16;
-        if self.owners.len() <= slot {
-            self.owners.resize(slot + 1, usize::MAX);
-        }
-        if self.owners.get(slot) == Some(&index) {
-            self.instance.select_source(number)?;
-        } else if let (Some(owner), Some(source)) =
-            (self.owners.get_mut(slot), self.sources.get(index))
-        {
-            self.instance.source(number, source)?;
-            *owner = index;
-        }
-        self.current = Some(index);
-        Ok(())
-    }
-
-    fn note_read(&mut self, index: usize) {
-        if let Some(was_read) = self.was_read.get_mut(index) {
-            *was_read = true;
+    fn waiting(&mut self) {
+        if self.flushes {
+            self.next_hop.flush();
         }
     }
 
-    /// Ends the floods, writes the rest and the summary.
+    fn has_ended(&self) -> bool {
+        self.next_hop.has_failed()
+    }
+}
+
+impl Sink<'_> {
+    /// Writes the rest and the summary.
     fn finish(
         mut self,
-        last_ms: Option<i64>,
+        instance: &mut Instance,
+        outcome: Outcome,
         options: &Options,
         interrupted: Option<i32>,
     ) -> Result<(), ReplayError> {
-        let sink = &mut self.sink;
-        self.instance
-            .finish(last_ms, |kind, bytes| sink.take(kind, bytes))?;
-        self.instance.statistics(|_, bytes| {
-            sink.gathered.statistics(bytes);
-            if options.statistics && sink.selection != Selection::Nothing {
-                sink.next_hop.write(Kind::Statistics, bytes);
+        instance.statistics(|_, bytes| {
+            self.gathered.statistics(bytes);
+            if options.statistics && self.selection != Selection::Nothing {
+                self.next_hop.write(Kind::Statistics, bytes);
             }
         })?;
         if interrupted.is_some() {
             // At once: what waits for a next hop may take its time, and the terminal has written into the bar's line.
-            self.sink.progress.finish();
+            self.progress.finish();
         }
         // Given up, it ended the reading too.
-        let stopped = interrupted.is_some() || self.sink.next_hop.has_failed();
-        self.sink.gathered.stopped = stopped;
+        let stopped = interrupted.is_some() || self.next_hop.has_failed();
+        self.gathered.stopped = stopped;
         if !stopped {
-            let inputs = self.inputs.iter().zip(&self.was_read);
-            let empty = inputs.filter(|(_, was_read)| !**was_read);
-            self.sink.gathered.empty = empty.map(|(input, _)| input.name()).collect();
+            self.gathered.empty = outcome.empty;
         }
+        self.gathered.unread = outcome.unread;
+        self.gathered.cut_lines = outcome.cut_lines;
         // The next hop may be slow: what is told of it goes beside the bar.
-        let finished = self.sink.next_hop.finish();
-        let tell = self.sink.progress.teller();
+        let finished = self.next_hop.finish();
+        let tell = self.progress.teller();
         finished
             .iter()
             .flatten()
             .for_each(|sentence| tell(sentence));
-        self.sink.progress.finish();
+        self.progress.finish();
         let is_closed_pipe = finished.as_ref().is_err_and(NextHopError::is_closed_pipe);
         if is_closed_pipe && interrupted.is_none() {
             return Ok(());
         }
         // Standard error may be closed: there is nobody to tell then.
         let _ = self
-            .sink
             .gathered
             .write(options.known.form, &mut io::stderr().lock());
         if let Some(signal) = interrupted {
@@ -290,131 +191,17 @@ impl Session<'_> {
                 Err(error) if !is_closed_pipe => error.to_string(),
                 _ => format!(
                     "the input was read up to its record {} and no further",
-                    self.sink.gathered.records()
+                    self.gathered.records()
                 ),
             };
             return Err(ReplayError::Interrupted(signal, sentence));
         }
         finished?;
-        let gathered = &self.sink.gathered;
+        let gathered = &self.gathered;
         match (gathered.records(), gathered.unread.is_empty()) {
             (0, _) => Err(ReplayError::NothingRead),
             (_, false) => Err(ReplayError::Incomplete),
             (_, true) => Ok(()),
         }
-    }
-}
-
-impl Consumer for Session<'_> {
-    fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
-        self.select(index)?;
-        self.note_read(index);
-        self.sink.progress.moved();
-        let sink = &mut self.sink;
-        self.instance
-            .push(lines, Some(offset), |kind, bytes| sink.take(kind, bytes))
-    }
-
-    fn line_times(
-        &mut self,
-        index: usize,
-        lines: &[u8],
-        times: &mut Vec<Option<i64>>,
-    ) -> Result<(), HostError> {
-        self.select(index)?;
-        self.instance.line_times(lines, times)
-    }
-
-    fn waiting(&mut self) {
-        // A file is there at once. Cutting where its reader happens to be would give documents other ids.
-        if self.is_live || self.to_stdout {
-            self.sink.next_hop.flush();
-        }
-    }
-
-    fn unreadable(&mut self, index: usize, error: io::Error) {
-        self.note_read(index);
-        if let Some(input) = self.inputs.get(index) {
-            self.sink.gathered.unread.push(input.name());
-            let error = Unreadable::of(input, error);
-            self.sink.progress.teller()(&error.to_string());
-        }
-    }
-
-    fn cut(&mut self) {
-        self.sink.gathered.cut_lines += 1;
-    }
-
-    fn has_ended(&self) -> bool {
-        self.sink.next_hop.has_failed()
-    }
-}
-
-/// The inputs that were named before, by whatever path.
-fn named_twice(inputs: &[Input]) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let again = inputs.iter().filter(|input| match input {
-        Input::Stdin => false,
-        // What is not there was told of before.
-        Input::File(path) => path.canonicalize().is_ok_and(|path| !seen.insert(path)),
-    });
-    again.map(Input::name).collect()
-}
-
-impl Unreadable {
-    fn of(input: &Input, error: io::Error) -> Unreadable {
-        let name = input.name();
-        Unreadable { name, error }
-    }
-}
-
-fn mend(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
-        io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            "; it is cut off or damaged, what came before counts"
-        }
-        _ => "",
-    }
-}
-
-/// What the system says, without its error number, which helps nobody.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.find(" (os error")
-        .and_then(|at| text.get(..at))
-        .map_or(text.clone(), str::to_string)
-}
-
-/// What the first Ctrl-C (or a request to terminate) sets; the second one ends the process at once.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt {
-    stop: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
-}
-
-impl Interrupt {
-    /// Catches signals from now on.
-    ///
-    /// # Errors
-    /// The system does not let them be caught.
-    pub fn catch() -> io::Result<Interrupt> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::flag;
-        let Interrupt { stop, signal } = Interrupt::default();
-        for number in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag unset, passes here, and sets it below.
-            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stop))?;
-            flag::register_usize(number, Arc::clone(&signal), number.unsigned_abs() as usize)?;
-            flag::register(number, Arc::clone(&stop))?;
-        }
-        Ok(Interrupt { stop, signal })
-    }
-
-    /// The number of the signal that came.
-    fn signal(&self) -> Option<i32> {
-        let has_come = self.stop.load(Ordering::Acquire);
-        has_come.then(|| self.signal.load(Ordering::Relaxed) as i32)
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-use super::{Options, reason};
+use super::Options;
 use crate::address::OutputAddress;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::{DeliverError, Patience, deliver};
@@ -19,6 +19,7 @@ use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
 use crate::output::trouble::Trouble;
 use crate::output::{self, OpenError};
+use crate::reading::reason;
 use maxconn_host::Kind;
 
 /// Output is cut into deliveries after the line that makes them this large.

@@ -2,9 +2,7 @@
 
 mod floods;
 mod outside;
-mod steady;
 mod text;
-mod top;
 mod unrecognised;
 
 use std::io::{self, IsTerminal, Write};
@@ -18,7 +16,8 @@ use serde_json::value::RawValue;
 use crate::config::Uncounted;
 use crate::zone::Zone;
 use floods::Floods;
-use steady::Steady;
+use maxconn_report::event::Event;
+use maxconn_report::steady::Steady;
 
 /// What marks a flood's first and last alert. No text inside a document can look like it: there, quotes
 /// have a backslash before them.
@@ -97,7 +96,7 @@ impl Gathered {
             let lines = lines.split(|byte| *byte == b'\n');
             lines
                 .filter(|it| !it.is_empty())
-                .for_each(|line| self.steady.event(line));
+                .for_each(|line| self.steady.event(Event::read(line).as_ref()));
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::Gathered;
-use super::steady::{MANY_REFUSALS, TOLD_MAX};
-use super::text::{Paint, counted, from_until, grouped, span};
-use crate::printable::printable;
+use maxconn_report::steady::{MANY_REFUSALS, TOLD_MAX};
+use maxconn_report::who::short;
+use maxconn_report::words::{counted, grouped, span};
 
-/// The length of a hash that stands for a user's name.
-const HASH_CHARS: usize = 64;
+use super::Gathered;
+use super::text::Paint;
+use crate::printable::printable;
 
 /// Refusals that no flood is made of.
 pub(super) fn outside(gathered: &Gathered, paint: &Paint, out: &mut String) {
@@ -59,16 +59,11 @@ pub(super) fn outside(gathered: &Gathered, paint: &Paint, out: &mut String) {
             printable(&client.limit)
         );
         if let Some((start_ms, end_ms)) = all.facts.times_ms {
-            let [start, end] = [start_ms, end_ms].map(rfc3339);
-            let zone = &gathered.known.zone;
+            let zone = gathered.known.zone.shown();
+            let when = zone.from_until(zone.show_ms(start_ms), zone.show_ms(end_ms));
             let lasted = (end_ms - start_ms).unsigned_abs() / 1_000;
             let every = lasted as f64 / all.count.max(2).saturating_sub(1) as f64;
-            let _ = writeln!(
-                out,
-                "   {} ({}), one every {every:.1} s",
-                from_until(zone, &start, &end),
-                span(lasted)
-            );
+            let _ = writeln!(out, "   {when} ({}), one every {every:.1} s", span(lasted));
         }
         let cause = steady.cause(client, all);
         if !cause.evidence.is_empty() {
@@ -77,17 +72,4 @@ pub(super) fn outside(gathered: &Gathered, paint: &Paint, out: &mut String) {
         }
         let _ = writeln!(out, "   what to do: {}", printable(&cause.advice));
     }
-}
-
-/// A user's name; of a hash, its begin.
-fn short(name: &str) -> String {
-    let is_hash = name.len() == HASH_CHARS && name.bytes().all(|it| it.is_ascii_hexdigit());
-    match name.get(..12) {
-        Some(begin) if is_hash => format!("user {begin}"),
-        _ => name.to_string(),
-    }
-}
-
-fn rfc3339(time_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(time_ms).map_or(String::new(), |time| time.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use indicatif::HumanCount;
+use maxconn_report::words::{counted, grouped, span};
 use serde_json::Value;
 
 use super::Gathered;
@@ -129,17 +129,6 @@ fn not_read(gathered: &Gathered) -> String {
     }
 }
 
-/// `from 2026-01-05 03:12:45 until 2026-01-05 04:00:00 UTC`.
-pub(super) fn from_until(zone: &Zone, start: &str, end: &str) -> String {
-    let ((start, first), (end, last)) = (zone.show(start), zone.show(end));
-    // Over a change of the clock the zone has two names.
-    let first = match first == last {
-        true => String::new(),
-        false => format!(" {first}"),
-    };
-    format!("from {start}{first} until {end} {last}")
-}
-
 fn flood(number: usize, flood: &Flood, zone: &Zone, paint: &Paint, out: &mut String) {
     let alert: Value = serde_json::from_slice(&flood.alert).unwrap_or_default();
     let at = |pointer: &str| alert.pointer(pointer);
@@ -185,7 +174,8 @@ fn flood(number: usize, flood: &Flood, zone: &Zone, paint: &Paint, out: &mut Str
     let host = host.map_or(String::new(), |host| format!(" on {host}"));
     let refusals = grouped(flood.count);
     let [start, end] = ["/event/start", "/event/end"].map(|it| text(it).unwrap_or_default());
-    let times = from_until(zone, &start, &end);
+    let zone = zone.shown();
+    let times = zone.from_until(zone.show(&start), zone.show(&end));
     let lasted = span(integer("/event/duration") / 1_000_000_000);
     let [mean, peak] = ["/maxconn/flood/rate/mean", "/maxconn/flood/rate/peak"].map(decimal);
     let held = grouped(integer("/maxconn/flood/suppressed"));
@@ -300,25 +290,6 @@ fn notes(gathered: &Gathered, out: &mut String) {
     }
 }
 
-pub(super) fn span(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// `9316085` as `9,316,085`.
-pub(super) fn grouped(number: u64) -> String {
-    HumanCount(number).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Summary;
@@ -327,24 +298,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn numbers_times_and_spans_read_as_people_write_them() {
-        assert_eq!(
-            [0, 999, 1_000, 9_316_085].map(grouped),
-            ["0", "999", "1,000", "9,316,085"]
-        );
-        assert_eq!(
-            [3, 75, 3_700, 187_200].map(span),
-            ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]
-        );
+    fn a_time_has_two_names_over_a_change_of_the_clock() {
         let [start, end] = ["2026-03-29T00:00:00.000Z", "2026-03-29T02:00:00.000Z"];
-        assert_eq!(
-            from_until(&Zone::default(), start, end),
-            "from 2026-03-29 00:00:00 until 2026-03-29 02:00:00 UTC"
-        );
-        assert_eq!(
-            from_until(&Zone::of("Europe/Berlin").unwrap(), start, end),
-            "from 2026-03-29 01:00:00 CET until 2026-03-29 04:00:00 CEST"
-        );
+        for (zone, told) in [
+            (
+                "UTC",
+                "from 2026-03-29 00:00:00 until 2026-03-29 02:00:00 UTC",
+            ),
+            (
+                "Europe/Berlin",
+                "from 2026-03-29 01:00:00 CET until 2026-03-29 04:00:00 CEST",
+            ),
+        ] {
+            let zone = Zone::of(zone).unwrap();
+            let zone = zone.shown();
+            assert_eq!(zone.from_until(zone.show(start), zone.show(end)), told);
+        }
     }
 
     fn told(mut alert: Value) -> String {

@@ -27,6 +27,7 @@ mod postfix;
 mod postgresql;
 mod proftpd;
 mod rabbitmq;
+mod run_now;
 mod said;
 mod samba;
 #[cfg(not(target_family = "wasm"))]
@@ -43,6 +44,7 @@ use crate::bytes::{split_at, split_at_last};
 use crate::event::Event;
 use crate::search::{Mark, byte_array_forms};
 pub use limit::{Hint, Limit, Repeating};
+pub use run_now::run_now;
 pub use said::{READINGS_MAX, Said};
 #[cfg(not(target_family = "wasm"))]
 pub use shown::{Example, SILENT, Shown, Silent};

@@ -3,47 +3,34 @@
 //! They are counted from the enriched events that pass without a flood of theirs. What passed before a flood opened is the
 //! flood's, and is taken away again when its start is told.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use maxconn_core::config::Network;
-use maxconn_core::detector::cause::{MANY, advise, own_address};
+use maxconn_core::detector::cause::{FOLDERS, MANY, MIN_PAUSE_S, advise, own_address};
 use maxconn_core::recognisers::Hint;
-use maxconn_core::record::read_stamp;
-use maxconn_core::time::TimeZone;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::top::{Counted, Ranked, Top};
+use crate::event::{Client, Event};
+use crate::top::{Counted, Ranked, Top};
 
-/// So many bytes of a name are kept.
-const NAME_BYTES_MAX: usize = 255;
 /// So many of each are told of.
-pub(super) const TOLD_MAX: usize = 5;
+pub const TOLD_MAX: usize = 5;
 /// A client that was refused less often is told of only where nothing else is.
-pub(super) const MANY_REFUSALS: u64 = 30;
+pub const MANY_REFUSALS: u64 = 30;
 /// Pauses are even that deviate by no more than this share of their mean.
 const EVEN: f64 = 0.5;
-
-/// Who was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Client {
-    /// Its name, or the hash of it.
-    pub user: String,
-    pub ip: String,
-    pub service: String,
-    pub limit: String,
-    pub module: String,
-}
+/// So many bursts are no accident.
+const MIN_BURSTS: u64 = 4;
 
 /// What else is known of a client.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub struct Facts {
     /// The first and the last time, in ms since the Unix epoch.
     pub times_ms: Option<(i64, i64)>,
     /// Of the pauses between two refusals, in s: how many, their mean, and the sum of the squares of what they differ by.
     pauses: (f64, f64, f64),
+    /// Refusals came in so many bursts, and this is the sum of the pauses before them, in s.
+    bursts: (u64, f64),
     /// A bit for each of the day's hours.
     hours: u32,
     /// Whether any came from another than the server's own address.
@@ -53,88 +40,24 @@ pub(super) struct Facts {
 
 /// A likely cause, as a flood's alerts have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cause {
+pub struct Cause {
+    /// What it is.
     pub hint: Hint,
+    /// The figures that speak for it.
     pub evidence: String,
+    /// What to do.
     pub advice: String,
 }
 
 /// What was gathered; bounded, whatever the number of events.
 #[derive(Debug, Default)]
-pub(super) struct Steady {
+pub struct Steady {
     trusted: Vec<Network>,
     clients: Top<Client, Facts>,
     users: Top<String, ()>,
     addresses: Top<String, ()>,
     services: Top<String, ()>,
     count: u64,
-}
-
-/// What is read of an enriched event. Its groups are looked into only as far as they are what we write: a record may have
-/// others of these names.
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(rename = "@timestamp", borrow)]
-    time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow)]
-    destination: Option<&'a RawValue>,
-    #[serde(borrow)]
-    service: Option<&'a RawValue>,
-    #[serde(borrow)]
-    maxconn: Option<&'a RawValue>,
-}
-
-/// The members of a group that are of interest, whichever group it is.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Group<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    ip: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    module: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    scope: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    count: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Maxconn<'a> {
-    #[serde(borrow)]
-    limit: Group<'a>,
-    #[serde(borrow)]
-    flood: Option<Group<'a>>,
-    #[serde(borrow)]
-    event: Group<'a>,
-}
-
-fn read<'a, T: Default + Deserialize<'a>>(raw: Option<&'a RawValue>) -> T {
-    let value = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    value.unwrap_or_default()
-}
-
-/// A name as it is kept.
-fn kept(name: Option<Cow<'_, str>>) -> String {
-    let mut name = name.unwrap_or_default().into_owned();
-    let end = (0..=NAME_BYTES_MAX)
-        .rev()
-        .find(|end| name.is_char_boundary(*end));
-    name.truncate(end.unwrap_or(0));
-    name
 }
 
 impl Steady {
@@ -146,52 +69,31 @@ impl Steady {
         }
     }
 
-    /// Notes an enriched event, unless it is a flood's.
-    pub fn event(&mut self, document: &[u8]) {
-        let Ok(document) = serde_json::from_slice::<Document<'_>>(document) else {
+    /// Notes an event, unless it is a flood's. One that cannot be read is counted.
+    pub fn event(&mut self, event: Option<&Event>) {
+        let Some(event) = event else {
             self.count += 1;
             return;
         };
-        let maxconn: Maxconn<'_> = read(document.maxconn);
-        if maxconn.flood.is_some_and(|flood| flood.id.is_some()) {
+        if event.is_of_flood {
             return;
         }
-        let times = maxconn.event.count.unwrap_or(1);
+        let Event { client, times, .. } = event;
         self.count += times;
-        let [event, user, source, destination, service] = [
-            document.event,
-            document.user,
-            document.source,
-            document.destination,
-            document.service,
-        ]
-        .map(read::<Group<'_>>);
-        let is_local = source.ip.is_some() && source.ip == destination.ip;
-        let client = Client {
-            user: kept(user.hash.or(user.name)),
-            ip: kept(source.ip),
-            service: kept(service.name),
-            limit: kept(maxconn.limit.name.or(event.code)),
-            module: kept(event.module),
-        };
         for (top, name) in [
             (&mut self.users, &client.user),
             (&mut self.addresses, &client.ip),
             (&mut self.services, &client.service),
         ] {
             if !name.is_empty() {
-                top.add(name.clone(), times);
+                top.add(name.clone(), *times);
             }
         }
-        let time = document
-            .time
-            .map(|raw| raw.get().trim_matches('"').as_bytes());
-        let time_ms = time.and_then(|time| read_stamp(time, &TimeZone::utc()));
-        let facts = self.clients.add(client, times);
-        facts.see(time_ms, times);
-        facts.is_other |= !is_local;
+        let facts = self.clients.add(client.clone(), *times);
+        facts.see(event.time_ms, *times);
+        facts.is_other |= !event.is_local;
         if facts.scope.is_empty() {
-            facts.scope = kept(maxconn.limit.scope);
+            facts.scope.clone_from(&event.scope);
         }
     }
 
@@ -283,6 +185,19 @@ impl Steady {
         if ips >= MANY && !client.user.is_empty() {
             return (Hint::ManyAddresses, format!("1 user from {ips} addresses"));
         }
+        let (pauses, pause_sum_s) = facts.bursts;
+        // Of all that came: what floods took away came in bursts, too.
+        let size = (facts.pauses.0 + 1.0) / (pauses + 1) as f64;
+        if pauses + 1 >= MIN_BURSTS && FOLDERS.contains(&size) {
+            return (
+                Hint::ManyFolders,
+                format!(
+                    "{} bursts of about {size:.0} attempts, {:.0} s apart",
+                    pauses + 1,
+                    pause_sum_s / pauses as f64
+                ),
+            );
+        }
         let hours = facts.hours.count_ones();
         match facts.evenness() {
             Some((mean_s, deviation)) if counted.count >= MANY_REFUSALS && deviation <= EVEN => (
@@ -330,8 +245,13 @@ impl Facts {
             self.times_ms = Some((time_ms, time_ms));
             return;
         };
+        let silence_s = (time_ms - last_ms).max(0) as f64 / 1_000.0;
+        if silence_s >= MIN_PAUSE_S {
+            self.bursts.0 += 1;
+            self.bursts.1 += silence_s;
+        }
         // Welford's sums; of repeats only that they lie within the pause is known.
-        let pause_s = (time_ms - last_ms).max(0) as f64 / 1_000.0 / times.max(1) as f64;
+        let pause_s = silence_s / times.max(1) as f64;
         let (count, mean, squares) = self.pauses;
         let count = count + times as f64;
         let differs = pause_s - mean;

@@ -1,0 +1,334 @@
+//! Reads logs into a guest: files and standard input, decompressed, as one stream in the order of their lines' times.
+//!
+//! ```text
+//! reader threads ─► merge ─► guest ─► sink
+//!   (feed, input)             (host)
+//! ```
+//! All queues are short and their memory is used again, so that the size of the input does not matter.
+
+pub mod args;
+mod feed;
+mod input;
+mod interrupt;
+mod merge;
+mod not_a_log;
+mod progress;
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use thiserror::Error;
+
+pub use args::{ReadingArgs, ReadingArgsError};
+pub use input::Input;
+pub use interrupt::Interrupt;
+pub use progress::Progress;
+
+use crate::system::now_ms;
+use input::Facts;
+use maxconn_host::{Format, HostError, Instance, Kind, Source};
+use merge::{Consumer, Lane, merge};
+
+/// How many sources the guest can tell apart at once.
+const SOURCES_MAX: u16 = 1024;
+/// A first line that is so much older than the next, in ms, says nothing of when the logs begin.
+const STRAY_MS: i64 = 86_400_000;
+
+/// What is to be read, and how.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The inputs, in the order of precedence among lines of equal time.
+    pub inputs: Vec<Input>,
+    /// How lines are read.
+    pub format: Format,
+    /// The missing year of a timestamp is the latest in which it is not later than this and a day; `None`: each file's own, or now.
+    pub reference_time_ms: Option<i64>,
+}
+
+/// An input that cannot be read, and what to do.
+#[derive(Debug, Error)]
+#[error("cannot read {name}: {}{}", reason(.error), mend(.error))]
+pub struct Unreadable {
+    name: String,
+    error: io::Error,
+}
+
+/// Where goes what the guest says.
+pub trait Sink {
+    /// Takes output of the guest.
+    fn take(&mut self, kind: Kind, bytes: &[u8]);
+
+    /// A live input is silent: what was held back should go on.
+    fn waiting(&mut self) {}
+
+    /// Whether nobody takes any more.
+    fn has_ended(&self) -> bool {
+        false
+    }
+}
+
+/// What is known of the inputs when all was read.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The times of the first line and of the last, in ms since the Unix epoch, as far as lines have any.
+    pub period_ms: Option<(i64, i64)>,
+    /// Bytes of lines.
+    pub bytes: u64,
+    /// Lines that were too long and came in pieces.
+    pub cut_lines: u64,
+    /// Inputs that could not be read, or not to their end.
+    pub unread: Vec<String>,
+    /// Inputs without a line.
+    pub empty: Vec<String>,
+}
+
+/// Inputs that are there.
+pub struct Inputs<'a> {
+    reading: &'a Reading,
+    facts: Vec<Facts>,
+}
+
+impl Reading {
+    /// Looks at the inputs without reading them.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub fn look(&self) -> Result<Inputs<'_>, Unreadable> {
+        let facts = self.inputs.iter().map(|input| {
+            let facts = input.facts();
+            facts.map_err(|error| Unreadable::of(input, error))
+        });
+        Ok(Inputs {
+            reading: self,
+            facts: facts.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The inputs that were named before, by whatever path.
+    pub fn named_twice(&self) -> Vec<String> {
+        let mut seen = HashSet::new();
+        let again = self.inputs.iter().filter(|input| match input {
+            Input::Stdin => false,
+            // What is not there was told of before.
+            Input::File(path) => path.canonicalize().is_ok_and(|path| !seen.insert(path)),
+        });
+        again.map(Input::name).collect()
+    }
+}
+
+impl Inputs<'_> {
+    /// Lines may come as they are written.
+    pub fn is_live(&self) -> bool {
+        self.facts.iter().any(|facts| !facts.regular)
+    }
+
+    /// Their size as they lie there.
+    pub fn size_bytes(&self) -> u64 {
+        self.facts.iter().map(|facts| facts.size_bytes).sum()
+    }
+
+    /// Reads all of them into a guest that is configured, and ends its floods. `stop` ends it early, as if the inputs ended there.
+    ///
+    /// # Errors
+    /// The guest failed. An input that cannot be read is told of, and left out.
+    pub fn read(
+        self,
+        instance: &mut Instance,
+        sink: &mut impl Sink,
+        progress: &Progress,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, HostError> {
+        let Inputs { reading, facts } = self;
+        let started_ms = now_ms();
+        let mut lanes = Vec::new();
+        let mut sources = Vec::new();
+        for (index, (input, facts)) in reading.inputs.iter().zip(facts).enumerate() {
+            let reference = reading
+                .reference_time_ms
+                .or(facts.modified_ms)
+                .unwrap_or(started_ms);
+            sources.push(Source {
+                path: input.path(),
+                reference_time_ms: Some(reference),
+                clock_time_ms: None,
+                format: reading.format,
+            });
+            lanes.push(Lane::new(
+                index,
+                input.clone(),
+                facts,
+                reference,
+                progress.position(),
+            ));
+        }
+        let mut session = Session {
+            instance,
+            sink,
+            progress,
+            sources,
+            owners: Vec::new(),
+            current: None,
+            inputs: &reading.inputs,
+            was_read: vec![false; reading.inputs.len()],
+            first_ms: None,
+            outcome: Outcome::default(),
+        };
+        let last_ms = merge(&mut lanes, &mut session, stop)?;
+        session.finish(last_ms)
+    }
+}
+
+/// The guest with all that its output needs.
+struct Session<'a, S> {
+    instance: &'a mut Instance,
+    sink: &'a mut S,
+    progress: &'a Progress,
+    sources: Vec<Source>,
+    /// Which input each of the guest's sources stands for.
+    owners: Vec<usize>,
+    current: Option<usize>,
+    inputs: &'a [Input],
+    /// Which inputs had a record, or could not be read, which was told.
+    was_read: Vec<bool>,
+    first_ms: Option<i64>,
+    outcome: Outcome,
+}
+
+impl<S: Sink> Session<'_, S> {
+    /// Tells the guest which input the lines that follow come from.
+    fn select(&mut self, index: usize) -> Result<(), HostError> {
+        if self.current == Some(index) {
+            return Ok(());
+        }
+        // More inputs than numbers share them; whoever comes last describes itself again.
+        let slot = index % usize::from(SOURCES_MAX);
+        let number = slot as u16;
+        if self.owners.len() <= slot {
+            self.owners.resize(slot + 1, usize::MAX);
+        }
+        if self.owners.get(slot) == Some(&index) {
+            self.instance.select_source(number)?;
+        } else if let (Some(owner), Some(source)) =
+            (self.owners.get_mut(slot), self.sources.get(index))
+        {
+            self.instance.source(number, source)?;
+            *owner = index;
+        }
+        self.current = Some(index);
+        Ok(())
+    }
+
+    /// Notes that an input had something; answers whether that is new.
+    fn note_read(&mut self, index: usize) -> bool {
+        let was_read = self.was_read.get_mut(index);
+        was_read.is_some_and(|was_read| !std::mem::replace(was_read, true))
+    }
+
+    /// Notes when an input begins.
+    fn note_first(&mut self, lines: &[u8]) -> Result<(), HostError> {
+        let mut times = Vec::new();
+        self.instance.line_times(lines, &mut times)?;
+        let mut times: Vec<i64> = times.into_iter().flatten().collect();
+        times.sort_unstable();
+        let first_ms = match times.as_slice() {
+            [stray, next, ..] if next - stray > STRAY_MS => Some(*next),
+            times => times.first().copied(),
+        };
+        self.first_ms = match (self.first_ms, first_ms) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Ok(())
+    }
+
+    fn finish(mut self, last_ms: Option<i64>) -> Result<Outcome, HostError> {
+        let sink = &mut self.sink;
+        self.instance
+            .finish(last_ms, |kind, bytes| sink.take(kind, bytes))?;
+        let inputs = self.inputs.iter().zip(&self.was_read);
+        let empty = inputs.filter(|(_, was_read)| !**was_read);
+        self.outcome.empty = empty.map(|(input, _)| input.name()).collect();
+        self.outcome.period_ms = self
+            .first_ms
+            .zip(last_ms)
+            .filter(|(first, last)| first <= last);
+        Ok(self.outcome)
+    }
+}
+
+impl<S: Sink> Consumer for Session<'_, S> {
+    fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
+        self.select(index)?;
+        if self.note_read(index) {
+            self.note_first(lines)?;
+        }
+        self.outcome.bytes += lines.len() as u64;
+        self.progress.moved();
+        let sink = &mut self.sink;
+        self.instance
+            .push(lines, Some(offset), |kind, bytes| sink.take(kind, bytes))
+    }
+
+    fn line_times(
+        &mut self,
+        index: usize,
+        lines: &[u8],
+        times: &mut Vec<Option<i64>>,
+    ) -> Result<(), HostError> {
+        self.select(index)?;
+        self.instance.line_times(lines, times)
+    }
+
+    fn waiting(&mut self) {
+        self.sink.waiting();
+    }
+
+    fn unreadable(&mut self, index: usize, error: io::Error) {
+        self.note_read(index);
+        if let Some(input) = self.inputs.get(index) {
+            self.outcome.unread.push(input.name());
+            let error = Unreadable::of(input, error);
+            self.progress.teller()(&error.to_string());
+        }
+    }
+
+    fn cut(&mut self) {
+        self.outcome.cut_lines += 1;
+    }
+
+    fn has_ended(&self) -> bool {
+        self.sink.has_ended()
+    }
+}
+
+impl Unreadable {
+    fn of(input: &Input, error: io::Error) -> Unreadable {
+        let name = input.name();
+        Unreadable { name, error }
+    }
+
+    /// The same of any file.
+    pub fn of_file(path: &std::path::Path, error: io::Error) -> Unreadable {
+        Unreadable::of(&Input::File(path.to_path_buf()), error)
+    }
+}
+
+fn mend(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
+        io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            "; it is cut off or damaged, what came before counts"
+        }
+        _ => "",
+    }
+}
+
+/// What the system says, without its error number, which helps nobody.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.find(" (os error")
+        .and_then(|at| text.get(..at))
+        .map_or(text.clone(), str::to_string)
+}
