@@ -65,13 +65,13 @@ function axes(colour, time, values = short) {
     { ...look, size: 52, space: 26, values: (_, all) => all.map((value) => (value === null ? '' : values(value))) },
   ];
   /** The time, and the day below it where a new one begins. */
-  function ticks(_, all) {
+  function ticks(_, all, axis, space, step) {
     let day = '';
     return all.map((at) => {
       const written = time.second(at * 1000);
       const isNew = written.slice(0, 10) !== day;
       day = written.slice(0, 10);
-      const clocked = written.slice(11, 16);
+      const clocked = written.slice(11, step < 60 ? 19 : 16);
       return isNew ? `${clocked}\n${day}` : clocked;
     });
   }

@@ -35,7 +35,7 @@ function card(flood, number, time, show, isOpen) {
     ),
     make('span', { class: 'hint' }, words(cause?.hint)),
     make('span', { class: 'much' }, make('b', null, count(flood.count)), make('span', { class: 'quiet' }, 'refusals')),
-    make('span', { class: 'when' }, span(time, flood.start, flood.end), make('span', { class: 'quiet' }, `${duration(flood.duration_s)}${flood.is_open ? ', still open' : ''}`)),
+    make('span', { class: 'when' }, span(time, flood.start, flood.end), make('span', { class: 'quiet' }, `${duration(flood.duration_s)}${flood.is_open ? ', open at the end' : ''}`)),
   );
   let isFilled = false;
   const fill = () => {
@@ -74,7 +74,7 @@ function fillBody(body, flood, time, show) {
       ),
       facts([
         ['From', time.second(flood.start)],
-        ['Until', `${time.second(flood.end)}${flood.is_open ? ' (still open)' : ''}`],
+        ['Until', `${time.second(flood.end)}${flood.is_open ? ' (open at the end)' : ''}`],
         ...(rated ?? []),
         ['Held back', `${count(flood.suppressed)} (${bytes(flood.suppressed_bytes)})`],
         ['Went on', count(flood.passed)],

@@ -46,7 +46,7 @@ function percent(share) {
   const value = share * 100;
   if (value > 0 && value < 0.1) return '< 0.1 %';
   if (value < 100 && value > 99.9) return '> 99.9 %';
-  return `${value >= 10 ? Math.round(value * 10) / 10 : decimal(value)} %`;
+  return `${Math.round(value * 10) / 10} %`;
 }
 
 /** The two largest units of a duration: 2 d 3 h. */

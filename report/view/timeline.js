@@ -21,6 +21,8 @@ function timeline(report, time) {
   const per = step === 60 ? 'a minute' : `in ${duration(step)}`;
   let [low, high, one, shownBytes] = [first, last, undefined, false];
 
+  const shows = () => `${shownBytes ? 'Log bytes' : 'Refusals'} ${per}`;
+  const what = make('span', null, shows());
   const place = make('div', { class: 'plot', role: 'img', 'aria-label': described() });
   const window = make('p', { class: 'window', role: 'status' });
   const pointed = make('p', { class: 'pointed', 'aria-hidden': 'true' });
@@ -174,6 +176,7 @@ function timeline(report, time) {
   function choice() {
     const pick = (value) => () => {
       shownBytes = value;
+      what.textContent = shows();
       one.redraw();
     };
     const radio = (text, isOn, value) =>
@@ -186,7 +189,7 @@ function timeline(report, time) {
     return make(
       'ul',
       { class: 'legend' },
-      entry('refusals', `${sizes ? 'Refusals or log bytes' : 'Refusals'} ${per}`),
+      entry('refusals', what),
       levels.has('strong') && entry('strong', 'Severe flood'),
       levels.has('mild') && entry('mild', 'Flood'),
       load && entry('load', `${load.name}${load.unit ? ` (${load.unit})` : ''}`),

@@ -109,7 +109,7 @@ function lists({ top = {}, input = {} }) {
 
 function list(title, entries, total) {
   const share = (entry) => (total > 0 ? Math.min(1, entry.count / total) : 0);
-  const made = table(title, ['Name', 'Refusals', 'Share'], entries.map((entry) => [entry.name, count(entry.count), total > 0 ? percent(share(entry)) : '–']), [1, 2]);
+  const made = table(title, ['Name', 'Refusals', 'Share'], entries.map((entry) => [entry.name, `${entry.excess > 0 ? 'about ' : ''}${count(entry.count)}`, total > 0 ? percent(share(entry)) : '–']), [1, 2]);
   const rows = [...made.tBodies[0].rows];
   rows.forEach((row, at) => {
     row.style.setProperty('--share', String(share(entries[at])));
