@@ -3,16 +3,18 @@
 CARGO ?= cargo
 WASM := wasm32-unknown-unknown
 GUESTS := $(notdir $(patsubst %/Cargo.toml,%,$(wildcard pipelines/*/Cargo.toml)))
-GUEST_PACKAGES := $(addprefix -p maxconn-,$(GUESTS))
+# What is built for wasm alone.
+MODULES := $(GUESTS) report-wasm
+GUEST_PACKAGES := $(addprefix -p maxconn-,$(MODULES))
 # Where cargo puts the command.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground browser check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground playground-dist browser check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: target ## Build the command: target/release/maxconn, and the notices that go with it.
 	$(CARGO) build --release -p maxconn
@@ -30,10 +32,13 @@ npm-test: build npm ## Test the npm package in Node.
 	$(CARGO) run --release --quiet -p host-test --bin cases-json > target/npm/cases.json
 	node --test pipelines/js/test/*.test.mjs
 
-playground: npm ## Serve a page that finds the floods of a log you drop on it.
+playground-dist: npm ## Write the playground as static files: target/playground, for any path of any server.
+	$(CARGO) run --release --quiet -p guest-build --bin playground
+
+playground: playground-dist ## Serve a page that finds the floods of a log you drop on it.
 	node examples/playground/serve.mjs
 
-browser: npm ## Try the pages in Debian's Chromium: the playground, and the page of a report.
+browser: build playground-dist ## Try the pages in Debian's Chromium: the playground, and the page of a report.
 	npm ci --prefix e2e/browser --no-audit --no-fund --silent
 	node --test e2e/browser/*.test.mjs
 
@@ -52,7 +57,7 @@ format:
 # In the release profile, so that build scripts find the wasmtime that `build` and `test` use. Guests
 # are linted for the target they are made for.
 lint: target
-	$(CARGO) clippy --release --workspace $(addprefix --exclude maxconn-,$(GUESTS)) --all-targets -- -D warnings
+	$(CARGO) clippy --release --workspace $(addprefix --exclude maxconn-,$(MODULES)) --all-targets -- -D warnings
 	$(CARGO) clippy --release -p maxconn-core --features patterns --all-targets -- -D warnings
 	$(CARGO) clippy --release --target $(WASM) $(GUEST_PACKAGES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps -p maxconn-core -p maxconn-records
@@ -69,7 +74,7 @@ layers: target
 test: target ## Run every test.
 	$(CARGO) test -p maxconn-core -p maxconn-records
 	$(CARGO) test -p maxconn-core --features patterns --lib
-	$(CARGO) test --release --workspace --exclude maxconn-core --exclude maxconn-records $(addprefix --exclude maxconn-,$(GUESTS))
+	$(CARGO) test --release --workspace --exclude maxconn-core --exclude maxconn-records $(addprefix --exclude maxconn-,$(MODULES))
 
 # Coverage-guided where a C++ compiler is there to build libFuzzer, else by chance alone. It needs no nightly Rust.
 fuzz: target ## Look for inputs that break a promise: make fuzz TARGET=name SECONDS=n (default: all, 60).

@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod excerpt;
+mod rules;
 
 use maxconn_core::config::ConfigError;
 use serde_json::Value;
 use toml_edit::{Document, Item};
 
 pub use excerpt::Excerpt;
+pub use rules::{every_minute, in_rules};
 
 /// A configuration in TOML.
 #[derive(Debug)]

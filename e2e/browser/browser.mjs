@@ -25,7 +25,10 @@ export async function open(browser, url, isOwn, options = {}) {
     problems.push(`a dialog: ${dialog.message()}`);
     dialog.dismiss();
   });
-  context.on('request', (request) => isOwn(request.url()) || problems.push(`a request: ${request.url()}`));
+  const noted = (request) => isOwn(request.url()) || problems.push(`a request: ${request.url()}`);
+  context.on('requestfinished', noted);
+  // What the page's policy stops goes nowhere; it is on the console.
+  context.on('requestfailed', (request) => request.failure()?.errorText !== 'csp' && noted(request));
   await page.addInitScript(() => {
     window.shifts = [];
     const note = (entry) => window.shifts.push(`${entry.value}: ${entry.sources.map((source) => source.node?.className || source.node?.nodeName)}`);

@@ -1,12 +1,13 @@
 // The page of a report, opened from disk as its reader opens it.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
-import { assertAccessible, assertFits, assertStill, launch, open, picture } from './browser.mjs';
+import { assertAccessible, assertFits, assertStill, launch, open, picture, root } from './browser.mjs';
 import { page as written } from './page.mjs';
 import { HOSTILE, sample } from './sample.mjs';
 
@@ -144,6 +145,31 @@ test('on paper it is light, and no chart is cut', async () => {
   assert.ok((await page.locator('#timeline canvas').first().evaluate((canvas) => canvas.clientWidth)) <= 660);
   await page.evaluate(() => dispatchEvent(new Event('afterprint')));
   assert.ok((await page.locator('#timeline canvas').first().evaluate((canvas) => canvas.clientWidth)) > 900);
+  assert.deepEqual(problems, []);
+  await page.context().close();
+});
+
+test('what the command writes of a real flood is this page, and a name that is HTML stays one', async () => {
+  const maxconn = `${process.env.CARGO_TARGET_DIR || `${root}target`}/release/maxconn`;
+  const log = join(folder, 'mail.log');
+  const line = (n) => `2027-01-05T03:${String(Math.floor(n / 60)).padStart(2, '0')}:${String(n % 60).padStart(2, '0')}Z mail dovecot: imap-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10): user=<${HOSTILE}>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1\n`;
+  writeFileSync(log, Array.from({ length: 600 }, (_, n) => line(n)).join(''));
+  const load = join(folder, 'load.csv');
+  writeFileSync(load, ['time,load', ...Array.from({ length: 20 }, (_, n) => `2027-01-05T0${n < 5 ? `2:5${n + 5}` : `3:${String(n - 5).padStart(2, '0')}`}:00Z,${n < 5 || n > 14 ? 0.5 : 8}`)].join('\n'));
+  const file = join(folder, 'written.html');
+  execFileSync(maxconn, ['report', log, '--html', file, '--load', load, '--disk-free', '1GB'], { stdio: 'pipe' });
+  const url = pathToFileURL(file).href;
+  const { page, problems } = await open(browser, url, (asked) => asked === url || asked.startsWith('data:'));
+  assert.match(await page.locator('h1').textContent(), /refused 600 times/);
+  await page.locator('#flood-1 .who b', { hasText: HOSTILE }).waitFor();
+  assert.equal(await page.locator('.figures div', { hasText: 'Refused connections' }).locator('b').textContent(), '600');
+  assert.equal(await page.locator('#view img, #view b b').count(), 0);
+  assert.ok((await page.locator('.together p').count()) > 0);
+  assert.ok((await ink(page, '#timeline')) > 10_000);
+  assert.ok(statSync(file).size < 1 << 20);
+  await assertStill(page);
+  await assertAccessible(page);
+  await picture(page, 'report-written');
   assert.deepEqual(problems, []);
   await page.context().close();
 });

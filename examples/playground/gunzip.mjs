@@ -2,9 +2,9 @@
 
 const OVERLAP = 9;
 
-/** The bytes that a file (a Blob) holds, unpacked. */
-export function gunzip(file) {
-  const chunks = members(file);
+/** The bytes that a file (a Blob) holds, unpacked. `told` hears how many of its own bytes were read. */
+export function gunzip(file, told = () => {}) {
+  const chunks = members(file, told);
   return new ReadableStream({
     async pull(controller) {
       const { done, value } = await chunks.next();
@@ -14,7 +14,7 @@ export function gunzip(file) {
   });
 }
 
-async function* members(file) {
+async function* members(file, told) {
   const starts = (await headers(file)).filter((at) => at > 0);
   for (let next = 0, start = 0; start < file.size; next++) {
     // How much of this member was given out already.
@@ -22,7 +22,16 @@ async function* members(file) {
       const end = starts[at] ?? file.size;
       let seen = 0;
       try {
-        const reader = file.slice(start, end).stream().pipeThrough(new DecompressionStream('gzip')).getReader();
+        let read = start;
+        const counted = new TransformStream({
+          transform(bytes, controller) {
+            read += bytes.length;
+            told(read);
+            controller.enqueue(bytes);
+          },
+        });
+        const packed = file.slice(start, end).stream().pipeThrough(counted);
+        const reader = packed.pipeThrough(new DecompressionStream('gzip')).getReader();
         for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
           const fresh = value.subarray(Math.min(value.length, Math.max(0, given - seen)));
           seen += value.length;

@@ -1,22 +1,44 @@
-// Everything that a log says is set as text, never as HTML: user names come from whoever tries to log in.
-import { Detector, load } from './maxconn/maxconn.js';
-import { DetectorStream } from './maxconn/web.js';
-import { gunzip } from './gunzip.mjs';
+// The page: logs and configuration in, a worker that reads them, the report's own view, and what can be saved of it. What a
+// log says gets into the page through that view alone, as text.
+import { Refused, Report } from './report.js';
 
-/** More rows than anybody reads; the totals go on. */
-const ROWS_MAX = 2_000;
+/** The configuration one starts with: nothing but a word of what could be there. */
+const TOML = `# As in maxconn.toml; what is not here stays as it is by default. For example:
+#
+# [[rule]]
+# name = "userip"
+# threshold = 30
+# within = "1m"
+`;
 
 const at = (id) => document.getElementById(id);
-const [drop, file, text, run, status, summary] = ['drop', 'file', 'text', 'run', 'status', 'summary'].map(at);
-const rows = at('alerts').tBodies[0];
-const count = new Intl.NumberFormat('en');
-let dropped;
+const [file, measured, text, toml] = ['file', 'measured', 'text', 'toml'].map(at);
+const [drop, status, progress, stop] = ['drop', 'status', 'progress', 'stop'].map(at);
+const number = new Intl.NumberFormat('en');
 
-function element(name, className, content) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.textContent = content;
-  return made;
+/** What is read: `inputs` as the worker takes them, and the load beside them. */
+const chosen = { inputs: [], load: undefined };
+let [modules, example, source, judge, worker, json] = [];
+
+/** Everything that this page ever fetches; afterwards it may not, and neither may its workers. */
+async function fetched() {
+  const [detector, report, log, code] = await Promise.all(
+    ['maxconn/maxconn.wasm', 'report.wasm', 'example.log.gz', 'worker.js'].map(async (name) => {
+      const url = new URL(name, import.meta.url);
+      const answer = await fetch(url);
+      if (!answer.ok) throw new Error(`${name}: ${answer.status} ${answer.statusText}`);
+      return name === 'worker.js' ? url.href : answer.arrayBuffer();
+    }),
+  );
+  modules = { detector: await WebAssembly.compile(detector), report: await WebAssembly.compile(report) };
+  example = new File([log], 'example.log.gz', { lastModified: Date.UTC(2026, 10, 30) });
+  // A worker of a blob is under the policy of the page that made it; one of a file would be under none.
+  source = URL.createObjectURL(new Blob([`import ${JSON.stringify(code)};`], { type: 'text/javascript' }));
+  const sealed = document.createElement('meta');
+  sealed.httpEquiv = 'Content-Security-Policy';
+  sealed.content = "connect-src 'none'";
+  document.head.append(sealed);
+  judge = await Report.of(modules.report);
 }
 
 function say(sentence, isWrong = false) {
@@ -24,149 +46,140 @@ function say(sentence, isWrong = false) {
   status.classList.toggle('wrong', isWrong);
 }
 
-/** Some values and how many more there are. */
-function some(values, total) {
-  const list = [values ?? []].flat();
-  const shown = list.slice(0, 3).join(', ');
-  const more = Math.max(total ?? 0, list.length) - Math.min(3, list.length);
-  return more > 0 && shown !== '' ? `${shown} and ${count.format(more)} more` : shown || '–';
+function busy(isBusy) {
+  stop.disabled = !isBusy;
+  for (const id of ['file', 'measured', 'example', 'run', 'again']) at(id).disabled = isBusy;
+  for (const id of ['page', 'json', 'alerts']) at(id).disabled = isBusy || json === undefined;
 }
 
-function row(record) {
-  const flood = record.maxconn.flood;
-  const line = document.createElement('tr');
-  const cause = element('td', 'cause', flood.cause?.hint ?? '–');
-  if (flood.cause?.advice) cause.append(element('small', '', flood.cause.advice));
-  const state = document.createElement('td');
-  state.append(element('span', `state ${flood.state}`, flood.state));
-  line.append(
-    element('td', 'time', record['@timestamp'].replace('T', ' ').replace(/\.\d+Z$/, '')),
-    state,
-    element('td', 'who', some(record.user?.name ?? record.related?.user, flood.distinct?.users)),
-    element('td', 'from', some(record.source?.ip ?? record.related?.ip, flood.distinct?.ips)),
-    element('td', 'number', count.format(flood.count)),
-    element('td', 'number', flood.rate?.mean === undefined ? '–' : flood.rate.mean.toFixed(1)),
-    cause,
-  );
-  return line;
+/** Has the worker do something; what it says last is the answer. */
+function ask(wanted) {
+  const started = performance.now();
+  progress.value = 0;
+  say('Reading…');
+  busy(true);
+  // A worker that failed is of no use any more.
+  worker ??= new Worker(source, { type: 'module' });
+  return new Promise((resolve) => {
+    const done = (answer) => {
+      progress.value = 1;
+      resolve({ ...answer, seconds: (performance.now() - started) / 1000 });
+    };
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      worker.terminate();
+      worker = undefined;
+      done({ wrong: event.message ?? 'the worker failed' });
+    };
+    worker.onmessage = ({ data }) => {
+      if (!data.progress) return done(data);
+      const { read, size, floods } = data.progress;
+      progress.value = size > 0 ? read / size : 1;
+      say(`${(read / 1e6).toFixed(1)} of ${(size / 1e6).toFixed(1)} MB read, ${number.format(floods)} ${floods === 1 ? 'flood' : 'floods'} so far`);
+    };
+    worker.postMessage({ wanted, modules, inputs: chosen.inputs, measured: chosen.load, toml: toml.value });
+  });
 }
 
-function summarise({ records, passed, suppressed }, floods, alerts) {
-  const figures = [
-    ['floods', 'Floods', floods],
-    ['alerts-sent', 'Alerts', alerts],
-    ['records', 'Records', records],
-    ['suppressed', 'Held back', suppressed],
-    ['passed', 'Going on', passed],
-  ];
-  summary.replaceChildren(
-    ...figures.map(([name, title, value]) => {
-      const pair = document.createElement('div');
-      const figure = element('dd', '', count.format(value));
-      figure.dataset.figure = name;
-      pair.append(element('dt', '', title), figure);
-      return pair;
+async function find() {
+  if (!check()) return say('The configuration is wrong; see above.', true);
+  const answer = await ask('report');
+  if (answer.wrong) {
+    say(`This could not be read: ${answer.wrong}`, true);
+  } else {
+    json = answer.report;
+    const report = JSON.parse(json);
+    // eslint-disable-next-line no-undef -- the report's view is a script, not a module.
+    render(report, at('report-view'));
+    const lines = `${number.format(report.input.lines)} lines`;
+    say(`${report.input.stopped ? 'Stopped after' : 'Done:'} ${lines} in ${answer.seconds.toFixed(1)} s.`);
+  }
+  busy(false);
+}
+
+/** What is dropped, chosen or pasted, the oldest first, as logs are rotated. */
+function take(files) {
+  const ordered = [...files].sort((one, other) => one.lastModified - other.lastModified);
+  chosen.inputs = ordered.map((one) => ({ name: one.name, file: one, referenceTime: one.lastModified }));
+  return find();
+}
+
+/** Judges the configuration and shows what is wrong at its line. Whether it is right. */
+function check() {
+  let wrong;
+  try {
+    judge.configure(toml.value);
+  } catch (error) {
+    wrong = error instanceof Refused ? error.refusal : { problem: error.message };
+  }
+  const own = toml.value.split('\n').some((line) => /^\s*[^#\s]/.test(line));
+  at('verdict').textContent = wrong ? `wrong${wrong.line ? ` in line ${wrong.line}` : ''}` : own ? 'your own' : 'defaults';
+  at('verdict').classList.toggle('wrong', wrong !== undefined);
+  at('mistake').textContent = wrong ? `${wrong.line ? `Line ${wrong.line}: ` : ''}${wrong.path ? `${wrong.path}: ` : ''}${wrong.problem}\n${wrong.shown ?? ''}${wrong.mend ? `help: ${wrong.mend}` : ''}` : '';
+  toml.setAttribute('aria-invalid', String(wrong !== undefined));
+  if (wrong) at('settings').open = true;
+  const lines = toml.value.split('\n').length;
+  at('numbers').replaceChildren(
+    ...Array.from({ length: lines }, (_, line) => {
+      const made = document.createElement('span');
+      made.textContent = line + 1;
+      made.classList.toggle('wrong', line + 1 === wrong?.line);
+      return made;
     }),
   );
+  at('numbers').scrollTop = toml.scrollTop;
+  return wrong === undefined;
 }
 
-/** The bytes of a file, unpacked if it begins as gzip does. */
-async function bytesOf(log) {
-  const head = new Uint8Array(await log.slice(0, 2).arrayBuffer());
-  return head[0] === 0x1f && head[1] === 0x8b ? gunzip(log) : log.stream();
+function save(name, blob) {
+  const link = document.createElement('a');
+  link.download = name;
+  link.href = URL.createObjectURL(blob);
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** What a log without a flood is, and what of it was not understood. */
-function clear({ records, unrecognised, events }) {
-  const refused = Object.values(events).reduce((sum, some) => sum + some, 0);
-  if (records === 0) return 'Nothing was read: this log is empty.';
-  if (refused > 0) return `No flood in this log, but ${count.format(refused)} refused connections, never enough at a time.`;
-  return unrecognised > 0 ? 'No refusal in this log that could be read; see above.' : 'No flood in this log.';
-}
-
-function notUnderstood({ unrecognised, unrecognised_sample: sample, untimed }) {
-  const sentences = [];
-  if (unrecognised > 0) {
-    sentences.push(` ${count.format(unrecognised)} records say what refusals say and could not be read; the first: ${sample}`);
-  }
-  if (untimed > 0) sentences.push(` ${count.format(untimed)} refusals have no time that could be read and are in no flood.`);
-  return sentences.join('');
-}
-
-async function find(log, referenceTime) {
-  run.disabled = true;
-  say('Reading…');
-  const started = performance.now();
-  try {
-    const lines = new DetectorStream({ only: 'alerts', mode: 'lines', source: { path: log.name, referenceTime } });
-    const floods = new Set();
-    let [alerts, rest] = [0, ''];
-    const found = [];
-    const take = (line) => {
-      const record = JSON.parse(line);
-      if (record.event.kind !== 'alert') return;
-      alerts += 1;
-      floods.add(record.maxconn.flood.id);
-      if (found.length < ROWS_MAX) found.push(row(record));
-    };
-    const reader = (await bytesOf(log)).pipeThrough(lines).pipeThrough(new TextDecoderStream()).getReader();
-    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
-      const parts = (rest + value).split('\n');
-      rest = parts.pop();
-      parts.forEach(take);
-    }
-    const { statistics } = lines.detector.statistics().maxconn;
-    lines.detector.free();
-    if (found.length === 0) {
-      const none = element('td', 'empty', clear(statistics));
-      none.colSpan = 7;
-      const line = document.createElement('tr');
-      line.append(none);
-      found.push(line);
-    }
-    rows.replaceChildren(...found);
-    summarise(statistics, floods.size, alerts);
-    const unseen = alerts > ROWS_MAX ? ` The first ${count.format(ROWS_MAX)} alerts are shown.` : '';
-    say(`Done in ${((performance.now() - started) / 1000).toFixed(1)} s.${unseen}${notUnderstood(statistics)}`);
-  } catch (error) {
-    say(`This log could not be read: ${error.message}`, true);
-  }
-  run.disabled = false;
-}
-
-function chosen() {
-  return dropped ?? file.files[0];
-}
-
-run.addEventListener('click', () => {
-  const log = chosen();
-  if (log) find(log, log.lastModified);
-  else if (text.value !== '') find(new Blob([text.value]), Date.now());
-  else say('Drop or choose a file, or paste lines, first.', true);
+file.addEventListener('change', () => file.files.length > 0 && take(file.files));
+measured.addEventListener('change', () => {
+  [chosen.load] = measured.files;
+  if (chosen.load) find();
 });
-file.addEventListener('change', () => {
-  dropped = undefined;
-  if (file.files[0]) find(file.files[0], file.files[0].lastModified);
+at('example').addEventListener('click', () => {
+  chosen.load = undefined;
+  take([example]);
 });
-text.addEventListener('input', () => {
-  dropped = undefined;
-  file.value = '';
+at('run').addEventListener('click', () => {
+  if (text.value === '') say('Paste lines first.', true);
+  else take([new File([text.value], 'pasted lines')]);
+});
+at('again').addEventListener('click', find);
+stop.addEventListener('click', () => worker?.postMessage({ stop: true }));
+toml.addEventListener('input', check);
+toml.addEventListener('scroll', () => (at('numbers').scrollTop = toml.scrollTop));
+at('page').addEventListener('click', () => save('maxconn-report.html', new Blob([judge.page(json)], { type: 'text/html' })));
+at('json').addEventListener('click', () => save('maxconn-report.json', new Blob([json], { type: 'application/json' })));
+at('alerts').addEventListener('click', async () => {
+  const answer = await ask('alerts');
+  if (answer.wrong) say(`The alerts could not be written: ${answer.wrong}`, true);
+  else {
+    save('maxconn-alerts.ndjson', answer.alerts);
+    say('The alerts are saved as this configuration has them.');
+  }
+  busy(false);
 });
 for (const kind of ['dragenter', 'dragover', 'dragleave', 'drop']) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     drop.classList.toggle('over', kind === 'dragenter' || kind === 'dragover');
-    if (kind !== 'drop' || event.dataTransfer.files.length === 0) return;
-    [dropped] = event.dataTransfer.files;
-    find(dropped, dropped.lastModified);
+    if (kind === 'drop' && !file.disabled && event.dataTransfer.files.length > 0) take(event.dataTransfer.files);
   });
 }
 
+toml.value = TOML;
 try {
-  await load();
-  summarise(new Detector().statistics().maxconn.statistics, 0, 0);
-  run.disabled = false;
-  say('Ready.');
+  await fetched();
+  check();
+  await take([example]);
 } catch (error) {
-  say(`The module could not be loaded: ${error.message}`, true);
+  say(`The playground could not be loaded: ${error.message}`, true);
 }

@@ -1,27 +1,28 @@
-// `make playground`: this page and the npm package beside it, on loopback only.
+// `make playground`: the files of `make playground-dist`, on loopback only.
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const PAGE = fileURLToPath(new URL('.', import.meta.url));
-const PACKAGE = fileURLToPath(new URL('../../target/npm/maxconn/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../target/playground/', import.meta.url));
 const TYPES = {
-  html: 'text/html; charset=utf-8',
-  css: 'text/css; charset=utf-8',
-  js: 'text/javascript; charset=utf-8',
-  mjs: 'text/javascript; charset=utf-8',
-  wasm: 'application/wasm',
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.wasm': 'application/wasm',
 };
 
-/** Serves on a port of 127.0.0.1 (0: any free one) and gives the server once it listens. */
-export function serve(port) {
+/** Serves on a port of 127.0.0.1 (0: any free one), below a path, and gives the server once it listens. */
+export function serve(port, below = '/') {
   const server = createServer(async (request, response) => {
     const path = request.url.split('?')[0];
-    // One folder deep and plain names only: nothing else can be asked for.
-    const found = /^\/(maxconn\/)?([a-z]+\.(html|css|m?js|wasm))$/.exec(path === '/' ? '/index.html' : path);
-    const body = found === null ? undefined : await readFile((found[1] ? PACKAGE : PAGE) + found[2]).catch(() => undefined);
+    const inside = path.startsWith(below) ? path.slice(below.length) || 'index.html' : '';
+    // Plain names, one folder deep: nothing else can be asked for.
+    const isPlain = /^([a-z][a-z0-9.-]*\/)?[A-Za-z][A-Za-z0-9.-]*$/.test(inside);
+    const body = isPlain ? await readFile(FOLDER + inside).catch(() => undefined) : undefined;
     if (body === undefined) response.writeHead(404, { 'content-type': 'text/plain' }).end('There is no such file.\n');
-    else response.writeHead(200, { 'content-type': TYPES[found[3]], 'cache-control': 'no-store' }).end(body);
+    else response.writeHead(200, { 'content-type': TYPES[extname(inside)] ?? 'application/octet-stream', 'cache-control': 'no-store' }).end(body);
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -77,7 +77,7 @@ fn package(line: &str) -> Option<Package> {
 }
 
 /// Where folders `NAME-VERSION` lie that are not cargo's: files of other people that we ship as they came, with their licence.
-const COPIED: [&str; 1] = ["report/view"];
+const COPIED: [&str; 2] = ["report/view", "examples/playground"];
 
 /// What the page of a report is made of beside our own.
 pub fn of_report() -> Package {
@@ -86,6 +86,16 @@ pub fn of_report() -> Package {
         license: "MIT".to_string(),
         repository: "https://github.com/leeoniya/uPlot".to_string(),
     }
+}
+
+/// What the playground has beside its modules.
+pub fn of_playground() -> [Package; 2] {
+    let unpacker = Package {
+        folder: "fzstd-0.1.1".to_string(),
+        license: "MIT".to_string(),
+        repository: "https://github.com/101arrowz/fzstd".to_string(),
+    };
+    [of_report(), unpacker]
 }
 
 /// The packages of somebody else that the guests `pipelines/NAME` are made of.

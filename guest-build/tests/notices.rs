@@ -18,8 +18,15 @@ const WITHOUT_TEXT: [&str; 7] = [
 fn every_package_is_named_with_its_licence_and_the_texts_that_it_brings() {
     let mut all = notices::packages("maxconn", None).expect("cargo knows the command");
     all.extend(notices::of_guests(&GUESTS).expect("cargo knows the guests"));
-    all.insert(notices::of_report());
-    for needed in ["memchr-", "wasmtime-", "rlsf-", "regex-lite-", "uplot-"] {
+    all.extend(notices::of_playground());
+    for needed in [
+        "memchr-",
+        "wasmtime-",
+        "rlsf-",
+        "regex-lite-",
+        "uplot-",
+        "fzstd-",
+    ] {
         assert!(
             all.iter().any(|package| package.folder.starts_with(needed)),
             "{needed}: {all:?}"

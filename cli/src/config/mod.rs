@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use maxconn_config::Written;
+use maxconn_config::{Written, every_minute, in_rules};
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
 use maxconn_core::config::{Config, ConfigError, PATTERNS, Policy, nearest};
 use maxconn_core::event::Scope;
@@ -48,43 +48,24 @@ impl LoadedConfig {
         for rule in &mut self.effective.rules {
             rule.policy = policy;
         }
-        self.in_rules(|rule| {
-            rule.insert("policy".to_string(), Value::from(policy.name()));
-            if policy != Policy::Sample {
-                rule.remove("sample_every");
-            }
+        self.rewrite(|written, effective| {
+            in_rules(written, effective, |rule| {
+                rule.insert("policy".to_string(), Value::from(policy.name()));
+                if policy != Policy::Sample {
+                    rule.remove("sample_every");
+                }
+            });
         });
     }
 
-    /// Has statistics and an alert of each open flood written every minute, so that they are curves.
+    /// Has statistics and an alert of each open flood written every minute.
     pub fn set_every_minute(&mut self) {
-        self.in_rules(|rule| {
-            for key in ["update_every", "update_max"] {
-                rule.insert(key.to_string(), Value::from("1m"));
-            }
-        });
-        let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
-        written["statistics_every"] = Value::from("1m");
-        self.json = written.to_string();
+        self.rewrite(every_minute);
     }
 
-    /// Writes into every rule that is in force.
-    fn in_rules(&mut self, write: impl Fn(&mut serde_json::Map<String, Value>)) {
+    fn rewrite(&mut self, change: impl Fn(&mut Value, &Config)) {
         let mut written: Value = serde_json::from_str(&self.json).unwrap_or_default();
-        let mut rules = match written["rule"].take() {
-            Value::Array(rules) => rules,
-            _ => Vec::new(),
-        };
-        for rule in &self.effective.rules {
-            if !rules.iter().any(|known| known["name"] == *rule.name) {
-                rules.push(serde_json::json!({"name": rule.name}));
-            }
-        }
-        rules
-            .iter_mut()
-            .filter_map(Value::as_object_mut)
-            .for_each(write);
-        written["rule"] = Value::Array(rules);
+        change(&mut written, &self.effective);
         self.json = written.to_string();
     }
 
