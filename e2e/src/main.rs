@@ -5,6 +5,7 @@
 //! | [`guests`] | a real Dovecot makes a genuine flood while others use it normally; its log, unchanged, goes through the command and through every guest, and totals must be what counting lines gives |
 //! | [`framings`] | a real flood through journald's and BusyBox's own programs: every form in which they write it has the same total |
 //! | [`documents`] | templates and documents in real stores |
+//! | [`dashboards`] | every panel's search in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
@@ -12,6 +13,7 @@
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
+mod dashboards;
 mod documents;
 mod dovecot;
 mod faults;
@@ -90,6 +92,10 @@ fn opensearch(kit: &Kit, report: &mut Report) {
         documents::replayed(&store.client),
     );
     report.tell(
+        "OpenSearch: dashboards",
+        dashboards::check(&store.client, "opensearch-dashboards"),
+    );
+    report.tell(
         "OpenSearch: setup after an earlier version",
         documents::taken_over(&store.client, &[]),
     );
@@ -115,6 +121,10 @@ fn elasticsearch(kit: &Kit, report: &mut Report) {
     report.tell(
         "Elasticsearch: documents of all cases",
         documents::held(&store.client),
+    );
+    report.tell(
+        "Elasticsearch: dashboards",
+        dashboards::check(&store.client, "kibana"),
     );
     let streams = ("logs-*.maxconn-*", &["manage"][..]);
     report.tell(

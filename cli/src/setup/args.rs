@@ -18,11 +18,13 @@ Examples:
   maxconn setup --elasticsearch http://127.0.0.1:9200 --kibana http://127.0.0.1:5601 --alerting
   maxconn setup --print=FOLDER
 
-It tells by itself which of the products it speaks to. Asked again it changes nothing that is as it should be. The key needs the
-cluster privileges manage_index_templates, manage_ilm and monitor; for data streams of an earlier version, which get a new index
-each, manage for logs-*.maxconn-*; in Kibana all of Saved Objects Management, and for --alerting all of Stack Rules.
+It tells by itself which of the products it speaks to. Asked again it changes nothing that is as
+it should be. The key needs the cluster privileges manage_index_templates, manage_ilm and monitor;
+for data streams of an earlier version, which get a new index each, manage for logs-*.maxconn-*;
+in Kibana all of Saved Objects Management, and for --alerting all of Stack Rules.
 
-Refusals over time are in the dashboards where the configuration of maxconn has statistics_every = \"1m\"; it is off by default.")]
+Dashboards show refusals over time where maxconn is configured with statistics_every = \"1m\"; it
+is off by default.")]
 pub struct SetupArgs {
     /// The store, as http(s)://HOST:PORT: Elasticsearch or OpenSearch.
     #[arg(
