@@ -267,3 +267,45 @@ impl Facts {
         (count >= 1.0 && mean > 0.0).then(|| (mean, (squares / count).sqrt() / mean))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cause of a client's refusals at these times, in s.
+    fn cause(times_s: impl Iterator<Item = i64>) -> Cause {
+        let mut steady = Steady::default();
+        for time_s in times_s {
+            steady.event(Some(&Event {
+                client: Client {
+                    user: "bob".to_string(),
+                    ip: "198.51.100.7".to_string(),
+                    ..Client::default()
+                },
+                time_ms: Some(time_s * 1_000),
+                times: 1,
+                scope: "user+ip".to_string(),
+                ..Event::default()
+            }));
+        }
+        let (client, counted) = steady.clients()[0];
+        steady.cause(client, counted)
+    }
+
+    #[test]
+    fn pauses_tell_folders_from_retries() {
+        // Twelve folders every ten minutes; one try every 25 s, and every 7 s; a few.
+        let folders = (0..20).flat_map(|burst| (0..12).map(move |folder| burst * 600 + folder / 4));
+        let folders = cause(folders);
+        assert_eq!(folders.hint, Hint::ManyFolders);
+        assert_eq!(
+            folders.evidence,
+            "20 bursts of about 12 attempts, 598 s apart"
+        );
+        for pause_s in [25, 7] {
+            let retries = cause((0..200).map(|number| number * pause_s));
+            assert_eq!(retries.hint, Hint::RetryStorm, "{pause_s}");
+        }
+        assert_eq!(cause(0..9).hint, Hint::Unknown);
+    }
+}

@@ -166,3 +166,13 @@ fn what_cannot_be_read_is_named_with_place_and_mend() {
             .starts_with("line 2: it is no text in UTF-8; a binary file such as sa05")
     );
 }
+
+/// In one walk: what looked back at each line would never end.
+#[test]
+fn a_long_table_costs_what_its_lines_cost() {
+    let lines: String = (0..300_000)
+        .map(|second| format!("{},0.5\n", START / 1_000 + second))
+        .collect();
+    let load = Load::read(lines.as_bytes(), &Zone::default()).unwrap();
+    assert_eq!((load.points.len(), load.step_ms()), (300_000, 1_000));
+}

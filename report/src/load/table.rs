@@ -21,7 +21,6 @@ pub(super) fn read(text: &str, zone: &Zone) -> Result<Load, LoadError> {
     let mut columns: Option<Columns> = None;
     while let Some(row) = rows.next()? {
         let cells: Vec<&str> = row.iter().map(|cell| cell.trim()).collect();
-        let line = rows.line();
         // Where blanks separate, a date and a clock are two cells, and several blanks are one.
         let cells: Vec<&str> = match delimiter {
             ' ' => cells.into_iter().filter(|it| !it.is_empty()).collect(),
@@ -45,10 +44,12 @@ pub(super) fn read(text: &str, zone: &Zone) -> Result<Load, LoadError> {
         };
         let time_ms = time_ms(&time, zone).ok_or_else(|| match points.is_empty() {
             true if !columns.is_header => LoadError::Unknown,
-            _ => LoadError::time(line, &time),
+            _ => LoadError::time(rows.line(), &time),
         })?;
-        let cell = rest.get(columns.value).ok_or(LoadError::NoValue { line })?;
-        let value = number(cell).ok_or_else(|| LoadError::value(line, cell))?;
+        let cell = rest
+            .get(columns.value)
+            .ok_or_else(|| LoadError::NoValue { line: rows.line() })?;
+        let value = number(cell).ok_or_else(|| LoadError::value(rows.line(), cell))?;
         points.push((time_ms, value));
     }
     let columns = columns.ok_or(LoadError::Empty)?;
@@ -128,7 +129,7 @@ impl<'a> Rows<'a> {
         Ok(Some(row.collect()))
     }
 
-    /// The line of the row that was read last.
+    /// The line of the row that was read last; it takes a walk from the start.
     fn line(&self) -> usize {
         line_of(
             self.text
