@@ -1,7 +1,5 @@
 //! Gathers what the plugin says, and makes the report of it.
 
-use std::net::IpAddr;
-
 use maxconn_core::config::Network;
 use maxconn_core::engine::Kind;
 use serde::Deserialize;
@@ -12,11 +10,11 @@ use crate::correlation::{Beside, Together};
 use crate::event::Event;
 use crate::floods::{Floods, joined, time_ms};
 use crate::load::{Load, LoadError};
+use crate::names::{Names, add};
 use crate::steady::{MANY_REFUSALS, Steady};
 use crate::timeline::{Amount, SHOWN_MAX, STEP_MS, Timeline};
-use crate::top::Top;
 use crate::words::{counted, grouped};
-use crate::written::{Flood, Input, Named, Period, Points, TOP_MAX, Tops, VERSION, Written};
+use crate::written::{Flood, Input, Period, Points, TOP_MAX, VERSION, Written};
 use crate::zone::Zone;
 use crate::{disk, verdict, who, written};
 
@@ -53,17 +51,6 @@ pub struct Known {
     pub empty: Vec<String>,
     /// Whether the reading was stopped before its end.
     pub stopped: bool,
-}
-
-/// Names that are counted.
-#[derive(Debug, Default)]
-struct Names {
-    users: Top<String, ()>,
-    addresses: Top<String, ()>,
-    networks: Top<String, ()>,
-    services: Top<String, ()>,
-    servers: Top<String, ()>,
-    hosts: Top<String, ()>,
 }
 
 /// A report that is being made. Push what the plugin says in its order, then [`Report::finish`].
@@ -454,62 +441,6 @@ fn load_points(load: Load, together: Together) -> written::Load {
         times,
         values,
         together,
-    }
-}
-
-fn add(top: &mut Top<String, ()>, name: &str, count: u64) {
-    if !name.is_empty() && count > 0 {
-        top.add(name.to_string(), count);
-    }
-}
-
-impl Names {
-    fn add(&mut self, user: &str, ip: &str, service: &str, count: u64) {
-        add(&mut self.users, user, count);
-        add(&mut self.addresses, ip, count);
-        add(&mut self.services, service, count);
-        if let Ok(ip) = ip.parse() {
-            add(&mut self.networks, &network(ip), count);
-        }
-    }
-
-    fn written(&self) -> Tops {
-        let [users, addresses, networks, services, servers, hosts] = [
-            &self.users,
-            &self.addresses,
-            &self.networks,
-            &self.services,
-            &self.servers,
-            &self.hosts,
-        ]
-        .map(|top| {
-            let ranked = top.ranked().into_iter().take(TOP_MAX);
-            let named = ranked.map(|(name, all)| Named {
-                name: name.clone(),
-                count: all.count,
-                excess: all.excess,
-            });
-            named.collect()
-        });
-        Tops {
-            users,
-            addresses,
-            networks,
-            services,
-            servers,
-            hosts,
-        }
-    }
-}
-
-/// The network of an address, as keys of rules have it: /24 of IPv4, /64 of IPv6.
-fn network(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => format!("{}/24", std::net::Ipv4Addr::from(u32::from(ip) & !0xff)),
-        IpAddr::V6(ip) => {
-            let network = u128::from(ip) & !u128::from(u64::MAX);
-            format!("{}/64", std::net::Ipv6Addr::from(network))
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub mod floods;
 mod gathered;
 pub mod html;
 pub mod load;
+mod names;
 pub mod run_now;
 pub mod steady;
 pub mod timeline;
