@@ -318,15 +318,15 @@ impl Report {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
         let written = told.map(|(client, all)| {
             let cause = self.steady.cause(client, all);
+            let by = some(&client.service).unwrap_or_else(|| client.module.clone());
             let who = match (client.user.as_str(), client.ip.as_str()) {
-                ("", "") => client.service.clone(),
+                ("", "") => by.clone(),
                 ("", ip) => ip.to_string(),
                 (user, "") => who::short(user),
                 (user, ip) => format!("{} from {ip}", who::short(user)),
             };
             let about = if all.excess == 0 { "" } else { "about " };
             let times = counted(all.count, "time", "times");
-            let by = some(&client.service).unwrap_or_else(|| client.module.clone());
             let when = all.facts.times_ms.map_or(String::new(), |(start, end)| {
                 let zone = &self.options.zone;
                 format!(", {}", zone.from_until(zone.show_ms(start), zone.show_ms(end)))

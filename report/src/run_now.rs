@@ -50,13 +50,23 @@ fn socket(ip: IpAddr) -> String {
     }
 }
 
+/// A longer name may have been cut, and would be somebody else's.
+const NAME_MAX_BYTES: usize = 250;
+
 /// A name as a word of the shell; `None` for one that a program or a terminal would take for more than a name.
 fn word(name: &str) -> Option<String> {
     let is_option = name.starts_with('-');
     // Masks of users, where a command takes any.
     let is_pattern = name.contains(['*', '?']);
     let is_hidden = |it: char| it.is_control() || is_invisible(it);
-    if name.is_empty() || is_option || is_pattern || is_address(name) || name.contains(is_hidden) {
+    let is_cut = name.len() > NAME_MAX_BYTES;
+    if name.is_empty()
+        || is_cut
+        || is_option
+        || is_pattern
+        || is_address(name)
+        || name.contains(is_hidden)
+    {
         return None;
     }
     shlex::try_quote(name).ok().map(Into::into)
@@ -127,6 +137,7 @@ mod tests {
         ] {
             assert_eq!(word(name), None, "{name:?}");
         }
+        assert_eq!(word(&"a".repeat(255)), None, "it may be cut");
     }
 
     #[test]

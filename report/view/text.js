@@ -2,6 +2,11 @@
 // How numbers, times and names are written, and the elements that hold them. All that comes from a log becomes a text node:
 // whoever tries to log in chooses user names.
 
+// What turns, hides or ends a text, or moves a terminal that it is pasted into.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+/** A text whose hidden characters are named. */
+const shown = (text) => text.replace(HIDDEN, (it) => `\u27e8U+${it.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}\u27e9`);
+
 /** An element. Children are elements and texts; null and false are left out. `--name` sets a custom property. */
 function make(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -11,7 +16,8 @@ function make(tag, attributes, ...children) {
     else if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
     else made.setAttribute(name, value === true ? '' : value);
   }
-  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  made.append(...wanted.map((child) => (typeof child === 'string' ? shown(child) : child)));
   return made;
 }
 

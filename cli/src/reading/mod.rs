@@ -16,6 +16,7 @@ mod progress;
 
 use std::collections::HashSet;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
@@ -102,6 +103,14 @@ impl Reading {
         Ok(Inputs {
             reading: self,
             facts: facts.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The files among the inputs.
+    pub fn files(&self) -> impl Iterator<Item = &Path> + Clone {
+        self.inputs.iter().filter_map(|input| match input {
+            Input::Stdin => None,
+            Input::File(path) => Some(path.as_path()),
         })
     }
 
@@ -309,7 +318,7 @@ impl Unreadable {
     }
 
     /// The same of any file.
-    pub fn of_file(path: &std::path::Path, error: io::Error) -> Unreadable {
+    pub fn of_file(path: &Path, error: io::Error) -> Unreadable {
         Unreadable::of(&Input::File(path.to_path_buf()), error)
     }
 }

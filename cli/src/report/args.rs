@@ -1,6 +1,6 @@
 //! The command line of `maxconn report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use thiserror::Error;
@@ -54,6 +54,8 @@ pub enum ReportArgsError {
     HtmlToStdout,
     #[error("--html and --json name the same file; name two")]
     SameFile,
+    #[error("{} is read, and would be written over; name another file to write", .0.display())]
+    IsRead(PathBuf),
 }
 
 impl ReportArgs {
@@ -77,8 +79,20 @@ impl ReportArgs {
         if self.html.is_some() && self.html == self.json {
             return Err(ReportArgsError::SameFile);
         }
+        let reading = self.reading.reading()?;
+        // What is not there yet is nobody's, and what can't be looked at can't be read either.
+        let same = |one: &Path, other: &Path| {
+            let (one, other) = (one.canonicalize(), other.canonicalize());
+            one.is_ok_and(|one| other.is_ok_and(|other| one == other))
+        };
+        let read = reading.files().chain(self.load.as_deref());
+        for written in [&self.html, &self.json].into_iter().flatten() {
+            if read.clone().any(|read| same(read, written)) {
+                return Err(ReportArgsError::IsRead(written.clone()));
+            }
+        }
         Ok(Options {
-            reading: self.reading.reading()?,
+            reading,
             html: self.html.clone(),
             json: self.json.clone(),
             load: self.load.clone(),

@@ -189,8 +189,8 @@ fn notes(report: &Written, out: &mut String) {
         ),
         (
             input.malformed,
-            "line was to be read as JSON and is none.",
-            "lines were to be read as JSON and are none.",
+            "record is malformed or too long to be read.",
+            "records are malformed or too long to be read.",
         ),
         (
             input.cut_lines,

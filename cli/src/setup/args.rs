@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use hyper::header::HeaderValue;
 
 use super::{Options, Place, SetupError};
@@ -25,13 +25,10 @@ in Kibana all of Saved Objects Management, and for --alerting all of Stack Rules
 
 Dashboards show refusals over time where maxconn is configured with statistics_every = \"1m\"; it
 is off by default.")]
+#[command(group = ArgGroup::new("where").args(["elasticsearch", "kibana", "print"]).required(true).multiple(true))]
 pub struct SetupArgs {
     /// The store, as http(s)://HOST:PORT: Elasticsearch or OpenSearch.
-    #[arg(
-        long,
-        value_name = "URL",
-        required_unless_present_any = ["kibana", "print"]
-    )]
+    #[arg(long, value_name = "URL")]
     elasticsearch: Option<String>,
     /// Where dashboards go, as http(s)://HOST:PORT: Kibana 8.8 and newer, or OpenSearch Dashboards.
     #[arg(long, value_name = "URL")]

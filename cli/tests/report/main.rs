@@ -242,3 +242,22 @@ fn an_interrupted_report_is_of_what_was_read() {
     ran.is(130, "interrupted: the report is of the first");
     assert_eq!(json(&ran)["input"]["stopped"], true);
 }
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = Folder::new();
+    folder.write(
+        "mail.log",
+        refusal::line("2026-01-01T12:00:00Z", "bob", "192.0.2.7"),
+    );
+    folder.write("load.csv", "time,value\n1767268800,1\n");
+    for arguments in [
+        "report mail.log --html mail.log",
+        "report mail.log --json ./mail.log",
+        "report mail.log --load load.csv --html load.csv",
+    ] {
+        let before = (folder.read("mail.log"), folder.read("load.csv"));
+        run(&folder, arguments).is(2, "is read, and would be written over; name another file");
+        assert_eq!((folder.read("mail.log"), folder.read("load.csv")), before);
+    }
+}
