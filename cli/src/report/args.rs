@@ -85,11 +85,13 @@ impl ReportArgs {
             let (one, other) = (one.canonicalize(), other.canonicalize());
             one.is_ok_and(|one| other.is_ok_and(|other| one == other))
         };
-        let read = reading.files().chain(self.load.as_deref());
-        for written in [&self.html, &self.json].into_iter().flatten() {
-            if read.clone().any(|read| same(read, written)) {
-                return Err(ReportArgsError::IsRead(written.clone()));
-            }
+        let is_read = |written: &Path| {
+            let mut read = reading.files().chain(self.load.as_deref());
+            read.any(|read| same(read, written))
+        };
+        let mut written = self.html.iter().chain(&self.json);
+        if let Some(written) = written.find(|written| is_read(written)) {
+            return Err(ReportArgsError::IsRead(written.clone()));
         }
         Ok(Options {
             reading,
