@@ -166,7 +166,12 @@ impl Report {
             let value = alert.pointer(&format!("/maxconn/flood/{name}"));
             value.and_then(Value::as_u64).unwrap_or(0)
         };
-        let user = text("/user/hash").or(text("/user/name"));
+        // Before they are known users are claims, which events have by their name, too.
+        let claimed = || match alert.pointer("/maxconn/flood/distinct/users") {
+            Some(users) if *users == 1 => text("/related/user/0"),
+            _ => None,
+        };
+        let user = text("/user/hash").or(text("/user/name")).or_else(claimed);
         self.names.add(
             user.unwrap_or_default(),
             text("/source/ip").unwrap_or_default(),

@@ -382,3 +382,22 @@ fn the_largest_reports_fit_into_what_is_asked() {
         told + read["floods_more"].as_u64().unwrap()
     );
 }
+
+/// Before anybody is known an alert names a user as claimed alone, and events of the same flood name that one, too.
+#[test]
+fn a_claimed_name_is_counted_as_that_of_events_is() {
+    let mut report = Report::new(Options::default());
+    for (state, at) in [("start", 1), ("end", 2)] {
+        let mut alert: Value = serde_json::from_str(&alert("web", state, at, 0, 108)).unwrap();
+        alert["related"] = json!({"user": ["web"]});
+        alert["maxconn"]["limit"]["stage"] = json!("before-auth");
+        alert.as_object_mut().unwrap().remove("user");
+        report.push(Kind::Alert, format!("{alert}\n").as_bytes());
+    }
+    let users = finish(report).top.users;
+    let users: Vec<(&str, u64)> = users
+        .iter()
+        .map(|it| (it.name.as_str(), it.count))
+        .collect();
+    assert_eq!(users, [("web", 108)]);
+}
