@@ -12,6 +12,7 @@
 //! | `io` | turns bytes into whole lines: byte order marks, compression, NDJSON |
 //! | `lock` | locks |
 //! | `log` | writes to standard error while something runs |
+//! | `notes` | writes what figures do not tell below them |
 //! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | makes text from elsewhere fit for a terminal |
 //! | [`reading`] | reads logs into a guest, as one stream: what `replay` and `report` share |
@@ -35,6 +36,7 @@ pub(crate) mod http;
 mod io;
 mod lock;
 mod log;
+mod notes;
 pub mod output;
 pub mod printable;
 pub mod reading;

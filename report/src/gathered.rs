@@ -49,6 +49,8 @@ pub struct Known {
     pub unread: Vec<String>,
     /// Inputs without a line.
     pub empty: Vec<String>,
+    /// Inputs that were named before.
+    pub twice: Vec<String>,
     /// Whether the reading was stopped before its end.
     pub stopped: bool,
 }
@@ -95,16 +97,7 @@ struct Group {
 struct Maxconn<'a> {
     #[serde(borrow)]
     statistics: Option<&'a RawValue>,
-    refusals: Option<Refusals>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Refusals {
-    count: u64,
-    passed: u64,
-    suppressed: u64,
-    suppressed_bytes: u64,
+    refusals: Option<Amount>,
 }
 
 impl Report {
@@ -187,14 +180,8 @@ impl Report {
         if let Some(statistics) = document.maxconn.statistics {
             self.statistics = statistics.get().to_string();
         }
-        let Some(refusals) = document.maxconn.refusals else {
+        let Some(amount) = document.maxconn.refusals else {
             return;
-        };
-        let amount = Amount {
-            count: refusals.count,
-            passed: refusals.passed,
-            suppressed: refusals.suppressed,
-            suppressed_bytes: refusals.suppressed_bytes,
         };
         match document.time.as_deref().and_then(time_ms) {
             Some(at_ms) => self.timeline.add(at_ms, &amount),
@@ -230,8 +217,12 @@ impl Report {
         total.add(&self.untimed);
         let line_bytes = self.line_bytes(&total);
         let bounds = self.timeline.bounds_ms();
-        let period = period(known.period_ms, bounds);
         let spans = joined(&std::mem::take(&mut self.floods.spans), 0);
+        let period = period(
+            known.period_ms,
+            bounds,
+            spans.last().map(|(_, end_ms)| *end_ms),
+        );
         let load = self.load.take().map(|load| {
             let together = Together::of(
                 &load,
@@ -277,6 +268,7 @@ impl Report {
             cut_lines: known.cut_lines,
             unread: known.unread,
             empty: known.empty,
+            twice: known.twice,
             stopped: known.stopped,
         };
         let timeline = points(&self.timeline, period, bounds, line_bytes);
@@ -332,10 +324,14 @@ impl Report {
             };
             let about = if all.excess == 0 { "" } else { "about " };
             let times = counted(all.count, "time", "times");
-            let when = all.facts.times_ms.map_or(String::new(), |(start, end)| {
-                let zone = &self.options.zone;
-                format!(", {}", zone.from_until(zone.show_ms(start), zone.show_ms(end)))
-            });
+            let when = match all.facts.times_ms {
+                Some((start, end)) => {
+                    let zone = &self.options.zone;
+                    let when = zone.from_until(zone.show_ms(start), zone.show_ms(end));
+                    format!("{when}, never often enough at a time for a flood")
+                }
+                None => "none with a time that could be read".to_string(),
+            };
             written::Steady {
                 user: some(&client.user),
                 ip: some(&client.ip),
@@ -347,7 +343,7 @@ impl Report {
                 evidence: cause.evidence,
                 advice: cause.advice,
                 sentence: format!(
-                    "{who} was refused {about}{times} by {by} ({}){when}, never often enough at a time for a flood.",
+                    "{who} was refused {about}{times} by {by} ({}), {when}.",
                     client.limit
                 ),
             }
@@ -364,7 +360,11 @@ fn refusals_by_limit(statistics: &Value) -> u64 {
 }
 
 /// From when until when the logs tell: as their lines say; refusals may lie outside where one file's lines go astray.
-fn period(lines: Option<(i64, i64)>, refusals: Option<(i64, i64)>) -> Option<(i64, i64)> {
+fn period(
+    lines: Option<(i64, i64)>,
+    refusals: Option<(i64, i64)>,
+    floods_end_ms: Option<i64>,
+) -> Option<(i64, i64)> {
     match (lines, refusals) {
         (Some((start, end)), Some((first, last))) => {
             // Refusals are known to the minute alone.
@@ -373,7 +373,13 @@ fn period(lines: Option<(i64, i64)>, refusals: Option<(i64, i64)>) -> Option<(i6
             } else {
                 start
             };
-            let end = if last - STEP_MS > end { last } else { end };
+            // The last time of lines is one that two of them say; a flood may know a little more.
+            let of_flood = floods_end_ms.filter(|it| (0..STEP_MS).contains(&(it - end)));
+            let end = if last - STEP_MS > end {
+                last
+            } else {
+                of_flood.unwrap_or(end)
+            };
             Some((start, end))
         }
         (lines, refusals) => lines.or(refusals),

@@ -207,7 +207,7 @@ impl Steady {
                     deviation * 100.0
                 ),
             ),
-            _ => (Hint::Unknown, "too few or too uneven for more".to_string()),
+            _ => (Hint::Unknown, "no cause stands out".to_string()),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 /// The finest step.
 pub const STEP_MS: i64 = 60_000;
 /// More steps than these are not kept; then each becomes twice as long.
@@ -14,7 +16,8 @@ const FAR_MS: i64 = 30 * 86_400_000;
 const FEW: f64 = 0.01;
 
 /// What came in a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Amount {
     /// Refusals.
     pub count: u64,

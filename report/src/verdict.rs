@@ -2,7 +2,7 @@
 
 use crate::gathered::rest;
 use crate::who;
-use crate::words::{counted, first_sentence};
+use crate::words::{counted, first_sentence, grouped};
 use crate::written::{Flood, Input, Steady};
 use crate::zone::Zone;
 
@@ -22,14 +22,8 @@ pub fn verdict(
         let hint = hint(&largest.cause.hint);
         let more = rest(floods, floods_count).unwrap_or_default();
         let goes_on = match largest.is_open {
-            true => " It still went on at the end.",
+            true => "; it still went on at the end",
             false => "",
-        };
-        // Two sentences, whatever there is to say.
-        let goes_on = goes_on.trim().trim_end_matches('.').to_lowercase();
-        let goes_on = match goes_on.is_empty() {
-            true => String::new(),
-            false => format!("; {goes_on}"),
         };
         return [
             format!("{found}: {hint}{goes_on}{more}."),
@@ -40,6 +34,17 @@ pub fn verdict(
         return [
             "Nothing was read.".to_string(),
             "Name a log that has lines.".to_string(),
+        ];
+    }
+    if input.untimed > 0 {
+        // Nobody knows how many came at a time.
+        let untimed = grouped(input.untimed);
+        return [
+            format!(
+                "No flood can be told in {lines}: {refusals}, {untimed} of them without a time that could be read."
+            ),
+            "Take the log as the server writes it, or say where its times are (time_keys)."
+                .to_string(),
         ];
     }
     if let Some(most) = steady.first() {
@@ -59,7 +64,8 @@ pub fn verdict(
     match input.unrecognised + input.malformed {
         0 => [
             format!("No flood in {lines}: none of them says that a connection limit was reached."),
-            "The cause of your trouble is not in these logs.".to_string(),
+            "Another log may: `maxconn servers` lists what each server says, and which are silent."
+                .to_string(),
         ],
         _ => [
             format!("No flood in {lines}: none could be read as a refused connection."),

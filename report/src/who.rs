@@ -80,8 +80,12 @@ pub fn times(flood: &Flood, zone: &Zone) -> String {
 /// Who was refused how often, by what, when and how fast.
 pub fn sentence(flood: &Flood, zone: &Zone) -> String {
     let (who, times) = (who(flood), times(flood, zone));
-    match is_full(&flood.scope) || (flood.users.count == 0 && flood.ips.count == 0) {
-        true => format!("{who} was at its limit {times}."),
-        false => format!("{who} was refused {times}."),
+    let claimed = flood.stage.as_deref() == Some("before-auth");
+    let users = if claimed { 0 } else { flood.users.count };
+    match (users, flood.ips.count) {
+        (0, 0) => format!("{who} was at its limit {times}."),
+        _ if is_full(&flood.scope) => format!("{who} was at its limit {times}."),
+        (1, _) | (0, 1) => format!("{who} was refused {times}."),
+        _ => format!("{who} were refused {times}."),
     }
 }

@@ -62,6 +62,7 @@ pub struct Input {
     pub cut_lines: u64,
     pub unread: Vec<String>,
     pub empty: Vec<String>,
+    pub twice: Vec<String>,
     pub stopped: bool,
 }
 

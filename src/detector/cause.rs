@@ -281,7 +281,7 @@ fn judge_one_client(flood: &Flood) -> (Hint, String) {
 fn unknown(flood: &Flood) -> (Hint, String) {
     let seconds = flood.duration_ms() as f64 / 1_000.0;
     let evidence = say(
-        "%0 events in %1 s, too few or too uneven for more",
+        "%0 events in %1 s; no cause stands out",
         &[Number(flood.count), Tenths(seconds)],
     );
     (Hint::Unknown, evidence)

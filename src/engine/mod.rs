@@ -443,6 +443,10 @@ impl Engine {
             None if !goes_on && out.is_full() => 0,
             None => usize::MAX,
         };
+        // Asked at every event until there is room.
+        if most == 0 {
+            return self.periods.is_empty() || goes_on;
+        }
         for counted in self.periods.take(now_ms, every_ms, goes_on, most) {
             let open = self.floods.open_of(&counted.module, &counted.limit);
             if let Some(queue) = &mut self.floods.outbox.queue {

@@ -179,22 +179,25 @@ impl Periods {
         let (all, last) = (core::mem::take(&mut self.counted), self.last as usize);
         self.last = u32::MAX;
         let mut taken = Vec::new();
-        for (at, mut counted) in all.into_iter().enumerate() {
+        for (at, counted) in all.into_iter().enumerate() {
             let is_kept = taken.len() >= most || goes_on && counted.start_ms == current_ms;
             // More of the last event may follow, and is counted where it was.
             let is_last = goes_on && at == last;
-            if !is_kept && counted.tally.count > 0 {
-                let tally = core::mem::take(&mut counted.tally);
-                taken.push(Counted {
-                    tally,
+            if is_last {
+                self.last = self.counted.len() as u32;
+            }
+            if is_kept {
+                self.counted.push(counted);
+                continue;
+            }
+            if is_last {
+                self.counted.push(Counted {
+                    tally: Tally::default(),
                     ..counted.clone()
                 });
             }
-            if is_kept || is_last {
-                if is_last {
-                    self.last = self.counted.len() as u32;
-                }
-                self.counted.push(counted);
+            if counted.tally.count > 0 {
+                taken.push(counted);
             }
         }
         if taken.len() < most {

@@ -130,6 +130,14 @@ impl Queue {
         Some((Kind::Alert, next.document))
     }
 
+    /// Drops the alerts. Statistics name no user.
+    pub fn forget_alerts(&mut self) {
+        *self = Queue {
+            statistics: core::mem::take(&mut self.statistics),
+            ..Queue::default()
+        };
+    }
+
     /// How many alerts wait.
     pub fn alerts(&self) -> usize {
         self.waiting.len() - self.first

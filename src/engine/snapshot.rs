@@ -258,11 +258,13 @@ impl Engine {
         floods.clock = head.clock;
         floods.tick_base_ms = head.tick_base_ms;
         self.statistics = head.statistics;
-        floods.outbox.queue = if queues {
-            Some(head.queue.filter(|_| keeps_users).unwrap_or_default())
-        } else {
-            None
-        };
+        floods.outbox.queue = queues.then(|| {
+            let mut queue = head.queue.unwrap_or_default();
+            if !keeps_users {
+                queue.forget_alerts();
+            }
+            queue
+        });
         floods.table.resume(head.seed, head.evictions);
         self.next_statistics_ms = head.next_statistics_ms;
         let at_ms = floods.believed_ms(&self.config).unwrap_or(0);

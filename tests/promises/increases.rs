@@ -204,3 +204,39 @@ fn further_servers_limits_and_hosts_are_one() {
     assert_eq!(others[0]["event"]["module"], "maxconn");
     assert_eq!(others[0]["maxconn"]["refusals"]["count"], 410);
 }
+
+#[test]
+fn statistics_that_wait_outlast_another_redaction() {
+    let config = |redact_key: Option<&str>| Config {
+        statistics_every_ms: 60_000,
+        redact_key: redact_key.map(String::from),
+        ..Config::default()
+    };
+    let mut engine = Engine::new(config(None)).unwrap();
+    engine.queue_alerts();
+    let mut out = Output::default();
+    for second in 0..240 {
+        let line = Sighted::after(second * 1_000, "bob", 7).line();
+        engine.push(
+            &json_source(),
+            line.trim_end().as_bytes(),
+            None,
+            None,
+            &mut out,
+        );
+    }
+    engine
+        .reconfigure(config(Some("0123456789abcdef0123456789abcdef")), &mut out)
+        .unwrap();
+    let queued: Vec<_> = std::iter::from_fn(|| engine.take_queued()).collect();
+    let statistics: Vec<Vec<u8>> = queued
+        .into_iter()
+        .filter(|(kind, _)| *kind == Kind::Statistics)
+        .map(|(_, it)| it)
+        .collect();
+    assert_eq!(
+        told(&statistics).len(),
+        4,
+        "all minutes but the one that goes on"
+    );
+}

@@ -326,6 +326,7 @@ impl Unreadable {
 fn mend(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "; name a file that is there, or - for standard input",
+        io::ErrorKind::IsADirectory => "; name a file in it",
         io::ErrorKind::PermissionDenied => "; run this as a user who may read it",
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             "; it is cut off or damaged, what came before counts"

@@ -40,7 +40,7 @@ pub struct ReportArgs {
     load: Option<PathBuf>,
     /// What is free on the log's disk (df says): when would it have been full? 20GB is 20,000,000,000 bytes, 20G and 20GiB are
     /// 20 × 1024³, as df -h means it.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     disk_free: Option<u64>,
 }
 

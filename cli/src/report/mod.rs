@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use maxconn_core::config::Network;
 use maxconn_report::load::LOAD_BYTES_MAX;
+use maxconn_report::words::counted;
 use maxconn_report::{Known, LoadError, Report, Written, html};
 use thiserror::Error;
 
@@ -58,7 +59,7 @@ pub enum ReportError {
     Load { file: PathBuf, error: LoadError },
     #[error(transparent)]
     Host(#[from] HostError),
-    #[error("cannot write {}: {error}; name another file", file.display())]
+    #[error("cannot write {}: {error}", file.display())]
     File { file: PathBuf, error: FileError },
     #[error("cannot write to standard output: {}; make room there", reason(.0))]
     Stdout(io::Error),
@@ -68,7 +69,7 @@ pub enum ReportError {
     Incomplete,
     #[error("nothing was read; name a log that has lines")]
     NothingRead,
-    #[error("interrupted: the report is of the first {1} records")]
+    #[error("interrupted: the report is of the first {}", counted(*.1, "record", "records"))]
     Interrupted(i32, u64),
 }
 
@@ -143,6 +144,7 @@ pub fn report(
             None => outcome.empty,
             Some(_) => Vec::new(),
         },
+        twice: options.reading.named_twice(),
         stopped: signal.is_some(),
     };
     let written = report.finish(known);

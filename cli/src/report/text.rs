@@ -6,6 +6,7 @@ use maxconn_report::who;
 use maxconn_report::words::{bytes, counted, grouped, pause};
 use maxconn_report::written::{Flood, Named, Points, Written};
 
+use crate::notes::{CUT, EMPTY, MALFORMED, Notes, TWICE};
 use crate::printable::printable;
 use crate::zone::Zone;
 
@@ -86,7 +87,7 @@ fn chart(report: &Written, zone: &Zone, out: &mut String) {
         grouped(most),
         pause(step_s.unsigned_abs())
     );
-    let _ = writeln!(out, "  {}", bars(&columns, 0.0));
+    let _ = writeln!(out, "  {}", bars(&columns));
     if let Some(load) = &report.load {
         let mut columns = vec![f64::NAN; width];
         for (time, value) in load.times.iter().zip(&load.values) {
@@ -102,7 +103,7 @@ fn chart(report: &Written, zone: &Zone, out: &mut String) {
         if most.is_finite() {
             let unit = load.unit.unwrap_or_default();
             let _ = writeln!(out, "{}, up to {most:.2} {unit}", printable(&load.name));
-            let _ = writeln!(out, "  {}", bars(&columns, 0.0));
+            let _ = writeln!(out, "  {}", bars(&columns));
         }
     }
     let ((start, _), (end, name)) = (zone.shown().show_ms(*start), zone.shown().show_ms(end));
@@ -113,14 +114,14 @@ fn chart(report: &Written, zone: &Zone, out: &mut String) {
     let _ = writeln!(out, "  {start}{end:>gap$}");
 }
 
-fn bars(values: &[f64], least: f64) -> String {
+fn bars(values: &[f64]) -> String {
     let most = values
         .iter()
         .copied()
         .filter(|it| !it.is_nan())
-        .fold(least, f64::max);
+        .fold(0.0, f64::max);
     let bar = |value: &f64| {
-        let share = (value - least) / (most - least).max(f64::MIN_POSITIVE);
+        let share = value / most.max(f64::MIN_POSITIVE);
         let eighths = (share * 8.0).ceil().clamp(0.0, 8.0);
         // What is not known is as what is none.
         BARS.get(eighths as usize).copied().unwrap_or(' ')
@@ -132,9 +133,11 @@ fn flood(number: usize, flood: &Flood, zone: &Zone, out: &mut String) {
     let (who, times) = (who::who(flood), who::times(flood, zone.shown()));
     let _ = writeln!(out, "\n{number}. {}", printable(&who));
     let _ = writeln!(out, "   {}", printable(&times));
-    let held = grouped(flood.suppressed);
-    let size = bytes(flood.suppressed_bytes as f64);
-    let _ = writeln!(out, "   {held} of them held back, {size}");
+    if flood.suppressed > 0 {
+        let held = grouped(flood.suppressed);
+        let size = bytes(flood.suppressed_bytes as f64);
+        let _ = writeln!(out, "   {held} of them held back, {size}");
+    }
     if let Some(regularity) = &flood.regularity {
         let _ = writeln!(out, "   {}", regularity.sentence);
     }
@@ -172,46 +175,30 @@ fn tops(report: &Written, out: &mut String) {
 /// What the figures above do not tell.
 fn notes(report: &Written, out: &mut String) {
     let input = &report.input;
-    let mut notes = Vec::new();
+    let mut notes = Notes::default();
     if input.stopped {
-        notes.push("Stopped before the end; this is about what was read until then.".to_string());
+        notes.add("Stopped before the end; this is about what was read until then.".to_string());
     }
-    for (count, one, many) in [
-        (
-            input.untimed,
+    notes.count(
+        input.untimed,
+        [
             "refusal has no time that could be read: it is in the totals alone.",
             "refusals have no time that could be read: they are in the totals alone.",
-        ),
-        (
-            input.unrecognised,
+        ],
+    );
+    notes.count(
+        input.unrecognised,
+        [
             "record says what a refusal says and could not be read; `maxconn replay` says why.",
             "records say what refusals say and could not be read; `maxconn replay` says why.",
-        ),
-        (
-            input.malformed,
-            "record is malformed or too long to be read.",
-            "records are malformed or too long to be read.",
-        ),
-        (
-            input.cut_lines,
-            "line was longer than 1 MiB and was cut into pieces.",
-            "lines were longer than 1 MiB and were cut into pieces.",
-        ),
-    ] {
-        if count > 0 {
-            notes.push(counted(count, one, many));
-        }
-    }
-    let unread = input.unread.iter().map(|name| printable(name));
-    notes.extend(unread.map(|name| format!("{name} could not be read, or not to its end.")));
-    let empty = input.empty.iter().map(|name| printable(name));
-    notes.extend(empty.map(|name| format!("{name} is empty.")));
-    if !notes.is_empty() {
-        out.push('\n');
-        for note in notes {
-            let _ = writeln!(out, "Note: {note}");
-        }
-    }
+        ],
+    );
+    notes.count(input.malformed, MALFORMED);
+    notes.count(input.cut_lines, CUT);
+    notes.of_each(&input.unread, "could not be read, or not to its end.");
+    notes.of_each(&input.empty, EMPTY);
+    notes.of_each(&input.twice, TWICE);
+    notes.write(out);
 }
 
 #[cfg(test)]
@@ -220,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_high_as_its_share() {
-        assert_eq!(bars(&[0.0, 1.0, 4.0, 8.0, f64::NAN], 0.0), " ▁▄█ ");
-        assert_eq!(bars(&[0.0, 0.0], 0.0), "  ");
+        assert_eq!(bars(&[0.0, 1.0, 4.0, 8.0, f64::NAN]), " ▁▄█ ");
+        assert_eq!(bars(&[0.0, 0.0]), "  ");
     }
 }

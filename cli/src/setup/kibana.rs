@@ -12,10 +12,8 @@ use super::{Fate, Options, Place, SetupError};
 use crate::address::HttpAddress;
 use crate::http::client::Answer;
 
-/// How objects are imported.
-pub const IMPORT: &str = "POST /api/saved_objects/_import?overwrite=true";
-/// The path of that.
-const IMPORT_PATH: &str = "/api/saved_objects/_import?overwrite=true";
+/// Where objects are imported.
+pub const IMPORT_PATH: &str = "/api/saved_objects/_import?overwrite=true";
 /// The oldest Kibana that takes objects in the form that they have.
 const KIBANA_MIN: (u32, u32) = (8, 8);
 

@@ -236,7 +236,7 @@ fn everything() -> Value {
     for flavour in Flavour::ALL {
         let objects = dashboards::objects(flavour).into_iter();
         let objects: Vec<Value> = objects.map(|it| it.body).collect();
-        let mut parts = json!({kibana::IMPORT: objects});
+        let mut parts = json!({format!("POST {}", kibana::IMPORT_PATH): objects});
         if flavour == Flavour::Kibana {
             parts[format!("POST {}", alerting::rule_path())] = alerting::rule();
         }

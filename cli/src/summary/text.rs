@@ -9,6 +9,7 @@ use super::Gathered;
 use super::floods::Flood;
 use super::outside::outside;
 use super::unrecognised::why;
+use crate::notes::{CUT, EMPTY, MALFORMED, Notes, TWICE};
 use crate::printable::printable;
 use crate::zone::Zone;
 
@@ -209,47 +210,38 @@ fn flood(number: usize, flood: &Flood, zone: &Zone, paint: &Paint, out: &mut Str
 
 /// What the figures above do not tell.
 fn notes(gathered: &Gathered, out: &mut String) {
-    let counts = [
+    let mut notes = Notes::default();
+    for (pointer, one, many) in [
         (
-            gathered.number("/untimed"),
+            "/untimed",
             "refusal has no time that could be read: it is in the totals, and in no flood.",
             "refusals have no time that could be read: they are in the totals, and in no flood.",
         ),
         (
-            gathered.number("/late"),
+            "/late",
             "refusal was out of order by more than allowed_lateness; if no flood was open for it, it opened none.",
             "refusals were out of order by more than allowed_lateness; where no flood was open for them, they opened none.",
         ),
         (
-            gathered.number("/malformed"),
-            "line was to be read as JSON and is none; it went on as text, and nothing was looked for in it.",
-            "lines were to be read as JSON and are none; they went on as text, and nothing was looked for in them.",
-        ),
-        (
-            gathered.cut_lines,
-            "line was longer than 1 MiB and was cut into pieces.",
-            "lines were longer than 1 MiB and were cut into pieces.",
-        ),
-        (
-            gathered.number("/rejected"),
+            "/rejected",
             "record could not be passed on.",
             "records could not be passed on.",
         ),
         (
-            gathered.number("/alerts/dropped"),
+            "/alerts/dropped",
             "update of a flood gave way to more urgent alerts.",
             "updates of floods gave way to more urgent alerts.",
         ),
         (
-            gathered.number("/floods_refused"),
+            "/floods_refused",
             "flood could not be opened at the limit max_floods.",
             "floods could not be opened at the limit max_floods.",
         ),
-    ];
-    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
-    let mut notes: Vec<String> = counts
-        .map(|(count, one, many)| counted(count, one, many))
-        .collect();
+    ] {
+        notes.count(gathered.number(pointer), [one, many]);
+    }
+    notes.count(gathered.number("/malformed"), MALFORMED);
+    notes.count(gathered.cut_lines, CUT);
     let unrecognised = gathered.number("/unrecognised");
     if unrecognised > 0 {
         let all = counted(
@@ -259,35 +251,24 @@ fn notes(gathered: &Gathered, out: &mut String) {
         );
         let sample = gathered.statistics.get("unrecognised_sample");
         let why = sample.and_then(Value::as_str).map_or(String::new(), why);
-        notes.push(format!("{all} {why}").trim_end().to_string());
+        notes.add(format!("{all} {why}").trim_end().to_string());
     }
     // Where nothing was read, the headline names them.
     let has_records = gathered.number("/records") > 0;
-    let empty = gathered.empty.iter().filter(|_| has_records);
-    let empty = empty.map(|name| printable(name));
-    notes.extend(empty.map(|name| format!("{name} is empty.")));
-    let unread = gathered.unread.iter().map(|name| printable(name));
-    notes.extend(
-        unread.map(|name| format!("{name} could not be read, or not to its end; see above.")),
+    notes.of_each(gathered.empty.iter().filter(|_| has_records), EMPTY);
+    notes.of_each(
+        &gathered.unread,
+        "could not be read, or not to its end; see above.",
     );
     let events = gathered.statistics.get("events");
     let has_events = |limit: &str| events.and_then(|events| events.get(limit)).is_some();
-    let uncounted = gathered
-        .known
-        .uncounted
-        .iter()
-        .filter(|it| has_events(&it.limit));
-    notes.extend(uncounted.map(|it| printable(&it.to_string())));
-    let twice = gathered.known.twice.iter().map(|name| printable(name));
-    notes.extend(
-        twice.map(|name| format!("{name} is named twice, and its lines were counted twice.")),
-    );
-    if !notes.is_empty() {
-        out.push('\n');
-        for note in notes {
-            let _ = writeln!(out, "Note: {note}");
+    for uncounted in &gathered.known.uncounted {
+        if has_events(&uncounted.limit) {
+            notes.add(printable(&uncounted.to_string()));
         }
     }
+    notes.of_each(&gathered.known.twice, TWICE);
+    notes.write(out);
 }
 
 #[cfg(test)]

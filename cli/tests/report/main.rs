@@ -261,3 +261,38 @@ fn what_is_read_is_not_written_over() {
         assert_eq!((folder.read("mail.log"), folder.read("load.csv")), before);
     }
 }
+
+#[test]
+fn no_all_clear_is_given_of_what_has_no_time() {
+    let folder = Folder::new();
+    let line = format!("dovecot: {}\n", refusal::message("bob", "192.0.2.7"));
+    folder.write("mail.log", line.repeat(40));
+    let ran = run(&folder, "report mail.log");
+    assert!(ran.is(0, "").stdout.starts_with(
+        "No flood can be told in 40 records: 40 refused connections, 40 of them without a time"
+    ));
+    assert!(!ran.stdout.contains("never"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_log_that_is_named_twice_is_told_of() {
+    let ran = report(&format!("{FLOOD} ./{FLOOD}"));
+    let note = format!("Note: ./{FLOOD} is named twice, and its lines were counted twice.");
+    assert!(ran.is(0, "").stdout.contains(&note), "{}", ran.stdout);
+}
+
+#[test]
+fn several_were_refused_and_one_was() {
+    let folder = Folder::new();
+    let lines = (0..40).map(|at| {
+        refusal::line(
+            &format!("2026-01-01T12:00:{at:02}Z"),
+            &format!("u{}", at % 12),
+            "198.51.100.7",
+        )
+    });
+    folder.write("mail.log", lines.collect::<String>());
+    let ran = run(&folder, "report mail.log");
+    let sentence = "12 users from 198.51.100.7 on mail were refused 40 times by imap-login";
+    assert!(ran.is(0, "").stdout.contains(sentence), "{}", ran.stdout);
+}
