@@ -173,6 +173,17 @@ impl KeyState {
         Some(deadline_ms.saturating_add(self.behind_ms(floor_ms)))
     }
 
+    /// From when on a key without a flood says no more than a new one, whatever comes in order: `None` while a flood is open,
+    /// and for one that is new.
+    pub fn expiry_ms(&self, rule: &Rule, lateness_ms: i64) -> Option<i64> {
+        if self.flood.is_some() {
+            return None;
+        }
+        let newest_ms = self.windows.newest_ms()?;
+        let span_ms = rule.within_ms.saturating_add(lateness_ms);
+        Some(newest_ms.saturating_add(span_ms).saturating_add(1))
+    }
+
     /// How far the open flood's last event was behind their time.
     pub fn behind_ms(&self, floor_ms: i64) -> i64 {
         self.flood.as_deref().map_or(0, |flood| {

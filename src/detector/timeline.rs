@@ -124,6 +124,17 @@ impl Timelines {
         };
     }
 
+    /// The newest event of either.
+    pub fn newest_ms(&self) -> Option<i64> {
+        let second = self.second.as_deref().map(|second| &second.timeline.window);
+        let windows = [Some(&self.first.window), second];
+        let fed = windows
+            .into_iter()
+            .flatten()
+            .filter(|window| !window.is_empty());
+        fed.map(Window::newest_ms).max()
+    }
+
     /// Whether the second window has heard, too, that the flood is over from `over_ms` on: by another time than the
     /// event's, or by as many refusals as open a flood.
     pub fn is_over(&self, rule: &Rule, over_ms: i64, time_ms: i64, times: u32) -> bool {

@@ -1,16 +1,19 @@
 //! Decides what becomes of a line: it passes, is enriched, or is held back.
 
 use super::floods::{Call, Limit, Observed};
+use alloc::vec::Vec;
+
 use super::recognise::{Input, Sight, event_id, holds_known, is_json, recall, text};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
     Verdict, view,
 };
 use crate::enrich::{Extras, enrich};
-use crate::event::Class;
+use crate::event::{Class, Event};
 use crate::hash::hex32;
 use crate::line_cache::CachedLine;
 use crate::record::{Plain, write_text_record};
+use crate::redact::Redactor;
 use crate::search;
 use crate::sentence::Part::Number;
 use crate::sentence::say;
@@ -20,9 +23,13 @@ use crate::text::clipped;
 const SAMPLE_BYTES: usize = 1024;
 
 /// What a host knows of a record beside its source.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Place<'a> {
+    /// The host's own timestamp for it.
     pub time_ms: Option<i64>,
+    /// The position of its line in its source.
     pub offset: Option<u64>,
+    /// Something unique (topic, partition, offset), which makes `event.id`.
     pub position: Option<&'a [u8]>,
 }
 
@@ -187,37 +194,17 @@ impl Engine {
                 (None, None) => (None, None),
             };
             let id = observed.flood.map(|(_, id)| hex32(id));
-            let id = id.as_ref().and_then(|id| core::str::from_utf8(id).ok());
-            let (record, plain) = if is_json {
-                (line, plain)
-            } else {
-                self.scratch.clear();
-                write_text_record(line, source.path.as_deref(), offset, &mut self.scratch);
-                let closing = self.scratch.len().saturating_sub(1);
-                let plain = Plain {
-                    closing,
-                    has_members: true,
-                    has_timestamp: false,
-                };
-                (self.scratch.as_slice(), Some(plain))
-            };
-            let redactor = self.floods.redactor.as_deref();
-            let event_id = event_id(&input, read.as_ref(), path, context.host);
-            let extras = Extras {
-                add_timestamp: self.adds_timestamp && sight.has_time,
-                // The line is part of it, and with it the name.
-                id: event_id.map(|id| redactor.map_or(id, |redactor| redactor.id(id))),
-                flood: id.map(|id| (id, "ongoing")),
-                redactor,
+            let document = Document {
+                event,
+                sight: &sight,
                 plain,
+                event_id: event_id(&input, read.as_ref(), path, context.host),
+                flood: id.as_ref().and_then(|id| core::str::from_utf8(id).ok()),
+                adds_timestamp: self.adds_timestamp,
+                redactor: self.floods.redactor.as_deref(),
             };
             let start = call.out.bytes.len();
-            let is_id_ours = enrich(record, event, context, &extras, &mut call.out.bytes);
-            if is_id_ours.is_none() {
-                // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
-                call.out.bytes.extend_from_slice(record);
-            }
-            call.out.bytes.push(b'\n');
+            let is_id_ours = document.write(&input, &mut self.scratch, &mut call.out.bytes);
             let kind = match is_id_ours {
                 Some(true) if call.out.want.ids => Kind::Identified,
                 _ => Kind::Enriched,
@@ -328,6 +315,60 @@ impl Engine {
     }
 }
 
+/// A record with an event, as it goes on.
+pub(super) struct Document<'a> {
+    pub event: &'a Event<'a>,
+    pub sight: &'a Sight<'a>,
+    pub plain: Option<Plain>,
+    pub event_id: Option<u128>,
+    /// The open flood that counts it, in hex.
+    pub flood: Option<&'a str>,
+    pub adds_timestamp: bool,
+    pub redactor: Option<&'a Redactor>,
+}
+
+impl Document<'_> {
+    /// Writes it as a line; whether its `event.id` is ours. `scratch` is room for what becomes of a text line.
+    pub fn write(
+        &self,
+        input: &Input<'_>,
+        scratch: &mut Vec<u8>,
+        bytes: &mut Vec<u8>,
+    ) -> Option<bool> {
+        let (record, plain) = if input.is_json() {
+            (input.line, self.plain)
+        } else {
+            scratch.clear();
+            let path = input.source.path.as_deref();
+            write_text_record(input.line, path, input.offset, scratch);
+            let plain = Plain {
+                closing: scratch.len().saturating_sub(1),
+                has_members: true,
+                has_timestamp: false,
+            };
+            (scratch.as_slice(), Some(plain))
+        };
+        let redactor = self.redactor;
+        let extras = Extras {
+            add_timestamp: self.adds_timestamp && self.sight.has_time,
+            // The line is part of it, and with it the name.
+            id: self
+                .event_id
+                .map(|id| redactor.map_or(id, |redactor| redactor.id(id))),
+            flood: self.flood.map(|id| (id, "ongoing")),
+            redactor,
+            plain,
+        };
+        let is_id_ours = enrich(record, self.event, &self.sight.context, &extras, bytes);
+        if is_id_ours.is_none() {
+            // It could be read, so it can be spliced; should that ever not hold, it goes on as it is.
+            bytes.extend_from_slice(record);
+        }
+        bytes.push(b'\n');
+        is_id_ours
+    }
+}
+
 /// As many bytes become of one in JSON, at most.
 const ESCAPED_BYTES: usize = 6;
 /// What a record made of a text line has beside its text: with less the memory would double for the last bytes.
@@ -339,14 +380,19 @@ pub(super) fn withhold(bytes: usize, kind: Kind, is_wanted: bool, out: &mut Outp
     if !is_wanted {
         return;
     }
+    let from = out.bytes.len();
+    withheld(bytes, &mut out.bytes);
+    out.piece(kind, from);
+}
+
+/// The note in the place of a record of so many bytes.
+pub(super) fn withheld(bytes: usize, out: &mut Vec<u8>) {
     let text = say(
         "maxconn: a record of %0 bytes is withheld: it cannot be read, and names are redacted",
         &[Number(bytes as u64)],
     );
-    let from = out.bytes.len();
-    write_text_record(text.as_bytes(), None, None, &mut out.bytes);
-    out.bytes.push(b'\n');
-    out.piece(kind, from);
+    write_text_record(text.as_bytes(), None, None, out);
+    out.push(b'\n');
 }
 
 /// Whether two lines of the same length are equal. They are compared by words, from the end, where lines of

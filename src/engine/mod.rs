@@ -28,13 +28,14 @@ use crate::config::{Config, ConfigError};
 use crate::detector::EndReason;
 use crate::line_cache::LineCache;
 use floods::{Call, Floods, Limit};
-use lines::{Place, withhold};
+use lines::withhold;
 use periods::Periods;
 use recognise::Recogniser;
 use streams::Streams;
 
 pub use clock::Times;
-pub use keyed::{Input as KeyedInput, KeyedEvent, Step, StepError};
+pub use keyed::{Input as KeyedInput, KeyedEvent, KeyedRule, Observation, Step, StepError};
+pub use lines::Place;
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
 pub use snapshot::RestoreError;
 pub use statistics::{Levels, Statistics};

@@ -43,6 +43,13 @@ impl Plan {
         }
     }
 
+    /// Whether there may be an event that both rules take.
+    pub fn may_meet(&self, other: &Plan) -> bool {
+        self.servers & other.servers != 0
+            && self.scopes & other.scopes != 0
+            && self.classes & other.classes != 0
+    }
+
     /// The hash of the event's key; `None` where the rule does not take the event.
     ///
     /// An absent host is a value like any other, because most files name none: it means "this one".

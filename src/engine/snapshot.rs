@@ -323,7 +323,7 @@ impl Engine {
 
 impl Floods {
     /// Something that differs with the key that users are redacted with; empty without one.
-    fn redaction(&self) -> String {
+    pub(super) fn redaction(&self) -> String {
         self.redactor
             .as_deref()
             .map_or_else(String::new, |redactor| redactor.hash("maxconn"))

@@ -52,5 +52,9 @@ exports! {
     maxconn_snapshot() -> i32 = BAD_CALL, |instance| instance.drive(|engine, out| { out.bytes = engine.snapshot_in(core::mem::take(&mut out.bytes)); true });
     maxconn_restore(len: i32) -> i32 = BAD_CALL, Instance::restore;
     maxconn_classify(len: i32, time_ms: i64) -> i32 = BAD_CALL, Instance::classify;
+    maxconn_rules() -> i32 = BAD_CALL, Instance::rules;
+    maxconn_observe(len: i32, time_ms: i64, offset: i64, position_len: i32) -> i32 = BAD_CALL, Instance::observe;
+    maxconn_enrich(len: i32, time_ms: i64, offset: i64, position_len: i32, flood_len: i32) -> i32 = BAD_CALL, Instance::enrich;
+    maxconn_drive(what: i32, rule: i32, state_len: i32, input_len: i32, time_ms: i64) -> i32 = BAD_CALL, Instance::drive_key;
     maxconn_step(rule: i32, state_len: i32, event_len: i32, now_ms: i64) -> i32 = BAD_CALL, Instance::step;
 }
