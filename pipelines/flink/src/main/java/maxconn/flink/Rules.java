@@ -24,4 +24,16 @@ public record Rules(List<Rule> list, long redaction) implements Serializable {
         }
         return -1;
     }
+
+    /** Which of an event's keys it has in that stage, -1 if none. */
+    int keyIn(int stage, Event event) {
+        long[] identities = event.rules();
+        for (int at = 0; at < identities.length; at++) {
+            int number = numberOf(identities[at]);
+            if (number >= 0 && list.get(number).stage() == stage) {
+                return at;
+            }
+        }
+        return -1;
+    }
 }

@@ -1,0 +1,141 @@
+package maxconn.flink;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Says up to when events may be taken, from the times of a subtask's partitions.
+ *
+ * <p>A partition that is being caught up <em>races</em>: its time moves faster than the clock, and others wait for it, so
+ * that what belongs together is counted in the order of time. One that keeps pace, is silent or whose clock is slow holds
+ * nobody up, nor does one that is behind what was let go already. Reads no clock: the time of day is an argument.
+ */
+final class PartitionWatermarks {
+    /** As {@link PartitionTime#NONE}. */
+    static final long NONE = PartitionTime.NONE;
+
+    private final TimeSettings settings;
+    private final Map<String, PartitionTime> partitions = new HashMap<>();
+    private final Map<String, PartitionTime> restored = new HashMap<>();
+    private long startMs = NONE;
+    private long watermarkMs = NONE;
+    private boolean isIdle;
+
+    private String lastSource;
+    private int lastPartition;
+    private PartitionTime last;
+
+    PartitionWatermarks(TimeSettings settings) {
+        this.settings = settings;
+    }
+
+    /** An event was read. A time that the machine's clock has not seen yet is taken as now. */
+    void take(String source, int partition, long eventMs, long nowMs) {
+        if (last == null || partition != lastPartition || !source.equals(lastSource)) {
+            last = partition(source, partition, nowMs);
+            lastSource = source;
+            lastPartition = partition;
+        }
+        last.take(Math.min(eventMs, nowMs), settings);
+    }
+
+    private PartitionTime partition(String source, int partition, long nowMs) {
+        String name = name(source, partition);
+        PartitionTime known = partitions.get(name);
+        if (known == null) {
+            known = restored.remove(name);
+            if (known == null) {
+                known = new PartitionTime(nowMs);
+            }
+            partitions.put(name, known);
+        }
+        return known;
+    }
+
+    /** Judges anew; call it every few hundred ms. */
+    void advance(long nowMs) {
+        if (startMs == NONE) {
+            startMs = nowMs;
+        }
+        if (nowMs - startMs < settings.holdMs()) {
+            return;
+        }
+        long leastMs = Long.MAX_VALUE;
+        long greatestMs = NONE;
+        for (PartitionTime partition : partitions.values()) {
+            long itsMs = partition.watermarkMs(settings);
+            greatestMs = Math.max(greatestMs, itsMs);
+            if (partition.races(nowMs, settings) && itsMs >= watermarkMs) {
+                leastMs = Math.min(leastMs, itsMs);
+            }
+        }
+        isIdle = leastMs == Long.MAX_VALUE;
+        watermarkMs = Math.max(watermarkMs, isIdle ? greatestMs : leastMs);
+    }
+
+    /** Up to when events may be taken; {@link #NONE}: none may. */
+    long watermarkMs() {
+        return watermarkMs;
+    }
+
+    /** Whether nobody need wait for this subtask. */
+    boolean isIdle() {
+        return isIdle;
+    }
+
+    /** The two greatest times that differ: of these partitions' events, and of those given. */
+    long[] greatest(long... others) {
+        long[] two = {NONE, NONE};
+        for (PartitionTime partition : partitions.values()) {
+            greater(two, partition.greatestMs);
+            greater(two, partition.timeMs);
+        }
+        for (long other : others) {
+            greater(two, other);
+        }
+        return two;
+    }
+
+    static void greater(long[] two, long timeMs) {
+        if (timeMs > two[0]) {
+            two[1] = two[0];
+            two[0] = timeMs;
+        } else if (timeMs < two[0] && timeMs > two[1]) {
+            two[1] = timeMs;
+        }
+    }
+
+    /** What is kept of each partition, by its name: its greatest time, its time, its shift. */
+    Map<String, long[]> snapshot() {
+        Map<String, long[]> all = new HashMap<>();
+        for (Map<String, PartitionTime> some : List.of(restored, partitions)) {
+            some.forEach((name, time) -> all.put(name, new long[] {time.greatestMs, time.timeMs, time.shiftMs}));
+        }
+        return all;
+    }
+
+    /**
+     * Goes on from there. A partition counts once an event of it has come: another subtask may have it now. What several
+     * subtasks say of one is as old as when they had it last; the latest is true.
+     */
+    void restore(String name, long[] times, long nowMs) {
+        PartitionTime other = restored.get(name);
+        if (other != null && other.timeMs + other.shiftMs >= times[1] + times[2]) {
+            return;
+        }
+        PartitionTime partition = new PartitionTime(nowMs);
+        partition.greatestMs = times[0];
+        partition.timeMs = times[1];
+        partition.shiftMs = times[2];
+        restored.put(name, partition);
+    }
+
+    void restore(long letGoMs) {
+        watermarkMs = Math.max(watermarkMs, letGoMs);
+    }
+
+    private static String name(String source, int partition) {
+        return source + "/" + partition;
+    }
+}
