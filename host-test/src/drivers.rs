@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::case::{Case, testdata};
 use crate::wasm::Runtime;
-use crate::{Error, embed, fluent_bit, redpanda, wasi};
+use crate::{Error, embed, fluent_bit, keyed, redpanda, wasi};
 
 /// A host, or the model of one, that holds what its guest says of a case against what the core says.
 pub struct Driver {
@@ -21,12 +21,18 @@ pub struct Driver {
 }
 
 /// All of them. A guest without a driver is a guest without a test.
-pub const DRIVERS: [Driver; 5] = [
+pub const DRIVERS: [Driver; 6] = [
     Driver {
         name: "embed",
         guest: "embed",
         mark: "Func maxconn_push",
         check: embed::check,
+    },
+    Driver {
+        name: "keyed",
+        guest: "embed",
+        mark: "Func maxconn_drive",
+        check: keyed::check,
     },
     Driver {
         name: "fluent-bit",

@@ -37,7 +37,7 @@ impl Guest {
         Ok(guest)
     }
 
-    fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
+    pub(crate) fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
         self.module.call(name, args)
     }
 
@@ -206,6 +206,7 @@ impl Guest {
             KeyedInput::Event(event) => (event, event.len() as u32, 0),
             KeyedInput::Timer(now_ms) => (&[][..], 0, now_ms),
             KeyedInput::End(now_ms) => (&[][..], u32::MAX, now_ms),
+            _ => return Err("maxconn_step knows nothing of that; maxconn_drive does".into()),
         };
         self.input(&[state, event].concat())?;
         let [rule, state, len] = [u32::from(rule), state.len() as u32, len].map(Arg::I32);
@@ -292,7 +293,11 @@ pub fn format_name(format: Format) -> &'static str {
     }
 }
 
-fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
+/// An instance with a case's configuration and source.
+///
+/// # Errors
+/// The module can't be loaded, or refuses them.
+pub fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
     let mut guest = Guest::new(wasm, runtime, case.given_config())?;
     let mut source = json!({"format": format_name(case.source.format)});
     if let Some(path) = &case.source.path {

@@ -6,6 +6,7 @@
 //! | [`native`] | the core itself, and what every other driver is held against |
 //! | [`wasm`] | a module under wasmtime or under wasmi, as a few calls |
 //! | [`embed`] | a host of the embed ABI |
+//! | [`keyed`] | a keyed engine on the same ABI, in miniature |
 //! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
 //! | [`redpanda`] | models of Redpanda's data transforms and of Redpanda Connect |
 //! | [`drivers`] | every way that the plugin can be loaded, and what one of them can't carry |
@@ -18,6 +19,7 @@ pub mod case;
 pub mod drivers;
 pub mod embed;
 pub mod fluent_bit;
+pub mod keyed;
 pub mod native;
 pub mod redpanda;
 pub mod run;

@@ -12,6 +12,8 @@ use crate::wasm::Runtime;
 use crate::{Error, native};
 
 /// The kinds of pieces that tests look for, by the numbers of the embed ABI.
+pub const WRAPPED: u32 = 1;
+/// Enriched records.
 pub const ENRICHED: u32 = 2;
 /// Alerts.
 pub const ALERT: u32 = 3;

@@ -185,6 +185,28 @@ fn bounded(answer: &Answer) {
     );
 }
 
+/// Whatever happens to a key, the guest says what the core says.
+fn drives_alike(engine: &Engine, guest: &mut Guest, (rule, state, event): (u8, &[u8], &[u8])) {
+    for input in [
+        KeyedInput::LateEvent(event, 90_000),
+        KeyedInput::Silence(i64::MAX),
+        KeyedInput::NewWindow,
+        KeyedInput::Gone {
+            rule: "gone",
+            forgets_users: true,
+        },
+    ] {
+        let (inside, outside) = (
+            guest.drive(rule, state, input),
+            engine.step(rule, state, input),
+        );
+        if let Ok(answer) = &outside {
+            bounded(answer);
+        }
+        assert_eq!(inside.ok(), outside.ok(), "{input:?}");
+    }
+}
+
 /// States and events that are damaged, of somebody else's making, or of another key.
 fn mixed_up(
     engine: &Engine,
@@ -222,6 +244,7 @@ fn mixed_up(
                 continue;
             }
             let inside = guest.step(rule, &state, input);
+            drives_alike(engine, guest, (rule, &state, event));
             match engine.step(rule, &state, input) {
                 Ok(answer) => {
                     assert_eq!(inside.ok(), Some(embed::answer(&answer)), "{input:?}");

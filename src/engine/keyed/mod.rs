@@ -47,7 +47,7 @@ pub enum Input<'a> {
     Event(&'a [u8]),
     /// An event that came so many ms behind the watermark: timers end its flood as much later.
     LateEvent(&'a [u8], i64),
-    /// The time that the key's timer was set to, or any later one.
+    /// The time that the last step set the key's timer to, or any later one. A key without a flood is forgotten then.
     Timer(i64),
     /// The end of input at that time.
     End(i64),
@@ -130,6 +130,7 @@ impl Engine {
     pub fn step(&self, rule: u8, state: &[u8], input: Input<'_>) -> Result<Step, StepError> {
         let mut key = read_state(state)?;
         let mut step = Step::default();
+        let was_open = key.flood().is_some();
         if let Input::Gone {
             rule,
             forgets_users,
@@ -176,18 +177,22 @@ impl Engine {
             // What was open is told, and more input starts afresh.
             return Ok(step);
         }
-        let lateness_ms = self.config.allowed_lateness_ms;
-        let expiry_ms = key.expiry_ms(rule, lateness_ms);
-        step.timer_ms = key.due_ms(rule, i64::MIN).or(expiry_ms);
-        if let Input::Timer(now_ms) = input
-            && expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms)
+        if let Input::Timer(_) = input
+            && !was_open
         {
+            // It was set to when the key may be forgotten.
             key = KeyState::default();
         }
         if key == KeyState::default() {
-            step.timer_ms = None;
             return Ok(step);
         }
+        let behind_ms = match input {
+            Input::LateEvent(_, behind_ms) => behind_ms.max(0),
+            _ => 0,
+        };
+        let expiry_ms = key.expiry_ms(rule, self.config.allowed_lateness_ms);
+        let expiry_ms = expiry_ms.map(|expiry_ms| expiry_ms.saturating_add(behind_ms));
+        step.timer_ms = key.due_ms(rule, i64::MIN).or(expiry_ms);
         let mut tape = Tape::after(STATE_FORMAT.to_le_bytes().to_vec());
         key.pass(&mut tape);
         step.state = tape.into_written();

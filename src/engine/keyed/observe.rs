@@ -148,7 +148,8 @@ impl Engine {
             return Found::Unknown { is_known, may_name };
         };
         let mut keys = Vec::new();
-        if sight.counts {
+        // One that nothing dates did not happen now, and what the time is here nobody knows.
+        if sight.has_time {
             let mut hasher = FieldHasher::default();
             hasher.hash(&event, &sight.context, self.floods.needs_net);
             let own = self.floods.keys_of(&self.config, &event, hasher.hashes());
