@@ -96,6 +96,11 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
     @Override
     public void processElement(StreamRecord<LogRecord> element) throws Exception {
         LogRecord record = element.getValue();
+        if (record.value() == null) {
+            // A tombstone of a compacted topic.
+            output.collect(element);
+            return;
+        }
         if (lastLines != null) {
             lastLines.take(record);
         }
@@ -180,12 +185,15 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
     /** Tells every subtask of the first step when the input ended. */
     private void end() {
         isAtEnd = true;
-        long[] ofLines = lastLines == null ? new long[0] : lastLines.greatest(guest);
-        long[] greatest = watermarks.greatest(ofLines);
+        EndTimes times = new EndTimes();
+        watermarks.tell(times);
+        if (lastLines != null) {
+            lastLines.tell(times, guest);
+        }
         output.emitWatermarkStatus(WatermarkStatus.ACTIVE);
         var task = getRuntimeContext().getTaskInfo();
         for (String key : keysOfSubtasks(task.getMaxNumberOfParallelSubtasks(), task.getNumberOfParallelSubtasks())) {
-            output.collect(EVENTS, new StreamRecord<>(Event.end(greatest[0], greatest[1], key)));
+            output.collect(EVENTS, new StreamRecord<>(Event.end(times, key)));
         }
         output.emitWatermark(Watermark.MAX_WATERMARK);
     }

@@ -7,35 +7,33 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
  * are never written to once it is made.
  *
  * @param record the record; null: the input ends here
- * @param timeMs its time; at the end: the greatest time of the input
- * @param otherMs at the end: the greatest time but one
+ * @param timeMs its time
  * @param bytes the event, as the guest wrote it
- * @param rules the identities of the rules that count it, in the rules' order
+ * @param rules the identities of the rules that count it, in the rules' order; at the end: {@link EndTimes#all}
  * @param keys the keys under which they do; at the end: the key of the subtask that is told
  * @param isHeldBack whether a step so far held it back
  * @param flood the first flood that counts it, 32 hex digits; empty if there is none so far
  */
 public record Event(
-        LogRecord record, long timeMs, long otherMs, byte[] bytes, long[] rules, String[] keys, boolean isHeldBack, byte[] flood)
+        LogRecord record, long timeMs, byte[] bytes, long[] rules, String[] keys, boolean isHeldBack, byte[] flood)
         implements Comparable<Event> {
     /** For streams and states. */
     public static final TypeInformation<Event> TYPE = new ValueType<>(Event.class, EventSerializer.INSTANCE);
 
     static final byte[] NO_FLOOD = {};
-    private static final long[] NO_RULES = {};
 
     static Event of(LogRecord record, long timeMs, byte[] bytes, long[] rules, String[] keys) {
-        return new Event(record, timeMs, MaxconnGuest.NO_TIME, bytes, rules, keys, false, NO_FLOOD);
+        return new Event(record, timeMs, bytes, rules, keys, false, NO_FLOOD);
     }
 
     /** The end of the input, for the subtask that has this key. */
-    static Event end(long greatestMs, long otherMs, String key) {
-        return new Event(null, greatestMs, otherMs, NO_FLOOD, NO_RULES, new String[] {key}, false, NO_FLOOD);
+    static Event end(EndTimes times, String key) {
+        return new Event(null, MaxconnGuest.NO_TIME, NO_FLOOD, times.all(), new String[] {key}, false, NO_FLOOD);
     }
 
     Event after(boolean wasHeldBack, byte[] countedBy) {
         byte[] first = flood.length == 0 ? countedBy : flood;
-        return new Event(record, timeMs, otherMs, bytes, rules, keys, isHeldBack || wasHeldBack, first);
+        return new Event(record, timeMs, bytes, rules, keys, isHeldBack || wasHeldBack, first);
     }
 
     boolean isEnd() {

@@ -20,7 +20,6 @@ final class EventSerializer extends ValueSerializer<Event> {
             LogRecordSerializer.INSTANCE.serialize(event.record(), out);
         }
         out.writeLong(event.timeMs());
-        out.writeLong(event.otherMs());
         writeBytes(event.bytes(), out);
         out.writeInt(event.rules().length);
         for (long rule : event.rules()) {
@@ -38,7 +37,6 @@ final class EventSerializer extends ValueSerializer<Event> {
     public Event deserialize(DataInputView in) throws IOException {
         LogRecord record = in.readBoolean() ? null : LogRecordSerializer.INSTANCE.deserialize(in);
         long timeMs = in.readLong();
-        long otherMs = in.readLong();
         byte[] bytes = readBytes(in);
         long[] rules = new long[in.readInt()];
         for (int number = 0; number < rules.length; number++) {
@@ -48,7 +46,7 @@ final class EventSerializer extends ValueSerializer<Event> {
         for (int number = 0; number < keys.length; number++) {
             keys[number] = StringValue.readString(in);
         }
-        return new Event(record, timeMs, otherMs, bytes, rules, keys, in.readBoolean(), readBytes(in));
+        return new Event(record, timeMs, bytes, rules, keys, in.readBoolean(), readBytes(in));
     }
 
     @Override

@@ -30,9 +30,8 @@ final class LastLines {
         next = (next + 1) % LINES;
     }
 
-    /** The two greatest times that differ. */
-    long[] greatest(MaxconnGuest guest) {
-        long[] two = {MaxconnGuest.NO_TIME, MaxconnGuest.NO_TIME};
+    /** Says what their times are. */
+    void tell(EndTimes end, MaxconnGuest guest) {
         for (LogRecord[] ring : partitions.values()) {
             ByteArrayOutputStream lines = new ByteArrayOutputStream();
             LogRecord any = null;
@@ -42,7 +41,7 @@ final class LastLines {
                 }
                 any = record;
                 if (record.timeMs() != MaxconnGuest.NO_TIME) {
-                    PartitionWatermarks.greater(two, record.timeMs());
+                    end.line(record.timeMs());
                 } else if (lines.size() + record.value().length < MaxconnGuest.INPUT_MAX_BYTES) {
                     lines.writeBytes(record.value());
                     lines.write('\n');
@@ -50,12 +49,9 @@ final class LastLines {
             }
             Sources.describe(guest, any);
             for (long timeMs : guest.lineTimes(lines.toByteArray())) {
-                if (timeMs != MaxconnGuest.NO_TIME) {
-                    PartitionWatermarks.greater(two, timeMs);
-                }
+                end.line(timeMs);
             }
         }
-        return two;
     }
 
     private void keepNext() {

@@ -84,25 +84,11 @@ final class PartitionWatermarks {
         return isIdle;
     }
 
-    /** The two greatest times that differ: of these partitions' events, and of those given. */
-    long[] greatest(long... others) {
-        long[] two = {NONE, NONE};
+    /** Says what the times of the partitions' events were. */
+    void tell(EndTimes end) {
         for (PartitionTime partition : partitions.values()) {
-            greater(two, partition.greatestMs);
-            greater(two, partition.timeMs);
-        }
-        for (long other : others) {
-            greater(two, other);
-        }
-        return two;
-    }
-
-    static void greater(long[] two, long timeMs) {
-        if (timeMs > two[0]) {
-            two[1] = two[0];
-            two[0] = timeMs;
-        } else if (timeMs < two[0] && timeMs > two[1]) {
-            two[1] = timeMs;
+            end.event(partition.greatestMs);
+            end.event(partition.timeMs);
         }
     }
 

@@ -70,7 +70,7 @@ public final class Step extends AbstractStreamOperator<Event>
     private transient RulesState rulesState;
     private transient AlertMetrics figures;
     private transient long watermarkMs;
-    private transient long[] end;
+    private transient EndTimes end;
     private transient boolean isEnding;
     private transient boolean isIdle;
     private transient long idleMs;
@@ -101,7 +101,7 @@ public final class Step extends AbstractStreamOperator<Event>
         keyed = getPartitionedState(descriptor);
         timers = timerService("keys", VoidNamespaceSerializer.INSTANCE, this);
         waiting = new WaitingEvents(this, settings.latenessMs());
-        end = new long[] {NO_TIME, NO_TIME};
+        end = new EndTimes();
         lastBeatMs = getProcessingTimeService().getCurrentProcessingTime();
         if (rulesState.before != null && !rulesState.before.equals(rules)) {
             changeRules(rulesState.before);
@@ -126,8 +126,7 @@ public final class Step extends AbstractStreamOperator<Event>
     public void processElement(StreamRecord<Event> element) throws Exception {
         Event event = element.getValue();
         if (event.isEnd()) {
-            PartitionWatermarks.greater(end, event.timeMs());
-            PartitionWatermarks.greater(end, event.otherMs());
+            end.take(event.rules());
             return;
         }
         idleMs = 0;
@@ -209,7 +208,7 @@ public final class Step extends AbstractStreamOperator<Event>
         }
         int rule = before[Long.BYTES] & 0xff;
         if (isEnding) {
-            drive(What.END_OF_INPUT, rule, before, NOTHING, endMs());
+            drive(What.END_OF_INPUT, rule, before, NOTHING, end.endMs(settings.latenessMs()));
         } else {
             // The timer's own time: what waits may be earlier than the watermark, and would be counted after the flood's end.
             drive(What.TIMER, rule, before, NOTHING, timer.getTimestamp());
@@ -241,23 +240,16 @@ public final class Step extends AbstractStreamOperator<Event>
     /** All that waits, then the end of every flood. */
     private void end() throws Exception {
         waiting.takeAll();
-        watermarkMs = Math.max(watermarkMs, endMs());
-        timers.advanceWatermark(endMs());
+        timers.advanceWatermark(end.endMs(settings.latenessMs()));
         isEnding = true;
         timers.advanceWatermark(Long.MAX_VALUE);
         var task = getRuntimeContext().getTaskInfo();
         if (stage + 1 < rules.stages()) {
             for (String key : Classify.keysOfSubtasks(
                     task.getMaxNumberOfParallelSubtasks(), task.getNumberOfParallelSubtasks())) {
-                output.collect(new StreamRecord<>(Event.end(end[0], end[1], key)));
+                output.collect(new StreamRecord<>(Event.end(end, key)));
             }
         }
-    }
-
-    /** The greatest time of the input; one that is far ahead of all others may be wrong, and the one before it counts. */
-    private long endMs() {
-        boolean isStray = end[1] != NO_TIME && end[0] - end[1] > settings.latenessMs();
-        return isStray ? end[1] : end[0];
     }
 
     @Override

@@ -49,7 +49,7 @@ class StepRestoreTest {
                 input.add(new Watermark(timeMs - 5_000));
             }
         }
-        input.add(new long[] {timeMs, timeMs - 1});
+        input.add(timeMs);
         input.add(Watermark.MAX_WATERMARK);
         return input;
     }
@@ -102,8 +102,9 @@ class StepRestoreTest {
             if (element instanceof Watermark mark) {
                 subtask.processWatermark(mark);
             } else {
-                long[] end = (long[]) element;
-                subtask.processElement(new StreamRecord<>(Event.end(end[0], end[1], subtaskKey(subtasks, subtask))));
+                EndTimes times = new EndTimes();
+                times.event((Long) element);
+                subtask.processElement(new StreamRecord<>(Event.end(times, subtaskKey(subtasks, subtask))));
             }
         }
     }

@@ -93,6 +93,15 @@ class StepTest {
     }
 
     @Test
+    void aTimerEndsNoFloodThatAWaitingEventKeepsOpen() throws Exception {
+        refuse("a", 0, 30);
+        watermark(-5);
+        refuse("a", 299, 1);
+        watermark(1_000_000);
+        assertTrue(lastAlert().contains("\"count\":31"), lastAlert());
+    }
+
+    @Test
     void aLateEventIsCountedAtOnceAndItsFloodEndsAsMuchLater() throws Exception {
         watermark(100);
         refuse("a", 40, 30);
@@ -153,7 +162,7 @@ class StepTest {
     @Test
     void theEndOfTheInputEndsFloodsAtItsTime() throws Exception {
         refuse("a", 0, 30);
-        harness.processElement(new StreamRecord<>(Event.end(Logs.START_MS + 7_000, Logs.START_MS + 6_000, "end-0")));
+        harness.processElement(new StreamRecord<>(end(Logs.START_MS + 7_000, Logs.START_MS + 6_000)));
         harness.processWatermark(Watermark.MAX_WATERMARK);
         assertEquals(List.of("start", "end"), alerts());
         assertTrue(lastAlert().contains("\"end_reason\":\"end_of_input\"")
@@ -163,7 +172,7 @@ class StepTest {
     @Test
     void aStrayAtTheEndIsNotItsTime() throws Exception {
         refuse("a", 0, 30);
-        harness.processElement(new StreamRecord<>(Event.end(Logs.START_MS + 900_000, Logs.START_MS + 6_000, "end-0")));
+        harness.processElement(new StreamRecord<>(end(Logs.START_MS + 900_000, Logs.START_MS + 6_000)));
         harness.processWatermark(Watermark.MAX_WATERMARK);
         assertTrue(lastAlert().startsWith("{\"@timestamp\":\"2026-03-01T00:00:06.000Z\""), lastAlert());
     }
@@ -220,6 +229,14 @@ class StepTest {
             LogRecord record = Logs.refusal(user, "198.51.100.7", 0, offset++, Logs.START_MS + second * SECOND_MS);
             harness.processElement(new StreamRecord<>(logs.event(record)));
         }
+    }
+
+    static Event end(long... eventsMs) {
+        EndTimes times = new EndTimes();
+        for (long eventMs : eventsMs) {
+            times.event(eventMs);
+        }
+        return Event.end(times, "end-0");
     }
 
     private void watermark(long second) throws Exception {

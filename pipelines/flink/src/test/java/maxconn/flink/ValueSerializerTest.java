@@ -35,8 +35,10 @@ class ValueSerializerTest {
         assertArrayEquals(event.keys(), back.keys());
         assertArrayEquals(new byte[] {9}, back.flood());
         assertTrue(back.isHeldBack());
-        Event end = again(Event.end(5, 4, "end-1"), EventSerializer.INSTANCE);
-        assertTrue(end.isEnd() && end.timeMs() == 5 && end.otherMs() == 4 && end.keys()[0].equals("end-1"));
+        EndTimes times = new EndTimes();
+        times.line(5);
+        Event end = again(Event.end(times, "end-1"), EventSerializer.INSTANCE);
+        assertTrue(end.isEnd() && end.rules()[2] == 5 && end.keys()[0].equals("end-1"));
     }
 
     @Test
