@@ -11,7 +11,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground playground-dist browser check format lint layers test sim fuzz deny package e2e wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground playground-dist browser check format lint layers test sim fuzz deny package e2e flink e2e-flink wazero bench bench-js demo clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,12 @@ SEEDS ?= 1000
 sim: target ## Simulate maxconn run where everything fails: SEEDS=1000 of them, FIRST=0, or SEED=17 alone.
 	SIM_SEEDS=$(SEEDS) SIM_FIRST=$(FIRST) SIM_SEED=$(SEED) $(CARGO) test --release -p maxconn --lib \
 		sim::tests::whatever_fails -- --nocapture
+
+flink: guests ## Build and test the Flink job: pipelines/flink/target/maxconn-flink.jar (needs Maven, Java 17).
+	mvn -q -B -f pipelines/flink/pom.xml package
+
+e2e-flink: build flink ## Kill a real Flink cluster and a real Kafka around the job, and count what comes out (SMALL=1: less).
+	e2e/flink/run
 
 wazero: guests ## Run the Redpanda guest under the engine of Redpanda Connect (needs Go).
 	cd host-test/wazero && go run . $(CURDIR)/target/guests/maxconn-redpanda.wasm $(CURDIR)/$(FLOOD)
