@@ -109,7 +109,7 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
             return;
         }
         sources.tell(guest, record, nowMs);
-        int keys = guest.observe(record.value(), record.timeMs(), offset(record), position.of(record));
+        int keys = guest.observe(record.value(), settings.toldMs(record), offset(record), position.of(record));
         if (keys == 0) {
             output.collect(element);
         } else if (keys == MaxconnGuest.GOES_ON) {
@@ -188,7 +188,7 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
         EndTimes times = new EndTimes();
         watermarks.tell(times);
         if (lastLines != null) {
-            lastLines.tell(times, guest);
+            lastLines.tell(times, guest, settings);
         }
         output.emitWatermarkStatus(WatermarkStatus.ACTIVE);
         var task = getRuntimeContext().getTaskInfo();

@@ -28,7 +28,7 @@ public final class JobSettings {
     enum Backend { HASHMAP, ROCKSDB }
 
     private static final List<String> KEYS = List.of(
-            "config", "source.topics", "source.files", "source.start", "source.stop", "source.group",
+            "config", "source.topics", "source.files", "source.time", "source.start", "source.stop", "source.group",
             "sink.records.topic", "sink.records.folder", "sink.alerts.topic", "sink.alerts.folder", "sink.transactions",
             "sink.delivery", "parallelism", "max_parallelism", "checkpoint.every", "checkpoint.folder", "state.backend",
             "time.settle", "time.hold");
@@ -45,6 +45,7 @@ public final class JobSettings {
     final Path config;
     final List<String> topics;
     final List<String> files;
+    final boolean isTimeOfText;
     final Start start;
     final long startMs;
     final boolean stopsAtLatest;
@@ -91,6 +92,7 @@ public final class JobSettings {
         topics = list("source.topics");
         files = list("source.files");
         oneOf("source.topics", "source.files");
+        isTimeOfText = choice("source.time", "record", "record", "text").equals("text");
         start = start();
         startMs = start == Start.TIME ? startMs() : 0;
         stopsAtLatest = choice("source.stop", "never", "never", "latest").equals("latest");

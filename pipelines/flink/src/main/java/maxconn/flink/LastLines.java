@@ -31,7 +31,7 @@ final class LastLines {
     }
 
     /** Says what their times are. */
-    void tell(EndTimes end, MaxconnGuest guest) {
+    void tell(EndTimes end, MaxconnGuest guest, TimeSettings settings) {
         for (LogRecord[] ring : partitions.values()) {
             ByteArrayOutputStream lines = new ByteArrayOutputStream();
             LogRecord any = null;
@@ -40,8 +40,9 @@ final class LastLines {
                     continue;
                 }
                 any = record;
-                if (record.timeMs() != MaxconnGuest.NO_TIME) {
-                    end.line(record.timeMs());
+                long toldMs = settings.toldMs(record);
+                if (toldMs != MaxconnGuest.NO_TIME) {
+                    end.line(toldMs);
                 } else if (lines.size() + record.value().length < MaxconnGuest.INPUT_MAX_BYTES) {
                     lines.writeBytes(record.value());
                     lines.write('\n');

@@ -78,7 +78,7 @@ public final class MaxconnJob {
         DataStream<LogRecord> source = source(environment, settings);
         // Files are read one after the other, in no order of time: all is held until the last is read.
         long holdMs = settings.topics.isEmpty() ? Long.MAX_VALUE : settings.hold.toMillis();
-        TimeSettings time = TimeSettings.of(configuration, settings.settle.toMillis(), holdMs);
+        TimeSettings time = TimeSettings.of(configuration, settings.settle.toMillis(), holdMs, settings.isTimeOfText);
         Streams out = detect(source, configuration, time, settings.isBounded());
         out.passed.sinkTo(records(settings, "passed")).name("passed records").uid("passed-sink");
         out.enriched.sinkTo(records(settings, "enriched")).name("enriched records").uid("enriched-sink");

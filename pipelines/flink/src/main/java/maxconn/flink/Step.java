@@ -3,9 +3,7 @@ package maxconn.flink;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import maxconn.flink.MaxconnGuest.What;
 import org.apache.flink.api.common.operators.ProcessingTimeService.ProcessingTimeCallback;
 import org.apache.flink.api.common.state.ValueState;
@@ -25,14 +23,16 @@ import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.util.OutputTag;
+import org.apache.flink.util.function.ThrowingConsumer;
 
 /**
  * Counts events under the rules of one stage, by key, and tells of floods by {@link #ALERTS}. Events go on to the next stage
  * with what this one says of them.
  *
  * <p>An event waits until the watermark says that all before it have come; then it is counted in the order of time. A
- * key's state is: the time of its one timer (8 bytes), its rule's number (1), the guest's bytes. The timer is set anew
- * only when it fires or must fire earlier: an event moves its flood's end, and most timers would be set in vain.
+ * key's state is: when the guest wants to be called (8 bytes), its rule's number (1), the guest's bytes. Some timer no later
+ * than that is always set. It is set anew only when it fires or must fire earlier: an event moves its flood's end, and most
+ * timers would be set in vain. The guest itself is never called before the time it wants: it would forget the key.
  */
 public final class Step extends AbstractStreamOperator<Event>
         implements OneInputStreamOperator<Event, Event>, Triggerable<String, VoidNamespace>, ProcessingTimeCallback {
@@ -156,7 +156,7 @@ public final class Step extends AbstractStreamOperator<Event>
         if (behindMs > settings.latenessMs()) {
             figures.late();
         }
-        keep(rule, before, armedMs(before));
+        keep(rule, before, wantedMs(before));
         output.collect(new StreamRecord<>(event.after((flags & HELD_BACK) != 0, flood)));
     }
 
@@ -173,14 +173,12 @@ public final class Step extends AbstractStreamOperator<Event>
             }
         } else {
             long wantedMs = guest.i64(TIMER_AT);
-            long armedMs = setMs;
-            if (wantedMs != NO_TIME && (armedMs == NO_TIME || wantedMs < armedMs)) {
+            if (wantedMs != NO_TIME && (setMs == NO_TIME || wantedMs < setMs)) {
                 timers.registerEventTimeTimer(VoidNamespace.INSTANCE, wantedMs);
-                armedMs = wantedMs;
             }
             // The bytes before the state are not needed again, so its head takes their place.
             byte[] after = guest.output(STATE_AT - HEAD_BYTES, stateEnd);
-            ByteBuffer.wrap(after).order(ByteOrder.LITTLE_ENDIAN).putLong(armedMs).put((byte) rule);
+            ByteBuffer.wrap(after).order(ByteOrder.LITTLE_ENDIAN).putLong(wantedMs).put((byte) rule);
             keyed.update(after);
         }
         if (guest.outputLength() > stateEnd) {
@@ -203,7 +201,11 @@ public final class Step extends AbstractStreamOperator<Event>
     @Override
     public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
         byte[] before = keyed.value();
-        if (before == null || armedMs(before) != timer.getTimestamp()) {
+        if (before == null || wantedMs(before) == NO_TIME) {
+            return;
+        }
+        if (!isEnding && wantedMs(before) > timer.getTimestamp()) {
+            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, wantedMs(before));
             return;
         }
         int rule = before[Long.BYTES] & 0xff;
@@ -221,7 +223,7 @@ public final class Step extends AbstractStreamOperator<Event>
         // None is registered by key.
     }
 
-    private static long armedMs(byte[] state) {
+    private static long wantedMs(byte[] state) {
         return state == null ? NO_TIME : ByteBuffer.wrap(state).order(ByteOrder.LITTLE_ENDIAN).getLong();
     }
 
@@ -283,42 +285,43 @@ public final class Step extends AbstractStreamOperator<Event>
     }
 
     private void driveAll(What what, long timeMs) throws Exception {
-        for (String key : keys()) {
-            setCurrentKey(key);
-            byte[] before = keyed.value();
+        forEachKey(before -> {
             int rule = before[Long.BYTES] & 0xff;
             drive(what, rule, before, NOTHING, timeMs);
-            keep(rule, before, armedMs(before));
-        }
+            keep(rule, before, wantedMs(before));
+        });
     }
 
     /** Ends the floods of rules that are gone, and gives the others their numbers now. */
     private void changeRules(Rules old) throws Exception {
         boolean isOtherRedaction = old.redaction() != rules.redaction();
-        for (String key : keys()) {
-            setCurrentKey(key);
-            byte[] before = keyed.value();
+        forEachKey(before -> {
             Rule was = old.list().get(before[Long.BYTES] & 0xff);
             int number = rules.numberOf(was.identity());
             boolean isHere = number >= 0 && rules.list().get(number).stage() == stage;
             if (!isHere || isOtherRedaction) {
                 What what = isOtherRedaction ? What.RULE_GONE_NAMES_TOO : What.RULE_GONE;
                 drive(what, 0, before, was.name().getBytes(StandardCharsets.UTF_8), NO_TIME);
-                keep(0, before, armedMs(before));
+                keep(0, before, wantedMs(before));
             } else if (was.window() != rules.list().get(number).window()) {
                 drive(What.OTHER_WINDOW, number, before, NOTHING, NO_TIME);
-                keep(number, before, armedMs(before));
+                keep(number, before, wantedMs(before));
             } else {
                 byte[] after = before.clone();
                 after[Long.BYTES] = (byte) number;
                 keyed.update(after);
             }
-        }
+        });
     }
 
-    private List<String> keys() {
-        try (var keys = this.<String>getKeyedStateBackend().getKeys(descriptor.getName(), VoidNamespace.INSTANCE)) {
-            return new ArrayList<>(keys.toList());
-        }
+    /** Each backend goes through its keys in its own way; RocksDB holds few of them in memory. */
+    private void forEachKey(ThrowingConsumer<byte[], Exception> action) throws Exception {
+        this.<String>getKeyedStateBackend().applyToAllKeys(
+                VoidNamespace.INSTANCE, VoidNamespaceSerializer.INSTANCE, descriptor, (key, state) -> {
+                    byte[] before = state.value();
+                    if (before != null) {
+                        action.accept(before);
+                    }
+                });
     }
 }

@@ -17,8 +17,9 @@ import java.util.regex.Pattern;
  * @param settleMs how long a partition must keep no more than twice the pace of the clock to be no longer waited for
  * @param holdMs for how long a subtask that starts keeps all back, so that each of its partitions can be heard of;
  *     {@link Long#MAX_VALUE}: to the end of the input
+ * @param isOfText whether a Kafka record has the time that its text says, and not its own timestamp
  */
-public record TimeSettings(long latenessMs, long farMs, long settleMs, long holdMs) implements Serializable {
+public record TimeSettings(long latenessMs, long farMs, long settleMs, long holdMs, boolean isOfText) implements Serializable {
     private static final long DEFAULT_LATENESS_MS = 5_000;
     /** Of each built-in rule, and of one's own that does not say. */
     private static final long DEFAULT_QUIET_MS = 300_000;
@@ -26,8 +27,11 @@ public record TimeSettings(long latenessMs, long farMs, long settleMs, long hold
     private static final Map<String, Long> UNITS_MS =
             Map.of("ms", 1L, "s", 1_000L, "m", 60_000L, "h", 3_600_000L, "d", 86_400_000L);
 
-    /** What a configuration says that the guest has taken. */
-    static TimeSettings of(byte[] configuration, long settleMs, long holdMs) {
+    /**
+     * What a configuration says that the guest has taken. A rule that is turned off counts for {@code farMs}, too, which is
+     * the longer for it: a clock that is wrong is believed a little later then, and no flood ends early.
+     */
+    static TimeSettings of(byte[] configuration, long settleMs, long holdMs, boolean isOfText) {
         JsonNode root;
         try {
             root = new ObjectMapper().readTree(configuration);
@@ -39,7 +43,12 @@ public record TimeSettings(long latenessMs, long farMs, long settleMs, long hold
         for (JsonNode rule : root.path("rule")) {
             quietMs = Math.max(quietMs, durationMs(rule.path("quiet"), 0));
         }
-        return new TimeSettings(latenessMs, quietMs + latenessMs, settleMs, holdMs);
+        return new TimeSettings(latenessMs, quietMs + latenessMs, settleMs, holdMs, isOfText);
+    }
+
+    /** The time that the guest is told of a record, {@link MaxconnGuest#NO_TIME} if it is to read it. */
+    long toldMs(LogRecord record) {
+        return isOfText ? MaxconnGuest.NO_TIME : record.timeMs();
     }
 
     private static long durationMs(JsonNode text, long otherwiseMs) {

@@ -67,6 +67,7 @@ class JobSettingsTest {
             time.settle = 30               | job.properties: time.settle: "30" is no duration; write a whole number and ms, s, m or h
             time.settle = 99999999999h     | job.properties: time.settle: "99999999999h" is no duration
             source.start = yesterday       | job.properties: source.start: "yesterday" is none of committed, earliest, latest
+            source.time = clock            | job.properties: source.time: "clock" is none of record, text; write one of them
             source.stop = soon             | job.properties: source.stop: "soon" is none of never, latest; write one of them
             source.files = /var/log        | job.properties: source.topics: one of source.topics and source.files must be there
             sink.records.folder = /x       | job.properties: sink.records.topic: one of sink.records.topic and sink.records.folder
@@ -91,7 +92,7 @@ class JobSettingsTest {
                 quiet = "10m"
                 """));
         assertTrue(json.contains("STD-01:00DST-02:00,M3.5.0/02:00,M10.5.0/03:00"), json);
-        TimeSettings time = TimeSettings.of(json.getBytes(), 1, 2);
+        TimeSettings time = TimeSettings.of(json.getBytes(), 1, 2, false);
         assertEquals(20_000, time.latenessMs());
         assertEquals(620_000, time.farMs());
     }

@@ -10,7 +10,7 @@ class PartitionWatermarksTest {
     private static final long NONE = PartitionWatermarks.NONE;
     private static final long DAY_S = 86_400;
     /** Lateness 5 s, quiet 300 s, settled after 30 s, no hold. Times here are seconds; the clock is at 30 days. */
-    private static final TimeSettings SETTINGS = new TimeSettings(5_000, 305_000, 30_000, 0);
+    private static final TimeSettings SETTINGS = new TimeSettings(5_000, 305_000, 30_000, 0, false);
 
     private final PartitionWatermarks watermarks = new PartitionWatermarks(SETTINGS);
     private long nowS = 30 * DAY_S;
@@ -123,7 +123,7 @@ class PartitionWatermarksTest {
 
     @Test
     void atTheStartAllIsKeptBackForAWhile() {
-        PartitionWatermarks held = new PartitionWatermarks(new TimeSettings(5_000, 305_000, 30_000, 5_000));
+        PartitionWatermarks held = new PartitionWatermarks(new TimeSettings(5_000, 305_000, 30_000, 5_000, false));
         held.advance(0);
         held.take("t", 0, 100_000, 1_000_000);
         held.take("t", 0, 101_000, 1_000_000);

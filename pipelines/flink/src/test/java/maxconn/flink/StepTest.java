@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class StepTest {
-    private static final TimeSettings SETTINGS = new TimeSettings(5_000, 305_000, 30_000, 0);
+    private static final TimeSettings SETTINGS = new TimeSettings(5_000, 305_000, 30_000, 0, false);
     private static final long SECOND_MS = 1_000;
 
     private final Logs logs = new Logs(Logs.DEFAULTS);
@@ -187,6 +187,33 @@ class StepTest {
         watermark(66);
         assertEquals(0, harness.numKeyedStateEntries());
         assertEquals(0, harness.numEventTimeTimers());
+    }
+
+    /** Each event moves the time until which its key is remembered; a timer that was set for an earlier one forgets nothing. */
+    @Test
+    void aKeyIsNotForgottenByATimerThatAnEarlierEventSet() throws Exception {
+        for (int second = 0; second <= 66; second += 3) {
+            refuse("a", second, 1);
+            watermark(second - 5);
+        }
+        // 20 refusals lie in the last 60 s by now.
+        watermark(67);
+        refuse("a", 67, 10);
+        watermark(68);
+        assertEquals(List.of("start"), alerts());
+    }
+
+    @Test
+    void aSlowFloodOpens() throws Exception {
+        harness.close();
+        byte[] slow = "{\"rule\":[{\"name\":\"userip\",\"threshold\":3}]}".getBytes(UTF_8);
+        harness = harness(slow, 0, 1, 0);
+        harness.open();
+        for (int second = 0; second <= 100; second += 25) {
+            refuse("a", second, 1);
+            watermark(second);
+        }
+        assertEquals("start", alerts().get(0));
     }
 
     @Test
