@@ -86,10 +86,10 @@ public final class MaxconnJob {
     }
 
     /** What comes out: records without an event, records with one that go on, alerts. */
-    record Streams(DataStream<LogRecord> passed, DataStream<LogRecord> enriched, DataStream<byte[]> alerts) {}
+    public record Streams(DataStream<LogRecord> passed, DataStream<LogRecord> enriched, DataStream<byte[]> alerts) {}
 
     /** The part between sources and sinks, for jobs of one's own too. */
-    static Streams detect(DataStream<LogRecord> source, byte[] configuration, TimeSettings time, boolean isBounded) {
+    public static Streams detect(DataStream<LogRecord> source, byte[] configuration, TimeSettings time, boolean isBounded) {
         Rules rules = new MaxconnGuest(configuration).rules();
         var passed = source.transform("classify", LogRecord.TYPE, new Classify(configuration, time, isBounded)).uid("classify");
         DataStream<Event> events = passed.getSideOutput(Classify.EVENTS);

@@ -31,7 +31,7 @@ public record TimeSettings(long latenessMs, long farMs, long settleMs, long hold
      * What a configuration says that the guest has taken. A rule that is turned off counts for {@code farMs}, too, which is
      * the longer for it: a clock that is wrong is believed a little later then, and no flood ends early.
      */
-    static TimeSettings of(byte[] configuration, long settleMs, long holdMs, boolean isOfText) {
+    public static TimeSettings of(byte[] configuration, long settleMs, long holdMs, boolean isOfText) {
         JsonNode root;
         try {
             root = new ObjectMapper().readTree(configuration);

@@ -51,6 +51,28 @@ class CasesTest {
         }));
     }
 
+    /** Lines of an incident go to four files in turn, so that its floods span them: the order of time puts them together. */
+    @TestFactory
+    Stream<DynamicTest> incidentsOverSeveralFilesHaveTheAlertsOfOneMachine() {
+        return Stream.of("mixed", "retry-storm", "many-addresses").map(cause -> DynamicTest.dynamicTest(cause, () -> {
+            List<String> lines = command("generate", "--cause", cause, "--lines", "12000", "--format", "rfc3164");
+            Path into = Files.createDirectory(folder.resolve(cause));
+            List<List<String>> hosts = List.of(new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+            for (int line = 0; line < lines.size(); line++) {
+                hosts.get(line % hosts.size()).add(lines.get(line));
+            }
+            Path[] logs = new Path[hosts.size()];
+            for (int host = 0; host < logs.length; host++) {
+                logs[host] = Files.write(into.resolve("mail" + host + ".log"), hosts.get(host));
+            }
+            List<String> expected = replayed(logs);
+            assertTrue(expected.size() > 1, cause + ": " + expected.size());
+            for (int parallelism : new int[] {1, 2, 4}) {
+                assertEquals(String.join("\n", expected), String.join("\n", run(parallelism, logs)), "at " + parallelism);
+            }
+        }));
+    }
+
     @Test
     void recordsGoOnAndSomeAreEnriched() throws Exception {
         Path log = ROOT.resolve("testdata/dovecot/02_scenarios-info.log");
@@ -87,15 +109,23 @@ class CasesTest {
         return lines.stream().sorted().toList();
     }
 
-    private static List<String> replayed(Path log) throws IOException, InterruptedException {
+    private static List<String> replayed(Path... logs) throws IOException, InterruptedException {
+        List<String> arguments = new ArrayList<>(List.of("replay", "--only", "alerts"));
+        Stream.of(logs).map(Path::toString).forEach(arguments::add);
+        return command(arguments.toArray(String[]::new)).stream().sorted().toList();
+    }
+
+    /** What the command writes; a command that fails fails the test. */
+    private static List<String> command(String... arguments) throws IOException, InterruptedException {
         assertTrue(Files.isExecutable(COMMAND), COMMAND + " is missing: make build, or -Dmaxconn.command=PATH");
-        Process process = new ProcessBuilder(COMMAND.toString(), "replay", "--only", "alerts", log.toString())
-                .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        List<String> whole = new ArrayList<>(List.of(COMMAND.toString()));
+        whole.addAll(List.of(arguments));
+        Process process = new ProcessBuilder(whole).redirectError(ProcessBuilder.Redirect.DISCARD).start();
         List<String> lines;
         try (Stream<String> read = process.inputReader().lines()) {
-            lines = read.sorted().toList();
+            lines = read.toList();
         }
-        process.waitFor();
+        assertEquals(0, process.waitFor(), String.join(" ", whole));
         return lines;
     }
 }
