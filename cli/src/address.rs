@@ -28,6 +28,8 @@ pub enum InputAddress {
 pub enum OutputAddress {
     /// Standard output.
     Stdout,
+    /// The answers to what was posted.
+    Reply,
     /// Posted to this address.
     Http(HttpAddress),
     /// Lines on a connection.
@@ -62,7 +64,7 @@ pub enum AddressError {
     )]
     NoInput,
     #[error(
-        "this is none of the outputs there are; write stdout, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or \
+        "this is none of the outputs there are; write stdout, reply, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or \
          elasticsearch+http(s)://HOST:9200"
     )]
     NoOutput,
@@ -151,6 +153,7 @@ impl FromStr for OutputAddress {
     fn from_str(text: &str) -> Result<OutputAddress, AddressError> {
         match text.split_once("://") {
             None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
+            None if text == "reply" => Ok(OutputAddress::Reply),
             Some(("http" | "https", _)) => HttpAddress::read(text, None).map(OutputAddress::Http),
             Some(("tcp", address)) => {
                 let address = listen_address(address)?;

@@ -121,7 +121,9 @@ impl OutputArgs {
     /// What goes with which output.
     fn check(&self, address: &OutputAddress) -> Result<(), OutputArgsError> {
         let (is_plain, is_store, is_tls) = match address {
-            OutputAddress::Stdout | OutputAddress::Lines(_) => (true, false, false),
+            OutputAddress::Stdout | OutputAddress::Reply | OutputAddress::Lines(_) => {
+                (true, false, false)
+            }
             OutputAddress::Http(address) => (false, false, address.is_tls()),
             OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
         };

@@ -78,6 +78,25 @@ impl Backlog {
         }
     }
 
+    /// The first deliveries up to and with the first that somebody waits for, once there is one. They stay as with
+    /// [`Backlog::first`]. `None` at the end, whatever is left.
+    pub async fn first_answerable(&self) -> Option<Vec<Arc<Delivery>>> {
+        loop {
+            {
+                let queue = lock(&self.queue);
+                let mut deliveries = queue.deliveries.iter().map(|(delivery, _)| delivery);
+                if let Some(at) = deliveries.position(|it| it.resent) {
+                    let group = queue.deliveries.iter().take(at + 1);
+                    return Some(group.map(|(it, _)| Arc::clone(it)).collect());
+                }
+                if queue.closed || queue.abandoned {
+                    return None;
+                }
+            }
+            self.news.notified().await;
+        }
+    }
+
     /// The next hop has taken the first `count` deliveries: their senders are told.
     pub fn delivered(&self, count: usize) {
         let mut queue = lock(&self.queue);

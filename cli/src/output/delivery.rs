@@ -25,6 +25,9 @@ pub trait Receipt: Send + Sync {
     /// The next hop has taken it.
     fn deliver(&self);
 
+    /// What becomes of its batch, for outputs that give it back to whoever posted it.
+    fn reply(&self, _bytes: Vec<Bytes>) {}
+
     /// What is kept for it while it waits, in bytes.
     fn weight(&self) -> usize {
         0

@@ -10,6 +10,7 @@ pub(crate) mod elasticsearch;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod meter;
+pub(crate) mod reply;
 pub(crate) mod stdout;
 pub(crate) mod trouble;
 
@@ -114,15 +115,17 @@ impl Output {
     }
 }
 
-/// Opens what the command line names.
+/// Opens what the command line names; `None` where the answers to posts are the output.
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, OpenError> {
+pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Output>, OpenError> {
     let (address, is_store) = match &options.address {
-        OutputAddress::Stdout => return Ok(Output::Stdout(stdout::Stdout)),
+        OutputAddress::Reply => return Ok(None),
+        OutputAddress::Stdout => return Ok(Some(Output::Stdout(stdout::Stdout))),
         OutputAddress::Lines(address) => {
-            return Ok(Output::Lines(lines::LinesOutput::new(address.clone())));
+            let output = lines::LinesOutput::new(address.clone());
+            return Ok(Some(Output::Lines(output)));
         }
         OutputAddress::Http(address) => (address, false),
         OutputAddress::Elasticsearch(address) => (address, true),
@@ -138,7 +141,7 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, OpenError>
     };
     let client = Client::new(address.clone(), options.key.clone(), tls, PATIENCE)?;
     let path = address.path();
-    Ok(if is_store {
+    Ok(Some(if is_store {
         let streams = Streams {
             ours: options.our_streams.clone(),
             records: options.records_stream.clone(),
@@ -152,5 +155,5 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Output, OpenError>
         )))
     } else {
         Output::Http(Box::new(HttpOutput::new(client, path.to_string(), dead)))
-    })
+    }))
 }

@@ -66,6 +66,10 @@ pub enum ReplayArgsError {
     Reading(#[from] ReadingArgsError),
     #[error("--quiet leaves nothing for --output to take; give one of them")]
     Quiet,
+    #[error(
+        "--output reply is for `maxconn run`, which answers posts; leave it out: stdout is the default"
+    )]
+    Reply,
 }
 
 impl ReplayArgs {
@@ -87,6 +91,9 @@ impl ReplayArgs {
     pub fn options(&self) -> Result<Options, ReplayArgsError> {
         let reading = self.reading.reading()?;
         let mut output = self.output.options()?;
+        if output.address == OutputAddress::Reply {
+            return Err(ReplayArgsError::Reply);
+        }
         if self.quiet && output.address != OutputAddress::Stdout {
             return Err(ReplayArgsError::Quiet);
         }

@@ -17,8 +17,9 @@ use crate::output::backlog::Backlog;
 use crate::output::deliver::{DeliverError, Patience, deliver};
 use crate::output::delivery::{Delivery, Digest, Segment};
 use crate::output::meter::Meter;
+use crate::output::stdout::Stdout;
 use crate::output::trouble::Trouble;
-use crate::output::{self, OpenError};
+use crate::output::{self, OpenError, Output};
 use crate::reading::reason;
 use maxconn_host::Kind;
 
@@ -87,7 +88,8 @@ impl NextHop {
         let meter = Meter::new();
         let patterns = Arc::clone(&options.patterns);
         let options = &options.output;
-        let output = output::open(options, &meter)?;
+        // There are no posts to answer, which the command line knows.
+        let output = output::open(options, &meter)?.unwrap_or(Output::Stdout(Stdout));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -28,7 +28,8 @@ Examples:
 
 Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
 plain or compressed by gzip or zstd; https:// the same by TLS; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
-only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines;
+only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; reply,
+the answers to what is posted;
 http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
 or OpenSearch, where each document is created once. What comes out is JSON, in order.
 
@@ -94,6 +95,10 @@ pub enum RunArgsError {
     Tls,
     #[error("--input-token is for http(s):// inputs, and there is none; leave it out")]
     Token,
+    #[error(
+        "--output reply answers what is posted, and {0} posts nothing; give http(s):// inputs alone"
+    )]
+    Reply(InputAddress),
     #[error("--confirm is for --input stdin, and this is none; leave it out")]
     Confirm,
     #[error(
@@ -130,6 +135,11 @@ impl RunArgs {
         }
         if self.confirm.is_some() && !inputs.contains(&InputAddress::Stdin) {
             return Err(RunArgsError::Confirm);
+        }
+        if output.address == OutputAddress::Reply
+            && let Some(input) = inputs.iter().find(|input| !has_http(input))
+        {
+            return Err(RunArgsError::Reply(input.clone()));
         }
         if self.confirm.is_some() && output.address == OutputAddress::Stdout {
             return Err(RunArgsError::ConfirmStdout);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::suppressed::Suppressed;
@@ -53,6 +54,8 @@ pub struct Ticket {
     lines: AtomicUsize,
     /// The guest has counted it, and held these back.
     counted: Mutex<Option<Suppressed>>,
+    /// What became of it, where that is its sender's answer: kept until it is known to be written.
+    answer: Mutex<Option<Vec<Bytes>>>,
     delivered: AtomicBool,
     news: Notify,
 }
@@ -90,6 +93,17 @@ impl Ticket {
         })
     }
 
+    /// What became of it, if that is its sender's answer.
+    pub fn answer(&self) -> Vec<Bytes> {
+        lock(&self.answer).clone().unwrap_or_default()
+    }
+
+    /// How much of an answer is kept, in bytes; `None` without one.
+    pub fn answer_bytes(&self) -> Option<usize> {
+        let answer = lock(&self.answer);
+        Some(answer.as_ref()?.iter().map(Bytes::len).sum())
+    }
+
     /// Whether the next hop has taken its output.
     pub fn is_delivered(&self) -> bool {
         self.delivered.load(Ordering::Acquire)
@@ -119,10 +133,17 @@ impl Receipt for Ticket {
         self.lines.load(Ordering::Relaxed) * LINE_BYTES + suppressed
     }
 
+    fn reply(&self, bytes: Vec<Bytes>) {
+        *lock(&self.answer) = Some(bytes);
+    }
+
     fn deliver(&self) {
         let mut counted = lock(&self.counted);
         self.delivered.store(true, Ordering::Release);
-        *counted = Some(Suppressed::all());
+        // An answer may not be heard, and is not there after a restart: then what was not held back goes on.
+        if lock(&self.answer).is_none() {
+            *counted = Some(Suppressed::all());
+        }
         drop(counted);
         self.news.notify_waiters();
     }

@@ -17,6 +17,7 @@ pub struct Connection {
     end: Notify,
     peer: Box<dyn Peer>,
     heard: Mutex<Vec<WhenHeard>>,
+    written: Mutex<Vec<WhenHeard>>,
 }
 
 /// The other side of a connection.
@@ -59,6 +60,7 @@ impl Connection {
             end: Notify::new(),
             peer,
             heard: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 
@@ -71,6 +73,26 @@ impl Connection {
     pub fn work(&self) {
         let mut idle = lock(&self.idle);
         (idle.since, idle.has_worked) = (None, true);
+    }
+
+    /// It is to end.
+    pub fn end(&self) {
+        self.end.notify_one();
+    }
+
+    /// Does something once the answer at hand is written.
+    pub fn when_written(&self, what: impl FnOnce() + Send + 'static) {
+        lock(&self.written).push(Box::new(what));
+    }
+
+    /// All that was to be written is.
+    pub fn is_written(&self) {
+        self.take_written().into_iter().for_each(|what| what());
+    }
+
+    /// What was to be done then.
+    pub fn take_written(&self) -> Vec<WhenHeard> {
+        std::mem::take(&mut *lock(&self.written))
     }
 
     /// Waits until it is to end.

@@ -107,6 +107,7 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
         },
         token: None,
         patience: PATIENCE,
+        replies: false,
     });
     runtime.block_on(async {
         let (near, mut far) = tokio::io::duplex(bytes.len() * 256 + 64 * 1024);

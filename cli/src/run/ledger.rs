@@ -31,6 +31,16 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// that waited longest is forgotten; sent again, it would be counted again.
 pub(crate) const LEFT_MAX: usize = 10_000;
 
+/// An answer that was not written is kept for this long, for whoever sends the same bytes again.
+const ANSWERS_KEPT: Duration = Duration::from_secs(600);
+/// Of such answers this much is kept, in bytes. Then the one that waited longest is forgotten, and the same bytes are counted
+/// anew.
+pub(crate) const ANSWERS_MAX_BYTES: usize = 16 << 20;
+
+/// Whether an answer was written is known this soon: a connection that is closed takes or refuses it at once.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+const SETTLED_LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// A request may come so late that its sender has given it up, sent the same bytes again and been told that they are
 /// delivered: for this long they are known when they come from a sender that has closed its side.
 const LATE_MAX: Duration = Duration::from_secs(120);
@@ -181,6 +191,15 @@ impl Ledger {
         }
     }
 
+    /// Waits until it is known of every answer to these contents whether it was written, if its sender has gone since: with
+    /// it, or without.
+    pub async fn settled(&self, digest: &Digest) {
+        let until = Instant::now() + SETTLED_WITHIN;
+        while lock(&self.entries).is_undecided(digest) && Instant::now() < until {
+            tokio::time::sleep(SETTLED_LOOK_EVERY).await;
+        }
+    }
+
     /// The batches that the guest has counted and nobody has been told of, and what was held back of them,
     /// for the state.
     pub fn counted(&self, now: Instant) -> Vec<(Digest, Suppressed)> {
@@ -230,6 +249,15 @@ impl Entries {
         let (number, _) = claimed.find(|(_, it)| it.digest == *digest && is_gone(it))?;
         let number = *number;
         self.remove_claimed(number)
+    }
+
+    /// Whether an answer is being written to a sender that is gone.
+    fn is_undecided(&self, digest: &Digest) -> bool {
+        let is_gone = |entry: &Entry| entry.sender.as_ref().is_some_and(|it| it.peer().is_gone());
+        let is_it = |entry: &Entry| {
+            entry.digest == *digest && entry.ticket.answer_bytes().is_some() && is_gone(entry)
+        };
+        self.claimed_digests.contains_key(digest) && self.claimed.values().any(is_it)
     }
 
     /// What a request repeats that comes late: its sender has sent the same bytes again, and waits or was told.
@@ -285,6 +313,17 @@ impl Entries {
         {
             self.remove_left(at);
         }
+        let is_answered = |(it, _): &(Entry, Instant)| it.ticket.answer_bytes().is_some();
+        if self.left.back().is_some_and(is_answered) {
+            let bytes = |(it, _): &(Entry, Instant)| it.ticket.answer_bytes().unwrap_or(0);
+            let mut kept: usize = self.left.iter().map(bytes).sum();
+            while kept > ANSWERS_MAX_BYTES
+                && let Some(at) = self.left.iter().position(is_answered)
+                && let Some(oldest) = self.remove_left(at)
+            {
+                kept -= bytes(&oldest);
+            }
+        }
     }
 }
 
@@ -299,7 +338,11 @@ fn count_down(digests: &mut HashMap<Digest, usize>, digest: &Digest) {
 
 /// It was delivered, and nobody came for it.
 fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
-    entry.ticket.is_delivered() && now.saturating_duration_since(since) >= REMEMBERED
+    let kept = match entry.ticket.answer_bytes() {
+        Some(_) => ANSWERS_KEPT,
+        None => REMEMBERED,
+    };
+    entry.ticket.is_delivered() && now.saturating_duration_since(since) >= kept
 }
 
 impl Claim {
@@ -307,7 +350,9 @@ impl Claim {
     pub fn acknowledge(self) {
         let mut entries = lock(&self.ledger.entries);
         let entry = entries.remove_claimed(self.number);
-        if let Some(entry) = entry.filter(|it| it.sender.is_some()) {
+        // After an answer that was written the same bytes are new records.
+        let is_late = |it: &Entry| it.sender.is_some() && it.ticket.answer_bytes().is_none();
+        if let Some(entry) = entry.filter(is_late) {
             entries
                 .acknowledged
                 .push_back((entry.digest, Instant::now()));

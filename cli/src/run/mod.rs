@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`args`] | parses the command line |
 //! | `start`, `supervise`, `signals`, `notify` | start everything, and stop it in the right order |
-//! | `net`, `shared_tcp`, `connection`, `descriptors`, `server` | serve connections, and choose which make room for others |
+//! | `net`, `shared_tcp`, `connection`, `descriptors`, `server`, `written` | serve connections, choose which make room for others, know what was written |
 //! | `input` | cuts what arrives into batches |
 //! | `ledger`, `suppressed` | know batches that are not acknowledged by their contents, and what floods held back of them |
 //! | `engine`, `guest`, `guest_output` | drive the guest, replace one that fails, gather what it emits |
@@ -46,6 +46,7 @@ pub(crate) mod state;
 mod state_writer;
 pub(crate) mod supervise;
 mod suppressed;
+mod written;
 
 use std::io;
 use std::path::PathBuf;

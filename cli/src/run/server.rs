@@ -13,7 +13,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::input::answer::WhenWritten;
 use super::net::AnyStream;
+use super::written::Watched;
 use crate::http::Body;
 
 /// The head of a request must have come after this time; so long a connection may be idle, too.
@@ -37,13 +39,22 @@ pub async fn serve<F>(
 ) where
     F: Future<Output = Response<Body>>,
 {
+    let watched = Watched::new(stream, Arc::clone(&connection));
     let service = service_fn(|mut request| {
         connection.rest();
         request.extensions_mut().insert(Arc::clone(&connection));
         let (response, connection) = (handler(request), Arc::clone(&connection));
         async move {
-            let response = response.await;
+            let mut response = response.await;
             connection.rest();
+            let written = response.extensions_mut().remove::<WhenWritten>();
+            if let Some(what) = written.and_then(|written| written.take()) {
+                // Asked before it is written, for a sender that has its answer may go.
+                match connection.peer().is_gone() {
+                    true => connection.when_heard(what),
+                    false => connection.when_written(what),
+                }
+            }
             Ok::<_, Infallible>(response)
         }
     });
@@ -54,7 +65,7 @@ pub async fn serve<F>(
         .max_headers(HEADERS_MAX)
         // A sender that has said all may close its side and still wait for the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(watched), service);
     tokio::pin!(served);
     // What goes wrong with one connection is that sender's to notice.
     let ended = tokio::select! {

@@ -24,6 +24,7 @@ use crate::address::{InputAddress, OutputAddress};
 use crate::config::LoadedConfig;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::Delivery;
+use crate::output::reply::reply;
 use crate::output::{self, deliver};
 use crate::selection::Selection;
 use crate::{log, system};
@@ -99,8 +100,14 @@ pub async fn start(
     let engine_end = system::spawn("engine", engine.run(todo)).map_err(RunError::Thread)?;
     let meter = metrics.output.clone();
     let tell = |sentence: &str| log::line(format_args!("{sentence}"));
-    let deliver = deliver::deliver(Arc::clone(&backlog), output, meter, None, tell);
-    let delivering = tokio::spawn(deliver);
+    let waiting = Arc::clone(&backlog);
+    let delivering = match output {
+        Some(output) => tokio::spawn(deliver::deliver(waiting, output, meter, None, tell)),
+        None => tokio::spawn(async {
+            reply(waiting, meter).await;
+            Ok(())
+        }),
+    };
     let intake = Intake::new(jobs, metrics.clone());
     let mut servers = Servers::new(metrics.clone());
     let pipes = input::start::start(options, &intake, &ledger, &mut servers).await?;

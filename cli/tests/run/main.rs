@@ -12,6 +12,7 @@ mod pipes;
 mod printed;
 mod refused;
 mod replay;
+mod reply;
 mod sockets;
 mod state;
 mod store;

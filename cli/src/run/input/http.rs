@@ -3,22 +3,24 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::answer::{self, takes_gzip};
 use super::body::{BODY_MAX_BYTES, Content, compression, decompress};
 use super::confirming::Confirming;
 use super::cut::{BATCH_MOST_BYTES, Batches};
 use super::refusal::Refusal;
 use super::{Intake, MIN_BYTES};
 use crate::http::secret::Secret;
-use crate::http::{Body, answer, try_again};
+use crate::http::{self, Body, try_again};
 use crate::io::byte_order_mark::mark_bytes;
 use crate::io::compression::Compression;
 use crate::io::framing::envelope;
@@ -40,19 +42,21 @@ pub struct HttpInput {
     pub token: Option<Secret>,
     /// How long a body may take to come, and then how long its delivery is waited for.
     pub patience: Duration,
+    /// What becomes of a body is its answer.
+    pub replies: bool,
 }
 
 impl HttpInput {
     /// Answers a request.
     pub async fn handle(self: Arc<HttpInput>, request: Request<Incoming>) -> Response<Body> {
         match self.take(request).await {
-            Ok(()) => answer(204, ""),
+            Ok(response) => response,
             Err(refusal) => {
                 self.confirming.metrics.refused.inc();
                 let sentence = refusal.to_string();
                 let mut response = match refusal.status() {
                     503 => try_again(&sentence),
-                    status => answer(status, &sentence),
+                    status => http::answer(status, &sentence),
                 };
                 if matches!(refusal, Refusal::Method) {
                     let methods = HeaderValue::from_static("POST, PUT");
@@ -63,7 +67,7 @@ impl HttpInput {
         }
     }
 
-    async fn take(&self, request: Request<Incoming>) -> Result<(), Refusal> {
+    async fn take(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let (head, body) = request.into_parts();
         if !matches!(head.method, Method::POST | Method::PUT) {
             return Err(Refusal::Method);
@@ -94,6 +98,7 @@ impl HttpInput {
         let content = Content::of(&head.headers, body)?;
         let are_objects = content.prepare(body)?;
         let unfolded = self.unfold(content, body).await?;
+        let form = content;
         let (content, body) = match &unfolded {
             Some((lines, _)) => (Content::Lines, lines.as_slice()),
             None => (content, &*body),
@@ -102,18 +107,67 @@ impl HttpInput {
         let claims = self
             .hand_over(content, body, are_objects, &sender, deadline)
             .await?;
-        drop((unfolded, whole, room));
+        drop((unfolded, whole));
         for claim in &claims {
             let delivered = timeout_at(deadline, claim.ticket.delivered()).await;
             delivered.map_err(|_| self.not_delivered())?;
         }
+        if self.replies {
+            return self
+                .reply(&head.headers, form, claims, room, connection)
+                .await;
+        }
+        drop(room);
         let acknowledge = move || claims.into_iter().for_each(Claim::acknowledge);
         match connection {
             // It may not be there any more: then it has not heard, and comes again.
             Some(connection) if connection.peer().is_gone() => connection.when_heard(acknowledge),
             _ => acknowledge(),
         }
-        Ok(())
+        Ok(http::answer(204, ""))
+    }
+
+    /// Answers with what became of the body. Until that is written the batches are not acknowledged, and whoever sends the
+    /// same bytes again has the same answer.
+    async fn reply(
+        &self,
+        headers: &HeaderMap,
+        content: Content,
+        claims: Vec<Claim>,
+        room: OwnedSemaphorePermit,
+        connection: Option<&Arc<Connection>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let lines: Vec<_> = claims
+            .iter()
+            .flat_map(|claim| claim.ticket.answer())
+            .collect();
+        let by_gzip = takes_gzip(headers);
+        let is_written = Arc::new(AtomicBool::new(false));
+        if let Some(connection) = connection {
+            // A sender that does not take its answer must not keep it, and the room, for ever.
+            let (connection, is_written) = (Arc::downgrade(connection), Arc::clone(&is_written));
+            let patience = self.patience;
+            tokio::spawn(async move {
+                tokio::time::sleep(patience).await;
+                if let Some(connection) = connection.upgrade()
+                    && !is_written.load(Ordering::Relaxed)
+                {
+                    connection.end();
+                }
+            });
+        }
+        let when_written = move || {
+            is_written.store(true, Ordering::Relaxed);
+            claims.into_iter().for_each(Claim::acknowledge);
+            drop(room);
+        };
+        // Compressing takes its time, and others are to be answered meanwhile.
+        let response =
+            tokio::task::spawn_blocking(move || answer::of(&lines, content, by_gzip, when_written));
+        match response.await {
+            Ok(Ok(response)) => Ok(response),
+            _ => Err(Refusal::Busy),
+        }
     }
 
     /// Hands a body to the engine in batches, those that were not before. Each is known by the whole body and its
@@ -151,6 +205,9 @@ impl HttpInput {
                 are_objects,
                 ..Batch::new(confirming.source, name, lines, room)
             };
+            if self.replies {
+                confirming.ledger.settled(&name).await;
+            }
             let claim = confirming.hand_over(batch, sender);
             claims.push(claim.ok_or(Refusal::Stops)?);
         }

@@ -1,5 +1,6 @@
 //! The inputs. Each cuts what it gets into batches of whole lines and hands them to the engine, which keeps their order.
 
+pub mod answer;
 pub mod body;
 pub mod confirming;
 pub mod cut;

@@ -8,7 +8,7 @@ use super::confirming::Confirming;
 use super::http::HttpInput;
 use super::lines::LinesInput;
 use super::{Intake, omprog, stdin};
-use crate::address::InputAddress;
+use crate::address::{InputAddress, OutputAddress};
 use crate::http::secret::Secret;
 use crate::http::tls;
 use crate::log;
@@ -81,6 +81,7 @@ pub async fn start(
             confirming,
             token: token.clone(),
             patience: options.request_timeout,
+            replies: options.output.address == OutputAddress::Reply,
         });
         servers.start(listener, places, tls, move |stream, stop, connection| {
             let input = Arc::clone(&input);
