@@ -215,7 +215,10 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         List<Tuple2<String, long[]>> all = new ArrayList<>();
-        all.add(Tuple2.of(LET_GO, new long[] {watermarks.watermarkMs()}));
+        // One that nobody waits for says nothing of how far the steps are.
+        if (!watermarks.isIdle() && watermarks.watermarkMs() != PartitionWatermarks.NONE) {
+            all.add(Tuple2.of(LET_GO, new long[] {watermarks.watermarkMs()}));
+        }
         for (Map.Entry<String, long[]> partition : watermarks.snapshot().entrySet()) {
             all.add(Tuple2.of(partition.getKey(), partition.getValue()));
         }

@@ -19,6 +19,9 @@ final class PartitionWatermarks {
     private final Map<String, PartitionTime> partitions = new HashMap<>();
     private final Map<String, PartitionTime> restored = new HashMap<>();
     private long startMs = NONE;
+    private long firstMs = NONE;
+    private long newMs = NONE;
+    private boolean isReleased;
     private long watermarkMs = NONE;
     private boolean isIdle;
 
@@ -49,16 +52,16 @@ final class PartitionWatermarks {
                 known = new PartitionTime(nowMs);
             }
             partitions.put(name, known);
+            firstMs = firstMs == NONE ? nowMs : firstMs;
+            newMs = nowMs;
         }
         return known;
     }
 
     /** Judges anew; call it every few hundred ms. */
     void advance(long nowMs) {
-        if (startMs == NONE) {
-            startMs = nowMs;
-        }
-        if (nowMs - startMs < settings.holdMs()) {
+        if (isHeld(nowMs)) {
+            isIdle = false;
             return;
         }
         long leastMs = Long.MAX_VALUE;
@@ -72,6 +75,24 @@ final class PartitionWatermarks {
         }
         isIdle = leastMs == Long.MAX_VALUE;
         watermarkMs = Math.max(watermarkMs, isIdle ? greatestMs : leastMs);
+    }
+
+    /**
+     * Whether a subtask that started still keeps all back: until for a while no partition was heard of that is new to it. Not
+     * for ever: where events are rare, partitions are heard of for hours.
+     */
+    private boolean isHeld(long nowMs) {
+        if (isReleased) {
+            return false;
+        }
+        if (startMs == NONE) {
+            startMs = nowMs;
+        }
+        boolean isQuiet = nowMs - Math.max(startMs, newMs) >= settings.holdMs();
+        boolean isTooLong = firstMs != NONE && nowMs - firstMs >= Math.max(settings.settleMs(), settings.holdMs());
+        // One without partitions holds nobody up after a while, and begins anew with its first.
+        isReleased = firstMs != NONE && (isQuiet || isTooLong);
+        return !isReleased && !isQuiet;
     }
 
     /** Up to when events may be taken; {@link #NONE}: none may. */
@@ -117,8 +138,9 @@ final class PartitionWatermarks {
         restored.put(name, partition);
     }
 
+    /** What one of the subtasks had let go that others waited for: all were let go only as far as the least of them. */
     void restore(long letGoMs) {
-        watermarkMs = Math.max(watermarkMs, letGoMs);
+        watermarkMs = watermarkMs == NONE ? letGoMs : Math.min(watermarkMs, letGoMs);
     }
 
     private static String name(String source, int partition) {

@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 class PartitionWatermarksTest {
     private static final long NONE = PartitionWatermarks.NONE;
     private static final long DAY_S = 86_400;
+    private static final long DAY_MS = DAY_S * 1_000;
     /** Lateness 5 s, quiet 300 s, settled after 30 s, no hold. Times here are seconds; the clock is at 30 days. */
     private static final TimeSettings SETTINGS = new TimeSettings(5_000, 305_000, 30_000, 0, false);
 
@@ -125,13 +126,73 @@ class PartitionWatermarksTest {
     void atTheStartAllIsKeptBackForAWhile() {
         PartitionWatermarks held = new PartitionWatermarks(new TimeSettings(5_000, 305_000, 30_000, 5_000, false));
         held.advance(0);
-        held.take("t", 0, 100_000, 1_000_000);
-        held.take("t", 0, 101_000, 1_000_000);
+        hear(held, 0, 100, 0);
         held.advance(4_999);
         assertEquals(NONE, held.watermarkMs());
         assertFalse(held.isIdle());
         held.advance(5_000);
-        assertEquals(95_000, held.watermarkMs());
+        assertEquals(95_000 - DAY_MS, held.watermarkMs());
+    }
+
+    /** Kafka hands one partition after the other over, the first of them long after a cold start. */
+    @Test
+    void theHoldIsCountedFromTheLastPartitionThatIsNew() {
+        PartitionWatermarks held = held();
+        held.advance(0);
+        held.advance(5_000);
+        assertTrue(held.isIdle());
+        hear(held, 0, 500, 5_800);
+        held.advance(5_800);
+        assertFalse(held.isIdle());
+        hear(held, 1, 100, 9_000);
+        held.advance(13_900);
+        assertEquals(NONE, held.watermarkMs());
+        held.advance(14_000);
+        assertEquals(95_000 - DAY_MS, held.watermarkMs());
+    }
+
+    @Test
+    void newPartitionsWithoutEndDoNotHoldForEver() {
+        PartitionWatermarks held = held();
+        held.advance(0);
+        for (int partition = 0; partition < 100; partition++) {
+            hear(held, partition, 500, partition * 1_000);
+            held.advance(partition * 1_000);
+        }
+        assertEquals(495_000 - DAY_MS, held.watermarkMs());
+    }
+
+    @Test
+    void aPartitionThatIsNewLaterHoldsNothingBackAgain() {
+        PartitionWatermarks held = held();
+        held.advance(0);
+        hear(held, 0, 500, 0);
+        held.advance(5_000);
+        hear(held, 1, 100, 6_000);
+        held.take("t", 0, 600_000 - DAY_MS, 6_000);
+        held.take("t", 0, 601_000 - DAY_MS, 6_000);
+        held.advance(6_000);
+        assertEquals(595_000 - DAY_MS, held.watermarkMs());
+    }
+
+    /** The steps were only as far as the slowest subtask that held them up. */
+    @Test
+    void whatSeveralSubtasksLetGoIsTheLeastOfThem() {
+        PartitionWatermarks other = new PartitionWatermarks(SETTINGS);
+        other.restore(195_000);
+        other.restore(95_000);
+        other.restore(145_000);
+        assertEquals(95_000, other.watermarkMs());
+    }
+
+    private static PartitionWatermarks held() {
+        return new PartitionWatermarks(new TimeSettings(5_000, 305_000, 30_000, 5_000, false));
+    }
+
+    /** Two events, a second apart, so that the partition has a time. They are of the day before the start. */
+    private static void hear(PartitionWatermarks watermarks, int partition, long second, long sinceStartMs) {
+        watermarks.take("t", partition, second * 1_000 - DAY_MS, sinceStartMs);
+        watermarks.take("t", partition, (second + 1) * 1_000 - DAY_MS, sinceStartMs);
     }
 
     @Test
