@@ -151,8 +151,11 @@ fn ten_thousand_random_batches_come_back_whole_and_are_counted_once() {
         held_back += sent - told;
     }
     let name = "maxconn_events_total{limit=\"mail_max_userip_connections\"}";
-    process.until_metric(name, refusals);
-    process.until_metric("maxconn_suppressed_events_total", held_back);
+    until("all refusals", || process.figure(name) == Some(refusals));
+    let held = "maxconn_suppressed_events_total";
+    until("all that was held back", || {
+        process.figure(held) == Some(held_back)
+    });
     process.stop();
 }
 
