@@ -18,10 +18,13 @@ pub async fn reply(backlog: Arc<Backlog>, meter: Meter) {
         meter.succeeded(count, 0.0);
         backlog.delivered(group.len());
     }
-    let left = backlog.alerts().split(|byte| *byte == b'\n').count() - 1;
-    if left > 0 {
-        log::line(format_args!(
-            "{left} alerts had no answer to leave with; with --state the next run gives them to whoever posts first"
-        ));
-    }
+    let alerts = backlog.alerts();
+    let left = match alerts.iter().filter(|byte| **byte == b'\n').count() {
+        0 => return,
+        1 => "an alert".to_string(),
+        left => format!("{left} alerts"),
+    };
+    log::line(format_args!(
+        "{left} had no answer to leave with; with --state the next run gives it to whoever posts first"
+    ));
 }
