@@ -8,6 +8,7 @@
 //! | [`dashboards`] | every panel's search in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
+//! | [`posting`] | curl, Python and Node before `maxconn run --output reply` |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
 //! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
@@ -20,6 +21,7 @@ mod faults;
 mod framings;
 mod guests;
 mod maxconn;
+mod posting;
 mod process;
 mod report;
 mod rsyslog;
@@ -46,10 +48,11 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
+        ("posting", posting::check),
         ("servers", servers::check),
         ("stores", stores),
     ];
