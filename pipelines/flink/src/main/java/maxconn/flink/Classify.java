@@ -22,8 +22,9 @@ import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.util.OutputTag;
 
 /**
- * Asks the guest about each record. A record without an event goes on at once, byte for byte; one that counts goes out by
- * {@link #EVENTS}. The watermarks are made here, from the times of events alone; those of the source are not used.
+ * Asks the guest about each record. A record without an event goes on at once, byte for byte; one that counts goes
+ * out by {@link #EVENTS}. The watermarks are made here, from the times of events alone; those of the source are not
+ * used.
  */
 public final class Classify extends AbstractStreamOperator<LogRecord>
         implements OneInputStreamOperator<LogRecord, LogRecord>, ProcessingTimeCallback {
@@ -139,7 +140,8 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
         figures.unread();
         if (rules.redaction() != 0) {
             int length = element.getValue().value().length;
-            String note = "{\"message\":\"maxconn withheld a record of " + length + " bytes: it is too large to be read, and may "
+            String note = "{\"message\":\"maxconn withheld a record of " + length
+                    + " bytes: it is too large to be read, and may "
                     + "name users\"}";
             element.replace(element.getValue().with(note.getBytes(StandardCharsets.UTF_8)));
         }

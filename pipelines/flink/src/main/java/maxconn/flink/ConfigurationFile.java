@@ -33,7 +33,8 @@ final class ConfigurationFile {
         if (root instanceof ObjectNode object && object.path(ZONE).isTextual()) {
             object.put(ZONE, ZoneText.of(object.path(ZONE).asText()));
         }
-        byte[] json = new ObjectMapper().writeValueAsBytes(root.isMissingNode() ? new ObjectMapper().createObjectNode() : root);
+        byte[] json = new ObjectMapper().writeValueAsBytes(root.isMissingNode()
+                ? new ObjectMapper().createObjectNode() : root);
         try {
             new MaxconnGuest(json);
         } catch (GuestException refusal) {

@@ -1,8 +1,9 @@
 package maxconn.flink;
 
 /**
- * When the input ended: at the greatest time of its events, or, where that is more than the lateness after the greatest but
- * one, at that; or at the greatest time but one of its last lines, if that is later. One line is no word for a time.
+ * When the input ended: at the greatest time of its events, or, where that is more than the lateness after the
+ * greatest but one, at that; or at the greatest time but one of its last lines, if that is later. One line is no word
+ * for a time.
  */
 final class EndTimes {
     private static final long NONE = MaxconnGuest.NO_TIME;

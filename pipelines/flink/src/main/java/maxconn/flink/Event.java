@@ -3,8 +3,8 @@ package maxconn.flink;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 
 /**
- * A record that counts under keys, on its way through the keyed steps; or, without a record, the end of the input. Its arrays
- * are never written to once it is made.
+ * A record that counts under keys, on its way through the keyed steps; or, without a record, the end of the input.
+ * Its arrays are never written to once it is made.
  *
  * @param record the record; null: the input ends here
  * @param timeMs its time

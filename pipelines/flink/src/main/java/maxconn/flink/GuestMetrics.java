@@ -7,8 +7,9 @@ import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
 
 /**
- * What a subtask's guest counts, under the names that {@code maxconn run} has for Prometheus ({@code maxconn_records_total}
- * is {@code maxconn.records} here; Flink's reporters put their own prefix before it). Flink adds up subtasks.
+ * What a subtask's guest counts, under the names that {@code maxconn run} has for Prometheus
+ * ({@code maxconn_records_total} is {@code maxconn.records} here; Flink's reporters put their own prefix before it).
+ * Flink adds up subtasks.
  */
 final class GuestMetrics {
     private static final long EVERY_MS = 5_000;

@@ -18,7 +18,8 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
- * What the job's properties file says; pipelines/flink/README.md has every key. Unknown keys and impossible values are errors.
+ * What the job's properties file says; pipelines/flink/README.md has every key. Unknown keys and impossible values
+ * are errors.
  */
 public final class JobSettings {
     /** Where a topic is begun. */
@@ -72,7 +73,8 @@ public final class JobSettings {
         try (Reader reader = Files.newBufferedReader(file)) {
             properties.load(reader);
         } catch (IllegalArgumentException error) {
-            throw new SettingsException(file + ": " + error.getMessage() + "; write a line `key = value` for each setting");
+            throw new SettingsException(file + ": " + error.getMessage()
+                    + "; write a line `key = value` for each setting");
         }
         return new JobSettings(file.toString(), properties);
     }
@@ -84,7 +86,8 @@ public final class JobSettings {
         properties.stringPropertyNames().forEach(key -> values.put(key, properties.getProperty(key).trim()));
         for (String key : new TreeSet<>(values.keySet())) {
             if (!KEYS.contains(key) && !key.startsWith(KAFKA)) {
-                throw wrong(key, "there is no such key", "the keys are " + String.join(", ", KEYS) + ", and those of Kafka behind "
+                throw wrong(key, "there is no such key", "the keys are " + String.join(", ", KEYS)
+                        + ", and those of Kafka behind "
                         + KAFKA + ", " + CONSUMER + " or " + PRODUCER);
             }
         }
@@ -124,7 +127,8 @@ public final class JobSettings {
             throw wrong(SERVERS, "it is missing", "write the brokers: " + SERVERS + " = kafka-1:9092,kafka-2:9092");
         }
         if (parallelism > maxParallelism) {
-            throw wrong("parallelism", "it is more than max_parallelism, " + maxParallelism, "write a smaller number, or set "
+            throw wrong("parallelism", "it is more than max_parallelism, " + maxParallelism,
+                    "write a smaller number, or set "
                     + "max_parallelism before the first savepoint: it cannot be changed later");
         }
         boolean isTransactional = isExactlyOnce && (recordsTopic != null || alertsTopic != null);
@@ -133,7 +137,8 @@ public final class JobSettings {
         }
         for (String topic : new String[] {recordsTopic, alertsTopic}) {
             if (topic != null && topics.contains(topic)) {
-                throw wrong("source.topics", "the topic " + topic + " is read and written", "write records and alerts to topics "
+                throw wrong("source.topics", "the topic " + topic + " is read and written",
+                        "write records and alerts to topics "
                         + "of their own");
             }
         }
@@ -175,7 +180,8 @@ public final class JobSettings {
         try {
             return Instant.parse(text("source.start")).toEpochMilli();
         } catch (DateTimeParseException error) {
-            throw wrong("source.start", "\"" + text("source.start") + "\" is none of committed, earliest, latest, and no time",
+            throw wrong("source.start", "\"" + text("source.start")
+                    + "\" is none of committed, earliest, latest, and no time",
                     "write one of them, or a time as 2026-03-01T00:00:00Z");
         }
     }
@@ -197,7 +203,8 @@ public final class JobSettings {
         if (value == null) {
             return List.of();
         }
-        return Arrays.stream(value.split(",")).map(String::trim).filter(part -> !part.isEmpty()).collect(Collectors.toList());
+        return Arrays.stream(value.split(",")).map(String::trim).filter(part -> !part.isEmpty())
+                .collect(Collectors.toList());
     }
 
     private void oneOf(String first, String second) {

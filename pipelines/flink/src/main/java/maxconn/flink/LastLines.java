@@ -5,8 +5,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * The last records of each partition of a bounded source: their times say when the input ended, which a flood's end tells.
- * Nobody reads the time of a record without an event before.
+ * The last records of each partition of a bounded source: their times say when the input ended, which a flood's end
+ * tells. Nobody reads the time of a record without an event before.
  */
 final class LastLines {
     private static final int LINES = 256;

@@ -18,8 +18,8 @@ import org.apache.flink.core.fs.FSDataInputStream;
 import org.apache.flink.core.fs.Path;
 
 /**
- * Reads the lines of files, plain or gzip, with their offsets (as unpacked). Empty lines are no records; a line is cut into
- * pieces at 1 MiB.
+ * Reads the lines of files, plain or gzip, with their offsets (as unpacked). Empty lines are no records; a line is
+ * cut into pieces at 1 MiB.
  */
 final class LineFormat implements BulkFormat<LogRecord, FileSourceSplit> {
     private static final long serialVersionUID = 1;

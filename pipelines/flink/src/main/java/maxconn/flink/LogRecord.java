@@ -15,11 +15,13 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
  * @param modifiedMs when the file was written last, {@link MaxconnGuest#NO_TIME} if it is no file
  */
 public record LogRecord(
-        byte[] value, byte[] key, byte[] headers, String source, int partition, long offset, long timeMs, long modifiedMs) {
+        byte[] value, byte[] key, byte[] headers, String source, int partition, long offset, long timeMs,
+        long modifiedMs) {
     /** The partition of what is no topic. */
     public static final int NO_PARTITION = -1;
     /** For streams and states. */
-    public static final TypeInformation<LogRecord> TYPE = new ValueType<>(LogRecord.class, LogRecordSerializer.INSTANCE);
+    public static final TypeInformation<LogRecord> TYPE = new ValueType<>(LogRecord.class,
+            LogRecordSerializer.INSTANCE);
 
     /** A line of a file. */
     static LogRecord line(byte[] value, String path, long offset, long modifiedMs) {

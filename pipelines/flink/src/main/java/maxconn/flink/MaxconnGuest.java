@@ -89,7 +89,7 @@ public final class MaxconnGuest {
         int at = 0;
         for (int number = 0; number < count; number++) {
             int stage = memory.read(bytesAddress + at) & 0xff;
-            int nameLength = memory.read(bytesAddress + at + 17) & 0xff | (memory.read(bytesAddress + at + 18) & 0xff) << 8;
+            int nameLength = (int) memory.readU16(bytesAddress + at + 17);
             String name = new String(memory.readBytes(bytesAddress + at + 19, nameLength), StandardCharsets.UTF_8);
             list.add(new Rule(name, stage, i64(at + 1), i64(at + 9)));
             at += 19 + nameLength;
@@ -115,8 +115,8 @@ public final class MaxconnGuest {
     }
 
     /**
-     * Reads a record, and counts it in the statistics. 0: it goes on as it is. n above 0: it counts under n keys, and the
-     * output is its time (8 bytes), for each key the rule's number (1 byte) and the key (32), then the event.
+     * Reads a record, and counts it in the statistics. 0: it goes on as it is. n above 0: it counts under n keys, and
+     * the output is its time (8 bytes), for each key the rule's number (1 byte) and the key (32), then the event.
      * {@link #GOES_ON}: the output goes on in its place.
      */
     public int observe(byte[] record, long timeMs, long offset, byte[] position) {
@@ -124,7 +124,10 @@ public final class MaxconnGuest {
         return answer(observe.apply(record.length, timeMs, offset, position.length));
     }
 
-    /** Writes the document of an event that goes on: with the time that {@link #observe} said, and its first flood's id. */
+    /**
+     * Writes the document of an event that goes on: with the time that {@link #observe} said, and its first flood's
+     * id.
+     */
     public byte[] enrich(byte[] record, long timeMs, long offset, byte[] position, byte[] flood) {
         put(record, position, flood);
         checked(enrich.apply(record.length, timeMs, offset, position.length, flood.length));
@@ -132,8 +135,8 @@ public final class MaxconnGuest {
     }
 
     /**
-     * Moves a key on. The output is flags (4 bytes; 1: held back, 2: a flood counts it), the next timer (8), the flood
-     * (32), the length of the state (4), the state, alerts, one a line.
+     * Moves a key on. The output is flags (4 bytes; 1: held back, 2: a flood counts it), the next timer (8), the
+     * flood (32), the length of the state (4), the state, alerts, one a line.
      */
     public void drive(What what, int rule, byte[] state, int stateStart, byte[] bytes, long timeMs) {
         int stateLength = state.length - stateStart;

@@ -89,9 +89,12 @@ public final class MaxconnJob {
     public record Streams(DataStream<LogRecord> passed, DataStream<LogRecord> enriched, DataStream<byte[]> alerts) {}
 
     /** The part between sources and sinks, for jobs of one's own too. */
-    public static Streams detect(DataStream<LogRecord> source, byte[] configuration, TimeSettings time, boolean isBounded) {
+    public static Streams detect(DataStream<LogRecord> source, byte[] configuration, TimeSettings time,
+            boolean isBounded) {
         Rules rules = new MaxconnGuest(configuration).rules();
-        var passed = source.transform("classify", LogRecord.TYPE, new Classify(configuration, time, isBounded)).uid("classify");
+        var passed = source
+                .transform("classify", LogRecord.TYPE, new Classify(configuration, time, isBounded))
+                .uid("classify");
         DataStream<Event> events = passed.getSideOutput(Classify.EVENTS);
         List<DataStream<byte[]>> alerts = new ArrayList<>();
         for (int stage = 0; stage < rules.stages(); stage++) {
@@ -116,7 +119,9 @@ public final class MaxconnJob {
             var paths = settings.files.stream().map(org.apache.flink.core.fs.Path::new);
             var files = FileSource.forBulkFileFormat(
                     new LineFormat(), paths.toArray(org.apache.flink.core.fs.Path[]::new)).build();
-            return environment.fromSource(files, WatermarkStrategy.noWatermarks(), "files", LogRecord.TYPE).uid("source");
+            return environment
+                    .fromSource(files, WatermarkStrategy.noWatermarks(), "files", LogRecord.TYPE)
+                    .uid("source");
         }
         OffsetsInitializer start = switch (settings.start) {
             case COMMITTED -> OffsetsInitializer.committedOffsets(OffsetResetStrategy.EARLIEST);
@@ -133,7 +138,9 @@ public final class MaxconnJob {
         if (settings.stopsAtLatest) {
             kafka.setBounded(OffsetsInitializer.latest());
         }
-        return environment.fromSource(kafka.build(), WatermarkStrategy.noWatermarks(), "kafka", LogRecord.TYPE).uid("source");
+        return environment
+                .fromSource(kafka.build(), WatermarkStrategy.noWatermarks(), "kafka", LogRecord.TYPE)
+                .uid("source");
     }
 
     private static Sink<LogRecord> records(JobSettings settings, String part) {

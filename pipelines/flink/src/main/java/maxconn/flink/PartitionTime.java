@@ -1,8 +1,9 @@
 package maxconn.flink;
 
 /**
- * The time of one partition, as contract §4.1 has it: the greatest event time but one. It goes back only on the word of 64
- * events in succession; what it is then behind by, {@code shiftMs}, is added to what it lets go, which never goes back.
+ * The time of one partition, as contract §4.1 has it: the greatest event time but one. It goes back only on the word
+ * of 64 events in succession; what it is then behind by, {@code shiftMs}, is added to what it lets go, which never
+ * goes back.
  */
 final class PartitionTime {
     static final long NONE = MaxconnGuest.NO_TIME;

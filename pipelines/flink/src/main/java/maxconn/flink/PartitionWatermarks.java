@@ -7,9 +7,10 @@ import java.util.Map;
 /**
  * Says up to when events may be taken, from the times of a subtask's partitions.
  *
- * <p>A partition that is being caught up <em>races</em>: its time moves faster than the clock, and others wait for it, so
- * that what belongs together is counted in the order of time. One that keeps pace, is silent or whose clock is slow holds
- * nobody up, nor does one that is behind what was let go already. Reads no clock: the time of day is an argument.
+ * <p>A partition that is being caught up <em>races</em>: its time moves faster than the clock, and others wait for
+ * it, so that what belongs together is counted in the order of time. One that keeps pace, is silent or whose clock is
+ * slow holds nobody up, nor does one that is behind what was let go already. Reads no clock: the time of day is an
+ * argument.
  */
 final class PartitionWatermarks {
     /** As {@link PartitionTime#NONE}. */
@@ -78,8 +79,8 @@ final class PartitionWatermarks {
     }
 
     /**
-     * Whether a subtask that started still keeps all back: until for a while no partition was heard of that is new to it. Not
-     * for ever: where events are rare, partitions are heard of for hours.
+     * Whether a subtask that started still keeps all back: until for a while no partition was heard of that is new to
+     * it. Not for ever: where events are rare, partitions are heard of for hours.
      */
     private boolean isHeld(long nowMs) {
         if (isReleased) {
@@ -123,8 +124,8 @@ final class PartitionWatermarks {
     }
 
     /**
-     * Goes on from there. A partition counts once an event of it has come: another subtask may have it now. What several
-     * subtasks say of one is as old as when they had it last; the latest is true.
+     * Goes on from there. A partition counts once an event of it has come: another subtask may have it now. What
+     * several subtasks say of one is as old as when they had it last; the latest is true.
      */
     void restore(String name, long[] times, long nowMs) {
         PartitionTime other = restored.get(name);

@@ -3,7 +3,10 @@ package maxconn.flink;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
-/** The unique position of a Kafka record as bytes, which make its {@code event.id}. Made anew only for another partition. */
+/**
+ * The unique position of a Kafka record as bytes, which make its {@code event.id}. Made anew only for another
+ * partition.
+ */
 final class Position {
     private static final byte[] NOTHING = {};
 

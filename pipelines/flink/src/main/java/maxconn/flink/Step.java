@@ -26,13 +26,14 @@ import org.apache.flink.util.OutputTag;
 import org.apache.flink.util.function.ThrowingConsumer;
 
 /**
- * Counts events under the rules of one stage, by key, and tells of floods by {@link #ALERTS}. Events go on to the next stage
- * with what this one says of them.
+ * Counts events under the rules of one stage, by key, and tells of floods by {@link #ALERTS}. Events go on to the
+ * next stage with what this one says of them.
  *
  * <p>An event waits until the watermark says that all before it have come; then it is counted in the order of time. A
- * key's state is: when the guest wants to be called (8 bytes), its rule's number (1), the guest's bytes. Some timer no later
- * than that is always set. It is set anew only when it fires or must fire earlier: an event moves its flood's end, and most
- * timers would be set in vain. The guest itself is never called before the time it wants: it would forget the key.
+ * key's state is: when the guest wants to be called (8 bytes), its rule's number (1), the guest's bytes. Some timer
+ * no later than that is always set. It is set anew only when it fires or must fire earlier: an event moves its
+ * flood's end, and most timers would be set in vain. The guest itself is never called before the time it wants: it
+ * would forget the key.
  */
 public final class Step extends AbstractStreamOperator<Event>
         implements OneInputStreamOperator<Event, Event>, Triggerable<String, VoidNamespace>, ProcessingTimeCallback {
@@ -212,7 +213,8 @@ public final class Step extends AbstractStreamOperator<Event>
         if (isEnding) {
             drive(What.END_OF_INPUT, rule, before, NOTHING, end.endMs(settings.latenessMs()));
         } else {
-            // The timer's own time: what waits may be earlier than the watermark, and would be counted after the flood's end.
+            // The timer's own time: what waits may be earlier than the watermark, and would be counted after the
+            // flood's end.
             drive(What.TIMER, rule, before, NOTHING, timer.getTimestamp());
         }
         keep(rule, before, NO_TIME);
@@ -266,7 +268,9 @@ public final class Step extends AbstractStreamOperator<Event>
         super.processWatermarkStatus(status);
     }
 
-    /** While nothing comes time goes on by the clock; a machine that stood still for long ends nothing by that alone. */
+    /**
+     * While nothing comes time goes on by the clock; a machine that stood still for long ends nothing by that alone.
+     */
     @Override
     public void onProcessingTime(long timeMs) throws Exception {
         long nowMs = getProcessingTimeService().getCurrentProcessingTime();

@@ -19,7 +19,8 @@ import java.util.regex.Pattern;
  *     {@link Long#MAX_VALUE}: to the end of the input
  * @param isOfText whether a Kafka record has the time that its text says, and not its own timestamp
  */
-public record TimeSettings(long latenessMs, long farMs, long settleMs, long holdMs, boolean isOfText) implements Serializable {
+public record TimeSettings(long latenessMs, long farMs, long settleMs, long holdMs,
+        boolean isOfText) implements Serializable {
     private static final long DEFAULT_LATENESS_MS = 5_000;
     /** Of each built-in rule, and of one's own that does not say. */
     private static final long DEFAULT_QUIET_MS = 300_000;
@@ -28,8 +29,8 @@ public record TimeSettings(long latenessMs, long farMs, long settleMs, long hold
             Map.of("ms", 1L, "s", 1_000L, "m", 60_000L, "h", 3_600_000L, "d", 86_400_000L);
 
     /**
-     * What a configuration says that the guest has taken. A rule that is turned off counts for {@code farMs}, too, which is
-     * the longer for it: a clock that is wrong is believed a little later then, and no flood ends early.
+     * What a configuration says that the guest has taken. A rule that is turned off counts for {@code farMs}, too,
+     * which is the longer for it: a clock that is wrong is believed a little later then, and no flood ends early.
      */
     public static TimeSettings of(byte[] configuration, long settleMs, long holdMs, boolean isOfText) {
         JsonNode root;

@@ -81,7 +81,9 @@ abstract class ValueSerializer<T> extends TypeSerializer<T> {
         return bytes;
     }
 
-    /** The version of the format of one of our values. A state of another version is refused by Flink, which names it. */
+    /**
+     * The version of the format of one of our values. A state of another version is refused by Flink, which names it.
+     */
     abstract static class Format<T> implements TypeSerializerSnapshot<T> {
         private static final int VERSION = 1;
 

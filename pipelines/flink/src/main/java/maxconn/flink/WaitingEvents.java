@@ -13,8 +13,8 @@ import org.apache.flink.streaming.api.operators.InternalTimerServiceImpl;
 import org.apache.flink.streaming.api.operators.Triggerable;
 
 /**
- * The events of a step that wait for earlier ones: a list for each key and time, and a timer for each list. Only lists that
- * are due are read, and an event is appended without reading.
+ * The events of a step that wait for earlier ones: a list for each key and time, and a timer for each list. Only
+ * lists that are due are read, and an event is appended without reading.
  */
 final class WaitingEvents implements Triggerable<String, Long> {
     private final Step step;

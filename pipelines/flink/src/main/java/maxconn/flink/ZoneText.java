@@ -9,8 +9,8 @@ import java.time.zone.ZoneRules;
 import java.util.List;
 
 /**
- * Writes the POSIX TZ string of a zone by name: guests have no zone database. It is the zone's present rule, as it is for
- * the {@code maxconn} command; what the zone's rules were in other years is not in such a string.
+ * Writes the POSIX TZ string of a zone by name: guests have no zone database. It is the zone's present rule, as it is
+ * for the {@code maxconn} command; what the zone's rules were in other years is not in such a string.
  */
 final class ZoneText {
     private static final int DAY_S = 86_400;

@@ -20,8 +20,8 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The job tells of the floods of every log of the tests as {@code maxconn replay} does, byte for byte, whatever the parallelism.
- * The command is that of the system property {@code maxconn.command}.
+ * The job tells of the floods of every log of the tests as {@code maxconn replay} does, byte for byte, whatever the
+ * parallelism. The command is that of the system property {@code maxconn.command}.
  */
 class CasesTest {
     private static final Path ROOT = Path.of("../..");
@@ -46,18 +46,23 @@ class CasesTest {
         return logs.stream().map(log -> DynamicTest.dynamicTest(log.getFileName().toString(), () -> {
             List<String> expected = replayed(log);
             for (int parallelism : new int[] {1, 2, 4}) {
-                assertEquals(String.join("\n", expected), String.join("\n", run(parallelism, log)), "at " + parallelism);
+                assertEquals(String.join("\n", expected), String.join("\n", run(parallelism, log)), "at "
+                        + parallelism);
             }
         }));
     }
 
-    /** Lines of an incident go to four files in turn, so that its floods span them: the order of time puts them together. */
+    /**
+     * Lines of an incident go to four files in turn, so that its floods span them: the order of time puts them
+     * together.
+     */
     @TestFactory
     Stream<DynamicTest> incidentsOverSeveralFilesHaveTheAlertsOfOneMachine() {
         return Stream.of("mixed", "retry-storm", "many-addresses").map(cause -> DynamicTest.dynamicTest(cause, () -> {
             List<String> lines = command("generate", "--cause", cause, "--lines", "12000", "--format", "rfc3164");
             Path into = Files.createDirectory(folder.resolve(cause));
-            List<List<String>> hosts = List.of(new ArrayList<>(), new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+            List<List<String>> hosts = List.of(new ArrayList<>(), new ArrayList<>(), new ArrayList<>(),
+                    new ArrayList<>());
             for (int line = 0; line < lines.size(); line++) {
                 hosts.get(line % hosts.size()).add(lines.get(line));
             }
@@ -68,7 +73,8 @@ class CasesTest {
             List<String> expected = replayed(logs);
             assertTrue(expected.size() > 1, cause + ": " + expected.size());
             for (int parallelism : new int[] {1, 2, 4}) {
-                assertEquals(String.join("\n", expected), String.join("\n", run(parallelism, logs)), "at " + parallelism);
+                assertEquals(String.join("\n", expected), String.join("\n", run(parallelism, logs)), "at "
+                        + parallelism);
             }
         }));
     }
@@ -80,7 +86,8 @@ class CasesTest {
         List<String> records = lines(folder.resolve("records"));
         List<String> lines = Files.readAllLines(log);
         long untouched = records.stream().filter(lines::contains).count();
-        long enriched = records.stream().filter(record -> record.contains("\"action\":\"connection-limit-exceeded\"")).count();
+        long enriched =
+                records.stream().filter(record -> record.contains("\"action\":\"connection-limit-exceeded\"")).count();
         assertTrue(untouched > 0 && enriched > 0, untouched + " " + enriched);
         assertEquals(records.size(), untouched + enriched);
     }

@@ -15,7 +15,8 @@ import org.junit.jupiter.api.Test;
 
 class ClassifyTest {
     private static final String LOGIN = "imap-login: Info: Login: user=<a>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
-    private static final String DATED = "2026-02-01T10:00:00Z mail imap-login: Info: Maximum number of connections from "
+    private static final String DATED =
+            "2026-02-01T10:00:00Z mail imap-login: Info: Maximum number of connections from "
             + "user+IP exceeded (mail_max_userip_connections=10): user=<a>, method=PLAIN, rip=192.0.2.7, lip=192.0.2.1";
     private static final long DATED_MS = 1_769_940_000_000L;
 
@@ -26,7 +27,8 @@ class ClassifyTest {
             records.add(Logs.record(LOGIN, 0, 0, Logs.START_MS));
             records.add(new LogRecord(null, new byte[] {1}, null, "logs", 0, 1, Logs.START_MS, MaxconnGuest.NO_TIME));
             records.add(Logs.record("{\"no\":", 0, 2, Logs.START_MS));
-            records.add(new LogRecord(new byte[9 << 20], null, null, "logs", 0, 3, Logs.START_MS, MaxconnGuest.NO_TIME));
+            records.add(new LogRecord(new byte[9 << 20], null, null, "logs", 0, 3, Logs.START_MS,
+                    MaxconnGuest.NO_TIME));
             for (LogRecord record : records) {
                 harness.processElement(new StreamRecord<>(record));
             }
@@ -59,7 +61,8 @@ class ClassifyTest {
             harness.processElement(new StreamRecord<>(LogRecord.line(DATED.getBytes(UTF_8), "/log", 0, DATED_MS)));
             for (int second = 1; second <= 300; second++) {
                 String line = "2026-02-01T10:%02d:%02dZ mail x: y".formatted(second / 60, second % 60);
-                harness.processElement(new StreamRecord<>(LogRecord.line(line.getBytes(UTF_8), "/log", second, DATED_MS)));
+                harness.processElement(new StreamRecord<>(LogRecord.line(line.getBytes(UTF_8), "/log", second,
+                        DATED_MS)));
             }
             harness.processWatermark(new Watermark(5));
             assertEquals(1, events(harness).size());

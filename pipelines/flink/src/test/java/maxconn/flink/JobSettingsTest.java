@@ -61,25 +61,25 @@ class JobSettingsTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            parallelism = 0                | job.properties: parallelism: "0" is no whole number from 1 to 32768; write one
-            parallelism = 200              | job.properties: parallelism: it is more than max_parallelism, 128; write a smaller
-            paralelism = 2                 | job.properties: paralelism: there is no such key; the keys are config, source.topics
-            time.settle = 30               | job.properties: time.settle: "30" is no duration; write a whole number and ms, s, m or h
-            time.settle = 99999999999h     | job.properties: time.settle: "99999999999h" is no duration
-            source.start = yesterday       | job.properties: source.start: "yesterday" is none of committed, earliest, latest
-            source.time = clock            | job.properties: source.time: "clock" is none of record, text; write one of them
-            source.stop = soon             | job.properties: source.stop: "soon" is none of never, latest; write one of them
-            source.files = /var/log        | job.properties: source.topics: one of source.topics and source.files must be there
-            sink.records.folder = /x       | job.properties: sink.records.topic: one of sink.records.topic and sink.records.folder
-            checkpoint.every = 0s          | job.properties: checkpoint.every: without checkpoints nothing is handed on for good
-            state.backend = forst          | job.properties: state.backend: "forst" is none of hashmap, rocksdb
-            config =                       | job.properties: config: it is empty; write a value, or leave the line out
-            kafka.bootstrap.servers =      | job.properties: kafka.bootstrap.servers: it is empty
-            sink.alerts.topic = logs       | job.properties: source.topics: the topic logs is read and written
+            parallelism = 0            | parallelism: "0" is no whole number from 1 to 32768; write one
+            parallelism = 200          | parallelism: it is more than max_parallelism, 128; write a smaller
+            paralelism = 2             | paralelism: there is no such key; the keys are config, source.topics
+            time.settle = 30           | time.settle: "30" is no duration; write a whole number and ms, s, m or h
+            time.settle = 99999999999h | time.settle: "99999999999h" is no duration
+            source.start = yesterday   | source.start: "yesterday" is none of committed, earliest, latest
+            source.time = clock        | source.time: "clock" is none of record, text; write one of them
+            source.stop = soon         | source.stop: "soon" is none of never, latest; write one of them
+            source.files = /var/log    | source.topics: one of source.topics and source.files must be there
+            sink.records.folder = /x   | sink.records.topic: one of sink.records.topic and sink.records.folder
+            checkpoint.every = 0s      | checkpoint.every: without checkpoints nothing is handed on for good
+            state.backend = forst      | state.backend: "forst" is none of hashmap, rocksdb
+            config =                   | config: it is empty; write a value, or leave the line out
+            kafka.bootstrap.servers =  | kafka.bootstrap.servers: it is empty
+            sink.alerts.topic = logs   | source.topics: the topic logs is read and written
             """)
     void aMistakeIsToldWithItsPlaceAndMend(String line, String sentence) {
         SettingsException error = assertThrows(SettingsException.class, () -> settings(LIVE + line + "\n"));
-        assertTrue(error.getMessage().startsWith(sentence), error.getMessage());
+        assertTrue(error.getMessage().startsWith("job.properties: " + sentence), error.getMessage());
     }
 
     @Test
@@ -126,7 +126,10 @@ class JobSettingsTest {
         assertEquals(text, ZoneText.of(zone));
     }
 
-    /** The command writes the last Thursday's end, {@code M10.5.4/24:00}; Java knows it as the first Friday from the 26th on. */
+    /**
+     * The command writes the last Thursday's end, {@code M10.5.4/24:00}; Java knows it as the first Friday from the
+     * 26th on.
+     */
     @Test
     void aChangeMayBeCountedFromAnotherDayOfItsWeek() {
         String text = ZoneText.of("Africa/Cairo");

@@ -11,10 +11,12 @@ import org.junit.jupiter.api.Test;
 
 class MaxconnGuestTest {
     private static final byte[] NOTHING = {};
-    private static final byte[] REFUSAL = ("Nov 22 20:13:51 imap-login: Info: Disconnected: Maximum number of connections "
+    private static final byte[] REFUSAL =
+            ("Nov 22 20:13:51 imap-login: Info: Disconnected: Maximum number of connections "
             + "from user+IP exceeded (mail_max_userip_connections=3): user=<alice@example.org>, method=PLAIN, "
             + "rip=192.0.2.7, lip=192.0.2.1, secured, session=<T5eqHeNgpOB/AAAB>").getBytes(UTF_8);
-    private static final byte[] LOGIN = ("Nov 22 20:13:51 imap-login: Info: Login: user=<alice@example.org>, method=PLAIN, "
+    private static final byte[] LOGIN =
+            ("Nov 22 20:13:51 imap-login: Info: Login: user=<alice@example.org>, method=PLAIN, "
             + "rip=192.0.2.7, lip=192.0.2.1, secured, session=<T5eqHeNgpOB/AAAB>").getBytes(UTF_8);
     private static final long MARCH_2026_MS = 1_772_323_200_000L;
 
@@ -34,9 +36,11 @@ class MaxconnGuestTest {
         assertEquals(0, guest.i8(8));
         byte[] event = guest.output(8 + 33 * keys, guest.outputLength());
         assertTrue(event.length > 50);
-        byte[] document = guest.enrich(REFUSAL, MARCH_2026_MS, -1, NOTHING, "0123456789abcdef".repeat(2).getBytes(UTF_8));
+        byte[] document = guest.enrich(REFUSAL, MARCH_2026_MS, -1, NOTHING,
+                "0123456789abcdef".repeat(2).getBytes(UTF_8));
         String text = new String(document, UTF_8);
-        assertTrue(text.contains("\"flood\":{\"id\":\"0123456789abcdef0123456789abcdef\"") && text.endsWith("}\n"), text);
+        assertTrue(text.contains("\"flood\":{\"id\":\"0123456789abcdef0123456789abcdef\"") && text.endsWith("}\n"),
+                text);
     }
 
     @Test

@@ -10,15 +10,18 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 
 /**
- * Measures the job without source and sink: lines from memory, what goes on is thrown away. Arguments: parallelism, records,
- * of how many records one is an event, and the state backend.
+ * Measures the job without source and sink: lines from memory, what goes on is thrown away. Arguments: parallelism,
+ * records, of how many records one is an event, and the state backend.
  */
 public final class MemoryBench {
     private static final int USERS = 200;
-    private static final String LOGIN = "imap-login: Info: Login: user=<u%d@example.org>, method=PLAIN, rip=198.51.100.%d, "
+    private static final String LOGIN =
+            "imap-login: Info: Login: user=<u%d@example.org>, method=PLAIN, rip=198.51.100.%d, "
             + "lip=192.0.2.1, mpid=%d, TLS, session=<T5eqHeNgpOB/AAAB>";
-    private static final String REFUSAL = "imap-login: Info: Disconnected: Maximum number of connections from user+IP exceeded "
-            + "(mail_max_userip_connections=10): user=<u%d@example.org>, method=PLAIN, rip=198.51.100.%d, lip=192.0.2.1, TLS, "
+    private static final String REFUSAL =
+            "imap-login: Info: Disconnected: Maximum number of connections from user+IP exceeded "
+            + "(mail_max_userip_connections=10): user=<u%d@example.org>, method=PLAIN, rip=198.51.100.%d, "
+            + "lip=192.0.2.1, TLS, "
             + "session=<abc>";
 
     private MemoryBench() {}
@@ -67,7 +70,8 @@ public final class MemoryBench {
         public LogRecord map(Long number) {
             byte[][] lines = number % every == 0 ? refusals : logins;
             byte[] line = lines[(int) (number / every % USERS)];
-            return new LogRecord(line, null, null, "logs", 0, number, Logs.START_MS + number / 1_000 * 1_000, MaxconnGuest.NO_TIME);
+            return new LogRecord(line, null, null, "logs", 0, number, Logs.START_MS + number / 1_000 * 1_000,
+                    MaxconnGuest.NO_TIME);
         }
     }
 }

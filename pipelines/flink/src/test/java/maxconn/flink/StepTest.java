@@ -73,7 +73,8 @@ class StepTest {
         assertEquals(List.of("start", "ongoing"), alerts());
         watermark(330);
         assertEquals(List.of("start", "ongoing", "end"), alerts());
-        assertTrue(lastAlert().contains("\"count\":35") && lastAlert().contains("\"end_reason\":\"quiet\""), lastAlert());
+        assertTrue(lastAlert().contains("\"count\":35") && lastAlert().contains("\"end_reason\":\"quiet\""),
+                lastAlert());
         assertEquals(35, events().size());
         assertEquals(29, events().stream().filter(event -> !event.isHeldBack()).count());
         assertEquals(0, harness.numKeyedStateEntries());
@@ -189,7 +190,10 @@ class StepTest {
         assertEquals(0, harness.numEventTimeTimers());
     }
 
-    /** Each event moves the time until which its key is remembered; a timer that was set for an earlier one forgets nothing. */
+    /**
+     * Each event moves the time until which its key is remembered; a timer that was set for an earlier one forgets
+     * nothing.
+     */
     @Test
     void aKeyIsNotForgottenByATimerThatAnEarlierEventSet() throws Exception {
         for (int second = 0; second <= 66; second += 3) {
@@ -222,7 +226,8 @@ class StepTest {
         watermark(-5);
         List<String> after = restoredUnder("{\"rule\":[{\"name\":\"userip\",\"enabled\":false}]}");
         assertEquals(1, after.size());
-        assertTrue(after.get(0).contains("\"end_reason\":\"reconfigured\"") && after.get(0).contains("\"userip\""), after.get(0));
+        assertTrue(after.get(0).contains("\"end_reason\":\"reconfigured\"") && after.get(0).contains("\"userip\""),
+                after.get(0));
     }
 
     @Test

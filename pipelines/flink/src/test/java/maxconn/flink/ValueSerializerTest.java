@@ -21,7 +21,8 @@ class ValueSerializerTest {
         assertArrayEquals(record.key(), back.key());
         assertArrayEquals(record.headers(), back.headers());
         assertEquals("thème/7/1099511627776/-5/9",
-                back.source() + "/" + back.partition() + "/" + back.offset() + "/" + back.timeMs() + "/" + back.modifiedMs());
+                back.source() + "/" + back.partition() + "/" + back.offset() + "/" + back.timeMs() + "/"
+                        + back.modifiedMs());
         assertNull(again(LogRecord.line(new byte[0], "x", 0, 0), LogRecordSerializer.INSTANCE).key());
     }
 
