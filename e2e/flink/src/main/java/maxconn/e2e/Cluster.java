@@ -21,7 +21,7 @@ final class Cluster {
     private static final String JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint";
     private static final String TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner";
     /** What Flink's own start scripts open of Java 17 (env.java.opts.all of its configuration). */
-    private static final List<String> OPENED = List.of(
+    static final List<String> OPENED = List.of(
             "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
             "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
@@ -92,8 +92,14 @@ final class Cluster {
                 web.refresh-interval: 200
                 """.formatted(ports[0], ports[1], ports[2], folder));
         Files.createDirectories(folder.resolve("tmp"));
+        Path zookeeper = Files.writeString(folder.resolve("zookeeper.cfg"), """
+                clientPortAddress=127.0.0.1
+                clientPort=%d
+                dataDir=%s/zookeeper
+                admin.enableServer=false
+                """.formatted(ports[2], folder));
         Program.start("ZooKeeper", folder.resolve("zookeeper.log"), layout.flinkClassPath(), List.of("-Xmx128m"),
-                ZOOKEEPER, Integer.toString(ports[2]), folder.resolve("zookeeper").toString());
+                ZOOKEEPER, zookeeper.toString());
         startJobManager();
         for (int slot = 0; slot < SLOTS; slot++) {
             startTaskManager();

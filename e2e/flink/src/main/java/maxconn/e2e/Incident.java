@@ -1,6 +1,8 @@
 package maxconn.e2e;
 
 import java.nio.charset.StandardCharsets;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -15,19 +17,19 @@ import org.apache.kafka.common.utils.Utils;
  * The log of a hundred mail servers, made from a seed: record {@code index} is always the same. About 1.5 % are
  * refusals: floods that span servers (and so partitions), a service's limit on one server, and users who stay
  * below the threshold. After the last record come {@link #CLOSING} refusals an hour later, of as many users, on each
- * partition: they move the time of every partition on, so that all floods have gone quiet.
+ * partition: they move the time of every partition on, so that all floods have gone quiet. The last of them may wait
+ * for later ones, which do not come.
  *
  * <p>What the rules must make of it follows from how it is made, and is not worked out by our own code.
  */
 final class Incident {
     static final int HOSTS = 100;
     private static final int CLOSING = 4;
+    private static final int CLOSING_STEP_MS = 1_000;
     /** From this one on, servers send JSON. */
     private static final int FIRST_JSON_HOST = 80;
     private static final byte[] JSON = "json".getBytes(StandardCharsets.US_ASCII);
     private static final byte[] TEXT = "text".getBytes(StandardCharsets.US_ASCII);
-    private static final String DAY = "2026-03-01";
-    private static final long DAY_MS = 1_772_323_200_000L;
     private static final int HOUR_MS = 3_600_000;
 
     /** The built-in rule's: the refusal that opens a flood is held back. */
@@ -90,6 +92,8 @@ final class Incident {
         }
     }
 
+    private final String day;
+    private final long dayMs;
     private final int records;
     private final int stepMs;
     private final byte[] hosts;
@@ -101,7 +105,9 @@ final class Incident {
     private final int[] partitionOfHost;
 
     /** {@code lanes}: how many floods go on at a time; {@code stepMs}: from one record to the next. */
-    Incident(int records, int stepMs, int lanes, long seed) {
+    Incident(LocalDate day, int records, int stepMs, int lanes, long seed) {
+        this.day = day.toString();
+        dayMs = day.atStartOfDay(ZoneOffset.UTC).toInstant().toEpochMilli();
         this.records = records;
         this.stepMs = stepMs;
         partitionOfHost = IntStream.range(0, HOSTS)
@@ -136,6 +142,11 @@ final class Incident {
         return records + CLOSING * Broker.PARTITIONS;
     }
 
+    /** How many records, at the end, may wait for later ones. */
+    int waiting() {
+        return CLOSING * Broker.PARTITIONS;
+    }
+
     int partition(int index) {
         return partitionOfHost[hosts[index]];
     }
@@ -164,15 +175,17 @@ final class Incident {
 
     long timeMs(int index) {
         int beyond = index - records;
-        return DAY_MS + (beyond < 0 ? (long) index * stepMs : (long) records * stepMs + HOUR_MS + beyond * 1000L);
+        return dayMs + (beyond < 0
+                ? (long) index * stepMs
+                : (long) records * stepMs + HOUR_MS + (long) beyond * CLOSING_STEP_MS);
     }
 
     /** The record of a time, or -1. */
     int indexAt(long timeMs) {
-        long since = timeMs - DAY_MS;
+        long since = timeMs - dayMs;
         long index = since < (long) records * stepMs
                 ? since / stepMs
-                : records + (since - (long) records * stepMs - HOUR_MS) / 1000;
+                : records + (since - (long) records * stepMs - HOUR_MS) / CLOSING_STEP_MS;
         return index >= 0 && index < size() && timeMs(Math.toIntExact(index)) == timeMs ? (int) index : -1;
     }
 
@@ -263,8 +276,8 @@ final class Incident {
     }
 
     private String said(int index, String message) {
-        long ms = timeMs(index) - DAY_MS;
-        String time = DAY + "T" + two(ms / 3_600_000) + ":" + two(ms / 60_000 % 60) + ":" + two(ms / 1000 % 60) + "."
+        long ms = timeMs(index) - dayMs;
+        String time = day + "T" + two(ms / 3_600_000) + ":" + two(ms / 60_000 % 60) + ":" + two(ms / 1000 % 60) + "."
                 + (char) ('0' + ms / 100 % 10) + two(ms % 100);
         String host = hostName(hosts[index]);
         return isJson(index)
@@ -289,7 +302,8 @@ final class Incident {
         return refusal("guest" + user, "198.18." + user / 200 + "." + user % 200, mixed);
     }
 
-    private static String refusal(String user, String address, long mixed) {
+    /** The line that Dovecot writes, behind the name of the host. */
+    static String refusal(String user, String address, long mixed) {
         return "dovecot: imap-login: Info: Disconnected: Maximum number of connections from user+IP exceeded "
                 + "(mail_max_userip_connections=10): user=<" + user + ">, method=PLAIN, rip=" + address
                 + ", lip=192.0.2.10, TLS, session=<" + session(mixed) + ">";

@@ -20,7 +20,7 @@ record Job(Rest rest, String id) {
         Wait.untilHolds("a running job " + id, Cluster.PATIENCE, this::runs);
     }
 
-    /** Waits until there is a checkpoint that began now or later: what was read before now is in the sinks then. */
+    /** Waits for a checkpoint that began now or later: what was read before now is in the sinks then. */
     void awaitCheckpoint() throws InterruptedException {
         // Two, for the first of them may have begun before.
         long before = Wait.until("the number of checkpoints", Cluster.PATIENCE, () -> Optional.of(completed()));
@@ -38,10 +38,10 @@ record Job(Rest rest, String id) {
         return checkpoints().get("counts").get("restored").asLong();
     }
 
-    /** Stops it with a savepoint; answers that. */
-    String stop(Path savepoints) throws Exception {
-        String request = rest.post("/jobs/" + id + "/stop", Map.of("targetDirectory", savepoints.toUri(), "drain", false))
-                .get("request-id").asText();
+    /** Stops it with a savepoint; answers that. {@code drain}: for good, so that nothing waits any more. */
+    String stop(Path savepoints, boolean drain) throws Exception {
+        Map<String, ?> how = Map.of("targetDirectory", savepoints.toUri(), "drain", drain);
+        String request = rest.post("/jobs/" + id + "/stop", how).get("request-id").asText();
         return Wait.until("a savepoint", Cluster.PATIENCE, () -> {
             JsonNode answer = rest.get("/jobs/" + id + "/savepoints/" + request);
             if (!answer.get("status").get("id").asText().equals("COMPLETED")) {
@@ -68,6 +68,23 @@ record Job(Rest rest, String id) {
             }
             JsonNode times = details.get("timestamps");
             return Optional.of(times.get("FINISHED").asLong() - times.get("RUNNING").asLong());
+        });
+    }
+
+    /** Makes a checkpoint now, FULL or INCREMENTAL; answers what the cluster says of it. */
+    JsonNode checkpoint(String type) throws Exception {
+        String request = rest.post("/jobs/" + id + "/checkpoints", Map.of("checkpointType", type))
+                .get("request-id").asText();
+        return Wait.until("a checkpoint", Cluster.PATIENCE, () -> {
+            JsonNode answer = rest.get("/jobs/" + id + "/checkpoints/" + request);
+            if (!answer.get("status").get("id").asText().equals("COMPLETED")) {
+                return Optional.empty();
+            }
+            JsonNode operation = answer.get("operation");
+            if (operation.has("failure-cause")) {
+                throw new Failure("no checkpoint: " + operation.get("failure-cause"));
+            }
+            return Optional.of(rest.get("/jobs/" + id + "/checkpoints/details/" + operation.get("checkpointId")));
         });
     }
 

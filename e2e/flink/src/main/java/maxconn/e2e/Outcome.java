@@ -79,11 +79,11 @@ final class Outcome implements AutoCloseable {
         return seen;
     }
 
-    /** Reads on until every record is there and every flood has ended. */
+    /** Reads on until every record is there that need not wait for later ones, and every flood has ended. */
     void awaitAll(Duration patience) throws Exception {
         int floods = incident.totals().values().stream().mapToInt(List::size).sum();
         long last = System.nanoTime();
-        while (seen < expected || ends < floods) {
+        while (seen < expected - incident.waiting() || ends < floods) {
             if (read()) {
                 last = System.nanoTime();
             } else if (System.nanoTime() - last > patience.toNanos()) {
@@ -103,7 +103,7 @@ final class Outcome implements AutoCloseable {
             return partitions.stream().allMatch(it -> consumer.position(it) >= ends.get(it));
         });
         if (seen != expected) {
-            throw new Failure(seen + " records came, not " + expected);
+            throw new Failure(seen + " records came, not " + expected + "; " + firstMissing());
         }
     }
 
@@ -118,8 +118,10 @@ final class Outcome implements AutoCloseable {
         int index = contains(it.value(), EVENT) ? event(it) : next[partition];
         if (index == incident.size() || !incident.isEvent(index)) {
             if (index == incident.size() || !Arrays.equals(it.value(), incident.line(index))) {
+                int found = incident.indexAt(it.timestamp());
                 throw new Failure(place(it) + ": expected " + (index == incident.size() ? "nothing more" : told(index))
-                        + "\nfound: " + text(it));
+                        + "\nfound record " + found + (found < index ? " again" : ", and others are missing")
+                        + ": " + text(it));
             }
             next[partition] = following(index, partition);
         }

@@ -45,9 +45,9 @@ final class Program {
     }
 
     /** Runs such a program to its end. */
-    static void run(String name, Path log, String classPath, String main, String... arguments)
+    static void run(String name, Path log, String classPath, List<String> options, String main, String... arguments)
             throws IOException, InterruptedException {
-        Program program = start(name, log, classPath, List.of(), main, arguments);
+        Program program = start(name, log, classPath, options, main, arguments);
         RUNNING.remove(program);
         if (program.process.waitFor() != 0) {
             throw new Failure(name + " ended with " + program.process.exitValue() + program.told());

@@ -8,9 +8,11 @@ import java.util.Map;
 
 /** One incident during which everything dies once, and what must have come of it. */
 final class Story {
-    private static final String IN = "mail";
+    static final String IN = "mail";
     private static final String RECORDS = "mail-clean";
     private static final String ALERTS = "mail-alerts";
+    /** The part of the incident that is there before the job. */
+    private static final int HEAD = 20;
     private static final Duration SILENCE = Duration.ofSeconds(60);
 
     private final Layout layout;
@@ -34,9 +36,14 @@ final class Story {
         this.incident = incident;
     }
 
-    /** Each disturbance in the middle of its part of the incident. */
-    void happens(boolean isSmall, int perSecond) throws Exception {
-        Path configuration = Files.writeString(layout.folder("story").resolve("maxconn.toml"), "");
+    /** What is built in. */
+    Path configuration() throws Exception {
+        return Files.writeString(layout.folder("story").resolve("maxconn.toml"), "");
+    }
+
+    /** Each disturbance in the middle of its part of the incident. Answers how many records have come out. */
+    long happens(boolean isSmall, int perSecond) throws Exception {
+        Path configuration = configuration();
         Map<String, List<Integer>> totals = incident.totals();
         List<String> expected = Replay.alerts(layout, configuration, incident);
         Alerts.judge("maxconn replay", expected, totals);
@@ -44,15 +51,18 @@ final class Story {
                 totals.values().stream().mapToInt(List::size).sum(), expected.size());
 
         broker.createTopics(IN, RECORDS, ALERTS);
-        Path settings = product.settings("story", configuration, IN, RECORDS, ALERTS, false);
-        job = product.submit(settings, 2, null);
-        job.awaitRunning();
+        Path settings = product.settings("story", configuration, IN, RECORDS, ALERTS, Product.Mode.LIVE);
         List<Disturbance> disturbances = isSmall
                 ? List.of(this::taskManagerDies, () -> rescale(settings, 1))
                 : List.of(this::taskManagerDies, this::brokerDies, () -> rescale(settings, 1),
                         () -> rescale(settings, 2), this::jobManagerDies);
         try (Feed feed = new Feed(broker, IN, incident, perSecond);
                 Outcome outcome = new Outcome(broker, RECORDS, ALERTS, incident)) {
+            // What is there before the job tells it of every partition; the feed is a hundred times as fast as the day.
+            feed.allow(incident.size() / HEAD);
+            feed.await(incident.size() / HEAD);
+            job = product.submit(settings, 2, null);
+            job.awaitRunning();
             int parts = disturbances.size() + 1;
             for (int part = 0; part < disturbances.size(); part++) {
                 feed.allow((int) ((long) incident.size() * (part + 1) / parts));
@@ -64,12 +74,13 @@ final class Story {
             feed.allow(incident.size());
             feed.await(incident.size());
             outcome.awaitAll(SILENCE);
-            job.stop(cluster.savepoints);
+            job.stop(cluster.savepoints, true);
             outcome.awaitNothingMore(SILENCE);
             Alerts.judge("Flink", outcome.alerts, totals);
             Alerts.same(expected, outcome.alerts);
-            say("%,d records came once, in order and unchanged where they hold no event; %d alerts are maxconn replay's",
+            say("%,d records came once, in order and unchanged where without an event; %d alerts are maxconn replay's",
                     outcome.seen(), outcome.alerts.size());
+            return outcome.seen();
         }
     }
 
@@ -99,7 +110,7 @@ final class Story {
 
     private void rescale(Path settings, int parallelism) throws Exception {
         long begun = System.nanoTime();
-        String savepoint = job.stop(cluster.savepoints);
+        String savepoint = job.stop(cluster.savepoints, false);
         job = product.submit(settings, parallelism, savepoint);
         job.awaitRunning();
         double running = seconds(begun);
