@@ -18,8 +18,8 @@ import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 
 /**
  * How fast records from memory are taken, within one process: by the product's job, and by one that recognises by
- * regular expressions. Arguments: maxconn or regex (all servers' messages), maxconn-dovecot or
- * regex-dovecot (its alone); parallelism; how many records. Writes {@code RECORDS_PER_SECOND=n}.
+ * regular expressions. Arguments: maxconn or regex (all servers' messages), maxconn-dovecot or regex-dovecot (Dovecot's
+ * alone); parallelism; how many records. Writes {@code RECORDS_PER_SECOND=n}.
  */
 public final class FromMemory {
     private static final int LINES = 50_000;

@@ -23,7 +23,8 @@ final class Memory {
         double oneDovecot = rate(layout, "maxconn-dovecot", 1, 4_000_000);
         double dovecot = rate(layout, "regex-dovecot", 1, 4_000_000);
         figures.add("java.util.regex, two messages of Dovecot",
-                "%,.0f records/s, maxconn for Dovecot alone %,.0f: %.1f times", dovecot, oneDovecot, oneDovecot / dovecot);
+                "%,.0f records/s, maxconn for Dovecot alone %,.0f: %.1f times", dovecot, oneDovecot,
+                oneDovecot / dovecot);
     }
 
     private static double rate(Layout layout, String what, int parallelism, int records) throws Exception {
