@@ -71,7 +71,7 @@ record Job(Rest rest, String id) {
         });
     }
 
-    /** Makes a checkpoint now, FULL or INCREMENTAL; answers what the cluster says of it. */
+    /** Makes a checkpoint now, FULL or as CONFIGURED (incremental); answers what the cluster says of it. */
     JsonNode checkpoint(String type) throws Exception {
         String request = rest.post("/jobs/" + id + "/checkpoints", Map.of("checkpointType", type))
                 .get("request-id").asText();

@@ -21,7 +21,7 @@ final class Keys {
     private static final int LATER_MS = 8_000;
     private static final int CLOSING = 3;
     private static final Instant START = Instant.parse("2026-03-02T00:00:00Z");
-    private static final Duration PATIENCE = Duration.ofMinutes(3);
+    private static final Duration PATIENCE = Duration.ofMinutes(6);
     private static final String IN = "keys";
     private static final String RECORDS = "keys-clean";
     private static final String ALERTS = "keys-alerts";
@@ -53,10 +53,10 @@ final class Keys {
             write(producer, MORE, SPAN_MS + LATER_MS);
             broker.awaitWritten(RECORDS, COUNT + MORE, PATIENCE);
             // The first after a full one uploads all that a later one shares.
-            job.checkpoint("INCREMENTAL");
+            job.checkpoint("CONFIGURED");
             write(producer, MORE, SPAN_MS + 2 * LATER_MS);
             broker.awaitWritten(RECORDS, COUNT + 2L * MORE, PATIENCE);
-            JsonNode small = job.checkpoint("INCREMENTAL");
+            JsonNode small = job.checkpoint("CONFIGURED");
             figures.add("the same, incremental, %,d keys later".formatted(MORE), "%s", told(small, MORE));
         }
         job.cancel();
