@@ -101,10 +101,10 @@ sim: target ## Simulate maxconn run where everything fails: SEEDS=1000 of them, 
 	SIM_SEEDS=$(SEEDS) SIM_FIRST=$(FIRST) SIM_SEED=$(SEED) $(CARGO) test --release -p maxconn --lib \
 		sim::tests::whatever_fails -- --nocapture
 
-flink: guests ## Build and test the Flink job: pipelines/flink/target/maxconn-flink.jar (needs Maven, Java 17).
+flink: build guests ## Build and test the Flink job: pipelines/flink/target/maxconn-flink.jar (needs Maven, Java 17).
 	mvn -q -B -f pipelines/flink/pom.xml package
 
-e2e-flink: build flink ## Kill a real Flink cluster and a real Kafka around the job, and count what comes out (SMALL=1: less).
+e2e-flink: flink ## Kill a real Flink cluster and a real Kafka around the job, and count what comes out (SMALL=1: less).
 	e2e/flink/run
 
 wazero: guests ## Run the Redpanda guest under the engine of Redpanda Connect (needs Go).

@@ -217,8 +217,8 @@ public final class Classify extends AbstractStreamOperator<LogRecord>
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         List<Tuple2<String, long[]>> all = new ArrayList<>();
-        // One that nobody waits for says nothing of how far the steps are.
-        if (!watermarks.isIdle() && watermarks.watermarkMs() != PartitionWatermarks.NONE) {
+        // One that nobody waits for says nothing of how far the steps are; one that still holds all back says: nowhere.
+        if (!watermarks.isIdle()) {
             all.add(Tuple2.of(LET_GO, new long[] {watermarks.watermarkMs()}));
         }
         for (Map.Entry<String, long[]> partition : watermarks.snapshot().entrySet()) {

@@ -25,6 +25,7 @@ final class PartitionWatermarks {
     private boolean isReleased;
     private long watermarkMs = NONE;
     private boolean isIdle;
+    private boolean isRestored;
 
     private String lastSource;
     private int lastPartition;
@@ -141,7 +142,8 @@ final class PartitionWatermarks {
 
     /** What one of the subtasks had let go that others waited for: all were let go only as far as the least of them. */
     void restore(long letGoMs) {
-        watermarkMs = watermarkMs == NONE ? letGoMs : Math.min(watermarkMs, letGoMs);
+        watermarkMs = isRestored ? Math.min(watermarkMs, letGoMs) : letGoMs;
+        isRestored = true;
     }
 
     private static String name(String source, int partition) {
