@@ -32,6 +32,8 @@ struct Queue {
     closed: bool,
     abandoned: bool,
     stopping: bool,
+    /// What nobody waits for leaves with what somebody does.
+    answers: bool,
 }
 
 impl Queue {
@@ -40,6 +42,8 @@ impl Queue {
         self.abandoned
             || self.stopping
             || self.deliveries.is_empty()
+            // What alone is there would never leave, if what it leaves with had to wait for its room.
+            || (self.answers && !self.deliveries.iter().any(|(it, _)| it.resent))
             || (fits && self.deliveries.len() < BACKLOG_MAX_DELIVERIES)
     }
 }
@@ -81,6 +85,8 @@ impl Backlog {
     /// The first deliveries up to and with the first that somebody waits for, once there is one. They stay as with
     /// [`Backlog::first`]. `None` at the end, whatever is left.
     pub async fn first_answerable(&self) -> Option<Vec<Arc<Delivery>>> {
+        lock(&self.queue).answers = true;
+        self.room.notify_one();
         loop {
             {
                 let queue = lock(&self.queue);
@@ -241,5 +247,23 @@ mod tests {
             }
             assert_eq!(room.as_mut().poll(&mut context), Poll::Ready(()));
         }
+    }
+
+    #[test]
+    fn alerts_without_a_sender_hold_no_post_up() {
+        let backlog = Backlog::default();
+        backlog.push(delivery(BACKLOG_MAX_BYTES));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut room = pin!(backlog.room(1));
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        let mut group = pin!(backlog.first_answerable());
+        assert!(group.as_mut().poll(&mut context).is_pending());
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        backlog.push(Delivery {
+            resent: true,
+            ..delivery(1)
+        });
+        assert!(pin!(backlog.room(1)).poll(&mut context).is_pending());
+        assert!(group.as_mut().poll(&mut context).is_ready());
     }
 }

@@ -92,6 +92,27 @@ fn what_becomes_due_between_posts_leaves_with_the_next_answer() {
     process.stop();
 }
 
+#[test]
+fn an_alert_that_waits_for_an_answer_holds_no_post_up() {
+    let folder = Folder::new();
+    folder.write(
+        "maxconn.toml",
+        "allowed_lateness = \"0s\"\n[[rule]]\nname = \"userip\"\nthreshold = 3\nwithin = \"1s\"\nquiet = \"1s\"\n",
+    );
+    let mut process = Process::http_at(&folder, "reply", "--config maxconn.toml");
+    let input = process.address("input");
+    let flood = line("2026-01-01T12:00:00.000Z", "alice", "203.0.113.7").repeat(9);
+    assert_eq!(count(&documents(&post(input, &[NDJSON], flood)), START), 1);
+    until("an end", || {
+        process.figure("maxconn_alerts_total{state=\"end\"}") == Some(1)
+    });
+    // The longest line: as much as may become of it is all the room that there is.
+    let longest = "x".repeat((1 << 20) - 1);
+    let told = documents(&post(input, &[NDJSON], longest + "\n"));
+    assert_eq!((told.len(), count(&told, END)), (2, 1));
+    process.stop();
+}
+
 /// More than a socket's buffers take.
 fn large(seconds: std::ops::Range<u32>) -> String {
     [each_second(seconds), others(0..200_000)].concat()
