@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, HeaderValue};
 use hyper::{HeaderMap, Method, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{self, takes_gzip};
@@ -142,22 +141,20 @@ impl HttpInput {
             .flat_map(|claim| claim.ticket.answer())
             .collect();
         let by_gzip = takes_gzip(headers);
-        let is_written = Arc::new(AtomicBool::new(false));
+        let (written, is_written) = oneshot::channel::<()>();
         if let Some(connection) = connection {
             // A sender that does not take its answer must not keep it, and the room, for ever.
-            let (connection, is_written) = (Arc::downgrade(connection), Arc::clone(&is_written));
-            let patience = self.patience;
+            let (connection, patience) = (Arc::downgrade(connection), self.patience);
             tokio::spawn(async move {
-                tokio::time::sleep(patience).await;
-                if let Some(connection) = connection.upgrade()
-                    && !is_written.load(Ordering::Relaxed)
+                if timeout(patience, is_written).await.is_err()
+                    && let Some(connection) = connection.upgrade()
                 {
                     connection.end();
                 }
             });
         }
         let when_written = move || {
-            is_written.store(true, Ordering::Relaxed);
+            drop(written);
             claims.into_iter().for_each(Claim::acknowledge);
             drop(room);
         };
