@@ -29,6 +29,8 @@ final class ConfigurationFile {
             var at = error.getLocation();
             throw new SettingsException(file + ":" + at.getLineNr() + ":" + at.getColumnNr() + ": "
                     + error.getOriginalMessage() + "; write TOML as docs/configuration.md has it");
+        } catch (IOException error) {
+            throw JobSettings.unreadable(file, error);
         }
         if (root instanceof ObjectNode object && object.path(ZONE).isTextual()) {
             object.put(ZONE, ZoneText.of(object.path(ZONE).asText()));

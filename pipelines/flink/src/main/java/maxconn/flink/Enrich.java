@@ -43,6 +43,7 @@ public final class Enrich extends RichFlatMapFunction<Event, LogRecord> {
         byte[] document = guest.enrich(
                 record.value(), event.timeMs(), Classify.offset(record), position.of(record), event.flood());
         passed.inc();
-        out.collect(record.with(Classify.withoutNewline(document)));
+        // It waited while the configuration changed, and is an event no more.
+        out.collect(document == null ? record : record.with(Classify.withoutNewline(document)));
     }
 }

@@ -40,6 +40,11 @@ public final class JobSettings {
     /** Kafka's own default for brokers; what is longer is refused by them. */
     private static final String TRANSACTION_TIMEOUT_MS = "900000";
 
+    /** Kafka's producer refuses what is larger than 1 MiB by default, which would end the job for ever. */
+    private static final String REQUEST_MAX_BYTES = String.valueOf(32 << 20);
+    /** Flink's own limit. */
+    private static final long LEAST_CHECKPOINT_MS = 10;
+
     private final String file;
     private final Map<String, String> values;
 
@@ -75,8 +80,16 @@ public final class JobSettings {
         } catch (IllegalArgumentException error) {
             throw new SettingsException(file + ": " + error.getMessage()
                     + "; write a line `key = value` for each setting");
+        } catch (IOException error) {
+            throw unreadable(file, error);
         }
         return new JobSettings(file.toString(), properties);
+    }
+
+    /** What is wrong with a file is not in the message of its error: often that is the path alone. */
+    static SettingsException unreadable(Path file, IOException error) {
+        return new SettingsException(file + ": it cannot be read (" + error.getClass().getSimpleName()
+                + "); give a file of UTF-8 text that is there and may be read");
     }
 
     /** For settings that stand in a file of that name. */
@@ -118,6 +131,7 @@ public final class JobSettings {
         consumer = kafka(CONSUMER);
         producer = kafka(PRODUCER);
         producer.putIfAbsent("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        producer.putIfAbsent("max.request.size", REQUEST_MAX_BYTES);
         check();
     }
 
@@ -134,6 +148,9 @@ public final class JobSettings {
         boolean isTransactional = isExactlyOnce && (recordsTopic != null || alertsTopic != null);
         if (checkpointEvery.isZero() && (!isBounded() || isTransactional)) {
             throw wrong("checkpoint.every", "without checkpoints nothing is handed on for good", "write 10s");
+        }
+        if (!checkpointEvery.isZero() && checkpointEvery.toMillis() < LEAST_CHECKPOINT_MS) {
+            throw wrong("checkpoint.every", "it is less than " + LEAST_CHECKPOINT_MS + "ms", "write 10s");
         }
         for (String topic : new String[] {recordsTopic, alertsTopic}) {
             if (topic != null && topics.contains(topic)) {
@@ -203,8 +220,12 @@ public final class JobSettings {
         if (value == null) {
             return List.of();
         }
-        return Arrays.stream(value.split(",")).map(String::trim).filter(part -> !part.isEmpty())
+        List<String> parts = Arrays.stream(value.split(",")).map(String::trim).filter(part -> !part.isEmpty())
                 .collect(Collectors.toList());
+        if (parts.isEmpty()) {
+            throw wrong(key, "it names none", "write one, or several with commas between them");
+        }
+        return parts;
     }
 
     private void oneOf(String first, String second) {

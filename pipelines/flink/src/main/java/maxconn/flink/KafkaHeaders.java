@@ -6,6 +6,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 
@@ -21,7 +22,10 @@ final class KafkaHeaders {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (DataOutputStream out = new DataOutputStream(bytes)) {
             for (Header header : headers) {
-                out.writeUTF(header.key());
+                // Longer ones than writeUTF takes are rare, and must not end the job.
+                byte[] key = header.key().getBytes(StandardCharsets.UTF_8);
+                out.writeInt(key.length);
+                out.write(key);
                 byte[] value = header.value();
                 out.writeInt(value == null ? -1 : value.length);
                 if (value != null) {
@@ -40,7 +44,7 @@ final class KafkaHeaders {
         }
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(packed))) {
             while (in.available() > 0) {
-                String key = in.readUTF();
+                String key = new String(in.readNBytes(in.readInt()), StandardCharsets.UTF_8);
                 int length = in.readInt();
                 into.add(key, length < 0 ? null : in.readNBytes(length));
             }

@@ -126,11 +126,15 @@ public final class MaxconnGuest {
 
     /**
      * Writes the document of an event that goes on: with the time that {@link #observe} said, and its first flood's
-     * id.
+     * id. Null where the record is no event under this configuration.
      */
     public byte[] enrich(byte[] record, long timeMs, long offset, byte[] position, byte[] flood) {
         put(record, position, flood);
-        checked(enrich.apply(record.length, timeMs, offset, position.length, flood.length));
+        long[] result = enrich.apply(record.length, timeMs, offset, position.length, flood.length);
+        if ((int) result[0] == REFUSED) {
+            return null;
+        }
+        checked(result);
         return output(0, bytesLength);
     }
 

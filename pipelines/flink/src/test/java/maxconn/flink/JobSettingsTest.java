@@ -14,8 +14,10 @@ import java.time.Duration;
 import java.time.LocalDate;
 import java.time.ZoneId;
 import java.time.temporal.TemporalAdjusters;
+import java.util.List;
 import java.util.Properties;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -39,8 +41,21 @@ class JobSettingsTest {
         assertEquals(Duration.ofSeconds(10), settings.checkpointEvery);
         assertEquals("localhost:9092", settings.consumer.getProperty("bootstrap.servers"));
         assertEquals("900000", settings.producer.getProperty("transaction.timeout.ms"));
+        assertEquals("33554432", settings.producer.getProperty("max.request.size"));
         assertFalse(settings.isBounded());
         assertTrue(settings.isExactlyOnce);
+    }
+
+    @Test
+    void aFileThatIsNotThereAndAListOfNothingAreSaidToBe() {
+        Path missing = folder.resolve("missing.properties");
+        for (var read : List.<Executable>of(() -> JobSettings.read(missing), () -> ConfigurationFile.read(missing))) {
+            String said = assertThrows(SettingsException.class, read).getMessage();
+            assertTrue(said.contains("missing.properties: it cannot be read (NoSuchFileException)"), said);
+        }
+        String nothing = LIVE.replace("logs, more", ",");
+        String said = assertThrows(SettingsException.class, () -> settings(nothing)).getMessage();
+        assertTrue(said.contains("source.topics: it names none"), said);
     }
 
     @Test
@@ -62,6 +77,7 @@ class JobSettingsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
             parallelism = 0            | parallelism: "0" is no whole number from 1 to 32768; write one
+            checkpoint.every = 1ms     | checkpoint.every: it is less than 10ms; write 10s
             parallelism = 200          | parallelism: it is more than max_parallelism, 128; write a smaller
             paralelism = 2             | paralelism: there is no such key; the keys are config, source.topics
             time.settle = 30           | time.settle: "30" is no duration; write a whole number and ms, s, m or h

@@ -3,6 +3,7 @@ package maxconn.flink;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -26,6 +27,8 @@ class MaxconnGuestTest {
     void aRecordWithoutAnEventHasNoKeys() {
         assertEquals(0, guest.observe(LOGIN, MARCH_2026_MS, -1, NOTHING));
         assertEquals(1, guest.statistics().path("records").asInt());
+        // As an event that waited until its pattern was gone.
+        assertNull(guest.enrich(LOGIN, MARCH_2026_MS, -1, NOTHING, NOTHING));
     }
 
     @Test

@@ -10,6 +10,7 @@ import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.Test;
 
 class ValueSerializerTest {
@@ -24,6 +25,16 @@ class ValueSerializerTest {
                 back.source() + "/" + back.partition() + "/" + back.offset() + "/" + back.timeMs() + "/"
                         + back.modifiedMs());
         assertNull(again(LogRecord.line(new byte[0], "x", 0, 0), LogRecordSerializer.INSTANCE).key());
+    }
+
+    @Test
+    void headersOfAnyLengthComeBackAsTheyWere() {
+        String longest = "ü".repeat(70_000);
+        RecordHeaders headers = new RecordHeaders();
+        headers.add("", null).add(longest, new byte[0]).add("a", new byte[] {1}).add("a", null);
+        RecordHeaders back = new RecordHeaders();
+        KafkaHeaders.unpack(KafkaHeaders.pack(headers), back);
+        assertEquals(headers, back);
     }
 
     @Test
