@@ -2,11 +2,11 @@
 //! waits, then the inputs do, then the senders.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 
-use super::delivery::{Delivery, Segment};
+use super::delivery::{Delivery, Receipt, Segment};
 use crate::lock::lock;
 use maxconn_host::Kind;
 
@@ -34,6 +34,8 @@ struct Queue {
     stopping: bool,
     /// What nobody waits for leaves with what somebody does.
     answers: bool,
+    /// The alerts of answers, each until nobody waits for its batch or remembers it: not heard yet, they are in the state.
+    unheard: Vec<(Weak<dyn Receipt>, Vec<u8>)>,
 }
 
 impl Queue {
@@ -109,6 +111,15 @@ impl Backlog {
         let count = count.min(queue.deliveries.len());
         let taken: Vec<_> = queue.deliveries.drain(..count).collect();
         queue.weight -= taken.iter().map(|(_, weight)| weight).sum::<usize>();
+        if queue.answers
+            && let Some(ticket) = taken.last().and_then(|(it, _)| it.ticket.as_ref())
+        {
+            queue.unheard.retain(|(it, _)| it.strong_count() > 0);
+            let alerts = alerts(&taken);
+            if !alerts.is_empty() {
+                queue.unheard.push((Arc::downgrade(ticket), alerts));
+            }
+        }
         drop(queue);
         self.room.notify_one();
         for ticket in taken.iter().filter_map(|(it, _)| it.ticket.as_ref()) {
@@ -123,12 +134,19 @@ impl Backlog {
         }
     }
 
-    /// All alerts that were not delivered, one a line, for the state.
+    /// All alerts that were not delivered, or are in an answer that is not known to be written, one a line, for the state.
     pub fn alerts(&self) -> Vec<u8> {
         let queue = lock(&self.queue);
-        let deliveries = queue.deliveries.iter();
-        let pieces: Vec<&[u8]> = deliveries.flat_map(|(it, _)| it.alerts()).collect();
-        pieces.concat()
+        let unheard = queue.unheard.iter();
+        let unheard = unheard.filter(|(it, _)| it.strong_count() > 0);
+        let mut all: Vec<u8> = unheard.flat_map(|(_, it)| it.iter().copied()).collect();
+        all.extend(alerts(&queue.deliveries));
+        all
+    }
+
+    /// The alerts among them that no answer has.
+    pub fn waiting_alerts(&self) -> Vec<u8> {
+        alerts(&lock(&self.queue).deliveries)
     }
 
     /// How much waits: bytes and deliveries, counted anew.
@@ -169,6 +187,12 @@ impl Backlog {
             .filter(|(it, _)| !it.resent && it.segments.iter().any(is_loss));
         lost.count()
     }
+}
+
+fn alerts<'a>(deliveries: impl IntoIterator<Item = &'a (Arc<Delivery>, usize)>) -> Vec<u8> {
+    let deliveries = deliveries.into_iter();
+    let pieces: Vec<&[u8]> = deliveries.flat_map(|(it, _)| it.alerts()).collect();
+    pieces.concat()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub async fn reply(backlog: Arc<Backlog>, meter: Meter) {
         meter.succeeded(count, 0.0);
         backlog.delivered(group.len());
     }
-    let alerts = backlog.alerts();
+    let alerts = backlog.waiting_alerts();
     let left = match alerts.iter().filter(|byte| **byte == b'\n').count() {
         0 => return,
         1 => "an alert".to_string(),

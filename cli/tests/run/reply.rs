@@ -10,6 +10,8 @@ use test_support::http::{Answer, post, request, send};
 use test_support::refusal::{each_second, line, others};
 use test_support::until;
 
+use crate::STATE;
+
 const NDJSON: &str = "Content-Type: application/x-ndjson";
 const JSON: &str = "Content-Type: application/json";
 
@@ -152,6 +154,36 @@ fn an_answer_that_was_not_written_is_given_again_and_counted_once() {
         process.figure(name) == Some(120)
     });
     process.stop();
+}
+
+#[test]
+fn an_alert_whose_answer_was_not_written_outlives_the_process() {
+    for is_killed in [true, false] {
+        let folder = Folder::new();
+        let mut process = Process::http_at(&folder, "reply", STATE);
+        let body = large(0..40);
+        let input = process.address("input");
+        let stream = send(input, request(&[NDJSON], body.as_bytes()));
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        until("a state with the alert in it", || {
+            folder.holds("kept.state", "flood-start")
+        });
+        if is_killed {
+            process.kill();
+            drop(stream);
+        } else {
+            drop(stream);
+            process.stop();
+        }
+        let mut process = Process::http_at(&folder, "reply", STATE);
+        let told = documents(&post(process.address("input"), &[NDJSON], &body));
+        assert_eq!((count(&told, START), count(&told, EVENT)), (1, 29));
+        assert_eq!(told.len(), 200_030);
+        until("a state without it", || {
+            !folder.holds("kept.state", "flood-start")
+        });
+        process.stop();
+    }
 }
 
 /// Many senders at once, of whom some break off in the midst of their bodies and come again: every record is in one answer,
