@@ -141,7 +141,12 @@ fn sums_are_exact_through_every_guest() -> Result<(), Error> {
         let (case, periods) = generated(number);
         hold(&native::run(&case, &mut Batches::Whole)?, &periods)?;
         // Where few records are held back, what Fluent Bit's guest has to say finds too few slots.
-        let fits = |driver: &&Driver| number % 2 == 0 || driver.name != "fluent-bit";
+        // What comes late is told otherwise by keyed engines, whose sums are those of the steps.
+        let fits = |driver: &&Driver| match driver.name {
+            "fluent-bit" => number % 2 == 0,
+            "keyed" => false,
+            _ => true,
+        };
         for driver in DRIVERS.iter().filter(fits) {
             (driver.check)(&case, &guest(driver.guest)?, Runtime::Wasmtime)
                 .map_err(|error| format!("{} {}: {error}", case.name, driver.name))?;

@@ -186,12 +186,13 @@ impl Engine {
         if key == KeyState::default() {
             return Ok(step);
         }
-        let behind_ms = match input {
-            Input::LateEvent(_, behind_ms) => behind_ms.max(0),
-            _ => 0,
-        };
         let expiry_ms = key.expiry_ms(rule, self.config.allowed_lateness_ms);
-        let expiry_ms = expiry_ms.map(|expiry_ms| expiry_ms.saturating_add(behind_ms));
+        let expiry_ms = expiry_ms.map(|expiry_ms| match input {
+            Input::LateEvent(_, behind_ms) => expiry_ms.saturating_add(behind_ms.max(0)),
+            // What another clock's events left behind the flood that ended.
+            Input::Timer(now_ms) => expiry_ms.max(now_ms.saturating_add(rule.within_ms)),
+            _ => expiry_ms,
+        });
         step.timer_ms = key.due_ms(rule, i64::MIN).or(expiry_ms);
         let mut tape = Tape::after(STATE_FORMAT.to_le_bytes().to_vec());
         key.pass(&mut tape);
