@@ -1,8 +1,8 @@
 //! Decides what becomes of a line: it passes, is enriched, or is held back.
 
-use super::floods::{Call, Limit, Observed};
 use alloc::vec::Vec;
 
+use super::floods::{Call, Limit, Observed};
 use super::recognise::{Input, Sight, event_id, holds_known, is_json, recall, text};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
