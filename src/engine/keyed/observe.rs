@@ -34,6 +34,8 @@ enum Found {
         may_name: bool,
     },
     Event(KeyedEvent, Told),
+    /// An event whose document was asked for, and no more.
+    Written,
 }
 
 /// What is counted of an event beside its keys.
@@ -95,7 +97,7 @@ impl Engine {
                     false => Observation::Counts(event),
                 };
             }
-            Found::Nothing => false,
+            Found::Nothing | Found::Written => false,
             Found::Unread => {
                 self.statistics.malformed += 1;
                 redacts
@@ -125,7 +127,7 @@ impl Engine {
     ) -> bool {
         let input = input(source, record, place);
         let found = self.look(&input, Writing::Always(&mut out.bytes, flood));
-        matches!(found, Found::Event(..))
+        matches!(found, Found::Written)
     }
 
     #[inline(never)]
@@ -147,9 +149,10 @@ impl Engine {
             let is_known = is_known || sight.repeats.is_some();
             return Found::Unknown { is_known, may_name };
         };
+        let is_asked_for = matches!(writing, Writing::Always(..));
         let mut keys = Vec::new();
         // One that nothing dates did not happen now, and what the time is here nobody knows.
-        if sight.has_time {
+        if sight.has_time && !is_asked_for {
             let mut hasher = FieldHasher::default();
             hasher.hash(&event, &sight.context, self.floods.needs_net);
             let own = self.floods.keys_of(&self.config, &event, hasher.hashes());
@@ -175,6 +178,9 @@ impl Engine {
                 redactor: self.floods.redactor.as_deref(),
             };
             document.write(input, &mut Vec::new(), bytes);
+        }
+        if is_asked_for {
+            return Found::Written;
         }
         let told = Told {
             limit: clipped(event.limit, event.limit.len()),
