@@ -1,6 +1,7 @@
 // The friendly side of the guest: batches in, results out. README.md has examples, maxconn.d.ts the types.
 
 import { Guest, initSync } from './guest.js';
+import { ruleOf } from './zone.js';
 
 /** A batch moves in pieces of about this size, so that a large one does not have to be there twice. */
 const PIECE_BYTES = 128 * 1024;
@@ -306,8 +307,29 @@ function pieces(bytes) {
 
 function json(config) {
   if (config === undefined || config === null) return '';
-  if (typeof config === 'string') return config;
-  return JSON.stringify(object(config, 'config'));
+  if (typeof config !== 'string') return JSON.stringify(withRule(object(config, 'config')));
+  let parsed;
+  try {
+    parsed = JSON.parse(config);
+  } catch {
+    // The module says what is wrong with it, and where.
+  }
+  const changed = withRule(parsed);
+  return changed === parsed ? config : JSON.stringify(changed);
+}
+
+/** The configuration with the rule of its time zone, if that is a name: the module knows no names. */
+function withRule(config) {
+  const timezone = config?.timezone;
+  if (typeof timezone !== 'string') return config;
+  const rule = ruleOf(timezone);
+  if (rule !== undefined) return { ...config, timezone: rule };
+  if (!/^[a-z_]+\//i.test(timezone)) return config;
+  throw new MaxconnError(
+    'timezone',
+    `${show(timezone)} is no time zone that this JavaScript engine knows`,
+    'write a name as "Europe/Berlin", an offset as "+02:00", or a POSIX TZ string, e.g. "CET-1CEST,M3.5.0,M10.5.0/3"',
+  );
 }
 
 function object(value, path) {

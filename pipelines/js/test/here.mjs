@@ -1,6 +1,9 @@
 // Where things lie, and the few helpers that every test uses. `make npm-test` builds all of it first.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -18,6 +21,24 @@ export const entry = (file) => import(`${packageFolder}/${file}`);
 /** Runs a program and gives its standard output. */
 export function run(program, args, options = {}) {
   return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
+}
+
+/** A folder, until the tests are over, with the package installed as users get it: from the tarball. */
+export function installed() {
+  const folder = mkdtempSync(join(tmpdir(), 'maxconn-npm-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: packageFolder }));
+  writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}');
+  run('npm', ['install', '--offline', '--no-audit', '--no-fund', join(folder, packed.filename)], { cwd: folder });
+  return folder;
+}
+
+export const readme = () => readFileSync(join(root, 'pipelines/js/README.md'), 'utf8');
+
+/** The examples of the README: name, program, and what it prints. */
+export function examples() {
+  const found = readme().matchAll(/^```js\n(?:\/\/ ([a-z-]+)\.mjs\n)(.*?)^```\n(?:\n^```text\n(.*?)^```)?/gms);
+  return [...found].map(([, name, text, expected]) => ({ name, text, expected }));
 }
 
 /** Refused logins of one user, a second apart. */

@@ -1,22 +1,12 @@
 // The package as users get it: sizes, types, the tarball installed elsewhere, a baked module, the README's examples.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 
-import { packageFolder, refusals, root, run, targetFolder } from './here.mjs';
+import { examples, installed, packageFolder, refusals, run, targetFolder } from './here.mjs';
 
-let folder;
-
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'maxconn-npm-'));
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: packageFolder }));
-  writeFileSync(join(folder, 'package.json'), '{"private":true,"type":"module"}');
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', join(folder, packed.filename)], { cwd: folder });
-});
-
-after(() => rmSync(folder, { recursive: true, force: true }));
+const folder = installed();
 
 /** Runs a program with the installed package. */
 function program(text, input = undefined) {
@@ -82,11 +72,10 @@ test('another module is refused with a sentence', () => {
 });
 
 test('the examples of the README run as they stand', () => {
-  const readme = readFileSync(join(root, 'pipelines/js/README.md'), 'utf8');
-  const examples = [...readme.matchAll(/^```js\n(?:\/\/ ([a-z-]+)\.mjs\n)(.*?)^```\n(?:\n^```text\n(.*?)^```)?/gms)];
-  assert.ok(examples.length >= 4, `${examples.length} examples`);
+  const all = examples();
+  assert.ok(all.length >= 4, `${all.length} examples`);
   writeFileSync(join(folder, 'mail.log'), `${refusals(60).join('\n')}\nJan  1 12:00:59 mail postfix: nothing\n`);
-  for (const [, name, text, expected] of examples) {
+  for (const { name, text, expected } of all) {
     const output = program(text);
     assert.ok(expected !== undefined, `${name}: the README does not say what it prints`);
     assert.equal(output.trim(), expected.trim(), name);

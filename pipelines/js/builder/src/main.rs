@@ -10,7 +10,7 @@ use guest_build::{Features, notices};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// What is written by hand and goes into the package as it is.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "maxconn.js",
     "maxconn.d.ts",
     "node.js",
@@ -19,6 +19,7 @@ const FILES: [&str; 8] = [
     "web.d.ts",
     "flow.js",
     "lines.js",
+    "zone.js",
 ];
 
 fn main() -> ExitCode {
