@@ -44,7 +44,7 @@ async function opened(options) {
 }
 
 /** The worker reads its own code as it starts anew. */
-const isCode = (asked) => /\/(worker|report|unpack|maxconn|lines|guest)\.js$|\/(gunzip|fzstd)\.mjs$/.test(asked);
+const isCode = (asked) => /\/(worker|report|unpack|maxconn|zone|lines|guest)\.js$|\/(gunzip|fzstd)\.mjs$/.test(asked);
 const done = (page) => page.locator('#status', { hasText: /^(Done|Stopped)/ }).waitFor();
 const figure = async (page, title) => Number((await page.locator('.figures div', { hasText: title }).locator('b').textContent()).replaceAll(',', ''));
 const fact = async (page, title) => (await page.locator('#log .facts div', { hasText: title }).locator('dd').textContent()).replaceAll(',', '');
@@ -122,6 +122,18 @@ test('zstd of two frames is read whole, what is cut off and what cannot be unpac
   await page.locator('.notices', { hasText: 'cut.log.zst' }).waitFor();
   await reading(page, () => drop(page, 'mail.log.xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a])));
   await page.locator('.notices', { hasText: 'xz -dk' }).waitFor();
+  assert.deepEqual(problems, []);
+  await page.context().close();
+});
+
+test('a time zone has a name, which the browser knows', async () => {
+  const { page, problems } = await opened();
+  await page.locator('#settings summary').click();
+  await page.locator('#toml').fill('timezone = "America/New_York"\n');
+  await reading(page, () => page.locator('#again').click());
+  await page.locator('.period', { hasText: 'America/New_York' }).waitFor();
+  await page.locator('#toml').fill('timezone = "America/New_Yorck"\n');
+  await page.locator('#mistake', { hasText: 'Line 1: timezone: "America/New_Yorck" is a name' }).waitFor();
   assert.deepEqual(problems, []);
   await page.context().close();
 });

@@ -1,4 +1,5 @@
 // The report's module: configuration and what the plugin says in, the report and its page out. report/wasm/ is the other side.
+import { ruleOf } from './maxconn/zone.js';
 
 const KINDS = { event: 2, alert: 3, statistics: 4 };
 const encoder = new TextEncoder();
@@ -23,7 +24,15 @@ export class Report {
 
   /** Begins a report under a configuration in TOML, which comes back as objects: `plain` as it is, `report` for the detector. */
   configure(toml) {
-    return JSON.parse(this.#call('configure', encoder.encode(toml)));
+    const call = (asked) => JSON.parse(this.#call('configure', encoder.encode(JSON.stringify(asked))));
+    try {
+      return call({ toml });
+    } catch (error) {
+      // A name of a time zone, which the browser knows and the module does not.
+      const rule = ruleOf(error.refusal?.zone ?? '');
+      if (rule === undefined) throw error;
+      return call({ toml, rule });
+    }
   }
 
   /** What was measured over time, in one of the forms that `--load` takes. */

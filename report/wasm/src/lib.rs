@@ -7,7 +7,7 @@
 mod abi;
 
 use maxconn_config::{Excerpt, Written, every_minute};
-use maxconn_core::config::{Config, ConfigError};
+use maxconn_core::config::{Config, ConfigError, Problem};
 use maxconn_core::engine::Kind;
 use maxconn_core::patterns;
 use maxconn_report::zone::Zone;
@@ -65,13 +65,18 @@ impl Instance {
         answer
     }
 
-    /// Begins a report under a configuration in TOML. The output is that configuration as JSON, as it is (`plain`) and with
-    /// what a report needs of the plugin (`report`).
+    /// Begins a report under a configuration in TOML, given as JSON: `{"toml": …}`. The output is that configuration as JSON, as it
+    /// is (`plain`) and with what a report needs of the plugin (`report`). Where its time zone is a name, the refusal says it
+    /// (`zone`), and the call is made again with the rule behind it: `{"toml": …, "rule": …}`.
     fn configure(&mut self, len: i32) -> i32 {
-        let Some(text) = self.text(len) else {
+        let given: Option<Value> = self
+            .given(len)
+            .and_then(|it| serde_json::from_slice(it).ok());
+        let text = |key| given.as_ref()?.get(key)?.as_str();
+        let Some(toml) = text("toml") else {
             return BAD_CALL;
         };
-        match configured(text) {
+        match configured(toml, text("rule")) {
             Ok((options, output)) => {
                 self.report = Some(Report::new(options));
                 self.say(OK, output.to_string())
@@ -150,9 +155,14 @@ impl Instance {
 
 type Wrong = (Option<Box<Excerpt>>, ConfigError);
 
-fn configured(text: &str) -> Result<(Options, Value), Wrong> {
-    let written = Written::parse(text).map_err(|(place, error)| (Some(place), error))?;
-    let plain = written.json();
+fn configured(toml: &str, rule: Option<&str>) -> Result<(Options, Value), Wrong> {
+    let written = Written::parse(toml).map_err(|(place, error)| (Some(place), error))?;
+    let mut plain = written.json();
+    let mut name = None;
+    if let (Some(rule), Some(zone)) = (rule, plain.get_mut("timezone")) {
+        name = Some(std::mem::replace(zone, Value::from(rule)));
+    }
+    let name = name.as_ref().and_then(Value::as_str);
     let wrong = |error: ConfigError| (written.excerpt(&error.path), error);
     let config = Config::parse(plain.to_string().as_bytes(), Config::default()).map_err(wrong)?;
     patterns::compile(&config.patterns).map_err(wrong)?;
@@ -160,7 +170,7 @@ fn configured(text: &str) -> Result<(Options, Value), Wrong> {
     let options = Options {
         generator: concat!("maxconn ", env!("CARGO_PKG_VERSION")).to_string(),
         zone: zone
-            .and_then(|it| Zone::of_rule(it, None))
+            .and_then(|it| Zone::of_rule(it, name))
             .unwrap_or_default(),
         trusted: config.trusted_networks.clone(),
         ..Options::default()
@@ -172,6 +182,10 @@ fn configured(text: &str) -> Result<(Options, Value), Wrong> {
 
 fn refusal(place: Option<&Excerpt>, error: &ConfigError) -> Value {
     let (problem, mend) = error.problem.say();
+    let zone = match &error.problem {
+        Problem::TimeZone(name) | Problem::TimeZoneName(name) => Some(name),
+        _ => None,
+    };
     json!({
         "line": place.map(|it| it.line),
         "column": place.map(|it| it.column),
@@ -179,6 +193,7 @@ fn refusal(place: Option<&Excerpt>, error: &ConfigError) -> Value {
         "path": error.path,
         "problem": problem,
         "mend": mend,
+        "zone": zone,
     })
 }
 
