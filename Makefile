@@ -28,7 +28,8 @@ guests: target ## Build the guests: target/guests/maxconn-NAME.wasm.
 npm: target ## Build the npm package: target/npm/maxconn.
 	$(CARGO) run --quiet --manifest-path pipelines/js/builder/Cargo.toml --target-dir $(TARGET_DIR)/npm-builder
 
-npm-test: build npm ## Test the npm package in Node.
+npm-test: build npm ## Test the npm package in Node, Deno and Bun, by TypeScript and behind bundlers.
+	npm ci --prefix pipelines/js/test --no-audit --no-fund --silent
 	$(CARGO) run --release --quiet -p host-test --bin cases-json > target/npm/cases.json
 	node --test pipelines/js/test/*.test.mjs
 

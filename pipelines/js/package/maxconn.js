@@ -13,6 +13,7 @@ const FORMATS = ['auto', 'text', 'json'];
 const ONLY = { all: 7, changed: 6, events: 2, alerts: 4 };
 /** The module's kinds: what passes, the record of a text line, an enriched record, an alert, statistics. */
 const KINDS = ['record', 'record', 'event', 'alert', 'statistics'];
+const [PASSED, STATISTICS] = [0, 4];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -110,6 +111,7 @@ export class Detector {
   #guest;
   #format = 'auto';
   #offset;
+  #hasStatistics;
   /** Undefined: the clock at each push, for a live stream may go on for years. Null: none. */
   #reference;
 
@@ -125,6 +127,7 @@ export class Detector {
     }
     this.#guest = told(() => new Guest(json(config)));
     this.#guest.want(ONLY[only]);
+    this.#hasStatistics = only === 'all' || only === 'changed';
     if (source !== undefined) this.setSource(source);
   }
 
@@ -198,7 +201,7 @@ export class Detector {
   /** What was counted so far. */
   statistics() {
     this.#live.statistics();
-    return this.#results()[0].record;
+    return JSON.parse(decoder.decode(this.#live.bytes()));
   }
 
   /** All state, open floods included. */
@@ -240,10 +243,11 @@ export class Detector {
     if (segments.length === 0) return results;
     const bytes = guest.bytes();
     for (let at = 0; at < segments.length; at += 3) {
+      if (segments[at] === STATISTICS && !this.#hasStatistics) continue;
       const kind = KINDS[segments[at]];
       let start = segments[at + 1];
       const end = start + segments[at + 2];
-      if (segments[at] !== 0) {
+      if (segments[at] !== PASSED) {
         results.push(new Result(kind, bytes, start, end - 1));
         continue;
       }

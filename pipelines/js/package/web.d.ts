@@ -1,7 +1,7 @@
 import { Detector } from './maxconn.js';
-import type { DetectorOptions } from './maxconn.js';
+import type { DetectorOptions, Only } from './maxconn.js';
 
-export interface StreamOptions extends DetectorOptions {
+export interface StreamOptions<O extends keyof Only = keyof Only> extends DetectorOptions<O> {
   /** `lines` (the default): bytes or text, cut anywhere, in and NDJSON out. `objects`: records in and `Result`s out. */
   mode?: 'lines' | 'objects';
   /** On live streams, how often to say that time goes on, in ms. 0 (the default): never. */
@@ -11,8 +11,8 @@ export interface StreamOptions extends DetectorOptions {
 }
 
 /** The detector as a web TransformStream. */
-export declare class DetectorStream extends TransformStream {
-  constructor(options?: StreamOptions);
+export declare class DetectorStream<O extends keyof Only = 'all'> extends TransformStream {
+  constructor(options?: StreamOptions<O>);
   /** For statistics, snapshots and another configuration. */
-  readonly detector: Detector;
+  readonly detector: Detector<O>;
 }

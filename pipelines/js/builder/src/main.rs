@@ -10,7 +10,7 @@ use guest_build::{Features, notices};
 use wasm_bindgen_cli_support::Bindgen;
 
 /// What is written by hand and goes into the package as it is.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "maxconn.js",
     "maxconn.d.ts",
     "node.js",
@@ -20,7 +20,10 @@ const FILES: [&str; 9] = [
     "flow.js",
     "lines.js",
     "zone.js",
+    "documents.d.ts",
 ];
+/// What holds for every host, and goes into the package, too.
+const SCHEMA: &str = "maxconn.schema.json";
 
 fn main() -> ExitCode {
     let root = guest_build::workspace();
@@ -57,6 +60,7 @@ fn build(root: &Path, package: &Path) -> Result<(), Box<dyn Error>> {
     for file in FILES {
         fs::copy(ours.join("package").join(file), package.join(file))?;
     }
+    fs::copy(root.join("docs").join(SCHEMA), package.join(SCHEMA))?;
     let manifest = fs::read_to_string(ours.join("package/package.json"))?;
     let version = format!("\"version\": \"{}\"", guest_build::VERSION);
     fs::write(
