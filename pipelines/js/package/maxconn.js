@@ -14,6 +14,8 @@ const ONLY = { all: 7, changed: 6, events: 2, alerts: 4 };
 /** The module's kinds: what passes, the record of a text line, an enriched record, an alert, statistics. */
 const KINDS = ['record', 'record', 'event', 'alert', 'statistics'];
 const [PASSED, STATISTICS] = [0, 4];
+const BESIDE =
+  "put node_modules/maxconn/maxconn.wasm beside the code that is bundled (vite's dev server: optimizeDeps.exclude = ['maxconn']), or give it to load()";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -75,16 +77,31 @@ export class Result {
 export async function load(module) {
   if (module === undefined) {
     if (isLoaded || loadFromDisk()) return;
-    module = new URL('./maxconn.wasm', import.meta.url);
+    module = own();
   }
   if (isLoaded) throw new Error('the module is loaded already; call load() once, before the first Detector');
   if (module instanceof URL || typeof module === 'string') module = await fetch(module);
+  let from = 'what load() was given';
   if (typeof Response === 'function' && module instanceof Response) {
-    if (!module.ok) throw new Error(`${module.url}: ${module.status} ${module.statusText}; serve maxconn.wasm beside maxconn.js`);
+    from = module.url;
+    if (!module.ok) throw new Error(`${from}: ${module.status} ${module.statusText}; ${BESIDE}`);
     module = await module.arrayBuffer();
   }
-  if (!(module instanceof WebAssembly.Module)) module = await WebAssembly.compile(module);
+  if (!(module instanceof WebAssembly.Module)) {
+    module = await WebAssembly.compile(module).catch((cause) => {
+      throw new Error(`${from} is no WebAssembly (${cause.message}); ${BESIDE}`, { cause });
+    });
+  }
   start(module);
+}
+
+/** Where the package's own module is. Bundlers know this form, and take the module along. */
+function own() {
+  try {
+    return new URL('./maxconn.wasm', import.meta.url);
+  } catch (cause) {
+    throw new Error(`this code does not know where it is, as it was bundled into a script; ${BESIDE}`, { cause });
+  }
 }
 
 function start(module) {
@@ -99,10 +116,16 @@ function start(module) {
 
 /** In Node, the file beside this one. Asked for like this, bundlers for browsers do not trip over it. */
 function loadFromDisk() {
-  const url = new URL('./maxconn.wasm', import.meta.url);
-  const fs = url.protocol === 'file:' ? globalThis.process?.getBuiltinModule?.('node:fs') : undefined;
-  if (fs === undefined) return false;
-  start(new WebAssembly.Module(fs.readFileSync(url)));
+  const fs = globalThis.process?.getBuiltinModule?.('node:fs');
+  const url = fs === undefined ? undefined : own();
+  if (url?.protocol !== 'file:') return false;
+  let bytes;
+  try {
+    bytes = fs.readFileSync(url);
+  } catch (cause) {
+    throw new Error(`${url.pathname} cannot be read (${cause.message}); ${BESIDE}`, { cause });
+  }
+  start(new WebAssembly.Module(bytes));
   return true;
 }
 
