@@ -34,7 +34,9 @@ use recognise::Recogniser;
 use streams::Streams;
 
 pub use clock::Times;
-pub use keyed::{Input as KeyedInput, KeyedEvent, KeyedRule, Observation, Step, StepError};
+pub use keyed::{
+    Enriched, Input as KeyedInput, KeyedEvent, KeyedRule, Observation, Step, StepError,
+};
 pub use lines::Place;
 pub use output::{Kind, OUTPUT_SOFT_LIMIT, Output, Segment, Want};
 pub use snapshot::RestoreError;

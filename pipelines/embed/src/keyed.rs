@@ -139,8 +139,8 @@ impl Instance {
         };
         let place = place(time_ms, offset, position);
         match engine.enrich(source, record, place, flood, &mut self.out) {
-            true => OK,
-            false => {
+            Some(_) => OK,
+            None => {
                 let mend = "enrich records of which maxconn_observe said keys, with its time";
                 refuse(&mut self.out, "record", "it carries no event", mend)
             }

@@ -15,6 +15,7 @@ use maxconn_core::engine::{Engine, Kind, OUTPUT_SOFT_LIMIT, Output, Source, Verd
 use maxconn_core::json::scan::Scanner;
 use maxconn_core::json::string::decode;
 use maxconn_core::json::write::push_uint;
+use maxconn_core::record::is_one;
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -182,7 +183,7 @@ impl Transform {
         let text = value
             .as_ref()
             .and_then(|value| record.get(value.bytes.clone()))
-            .filter(|text| is_ours_to_read(text))
+            .filter(|text| is_one(text))
             .unwrap_or_default();
         while let Some(engine) = &mut self.engine {
             let verdict = engine.try_push(&self.source, text, time_ms, None, &mut self.out);
@@ -292,21 +293,6 @@ fn too_little_memory(keys: usize, floods: usize, needed: usize) -> String {
          data_transforms_per_function_memory_limit (Redpanda) or max_memory_pages (Connect)",
     ]
     .concat()
-}
-
-/// Whether a value is one that we know: a JSON object, or one line of text. Values that hold control
-/// characters (Avro, Protobuf, several lines) and arrays of records are left alone.
-#[inline]
-fn is_ours_to_read(value: &[u8]) -> bool {
-    value.first() == Some(&b'{') || is_text(value)
-}
-
-#[inline(never)]
-fn is_text(value: &[u8]) -> bool {
-    let line = value.trim_ascii_end();
-    let is_array = matches!(line.trim_ascii_start(), [b'[', rest @ ..] if matches!(rest.trim_ascii_start(), [b'{' | b'"', ..]));
-    let is_control = |&byte: &u8| byte < b' ' && !matches!(byte, b'\t' | b'\x1b');
-    !is_array && !line.iter().any(is_control)
 }
 
 #[cold]

@@ -5,6 +5,7 @@
 //! that can be used counts.
 
 mod found;
+mod one;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -18,6 +19,7 @@ use crate::json::write::{push_escaped, push_string, push_uint};
 use crate::recognisers::begins_with_own_service;
 use crate::time::{self, TimeZone};
 use found::{Found, Message, Place, Reader};
+pub use one::is_one;
 
 /// Which members of a record hold what we look for: paths, with dots between the names, the preferred ones first.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 mod observe;
 mod rules;
 
-pub use observe::Observation;
+pub use observe::{Enriched, Observation};
 pub use rules::KeyedRule;
 
 use super::Engine;

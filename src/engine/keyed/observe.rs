@@ -23,6 +23,15 @@ pub enum Observation {
     GoesOn,
 }
 
+/// What the document of an event is about, whatever its record says of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enriched {
+    /// The server, or the name of the pattern: `event.module`.
+    pub module: String,
+    /// The limit: `maxconn.limit.name`.
+    pub limit: String,
+}
+
 /// What a look at a record found.
 enum Found {
     Nothing,
@@ -35,7 +44,7 @@ enum Found {
     },
     Event(KeyedEvent, Told),
     /// An event whose document was asked for, and no more.
-    Written,
+    Written(Enriched),
 }
 
 /// What is counted of an event beside its keys.
@@ -85,8 +94,7 @@ impl Engine {
         self.statistics.records += 1;
         let input = input(source, record, place);
         let found = self.look(&input, Writing::Uncounted(&mut out.bytes));
-        let redacts = self.floods.redactor.is_some();
-        let is_withheld = match found {
+        let may_name = match found {
             Found::Event(event, told) => {
                 self.statistics.untimed += u64::from(told.is_untimed) * u64::from(event.count);
                 if told.is_refusal {
@@ -97,26 +105,35 @@ impl Engine {
                     false => Observation::Counts(event),
                 };
             }
-            Found::Nothing | Found::Written => false,
+            Found::Nothing | Found::Written(_) => false,
             Found::Unread => {
                 self.statistics.malformed += 1;
-                redacts
+                true
             }
             Found::Unknown { is_known, may_name } => {
                 self.statistics.unrecognised += u64::from(is_known);
-                may_name && redacts
+                may_name
             }
         };
-        if !is_withheld {
-            return Observation::Passes;
+        match may_name && self.withhold(record.len(), out) {
+            true => Observation::GoesOn,
+            false => Observation::Passes,
         }
-        withheld(record.len(), &mut out.bytes);
-        Observation::GoesOn
+    }
+
+    /// Writes what goes on, where names are hidden, in the place of a record of so many bytes that cannot be read; `false`, and
+    /// nothing written, where they are not.
+    pub fn withhold(&self, bytes: usize, out: &mut Output) -> bool {
+        let redacts = self.floods.redactor.is_some();
+        if redacts {
+            withheld(bytes, &mut out.bytes);
+        }
+        redacts
     }
 
     /// Writes the document of an event that goes on, as a line of JSON; `flood` is the open flood that counts it, in hex.
-    /// Called with the time that [`Engine::observe`] gave and the same of everything else. Counts nothing; `false`, and
-    /// nothing written, if the record carries no event.
+    /// Called with the time that [`Engine::observe`] gave and the same of everything else, or by a host that counts nothing.
+    /// Counts nothing; `None`, and nothing written, if the record carries no event.
     pub fn enrich(
         &self,
         source: &Source,
@@ -124,10 +141,12 @@ impl Engine {
         place: Place<'_>,
         flood: Option<&str>,
         out: &mut Output,
-    ) -> bool {
+    ) -> Option<Enriched> {
         let input = input(source, record, place);
-        let found = self.look(&input, Writing::Always(&mut out.bytes, flood));
-        matches!(found, Found::Written)
+        match self.look(&input, Writing::Always(&mut out.bytes, flood)) {
+            Found::Written(enriched) => Some(enriched),
+            _ => None,
+        }
     }
 
     #[inline(never)]
@@ -179,11 +198,13 @@ impl Engine {
             };
             document.write(input, &mut Vec::new(), bytes);
         }
+        let limit = clipped(event.limit, event.limit.len());
         if is_asked_for {
-            return Found::Written;
+            let module = clipped(event.module, event.module.len());
+            return Found::Written(Enriched { module, limit });
         }
         let told = Told {
-            limit: clipped(event.limit, event.limit.len()),
+            limit,
             is_refusal: event.class == Class::Refusal,
             is_untimed: sight.is_untimed,
         };
