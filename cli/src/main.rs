@@ -68,7 +68,7 @@ enum ConfigCommand {
 #[command(after_help = "Example:
   maxconn config bake --config maxconn.toml --guest fluent-bit -o maxconn.wasm")]
 struct BakeArgs {
-    /// The guest in this program to write: embed, fluent-bit, redpanda, wasi. With --plugin instead, the module of
+    /// The guest in this program to write: bento, embed, fluent-bit, redpanda, wasi. With --plugin instead, the module of
     /// that file.
     #[arg(
         long,

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use test_support::command::{Folder, run, run_rows};
 use test_support::refusal;
 
-const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
+const GUESTS: [&str; 5] = ["bento", "embed", "fluent-bit", "redpanda", "wasi"];
 
 fn folder() -> Folder {
     let folder = Folder::new();

@@ -22,7 +22,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Every guest that is done when it is built, by the name of its folder below `pipelines/`. The one for JavaScript is
 /// not: `pipelines/js/builder` makes a package of it.
-pub const GUESTS: [&str; 4] = ["embed", "fluent-bit", "redpanda", "wasi"];
+pub const GUESTS: [&str; 5] = ["bento", "embed", "fluent-bit", "redpanda", "wasi"];
 
 /// The guest that our own host runs.
 const EMBED: &str = "embed";

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::case::{Case, testdata};
 use crate::wasm::Runtime;
-use crate::{Error, embed, fluent_bit, keyed, redpanda, wasi};
+use crate::{Error, bento, embed, fluent_bit, keyed, redpanda, wasi};
 
 /// A host, or the model of one, that holds what its guest says of a case against what the core says.
 pub struct Driver {
@@ -21,7 +21,13 @@ pub struct Driver {
 }
 
 /// All of them. A guest without a driver is a guest without a test.
-pub const DRIVERS: [Driver; 6] = [
+pub const DRIVERS: [Driver; 7] = [
+    Driver {
+        name: "bento",
+        guest: "bento",
+        mark: "import bento_wasm.",
+        check: bento::check,
+    },
     Driver {
         name: "embed",
         guest: "embed",

@@ -5,6 +5,7 @@
 //! | [`case`] | reads cases and makes their records |
 //! | [`native`] | the core itself, and what every other driver is held against |
 //! | [`wasm`] | a module under wasmtime or under wasmi, as a few calls |
+//! | [`bento`] | a model of Bento's `wasm` processor |
 //! | [`embed`] | a host of the embed ABI |
 //! | [`keyed`] | a keyed engine on the same ABI, in miniature |
 //! | [`fluent_bit`] | a model of Fluent Bit's wasm filter |
@@ -15,6 +16,7 @@
 //! | [`run`] | a case through a driver, and what differs |
 #![forbid(unsafe_code)]
 
+pub mod bento;
 pub mod case;
 pub mod drivers;
 pub mod embed;

@@ -58,6 +58,12 @@ pub trait Imports: Send {
     /// # Errors
     /// The host ends the call, or has no such function: the guest traps.
     fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error>;
+
+    /// How much room a call needs in the guest, for hosts that ask its `allocate` for that: the address comes as a further
+    /// argument of [`Imports::call`].
+    fn room(&self, _name: &str, _args: &[i64], _memory: &[u8]) -> Option<usize> {
+        None
+    }
 }
 
 /// An argument of a call of the guest's, as an address or a length; 0 if there is none.
@@ -142,6 +148,10 @@ macro_rules! instantiate {
             let $runtime::ExternType::Func(ty) = import.ty() else {
                 return Err(format!("the module imports {name}, which is no function").into());
             };
+            let mut are_wide = Vec::new();
+            for result in ty.results() {
+                are_wide.push(matches!(result, $runtime::ValType::I64));
+            }
             let call = move |mut caller: $runtime::Caller<'_, H>,
                              args: &[$runtime::Val],
                              results: &mut [$runtime::Val]| {
@@ -154,13 +164,23 @@ macro_rules! instantiate {
                     $runtime::Val::I64(value) => *value,
                     _ => 0,
                 };
-                let args: Vec<i64> = args.iter().map(number).collect();
+                let mut args: Vec<i64> = args.iter().map(number).collect();
+                let (bytes, host) = memory.data_and_store_mut(&mut caller);
+                if let Some(len) = host.room(&name, &args, bytes) {
+                    let allocate = caller.get_export("allocate");
+                    let allocate = allocate.and_then($runtime::Extern::into_func);
+                    let allocate = allocate.ok_or_else(|| error("no allocate".into()))?;
+                    let mut address = [$runtime::Val::I32(0)];
+                    let len = [$runtime::Val::I32(len as i32)];
+                    allocate.call(&mut caller, &len, &mut address)?;
+                    args.extend(address.iter().map(number));
+                }
                 let (bytes, host) = memory.data_and_store_mut(&mut caller);
                 let answer = host.call(&name, &args, bytes).map_err(error)?;
-                for result in results {
-                    *result = match result {
-                        $runtime::Val::I64(_) => $runtime::Val::I64(answer),
-                        _ => $runtime::Val::I32(answer as i32),
+                for (result, is_wide) in results.iter_mut().zip(&are_wide) {
+                    *result = match is_wide {
+                        true => $runtime::Val::I64(answer),
+                        false => $runtime::Val::I32(answer as i32),
                     };
                 }
                 Ok(())

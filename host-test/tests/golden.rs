@@ -3,6 +3,7 @@
 use std::fs;
 
 use guest_build::Features;
+use host_test::bento::{ALL_PAGES, Message, Processor};
 use host_test::case::testdata;
 use host_test::fluent_bit::Filter;
 use host_test::redpanda::{self, BROKER_PAGES, Host, Model, Record};
@@ -171,7 +172,26 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
             "[{name}]\nrecord_without_event = {plain}\nenriched_event = {enriched}\nsuppressed_event = {suppressed}\n\n"
         );
     }
+    let [plain, enriched, _] = bento_costs()?;
+    actual += &format!("[bento]\nrecord_without_event = {plain}\nenriched_event = {enriched}\n\n");
     hold("fuel.toml", &actual)
+}
+
+/// Here nothing is held back.
+fn bento_costs() -> Result<[u64; 3], Error> {
+    let mut processor =
+        Processor::new(&module("bento", true)?, Runtime::Wasmtime, ALL_PAGES, None)?;
+    costs(|records| {
+        let before = processor.fuel();
+        for record in records {
+            let bytes = record.clone().into_bytes();
+            processor.process(Message {
+                bytes,
+                ..Message::default()
+            })?;
+        }
+        Ok(processor.fuel() - before)
+    })
 }
 
 fn fluent_bit_costs(config: Option<&str>) -> Result<[u64; 3], Error> {

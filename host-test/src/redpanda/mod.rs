@@ -60,7 +60,7 @@ pub fn run(
 }
 
 /// The module with a limit to its memory. Hosts have other means, but it comes to the same: growing beyond fails.
-fn limited(wasm: &[u8], pages: u32) -> Result<Vec<u8>, Error> {
+pub(crate) fn limited(wasm: &[u8], pages: u32) -> Result<Vec<u8>, Error> {
     let mut limited = wasm.get(..8).ok_or("it is no module")?.to_vec();
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
