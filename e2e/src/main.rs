@@ -8,12 +8,14 @@
 //! | [`dashboards`] | every panel's search in real stores |
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
+//! | [`bento`] | a real Bento with the files of `pipelines/bento`: every log of the test data through its `wasm` processor, and its `http` processor before `maxconn run` while both are killed |
 //! | [`posting`] | curl, Python and Node before `maxconn run --output reply` |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
 //! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
+mod bento;
 mod dashboards;
 mod documents;
 mod dovecot;
@@ -48,11 +50,12 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
         ("posting", posting::check),
+        ("bento", bento::check),
         ("servers", servers::check),
         ("stores", stores),
     ];

@@ -8,7 +8,7 @@ use host_test::Error;
 use ureq::Agent;
 
 /// As many post at once, each a batch after the other.
-const SENDERS: usize = 4;
+pub const SENDERS: usize = 4;
 /// The pause after a refusal.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long an answer may take.
