@@ -159,17 +159,31 @@ impl Place {
     /// # Errors
     /// See [`FileError`]; what was there before is there still.
     pub fn replace(&self, parts: &[&[u8]], mode: u32) -> Result<(), FileError> {
+        self.replace_with(parts, mode, |_| Ok(()))
+    }
+
+    /// The same. Before it takes its place `ready` has the new file, to write behind what is on the disk of it.
+    ///
+    /// # Errors
+    /// See [`FileError`]; what was there before is there still.
+    pub fn replace_with(
+        &self,
+        parts: &[&[u8]],
+        mode: u32,
+        ready: impl FnOnce(File) -> io::Result<()>,
+    ) -> Result<(), FileError> {
         match fs::symlink_metadata(&self.path) {
             Ok(there) => self.judge_kind(&there)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
         let (new, mut file) = self.make(".new", mode)?;
-        let mut write = || {
+        let write = || {
             for part in parts {
                 system::write_all(&mut file, part)?;
             }
             system::sync(&file)?;
+            ready(file)?;
             system::rename(&new, &self.path)?;
             system::sync_folder(self.path.parent().unwrap_or(Path::new("/")))
         };

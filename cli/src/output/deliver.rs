@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::backlog::Backlog;
+use super::delivery::Delivery;
 use super::meter::Meter;
 use super::trouble::Trouble;
 use super::{Output, SendError};
@@ -55,7 +56,7 @@ impl Patience {
 }
 
 /// Delivers until the backlog is closed and empty. What goes wrong is told to `tell`, and tried again; with
-/// `patience` no longer than that, counted for each group anew.
+/// `patience` no longer than that, counted for each group anew. What the next hop has taken is told to `taken` first.
 ///
 /// # Errors
 /// See [`DeliverError`].
@@ -65,6 +66,7 @@ pub async fn deliver(
     meter: Meter,
     patience: Option<Patience>,
     tell: impl Fn(&str),
+    taken: impl Fn(&[Arc<Delivery>]),
 ) -> Result<(), DeliverError> {
     let mut pauses = Pauses::new();
     while let Some(group) = backlog.first(output.group_bytes()).await {
@@ -112,6 +114,7 @@ pub async fn deliver(
         pauses = Pauses::new();
         let bytes = group.iter().map(|it| it.bytes.len()).sum();
         meter.succeeded(bytes, begun.elapsed().as_secs_f64());
+        taken(&group);
         backlog.delivered(group.len());
     }
     Ok(())
@@ -143,7 +146,6 @@ fn random() -> f64 {
 mod tests {
     use super::*;
     use crate::address::LinesAddress;
-    use crate::output::delivery::Delivery;
     use crate::output::lines::LinesOutput;
 
     #[test]
@@ -160,7 +162,7 @@ mod tests {
             let meter = Meter::new();
             let stop = Arc::new(AtomicBool::new(is_stopped));
             let patience = Some(Patience { most, stop });
-            let delivering = deliver(backlog, output, meter.clone(), patience, |_| {});
+            let delivering = deliver(backlog, output, meter.clone(), patience, |_| {}, |_| {});
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()

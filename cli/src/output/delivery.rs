@@ -28,6 +28,11 @@ pub trait Receipt: Send + Sync {
     /// What becomes of its batch, for outputs that give it back to whoever posted it.
     fn reply(&self, _bytes: Vec<Bytes>) {}
 
+    /// What the state knows it by: the batches that are delivered with it.
+    fn names(&self) -> Vec<Digest> {
+        Vec::new()
+    }
+
     /// What is kept for it while it waits, in bytes.
     fn weight(&self) -> usize {
         0

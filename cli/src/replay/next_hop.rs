@@ -106,8 +106,14 @@ impl NextHop {
             thread::Builder::new()
                 .name("deliver".to_string())
                 .spawn(move || {
-                    let delivering =
-                        deliver(Arc::clone(&backlog), output, meter, Some(patience), tell);
+                    let delivering = deliver(
+                        Arc::clone(&backlog),
+                        output,
+                        meter,
+                        Some(patience),
+                        tell,
+                        |_| {},
+                    );
                     let result = runtime.block_on(delivering);
                     if result.is_err() {
                         failed.store(true, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! Batches of lines on their way in.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -24,9 +24,8 @@ pub struct Batch {
     pub lines_return: bool,
     /// Told when the output was taken by the next hop; `None` for inputs that confirm nothing.
     pub ticket: Option<Arc<Ticket>>,
-    /// It was counted by an earlier process already, which held these back: the rest of its records go on,
-    /// its events count no more.
-    pub counted_before: Option<Suppressed>,
+    /// What an earlier process has done with it.
+    pub before: Before,
     /// Its share of the bytes that may be on the way; given back when the guest has taken it.
     pub room: OwnedSemaphorePermit,
 }
@@ -41,17 +40,28 @@ impl Batch {
             name,
             lines_return: false,
             ticket: None,
-            counted_before: None,
+            before: Before::Nothing,
             room,
         }
     }
 }
 
+/// What an earlier process has done with a batch.
+#[derive(Clone, Debug)]
+pub enum Before {
+    /// Nothing that is known.
+    Nothing,
+    /// It has counted it, and held these back: the rest of its records go on, its events count no more.
+    Counted(Suppressed),
+    /// It has delivered what became of it, and what it counted is lost: its events count, and only alerts go on.
+    Delivered,
+}
+
 /// Says when a batch was delivered.
 #[derive(Debug, Default)]
 pub struct Ticket {
-    /// How many of its lines are known by themselves.
-    lines: AtomicUsize,
+    /// What it is marked by in the state once it is delivered: itself, or each of its lines that are known by themselves.
+    names: Mutex<Vec<Digest>>,
     /// The guest has counted it, and held these back.
     counted: Mutex<Option<Suppressed>>,
     /// What became of it, where that is its sender's answer: kept until it is known to be written.
@@ -68,9 +78,9 @@ impl Ticket {
         Arc::new(ticket)
     }
 
-    /// So many of its lines are known by themselves, each by its own name.
-    pub fn name_lines(&self, lines: usize) {
-        self.lines.store(lines, Ordering::Relaxed);
+    /// It is marked by these once it is delivered.
+    pub fn mark_by(&self, names: Vec<Digest>) {
+        *lock(&self.names) = names;
     }
 
     /// The guest has counted it, and a flood has held these records back.
@@ -124,13 +134,17 @@ impl Ticket {
     }
 }
 
-/// What is kept of a line that is known by itself, in bytes: it has an entry in the ledger.
-const LINE_BYTES: usize = 192;
+/// What is kept of a batch or a line that is known by itself, in bytes: it has an entry in the ledger.
+const ENTRY_BYTES: usize = 224;
 
 impl Receipt for Ticket {
     fn weight(&self) -> usize {
         let suppressed = lock(&self.counted).as_ref().map_or(0, Suppressed::weight);
-        self.lines.load(Ordering::Relaxed) * LINE_BYTES + suppressed
+        lock(&self.names).len() * ENTRY_BYTES + suppressed
+    }
+
+    fn names(&self) -> Vec<Digest> {
+        lock(&self.names).clone()
     }
 
     fn reply(&self, bytes: Vec<Bytes>) {

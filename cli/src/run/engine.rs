@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
-use super::batch::{Batch, Ticket};
+use super::batch::{Batch, Before, Ticket};
 use super::guest::Guest;
 use super::guest_output::GuestOutput;
 use super::metrics::Metrics;
 use super::state_writer::StateWriter;
+use super::suppressed::Suppressed;
 use crate::config;
 use crate::log;
 use crate::output::backlog::Backlog;
@@ -191,10 +192,12 @@ impl Engine {
 
     fn batch(&mut self, batch: Batch) -> Result<(), HostError> {
         self.metrics.input_bytes.inc_by(batch.lines.len() as u64);
-        let is_repeated = batch.counted_before.is_some();
-        let mut out = match batch.counted_before {
-            Some(suppressed) => GuestOutput::without(self.selection, suppressed),
-            None => self.output(),
+        let is_repeated = matches!(batch.before, Before::Counted(_));
+        let was_delivered = matches!(batch.before, Before::Delivered);
+        let mut out = match batch.before {
+            Before::Nothing => self.output(),
+            Before::Counted(suppressed) => GuestOutput::without(self.selection, suppressed),
+            Before::Delivered => GuestOutput::alerts(self.selection, self.numbered),
         };
         // A guest from a file may pass on parts of them.
         out.passes_objects = batch.are_objects && !self.guest.is_foreign();
@@ -206,14 +209,18 @@ impl Engine {
             self.changed = true;
             self.metrics.malformed.inc_by(out.malformed);
             if let Some(ticket) = &batch.ticket {
-                ticket.count(out.take_suppressed());
+                let suppressed = out.take_suppressed();
+                ticket.count(match was_delivered {
+                    true => Suppressed::all(),
+                    false => suppressed,
+                });
             }
         }
         drop(batch.room);
         let delivery = Delivery {
             name: batch.name,
             lines_return: batch.lines_return,
-            repeated: is_repeated,
+            repeated: is_repeated || was_delivered,
             resent: batch.ticket.is_some(),
             ticket: batch.ticket.map(|ticket| ticket as Arc<dyn Receipt>),
             ..Delivery::default()

@@ -10,7 +10,6 @@ use maxconn_core::config::Config;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::connection::{Connection, UnknownPeer};
 use super::engine::Job;
@@ -75,10 +74,10 @@ pub fn state(bytes: &[u8]) -> Result<Vec<u8>, String> {
     Ok(state::encode(&state).parts().concat())
 }
 
-/// A state file with these contents, and a hash that holds.
+/// A state file of the version before with these contents, and a hash that holds.
 pub fn sealed_state(rest: &[u8]) -> Vec<u8> {
     [
-        state::MAGIC.as_slice(),
+        state::MAGIC_BEFORE.as_slice(),
         Sha256::digest(rest).as_slice(),
         rest,
     ]
@@ -102,7 +101,7 @@ pub fn connection(bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
             source: 0,
             name: String::new(),
             intake,
-            ledger: Ledger::new([], Instant::now()),
+            ledger: Arc::new(Ledger::default()),
             metrics,
         },
         token: None,

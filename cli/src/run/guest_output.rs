@@ -73,6 +73,15 @@ impl GuestOutput {
         }
     }
 
+    /// The same for a batch whose records are not to go on, but for alerts if these are wanted.
+    pub fn alerts(selection: Selection, numbered: bool) -> GuestOutput {
+        let selection = match selection.has(Kind::Alert) {
+            true => Selection::Alerts,
+            false => Selection::Nothing,
+        };
+        GuestOutput::new(selection, numbered)
+    }
+
     /// What was held back, if records are numbered; nothing is added after this.
     pub fn take_suppressed(&mut self) -> Suppressed {
         self.decide();

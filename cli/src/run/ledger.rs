@@ -6,21 +6,31 @@
 //! requests with the same bytes that wait at once are two batches: equal lines are common. Only where the first
 //! one's sender has closed its side, which may mean that it is not there any more, the second takes its place.
 //!
+//! What becomes of each is marked in the state ([`Marks`]), so that the next process knows it as well. That a batch is *counted* the
+//! state says itself, with what it was counted in: of an earlier process a batch is counted if that has it, whatever is marked. So what
+//! was delivered and is not in it is counted when it comes again, and nothing of it goes on but alerts.
+//!
 //! Nothing that was delivered, and nothing that an earlier process left, is remembered for longer than
 //! [`REMEMBERED`]: a sender that has given up must not have a later batch with the same bytes taken for the
 //! one that it never sent again.
 
+mod earlier;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::earlier::Remembered;
+use self::earlier::{Earlier, Left};
 use super::batch::Ticket;
 use super::connection::Connection;
-use super::suppressed::Suppressed;
+use super::marks::{Mark, Marks};
 use crate::lock::lock;
-use crate::output::delivery::Digest;
+use crate::output::delivery::{Delivery, Digest};
 
 /// For how long a sender may stay away. Those that there are come back sooner: rsyslog pauses for up to 30
 /// minutes, Fluent Bit for up to 34. Of an earlier process it is counted from the start of this one, for while
@@ -64,10 +74,8 @@ struct Entries {
     left_digests: HashMap<Digest, usize>,
     /// What was acknowledged of late, the longest ago first.
     acknowledged: VecDeque<(Digest, Instant)>,
-    /// Counted by an earlier process, with what it held back; of one digest there can be several.
-    earlier: BTreeMap<Digest, Vec<Suppressed>>,
-    /// When these are forgotten.
-    earlier_until: Option<Instant>,
+    earlier: Earlier,
+    marks: Marks,
 }
 
 /// A batch, or a line of one.
@@ -76,6 +84,8 @@ struct Entry {
     ticket: Arc<Ticket>,
     /// The line's number within the batch of the ticket.
     line: Option<u32>,
+    /// An earlier process has delivered it; of this one's state that is to be said until it is counted.
+    was_delivered: bool,
     /// The sender's connection, if it has one of its own.
     sender: Option<Arc<Connection>>,
 }
@@ -84,8 +94,19 @@ struct Entry {
 pub enum Sender {
     /// Whoever has this connection, if it is known.
     Connection(Option<Arc<Connection>>),
-    /// One whose lines are known by themselves: the numbers that this one has within the batches of either ticket.
-    Line(u32, u32),
+    /// One whose lines are known by themselves: the numbers that this one has within the batches of the tickets.
+    Line([u32; 3]),
+}
+
+/// What a batch is known by to whoever waits for it, for each of the ways that it may go.
+#[derive(Default)]
+pub struct Tickets {
+    /// It is new.
+    pub fresh: Arc<Ticket>,
+    /// It is [`Known::Counted`].
+    pub counted: Arc<Ticket>,
+    /// It is [`Known::Delivered`].
+    pub delivered: Arc<Ticket>,
 }
 
 /// What is known of a batch that comes.
@@ -98,6 +119,8 @@ pub enum Known {
     /// An earlier process has counted it; its output is not known to be delivered. The ticket says what was
     /// held back of it.
     Counted,
+    /// An earlier process has delivered its output, and what it counted of it is lost.
+    Delivered,
 }
 
 /// A request's hold on a batch. Dropped, it leaves the batch behind.
@@ -111,39 +134,31 @@ pub struct Claim {
 }
 
 impl Ledger {
-    /// A ledger that remembers what an earlier process counted, and held back of it.
-    pub fn new(
-        earlier: impl IntoIterator<Item = (Digest, Suppressed)>,
-        now: Instant,
-    ) -> Arc<Ledger> {
+    /// A ledger that remembers what the state of an earlier process knew.
+    pub fn new(earlier: Remembered, now: Instant) -> Arc<Ledger> {
         let ledger = Ledger::default();
-        let mut entries = lock(&ledger.entries);
-        for (digest, suppressed) in earlier {
-            entries.earlier.entry(digest).or_default().push(suppressed);
-        }
-        entries.earlier_until = now.checked_add(REMEMBERED);
-        drop(entries);
+        lock(&ledger.entries).earlier = Earlier::new(earlier, now);
         Arc::new(ledger)
     }
 
-    /// Claims the batch with these contents. Unless it was taken before it gets the ticket `fresh`, or
-    /// `counted` if an earlier process has counted it. `sender` says who waits.
+    /// Claims the batch with these contents. Unless it was taken before it gets one of the tickets. `sender` says who waits.
     pub fn claim(
         self: &Arc<Ledger>,
         digest: Digest,
-        (fresh, counted): (&Arc<Ticket>, &Arc<Ticket>),
+        tickets: &Tickets,
         sender: &Sender,
         now: Instant,
     ) -> Claim {
         let mut entries = lock(&self.entries);
         let (lines, connection) = match sender {
-            Sender::Line(fresh, counted) => (Some((*fresh, *counted)), None),
-            Sender::Connection(connection) => (None, connection.clone()),
+            Sender::Line(numbers) => (numbers.map(Some), None),
+            Sender::Connection(connection) => ([None; 3], connection.clone()),
         };
-        let entry = |ticket: &Arc<Ticket>, line| Entry {
+        let entry = |ticket: &Arc<Ticket>, line, was_delivered| Entry {
             digest,
             ticket: Arc::clone(ticket),
             line,
+            was_delivered,
             sender: connection.clone(),
         };
         let is_gone = connection.as_ref().is_some_and(|it| it.peer().is_gone());
@@ -164,15 +179,19 @@ impl Ledger {
         }
         let (mut entry, known) = match left {
             Some(left) => (left, Known::Taken),
-            None => match entries.take_earlier(&digest, now) {
-                None => (entry(fresh, lines.map(|it| it.0)), Known::New),
-                Some(suppressed) if suppressed.is_all() => {
-                    (entry(&Ticket::done(), None), Known::Taken)
+            None => match entries.earlier.take(&digest, now) {
+                None => (entry(&tickets.fresh, lines[0], false), Known::New),
+                Some(Left::Counted(suppressed)) if suppressed.is_all() => {
+                    (entry(&Ticket::done(), None, false), Known::Taken)
                 }
-                Some(suppressed) => {
+                Some(Left::Counted(suppressed)) => {
                     // Before anybody else sees the entry: a state without it would be a loss.
-                    counted.count(suppressed);
-                    (entry(counted, lines.map(|it| it.1)), Known::Counted)
+                    tickets.counted.count(suppressed);
+                    (entry(&tickets.counted, lines[1], false), Known::Counted)
+                }
+                Some(Left::Delivered) => {
+                    let ticket = &tickets.delivered;
+                    (entry(ticket, lines[2], true), Known::Delivered)
                 }
             },
         };
@@ -191,6 +210,19 @@ impl Ledger {
         }
     }
 
+    /// The next hop has taken these: that is marked, and whoever waits for them is told.
+    pub fn delivered(&self, group: &[Arc<Delivery>]) {
+        let mut marks = Vec::new();
+        // Both at once for whoever asks for the state.
+        let mut entries = lock(&self.entries);
+        let tickets = group.iter().filter_map(|it| it.ticket.as_ref());
+        for ticket in tickets.clone() {
+            marks.extend(ticket.names().into_iter().map(Mark::Delivered));
+        }
+        entries.marks.add(&marks);
+        tickets.for_each(|ticket| ticket.deliver());
+    }
+
     /// Waits until it is known of every answer to these contents whether it was written, if its sender has gone since: with
     /// it, or without.
     pub async fn settled(&self, digest: &Digest) {
@@ -200,24 +232,44 @@ impl Ledger {
         }
     }
 
-    /// The batches that the guest has counted and nobody has been told of, and what was held back of them,
-    /// for the state.
-    pub fn counted(&self, now: Instant) -> Vec<(Digest, Suppressed)> {
+    /// What is known of batches, for the state.
+    pub fn remembered(&self, now: Instant) -> Remembered {
         let mut entries = lock(&self.entries);
-        entries.forget_earlier(now);
-        let earlier = entries.earlier.iter();
-        let earlier = earlier.flat_map(|(digest, all)| all.iter().map(|it| (*digest, it.clone())));
+        let mut remembered = Remembered {
+            known: entries.marks.count(),
+            ..Remembered::default()
+        };
         let left = entries.left.iter();
         let left = left.filter(|(entry, since)| !is_over(entry, *since, now));
-        let all = entries.claimed.values().chain(left.map(|(entry, _)| entry));
-        let counted =
-            all.filter_map(|entry| Some((entry.digest, entry.ticket.suppressed(entry.line)?)));
-        counted.chain(earlier).collect()
+        for entry in entries.claimed.values().chain(left.map(|(entry, _)| entry)) {
+            match entry.ticket.suppressed(entry.line) {
+                Some(suppressed) => remembered.counted.push((entry.digest, suppressed)),
+                None if entry.was_delivered => {
+                    remembered.marks.push(Mark::Delivered(entry.digest));
+                }
+                None => {}
+            }
+        }
+        entries.earlier.add_to(&mut remembered, now);
+        remembered
+    }
+
+    /// See [`Marks::begin`].
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn begin_marks(&self, file: File, known: u64) -> io::Result<()> {
+        lock(&self.entries).marks.begin(file, known)
+    }
+
+    /// See [`Marks::end`].
+    pub fn end_marks(&self, known: u64, is_there: bool) {
+        lock(&self.entries).marks.end(known, is_there);
     }
 
     /// How many batches are remembered that are delivered, and that are not.
     #[cfg(test)]
-    pub fn remembered(&self) -> (usize, usize) {
+    pub fn sizes(&self) -> (usize, usize) {
         let entries = lock(&self.entries);
         let left = entries.left.iter().map(|(entry, _)| entry);
         let all = entries.claimed.values().chain(left);
@@ -278,22 +330,6 @@ impl Entries {
         Some(entry)
     }
 
-    fn take_earlier(&mut self, digest: &Digest, now: Instant) -> Option<Suppressed> {
-        self.forget_earlier(now);
-        let all = self.earlier.get_mut(digest)?;
-        let suppressed = all.pop();
-        if all.is_empty() {
-            self.earlier.remove(digest);
-        }
-        suppressed
-    }
-
-    fn forget_earlier(&mut self, now: Instant) {
-        if self.earlier_until.is_some_and(|until| now >= until) {
-            self.earlier.clear();
-        }
-    }
-
     fn remove_left(&mut self, at: usize) -> Option<(Entry, Instant)> {
         let (entry, since) = self.left.remove(at)?;
         count_down(&mut self.left_digests, &entry.digest);
@@ -346,20 +382,27 @@ fn is_over(entry: &Entry, since: Instant, now: Instant) -> bool {
 }
 
 impl Claim {
-    /// The sender is told that it is delivered: nothing needs to be remembered, but for requests that come late.
-    pub fn acknowledge(self) {
-        let mut entries = lock(&self.ledger.entries);
-        let entry = entries.remove_claimed(self.number);
-        // After an answer that was written the same bytes are new records.
-        let is_late = |it: &Entry| it.sender.is_some() && it.ticket.answer_bytes().is_none();
-        if let Some(entry) = entry.filter(is_late) {
-            entries
-                .acknowledged
-                .push_back((entry.digest, Instant::now()));
-            if entries.acknowledged.len() > ACKNOWLEDGED_MAX {
-                entries.acknowledged.pop_front();
+    /// The senders have been told that these are delivered: nothing needs to be remembered, but for requests that come late.
+    pub fn acknowledge(claims: Vec<Claim>) {
+        let Some(ledger) = claims.first().map(|it| Arc::clone(&it.ledger)) else {
+            return;
+        };
+        let (mut marks, now) = (Vec::new(), Instant::now());
+        let mut entries = lock(&ledger.entries);
+        for claim in &claims {
+            let Some(entry) = entries.remove_claimed(claim.number) else {
+                continue;
+            };
+            marks.push(Mark::Released(entry.digest));
+            // After an answer that was written the same bytes are new records.
+            if entry.sender.is_some() && entry.ticket.answer_bytes().is_none() {
+                entries.acknowledged.push_back((entry.digest, now));
             }
         }
+        while entries.acknowledged.len() > ACKNOWLEDGED_MAX {
+            entries.acknowledged.pop_front();
+        }
+        entries.marks.add(&marks);
         drop(entries);
     }
 

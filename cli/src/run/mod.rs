@@ -16,6 +16,7 @@
 //! | `net`, `shared_tcp`, `connection`, `descriptors`, `server`, `written` | serve connections, choose which make room for others, know what was written |
 //! | `input` | cuts what arrives into batches |
 //! | `ledger`, `suppressed` | know batches that are not acknowledged by their contents, and what floods held back of them |
+//! | `marks` | leave word in the state of what has become of batches since it was written |
 //! | `engine`, `guest`, `guest_output` | drive the guest, replace one that fails, gather what it emits |
 //! | `batch` | what comes in; [`crate::output`] has where what comes out waits and goes |
 //! | `state`, `state_writer` | keep what a restart goes on from |
@@ -33,8 +34,9 @@ pub mod fuzzing;
 mod guest;
 mod guest_output;
 mod heap;
-mod input;
+pub(crate) mod input;
 pub(crate) mod ledger;
+pub(crate) mod marks;
 mod metrics;
 mod net;
 mod notify;

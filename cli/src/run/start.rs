@@ -66,18 +66,19 @@ pub async fn start(
         Some(path) => {
             let (file, state) = StateFile::open(path, options.state_reset)?;
             let state = state.unwrap_or_default();
+            let ledger = Ledger::new(state.batches.clone(), Instant::now());
             // At once, though nothing is new: a state that can't be written must not be relied on.
-            file.write(&State {
+            let unclean = State {
                 clean: false,
                 ..state.clone()
-            })?;
-            let ledger = Ledger::new(state.batches.clone(), Instant::now());
+            };
+            file.write(&unclean, &ledger)?;
             go_on_from(&mut guest, &backlog, state, file.name())?;
             let every = options.state_interval;
             let writer = StateWriter::start(file, every, Arc::clone(&ledger), metrics.clone());
             (Some(writer.map_err(RunError::Thread)?), ledger)
         }
-        None => (None, Ledger::new([], Instant::now())),
+        None => (None, Arc::default()),
     };
     let (jobs, todo) = mpsc::unbounded_channel();
     let engine = Engine {
@@ -100,9 +101,10 @@ pub async fn start(
     let engine_end = system::spawn("engine", engine.run(todo)).map_err(RunError::Thread)?;
     let meter = metrics.output.clone();
     let tell = |sentence: &str| log::line(format_args!("{sentence}"));
-    let waiting = Arc::clone(&backlog);
+    let (waiting, known) = (Arc::clone(&backlog), Arc::clone(&ledger));
+    let taken = move |group: &[_]| known.delivered(group);
     let delivering = match output {
-        Some(output) => tokio::spawn(deliver::deliver(waiting, output, meter, None, tell)),
+        Some(output) => tokio::spawn(deliver::deliver(waiting, output, meter, None, tell, taken)),
         None => tokio::spawn(async {
             reply(waiting, meter).await;
             Ok(())

@@ -1,11 +1,12 @@
 //! `--state FILE` keeps what a restart goes on from. The file is always whole: a new one is written beside it and then takes its
 //! place.
 //!
-//! The format: `MXRUNST2`, the SHA-256 of the rest, a byte that is 1 if the process ended by itself, the
-//! lengths of the snapshot and of the alerts (u64, little endian), both of them, and the batches that were
-//! counted and not acknowledged: the name of each (16 bytes) and what was held back of it (see
-//! [`Suppressed::write`]). Their output is not kept, which would be as large as the batches: it is made again when
-//! they come again, and what was held back is left out of it. The first format had only the names.
+//! The format: `MXRUNST3`, the SHA-256 of that and of what follows but for the marks, a byte that is 1 if the process ended by itself, the
+//! lengths of the snapshot, of the alerts and of the batches (u64, little endian), all three, and [marks](super::marks), which are
+//! added while the file is there. The batches are those that were counted and not acknowledged: the name of each (16 bytes) and what
+//! was held back of it (see [`Suppressed::write`]). Their output is not kept, which would be as large as the batches: it is made
+//! again when they come again, and what was held back is left out of it. The second format had no marks and no length of the
+//! batches, which were the rest of the file, and its hash was of that alone; the first had only the batches' names.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -16,13 +17,16 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use super::ledger::{Ledger, Remembered};
+use super::marks::Mark;
 use super::suppressed::Suppressed;
 use crate::files::{FileError, PRIVATE, Place};
-use crate::output::delivery::Digest;
 use crate::{log, system};
 use maxconn_host::HostError;
 
-pub(super) const MAGIC: &[u8; 8] = b"MXRUNST2";
+const MAGIC: &[u8; 8] = b"MXRUNST3";
+/// That of the version before, which is read.
+pub(super) const MAGIC_BEFORE: &[u8; 8] = b"MXRUNST2";
 /// What the magic of every version begins with.
 const MAGIC_BEGIN: &[u8] = b"MXRUNST";
 const HASH_BYTES: usize = 32;
@@ -38,8 +42,8 @@ pub struct State {
     pub snapshot: Bytes,
     /// Alerts that were not delivered, one a line.
     pub alerts: Bytes,
-    /// Batches that were counted and not acknowledged, and what was held back of them.
-    pub batches: Vec<(Digest, Suppressed)>,
+    /// What is known of batches.
+    pub batches: Remembered,
 }
 
 /// What is wrong with what is in a file.
@@ -141,12 +145,17 @@ impl StateFile {
         Ok((file, state))
     }
 
-    /// Writes the file anew; it is on the disk when this returns.
+    /// Writes the file anew; it is on the disk when this returns. From then on the ledger marks there what becomes of batches.
     ///
     /// # Errors
     /// [`StateError::Write`]; the file is as it was then.
-    pub fn write(&self, state: &State) -> Result<(), StateError> {
-        let written = self.place.replace(&encode(state).parts(), PRIVATE);
+    pub fn write(&self, state: &State, ledger: &Ledger) -> Result<(), StateError> {
+        let known = state.batches.known;
+        let encoded = encode(state);
+        let written = self.place.replace_with(&encoded.parts(), PRIVATE, |file| {
+            ledger.begin_marks(file, known)
+        });
+        ledger.end_marks(known, written.is_ok());
         written.map_err(|error| StateError::Write(self.name.clone(), error))
     }
 
@@ -168,7 +177,7 @@ fn lock(place: &Place) -> Result<File, FileError> {
 
 /// Whether a file with this beginning, of at least the magic's length, is a state of ours, or empty.
 fn judge(begin: &[u8]) -> Result<(), NotAState> {
-    if begin.is_empty() || begin.starts_with(MAGIC) {
+    if begin.is_empty() || begin.starts_with(MAGIC) || begin.starts_with(MAGIC_BEFORE) {
         Ok(())
     } else if begin.starts_with(MAGIC_BEGIN) {
         Err(NotAState::OtherVersion)
@@ -198,38 +207,48 @@ pub(super) struct Encoded<'a> {
     begin: Vec<u8>,
     state: &'a State,
     batches: Vec<u8>,
+    marks: Vec<u8>,
 }
 
 impl Encoded<'_> {
     /// One behind the other.
-    pub fn parts(&self) -> [&[u8]; 4] {
+    pub fn parts(&self) -> [&[u8]; 5] {
         [
             &self.begin,
             &self.state.snapshot,
             &self.state.alerts,
             &self.batches,
+            &self.marks,
         ]
     }
 }
 
 pub(super) fn encode(state: &State) -> Encoded<'_> {
-    let mut lengths = vec![u8::from(state.clean)];
-    for part in [&state.snapshot, &state.alerts] {
-        lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
-    }
     let mut batches = Vec::new();
-    for (digest, suppressed) in &state.batches {
+    for (digest, suppressed) in &state.batches.counted {
         batches.extend_from_slice(digest);
         suppressed.write(&mut batches);
     }
+    let mut lengths = vec![u8::from(state.clean)];
+    for part in [&state.snapshot[..], &state.alerts, &batches] {
+        lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    }
     let mut hash = Sha256::new();
-    for part in [&lengths[..], &state.snapshot, &state.alerts, &batches] {
+    for part in [
+        MAGIC,
+        &lengths[..],
+        &state.snapshot,
+        &state.alerts,
+        &batches,
+    ] {
         hash.update(part);
     }
+    let marks = state.batches.marks.iter().flat_map(|mark| mark.bytes());
     Encoded {
         begin: [MAGIC.as_slice(), hash.finalize().as_slice(), &lengths].concat(),
         state,
         batches,
+        marks: marks.collect(),
     }
 }
 
@@ -240,34 +259,48 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, NotAState> {
 
 /// What is in a file that is whole.
 fn whole(bytes: &[u8]) -> Option<State> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (hash, rest) = rest.split_at_checked(HASH_BYTES)?;
-    if Sha256::digest(rest).as_slice() != hash {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (hash, hashed) = rest.split_at_checked(HASH_BYTES)?;
+    let (clean, rest) = hashed.split_first()?;
+    let (snapshot_bytes, rest) = length(rest)?;
+    let (alerts_bytes, rest) = length(rest)?;
+    let mut sha = Sha256::new();
+    let (batches_bytes, rest) = if magic == MAGIC {
+        sha.update(magic);
+        length(rest).map(|(bytes, rest)| (Some(bytes), rest))?
+    } else {
+        (None, rest)
+    };
+    let (snapshot, rest) = rest.split_at_checked(snapshot_bytes)?;
+    let (alerts, rest) = rest.split_at_checked(alerts_bytes)?;
+    let (mut batches, marks) = rest.split_at_checked(batches_bytes.unwrap_or(rest.len()))?;
+    sha.update(hashed.get(..hashed.len() - marks.len())?);
+    if sha.finalize().as_slice() != hash {
         return None;
     }
-    let (clean, rest) = rest.split_first()?;
-    let (lengths, rest) = rest.split_at_checked(16)?;
-    let mut lengths = lengths
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|bytes| usize::try_from(u64::from_le_bytes(*bytes)).unwrap_or(usize::MAX));
-    let mut length = || lengths.next();
-    let (snapshot, rest) = rest.split_at_checked(length()?)?;
-    let (alerts, rest) = rest.split_at_checked(length()?)?;
-    let (mut batches, mut rest) = (Vec::new(), rest);
-    while !rest.is_empty() {
-        let (digest, after) = rest.split_first_chunk::<16>()?;
+    let mut counted = Vec::new();
+    while !batches.is_empty() {
+        let (digest, after) = batches.split_first_chunk::<16>()?;
         let (suppressed, after) = Suppressed::read(after)?;
-        batches.push((*digest, suppressed));
-        rest = after;
+        counted.push((*digest, suppressed));
+        batches = after;
     }
     Some(State {
         clean: *clean == 1,
         snapshot: Bytes::copy_from_slice(snapshot),
         alerts: Bytes::copy_from_slice(alerts),
-        batches,
+        batches: Remembered {
+            counted,
+            marks: Mark::read_all(marks),
+            known: 0,
+        },
     })
+}
+
+fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    Some((length, rest))
 }
 
 #[cfg(test)]
@@ -280,10 +313,13 @@ mod tests {
             clean: true,
             snapshot: "snapshot".into(),
             alerts: "{}\n{}\n".into(),
-            batches: vec![
-                ([1; 16], Suppressed::all()),
-                ([2; 16], Suppressed::default()),
-            ],
+            batches: Remembered {
+                counted: vec![
+                    ([1; 16], Suppressed::all()),
+                    ([2; 16], Suppressed::default()),
+                ],
+                ..Remembered::default()
+            },
         }
     }
 
@@ -294,8 +330,9 @@ mod tests {
         let path = folder.join("state");
         let (file, nothing) = StateFile::open(&path, false).unwrap();
         assert_eq!(nothing, None);
-        file.write(&State::default()).unwrap();
-        file.write(&kept()).unwrap();
+        let ledger = Ledger::default();
+        file.write(&State::default(), &ledger).unwrap();
+        file.write(&kept(), &ledger).unwrap();
         let Err(sentence) = StateFile::open(&path, false) else {
             panic!("two at once");
         };
@@ -363,7 +400,7 @@ mod tests {
         fs::create_dir_all(&real).unwrap();
         symlink(&real, &link).unwrap();
         let (file, _) = StateFile::open(&real.join("state"), false).unwrap();
-        file.write(&kept()).unwrap();
+        file.write(&kept(), &Ledger::default()).unwrap();
         let refusal = |path: &Path| match StateFile::open(path, false) {
             Ok(_) => panic!("two at once by {}", path.display()),
             Err(error) => error.to_string(),
@@ -382,7 +419,7 @@ mod tests {
     fn every_damage_is_seen() {
         let kept = kept();
         let encoded = encode(&kept);
-        let [_, snapshot, alerts, _] = encoded.parts();
+        let [_, snapshot, alerts, _, _] = encoded.parts();
         // What may be large is there once, in a copy of what is kept as well.
         let copy = kept.clone();
         assert_eq!(
@@ -399,5 +436,41 @@ mod tests {
         }
         assert_eq!(decode(b"{}"), Err(NotAState::Foreign));
         assert_eq!(decode(b"MXRUNST1"), Err(NotAState::OtherVersion));
+    }
+
+    #[test]
+    fn marks_are_read_as_far_as_they_are_whole_and_do_no_harm_otherwise() {
+        let mut marked = kept();
+        marked.batches.marks = vec![Mark::Delivered([2; 16]), Mark::Released([1; 16])];
+        let whole = encode(&marked).parts().concat();
+        assert_eq!(decode(&whole).unwrap(), marked);
+        let begin = encode(&kept()).parts().concat().len();
+        for cut in begin..whole.len() {
+            let state = decode(&whole[..cut]).unwrap();
+            let first = &marked.batches.marks[..(cut - begin) / 17];
+            assert_eq!(state.batches.marks, first);
+            assert_eq!(state.batches.counted, marked.batches.counted);
+        }
+        // What is no mark ends them.
+        let mut damaged = whole;
+        damaged[begin] = 0;
+        assert_eq!(decode(&damaged).unwrap(), kept());
+    }
+
+    #[test]
+    fn a_state_of_the_version_before_is_read() {
+        let kept = kept();
+        let encoded = encode(&kept);
+        let [begin, snapshot, alerts, batches, _] = encoded.parts();
+        // Without the length of the batches.
+        let lengths = &begin[8 + HASH_BYTES..begin.len() - 8];
+        let rest = [lengths, snapshot, alerts, batches].concat();
+        let hash = Sha256::digest(&rest);
+        let bytes = [MAGIC_BEFORE.as_slice(), hash.as_slice(), &rest].concat();
+        assert_eq!(decode(&bytes), Ok(kept));
+        assert_eq!(
+            decode(&[&bytes[..], b"x"].concat()),
+            Err(NotAState::Damaged)
+        );
     }
 }

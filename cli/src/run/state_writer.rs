@@ -43,7 +43,8 @@ impl StateWriter {
         metrics: Metrics,
     ) -> io::Result<StateWriter> {
         let (todo, states) = channel(1);
-        let end = system::spawn("state", write_all(file, states, metrics.clone()))?;
+        let writing = write_all(file, Arc::clone(&ledger), states, metrics.clone());
+        let end = system::spawn("state", writing)?;
         Ok(StateWriter {
             every,
             snapshot: Bytes::new(),
@@ -65,7 +66,7 @@ impl StateWriter {
             clean: false,
             snapshot,
             alerts: backlog.alerts().into(),
-            batches: self.ledger.counted(Instant::now()),
+            batches: self.ledger.remembered(Instant::now()),
         };
         if state != self.last && self.todo.try_send(state.clone()).is_ok() {
             self.last = state;
@@ -83,20 +84,25 @@ impl StateWriter {
             clean: true,
             snapshot: self.snapshot,
             alerts: backlog.alerts().into(),
-            batches: self.ledger.counted(Instant::now()),
+            batches: self.ledger.remembered(Instant::now()),
         };
-        file.write(&state).inspect_err(|_| {
+        file.write(&state, &self.ledger).inspect_err(|_| {
             self.metrics.state_failures.inc();
         })
     }
 }
 
 /// Writes each state that comes, until no more do.
-async fn write_all(file: StateFile, mut states: Receiver<State>, metrics: Metrics) -> StateFile {
+async fn write_all(
+    file: StateFile,
+    ledger: Arc<Ledger>,
+    mut states: Receiver<State>,
+    metrics: Metrics,
+) -> StateFile {
     let mut failing = false;
     let mut next = states.recv().await;
     while let Some(state) = next {
-        let written = file.write(&state);
+        let written = file.write(&state, &ledger);
         metrics.state_up.set(i64::from(written.is_ok()));
         if let Err(error) = &written {
             metrics.state_failures.inc();

@@ -1,10 +1,11 @@
 //! What a restart goes on from.
 
+use std::io::BufReader;
 use std::{fs, panic, thread, time};
 
 use serde_json::Value;
 use test_support::command::{Folder, Process};
-use test_support::http::{Sink, get, post};
+use test_support::http::{Sink, get, message, post, request, send};
 use test_support::refusal::{each_second, others};
 use test_support::until;
 
@@ -152,6 +153,29 @@ fn a_killed_process_loses_no_record_whatever_the_moment() {
         assert!(sink.count(line) >= 1, "{line} is missing");
     }
     process.stop();
+}
+
+#[test]
+fn after_a_crash_the_bytes_of_a_batch_that_was_answered_are_another_batch() {
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let rarely = "--state kept.state --state-interval 1h";
+    let start = || Process::http_at(&folder, &sink.url(), rarely);
+    let mut process = start();
+    // By one connection: when the second is answered it is long known that the first answer is written.
+    let (first, second) = (others(0..10), others(10..20));
+    let requests = [&first, &second].map(|it| request(&[], it.as_bytes()));
+    let stream = send(process.address("input"), requests.concat());
+    let mut reader = BufReader::new(stream);
+    for _ in 0..2 {
+        let (head, _) = message(&mut reader).unwrap();
+        assert!(head.starts_with("HTTP/1.1 204"), "{head}");
+    }
+    process.kill();
+    let mut process = start();
+    assert_eq!(process.post(&first), 204);
+    assert_eq!(process.metric("maxconn_repeated_batches_total"), 0);
+    process.stop();
+    assert_eq!(sink.count("nothing 5\""), 2);
 }
 
 #[test]

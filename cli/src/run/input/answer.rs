@@ -24,7 +24,8 @@ type Done = Box<dyn FnOnce() + Send>;
 pub struct WhenWritten(Arc<Mutex<Option<Done>>>);
 
 impl WhenWritten {
-    fn new(what: impl FnOnce() + Send + 'static) -> WhenWritten {
+    /// This is done then.
+    pub fn new(what: impl FnOnce() + Send + 'static) -> WhenWritten {
         WhenWritten(Arc::new(Mutex::new(Some(Box::new(what)))))
     }
 

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::Intake;
 use crate::output::delivery::Digest;
-use crate::run::batch::{Batch, Ticket};
+use crate::run::batch::{Batch, Before, Ticket};
 use crate::run::engine::Job;
-use crate::run::ledger::{Claim, Known, Ledger, Sender};
+use crate::run::ledger::{Claim, Known, Ledger, Sender, Tickets};
 use crate::run::metrics::Metrics;
 use crate::run::suppressed::Suppressed;
 
@@ -32,23 +32,32 @@ impl Confirming {
     /// Hands a batch over, unless it was before; `sender` is who waits for it. The claim's ticket tells when it is
     /// delivered; `None` if the process stops.
     pub fn hand_over(&self, batch: Batch, sender: &Sender) -> Option<Claim> {
-        let (fresh, counted) = <(Arc<Ticket>, Arc<Ticket>)>::default();
-        let tickets = (&fresh, &counted);
+        let tickets = Tickets::default();
         let claim = self
             .ledger
-            .claim(batch.name, tickets, sender, Instant::now());
+            .claim(batch.name, &tickets, sender, Instant::now());
         self.note(&[&claim]);
+        let name = batch.name;
+        let send = |ticket: Arc<Ticket>, before| {
+            // What is delivered again is marked already.
+            if !matches!(before, Before::Delivered) {
+                ticket.mark_by(vec![name]);
+            }
+            let ticket = Some(ticket);
+            self.send(Batch {
+                before,
+                ticket,
+                ..batch
+            })
+        };
         let sent = match claim.known {
             Known::Taken => true,
-            Known::Counted => self.send(Batch {
-                counted_before: Some(counted.suppressed(None).unwrap_or_default()),
-                ticket: Some(counted),
-                ..batch
-            }),
-            Known::New => self.send(Batch {
-                ticket: Some(fresh),
-                ..batch
-            }),
+            Known::New => send(tickets.fresh, Before::Nothing),
+            Known::Counted => {
+                let suppressed = tickets.counted.suppressed(None).unwrap_or_default();
+                send(tickets.counted, Before::Counted(suppressed))
+            }
+            Known::Delivered => send(tickets.delivered, Before::Delivered),
         };
         if !sent {
             give_up(claim);
@@ -63,26 +72,37 @@ impl Confirming {
         lines: &[u8],
         mut room: OwnedSemaphorePermit,
     ) -> Option<Vec<Claim>> {
-        let (mut new, mut again) = <(Lines, Lines)>::default();
+        let tickets = Tickets::default();
+        let [mut new, mut counted, mut delivered] = <[Lines; 3]>::default();
         let (mut claims, now) = (Vec::new(), Instant::now());
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            let (name, sender) = (self.digest(&[line]), Sender::Line(new.count, again.count));
-            let tickets = (&new.ticket, &again.ticket);
-            let claim = self.ledger.claim(name, tickets, &sender, now);
+            let name = self.digest(&[line]);
+            let numbers = [&new, &counted, &delivered].map(|it| it.names.len() as u32);
+            let claim = self
+                .ledger
+                .claim(name, &tickets, &Sender::Line(numbers), now);
             match claim.known {
                 Known::New => new.add(line, name),
-                Known::Counted => again.add(line, name),
+                Known::Counted => counted.add(line, name),
+                Known::Delivered => delivered.add(line, name),
                 Known::Taken => {}
             }
             claims.push(claim);
         }
         self.note(&claims.iter().collect::<Vec<_>>());
-        // All of the room can be given: it was asked for at least as many bytes.
-        let rest = room.split(again.bytes.len().min(room.num_permits()));
         // A line that was held back is known as delivered: all of these go on.
-        let suppressed = Some(Suppressed::default());
-        let sent = rest.is_none_or(|rest| self.send_lines(again, suppressed, rest))
-            && self.send_lines(new, None, room);
+        let again = Before::Counted(Suppressed::default());
+        let sent = [
+            (counted, tickets.counted, again),
+            (delivered, tickets.delivered, Before::Delivered),
+            (new, tickets.fresh, Before::Nothing),
+        ]
+        .into_iter()
+        .all(|(lines, ticket, before)| {
+            // All of the room can be given: it was asked for at least as many bytes.
+            let room = room.split(lines.bytes.len().min(room.num_permits()));
+            room.is_none_or(|room| self.send_lines(lines, ticket, before, room))
+        });
         if !sent {
             claims.into_iter().for_each(give_up);
             return None;
@@ -100,16 +120,19 @@ impl Confirming {
     fn send_lines(
         &self,
         lines: Lines,
-        counted_before: Option<Suppressed>,
+        ticket: Arc<Ticket>,
+        before: Before,
         room: OwnedSemaphorePermit,
     ) -> bool {
-        lines.ticket.name_lines(lines.count as usize);
-        let name = self.digest(&[&lines.names]);
+        let name = self.digest(&[lines.names.as_flattened()]);
+        if !matches!(before, Before::Delivered) {
+            ticket.mark_by(lines.names);
+        }
         lines.bytes.is_empty()
             || self.send(Batch {
                 lines_return: true,
-                ticket: Some(lines.ticket),
-                counted_before,
+                ticket: Some(ticket),
+                before,
                 ..Batch::new(self.source, name, lines.bytes, room)
             })
     }
@@ -120,32 +143,34 @@ impl Confirming {
 
     /// The name of these bytes from this input.
     pub fn digest(&self, parts: &[&[u8]]) -> Digest {
-        let mut hash = Sha256::new();
-        hash.update(self.name.as_bytes());
-        hash.update([0]);
-        for part in parts {
-            hash.update(part);
-        }
-        let hash = hash.finalize();
-        std::array::from_fn(|at| hash[at])
+        digest(&self.name, parts)
     }
+}
+
+/// The name of these bytes from an input.
+pub fn digest(input: &str, parts: &[&[u8]]) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(input.as_bytes());
+    hash.update([0]);
+    for part in parts {
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    std::array::from_fn(|at| hash[at])
 }
 
 /// Lines that become a batch.
 #[derive(Default)]
 struct Lines {
     bytes: Vec<u8>,
-    count: u32,
-    /// What each is known by, one behind the other.
-    names: Vec<u8>,
-    ticket: Arc<Ticket>,
+    /// What each is known by.
+    names: Vec<Digest>,
 }
 
 impl Lines {
     fn add(&mut self, line: &[u8], name: Digest) {
         self.bytes.extend_from_slice(line);
-        self.names.extend_from_slice(&name);
-        self.count += 1;
+        self.names.push(name);
     }
 }
 

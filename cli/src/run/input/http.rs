@@ -12,7 +12,7 @@ use hyper::{HeaderMap, Method, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{self, takes_gzip};
+use super::answer::{self, WhenWritten, takes_gzip};
 use super::body::{BODY_MAX_BYTES, Content, compression, decompress};
 use super::confirming::Confirming;
 use super::cut::{BATCH_MOST_BYTES, Batches};
@@ -117,13 +117,11 @@ impl HttpInput {
                 .await;
         }
         drop(room);
-        let acknowledge = move || claims.into_iter().for_each(Claim::acknowledge);
-        match connection {
-            // It may not be there any more: then it has not heard, and comes again.
-            Some(connection) if connection.peer().is_gone() => connection.when_heard(acknowledge),
-            _ => acknowledge(),
-        }
-        Ok(http::answer(204, ""))
+        // Not before: a process that is killed in between must know what it delivered.
+        let when_written = WhenWritten::new(move || Claim::acknowledge(claims));
+        let mut response = http::answer(204, "");
+        response.extensions_mut().insert(when_written);
+        Ok(response)
     }
 
     /// Answers with what became of the body. Until that is written the batches are not acknowledged, and whoever sends the
@@ -155,7 +153,7 @@ impl HttpInput {
         }
         let when_written = move || {
             drop(written);
-            claims.into_iter().for_each(Claim::acknowledge);
+            Claim::acknowledge(claims);
             drop(room);
         };
         // Compressing takes its time, and others are to be answered meanwhile.

@@ -101,6 +101,7 @@ impl Talk {
                     }
                     (Confirm::Transactions, b"COMMIT TRANSACTION") => {
                         say(self.deliver())?;
+                        self.acknowledge();
                         continue;
                     }
                     // Blank lines are no records.
@@ -110,7 +111,10 @@ impl Talk {
                 match confirm {
                     // Of a longer line only the last piece is answered.
                     _ if chunk.unended => {}
-                    Confirm::Messages => say(self.deliver())?,
+                    Confirm::Messages => {
+                        say(self.deliver())?;
+                        self.acknowledge();
+                    }
                     Confirm::Transactions => say("DEFER_COMMIT")?,
                 }
             }
@@ -150,15 +154,17 @@ impl Talk {
         let delivered = self
             .runtime
             .block_on(async { timeout_at(until, all).await });
-        let claims = self.claims.drain(..);
         if delivered.is_ok() {
-            claims.for_each(Claim::acknowledge);
-            "OK"
-        } else {
-            // Left behind: the same lines, sent again, find them.
-            drop(claims);
-            "the next hop does not take records"
+            return "OK";
         }
+        // Left behind: the same lines, sent again, find them.
+        self.claims.clear();
+        "the next hop does not take records"
+    }
+
+    /// What was delivered is answered. Not before: a process that is killed in between must know what it delivered.
+    fn acknowledge(&mut self) {
+        Claim::acknowledge(std::mem::take(&mut self.claims));
     }
 
     /// Hands over what has gathered. If there is no room it is forgotten, and everything is to come again.
