@@ -49,6 +49,7 @@ pub fn kill(how: &str) {
         world.note(&format!("the process {how}"));
         world.is_killed = true;
         world.died_ms = world.elapsed_ms();
+        world.is_power_cut = how == POWER_CUT;
         let mut random = world.random.clone();
         world.disk.die(&mut random, how == POWER_CUT);
         world.random = random;
@@ -102,21 +103,34 @@ fn after(end: End) -> bool {
                 oracle::died(world);
                 go_on_from(world);
             }
-            End::Ended(Ok(())) => oracle::stopped(world),
+            End::Ended(Ok(())) => {
+                oracle::stopped(world);
+                if let Some(kept) = kept(world) {
+                    oracle::knows(world, &kept.batches);
+                }
+            }
             End::Wrong => {}
         }
         matches!(end, End::Died | End::Ended(_)) && world.violation.is_none()
     })
 }
 
+/// The state that a process has left.
+fn kept(world: &mut World) -> Option<state::State> {
+    let bytes = std::fs::read(world.disk.file("state")).unwrap_or_default();
+    match state::decode(&bytes) {
+        Ok(kept) => Some(kept),
+        Err(_) if bytes.is_empty() => Some(state::State::default()),
+        Err(problem) => {
+            world.violate(format!("the state {problem} after a process"));
+            None
+        }
+    }
+}
+
 /// Looks at what the next process will find.
 fn go_on_from(world: &mut World) {
-    let bytes = std::fs::read(world.disk.file("state")).unwrap_or_default();
-    let kept = match state::decode(&bytes) {
-        Ok(kept) => kept,
-        Err(_) if bytes.is_empty() => state::State::default(),
-        Err(problem) => return world.violate(format!("the state {problem} after a crash")),
-    };
+    let Some(kept) = kept(world) else { return };
     let mut open = BTreeSet::new();
     if !kept.snapshot.is_empty() {
         let mut instance = plugin().instantiate().unwrap();
@@ -131,6 +145,7 @@ fn go_on_from(world: &mut World) {
         });
         ends.unwrap();
     }
+    oracle::knows(world, &kept.batches);
     let alerts = String::from_utf8_lossy(&kept.alerts);
     oracle::goes_on_from(world, &open, &alerts);
 }
@@ -296,7 +311,7 @@ fn bounds(process: &Process) -> impl Future<Output = ()> + Send + use<> {
         loop {
             sleep(Duration::from_millis(250)).await;
             let (bytes, deliveries) = backlog.waiting();
-            let (delivered, others) = ledger.remembered();
+            let (delivered, others) = ledger.sizes();
             let senders = with(|world| world.plan.senders.len());
             let most = BACKLOG_MAX_DELIVERIES + senders;
             if bytes > BACKLOG_MAX_BYTES + BATCH_MAX_BYTES

@@ -99,7 +99,7 @@ pub fn listen(address: &str) -> Option<Listener> {
 
 /// Does something to the disk, unless the process dies just then.
 fn on_disk<T>(what: &str, act: impl FnOnce(&mut World) -> io::Result<T>) -> Option<io::Result<T>> {
-    let dies = if_on(|world| {
+    let death = if_on(|world| {
         let death = world.plan.deaths.first().copied();
         if let Some((Moment::AtDisk(operation, after_ms), death)) = death
             && death != Death::Stop
@@ -110,16 +110,16 @@ fn on_disk<T>(what: &str, act: impl FnOnce(&mut World) -> io::Result<T>) -> Opti
             let left = world.disk.countdown.as_mut()?;
             *left -= 1;
             if *left == 0 {
-                return Some(death);
+                return Some((death, operation % 2 == 0));
             }
         }
         None
     })?;
-    if let Some(death) = dies {
+    if let Some((death, false)) = death {
         with(|world| world.note(&format!("dies before it can {what}")));
         life::kill(death.name());
     }
-    Some(with(|world| {
+    let result = with(|world| {
         if world.is_killed {
             return Err(io::ErrorKind::Other.into());
         }
@@ -128,7 +128,12 @@ fn on_disk<T>(what: &str, act: impl FnOnce(&mut World) -> io::Result<T>) -> Opti
             world.note(&format!("disk: cannot {what}: {error}"));
         }
         result
-    }))
+    });
+    if let Some((death, true)) = death {
+        with(|world| world.note(&format!("dies when it has done this: {what}")));
+        life::kill(death.name());
+    }
+    Some(result)
 }
 
 pub fn write_all(file: &mut File, bytes: &[u8]) -> Option<io::Result<()>> {

@@ -1,13 +1,18 @@
 //! Says what must hold, whatever fails: from what was sent and what the next hop has taken.
 
+mod marked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::marked::comes_again;
+pub use self::marked::knows;
 use super::stream::Known;
 use super::world::World;
+use crate::output::delivery::Digest;
 use crate::selection::Selection;
 
 /// A state that was written may have been taken so long before; then it waited for its thread, or for a full disk.
@@ -35,6 +40,10 @@ struct Line {
 /// A batch.
 struct Batch {
     lines: Range<usize>,
+    /// What it is known by in a state.
+    name: Digest,
+    /// The state that the process goes on from has it marked as delivered; there were so many doubts then.
+    delivered_before: Option<u64>,
     first_ms: i64,
     acked_ms: Option<i64>,
     acked_life: u32,
@@ -99,11 +108,13 @@ pub struct Oracle {
     pub ids: BTreeSet<String>,
     /// When a process wrote its last state, by its number.
     written_ms: BTreeMap<u32, i64>,
+    /// Up to when all is marked that a process knew, by its number.
+    marked_ms: BTreeMap<u32, i64>,
 }
 
 impl Oracle {
     /// A batch of these lines is about to be sent; the number of its first line is the next.
-    pub fn sent(&mut self, records: &[Record], first_ms: i64) -> usize {
+    pub fn sent(&mut self, records: &[Record], name: Digest, first_ms: i64) -> usize {
         let batch = self.batches.len();
         let from = self.lines.len();
         self.lines.extend(records.iter().map(|record| Line {
@@ -113,6 +124,8 @@ impl Oracle {
         }));
         self.batches.push(Batch {
             lines: from..self.lines.len(),
+            name,
+            delivered_before: None,
             first_ms,
             acked_ms: None,
             acked_life: 0,
@@ -166,11 +179,13 @@ pub fn take_document(world: &mut World, document: &str, request: usize) {
     let Some(serial) = serial(document) else {
         return world.violate(format!("this was never sent: {document}"));
     };
+    comes_again(world, serial);
     let oracle = &world.oracle;
     let (line, asked) = (&oracle.lines[serial], oracle.requests[request].asked);
     let batch = &oracle.batches[line.batch];
     let is_late = batch.acked_at < asked && !line.taken.is_empty();
     let again = oracle.repeated(&line.taken, world.life, asked);
+    let again = again.or(oracle.was_marked(&line.taken));
     let again = again.or(is_late.then_some("after it was acknowledged to its sender"));
     let why = match world.plan.is_store {
         // What came before has the same id, and is not taken.
@@ -187,6 +202,8 @@ pub fn take_document(world: &mut World, document: &str, request: usize) {
 pub fn is_there(world: &mut World, document: &str) {
     if document.contains(ALERT) {
         take_alert(world, document, None);
+    } else if let Some(serial) = serial(document) {
+        comes_again(world, serial);
     }
 }
 
@@ -295,10 +312,15 @@ pub fn stopped(world: &mut World) {
 /// A process has died without writing its state: what came after the last one may be counted in vain.
 pub fn died(world: &mut World) {
     let since_ms = world.disk.synced_at_ms - STATE_AGE_MAX_MS;
+    let died_ms = world.died_ms;
     let oracle = &mut world.oracle;
     oracle
         .written_ms
         .insert(world.life, world.disk.synced_at_ms);
+    // Without room on the disk there may be none.
+    if !world.is_power_cut && world.disk.full_at_ms < world.born_ms {
+        oracle.marked_ms.insert(world.life, died_ms);
+    }
     for batch in &oracle.batches {
         if batch.acked_ms.is_some_and(|it| it >= since_ms) {
             for line in &oracle.lines[batch.lines.clone()] {

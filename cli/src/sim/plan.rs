@@ -57,7 +57,7 @@ impl Death {
 pub enum Moment {
     /// After so many ms of its life.
     After(u64),
-    /// Instead of the so manieth thing that it does to the disk, but not before so many ms.
+    /// Instead of the so manieth thing that it does to the disk, or right after it if that number is even, but not before so many ms.
     AtDisk(u64, u64),
 }
 

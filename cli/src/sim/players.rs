@@ -13,6 +13,8 @@ use super::store;
 use super::stream::{self, End, Known, Link};
 use super::with;
 use super::world::World;
+use crate::address::InputAddress;
+use crate::run::input::confirming::digest;
 
 /// Where the process listens, and the next hop.
 pub const INPUT: &str = "127.0.0.1:1";
@@ -210,7 +212,9 @@ fn make(sender: usize, plan: &Sender) -> (usize, Vec<u8>) {
             };
         }
         let elapsed_ms = world.elapsed_ms();
-        let batch = world.oracle.sent(&records, elapsed_ms);
+        let input = InputAddress::Http(INPUT.to_string()).to_string();
+        let name = digest(&input, &[text.as_bytes()]);
+        let batch = world.oracle.sent(&records, name, elapsed_ms);
         world.note(&format!(
             "sender {sender}: batch {batch} is {count} lines from {}",
             oracle::name(first)

@@ -29,8 +29,11 @@ pub struct World {
     pub killed: Arc<Notify>,
     pub links: Vec<Weak<Mutex<Link>>>,
     pub listeners: BTreeMap<String, UnboundedSender<End>>,
-    /// When that was, in ms of the simulation.
+    /// When it was started, and when it was killed, in ms of the simulation.
+    pub born_ms: i64,
     pub died_ms: i64,
+    /// It was by a power cut.
+    pub is_power_cut: bool,
     /// What went wrong first.
     pub violation: Option<String>,
     pub trace: Vec<String>,
@@ -51,7 +54,9 @@ impl World {
             plan,
             life: 0,
             is_killed: false,
+            born_ms: 0,
             died_ms: 0,
+            is_power_cut: false,
             killed: Arc::default(),
             links: Vec::new(),
             listeners: BTreeMap::new(),
@@ -78,6 +83,7 @@ impl World {
     /// A process starts, within a runtime whose clock begins anew.
     pub fn begin_life(&mut self) {
         self.born = Some(Instant::now());
+        self.born_ms = self.elapsed_ms();
         self.life += 1;
         self.is_killed = false;
         self.killed = Arc::default();
