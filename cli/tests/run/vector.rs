@@ -6,7 +6,9 @@
 //! renames `timestamp` over `@timestamp` and takes a document that exists for one that was refused.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use serde_json::{Value, json};
 use test_support::command::{Folder, Process};
@@ -109,6 +111,13 @@ impl Vector {
     /// The sink: one batch after the other, each until it is taken.
     fn send(&self, process: &Process, lines: &[String]) {
         let input = process.address("input");
+        for batch in self.batches(lines) {
+            until("a batch is taken", || self.is_taken(input, &batch));
+        }
+    }
+
+    /// Whether a batch is taken; what is not taken is sent again.
+    fn is_taken(&self, input: SocketAddr, batch: &str) -> bool {
         for (key, value) in [
             ("encoding.codec", "json"),
             ("framing.method", "newline_delimited"),
@@ -120,15 +129,11 @@ impl Vector {
             "Content-Type: application/x-ndjson",
             "User-Agent: Vector/0.50.0",
         ];
-        for batch in self.batches(lines) {
-            until("a batch is taken", || {
-                let Answer { status, body, .. } = post(input, &headers, &batch);
-                match status {
-                    200..=299 => true,
-                    408 | 429 | 500 | 502.. => false,
-                    _ => panic!("{status}, for which Vector drops the batch: {body}"),
-                }
-            });
+        let Answer { status, body, .. } = post(input, &headers, batch);
+        match status {
+            200..=299 => true,
+            408 | 429 | 500 | 502.. => false,
+            _ => panic!("{status}, for which Vector drops the batch: {body}"),
         }
     }
 
@@ -313,6 +318,130 @@ fn a_batch_of_the_size_that_the_files_allow_is_taken() {
         assert_eq!(process.post(&line), 204, "{file}");
         process.stop();
     }
+}
+
+/// How often the process is killed.
+const KILLS: usize = 20;
+/// A batch of so many records of so many bytes goes on in more than one request.
+const RECORDS: usize = 700;
+const PADDING: usize = 1_000;
+
+/// What the next hop knows.
+#[derive(Default)]
+struct NextHop {
+    /// How often it has confirmed each record.
+    confirmed: BTreeMap<usize, usize>,
+    /// What was in the last request that it confirmed.
+    last: Vec<usize>,
+    /// Which process it confirms anything to: what another one has sent may still be on its way.
+    round: usize,
+    /// When it has this one killed.
+    moment: Option<Moment>,
+}
+
+/// When a process is killed.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// While the next hop confirms a request.
+    AtOnce,
+    /// When the next request is there: by then the one before is marked.
+    WithTheNext,
+    /// It is dying.
+    Now,
+}
+
+#[test]
+fn killed_again_and_again_nothing_is_missing_and_what_is_marked_is_not_sent_twice() {
+    let vector = Vector::of(&read("vector", "vector.yaml"));
+    let command = Command::of("vector", "--output http://");
+    let hop: Arc<Mutex<NextHop>> = Arc::default();
+    let (kill, killing) = mpsc::channel();
+    let (folder, mut sent, mut excused) = (Folder::new(), 0, Vec::new());
+    let mut again: Option<String> = None;
+    for round in 0..=KILLS {
+        hop.lock().unwrap().round = round;
+        let (back, kill) = (Arc::clone(&hop), kill.clone());
+        let sink = Sink::judging(move |_, body| {
+            let mut hop = back.lock().unwrap();
+            if hop.round != round || matches!(hop.moment, Some(Moment::Now)) {
+                return String::new();
+            }
+            if let Some(Moment::WithTheNext) = hop.moment
+                && !hop.last.is_empty()
+            {
+                hop.moment = Some(Moment::Now);
+                kill.send(()).unwrap();
+                return String::new();
+            }
+            hop.last = serials(body);
+            for serial in hop.last.clone() {
+                *hop.confirmed.entry(serial).or_default() += 1;
+            }
+            if let Some(Moment::AtOnce) = hop.moment {
+                hop.moment = Some(Moment::Now);
+                kill.send(()).unwrap();
+            }
+            reply(200, "")
+        });
+        let mut process = command.start(&folder, &format!("http://{}", sink.address), "");
+        let input = process.address("input");
+        if let Some(batch) = again.take() {
+            assert!(vector.is_taken(input, &batch));
+        }
+        if round == KILLS {
+            process.stop();
+            break;
+        }
+        let padding = "x".repeat(PADDING);
+        let line = |serial| format!("Jan  1 12:00:00 mail app: serial {serial}; {padding}");
+        let lines: Vec<String> = (sent..sent + RECORDS).map(line).collect();
+        sent += RECORDS;
+        let [batch] = vector.batches(&lines).try_into().unwrap();
+        let is_excused = round % 2 == 1;
+        {
+            let mut hop = hop.lock().unwrap();
+            hop.last.clear();
+            hop.moment = Some(match is_excused {
+                true => Moment::AtOnce,
+                false => Moment::WithTheNext,
+            });
+        }
+        let is_taken = thread::scope(|scope| {
+            let posted = scope.spawn(|| vector.is_taken(input, &batch));
+            killing.recv().unwrap();
+            process.kill();
+            posted.join().unwrap_or(false)
+        });
+        assert!(!is_taken);
+        again = Some(batch);
+        let mut hop = hop.lock().unwrap();
+        if is_excused {
+            // It may have been killed between the confirmation and the mark.
+            excused.append(&mut hop.last);
+        }
+        (hop.round, hop.moment) = (round + 1, None);
+    }
+    let hop = hop.lock().unwrap();
+    assert!((0..sent).all(|it| hop.confirmed.contains_key(&it)));
+    let twice = hop.confirmed.iter().filter(|(_, count)| **count > 1);
+    let twice: Vec<usize> = twice.map(|(serial, _)| *serial).collect();
+    assert!(
+        twice.iter().all(|it| excused.contains(it)),
+        "{} of {sent} records came again, {} in the midst of a confirmation",
+        twice.len(),
+        excused.len()
+    );
+    assert!(hop.confirmed.values().all(|count| *count <= 2));
+}
+
+/// The planted numbers in a request.
+fn serials(body: &[u8]) -> Vec<usize> {
+    let text = std::str::from_utf8(body).unwrap();
+    let serial = |line: &str| {
+        let (_, rest) = line.split_once("serial ")?;
+        rest.split_once(';')?.0.parse().ok()
+    };
+    text.lines().filter_map(serial).collect()
 }
 
 #[test]
