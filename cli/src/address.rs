@@ -30,6 +30,8 @@ pub enum OutputAddress {
     Stdout,
     /// The answers to what was posted.
     Reply,
+    /// Nowhere: alerts go elsewhere.
+    None,
     /// Posted to this address.
     Http(HttpAddress),
     /// Lines on a connection.
@@ -53,6 +55,8 @@ pub struct HttpAddress {
     uri: Arc<Uri>,
     /// The port.
     pub port: u16,
+    /// Its path is a secret, too.
+    is_hidden: bool,
 }
 
 /// What is wrong with an address. What was written is not repeated: there may be a secret in it.
@@ -64,7 +68,7 @@ pub enum AddressError {
     )]
     NoInput,
     #[error(
-        "this is none of the outputs there are; write stdout, reply, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or \
+        "this is none of the outputs there are; write stdout, reply, none, http(s)://HOST:PORT/PATH, tcp://HOST:PORT, unix:/PATH, or \
          elasticsearch+http(s)://HOST:9200"
     )]
     NoOutput,
@@ -154,6 +158,7 @@ impl FromStr for OutputAddress {
         match text.split_once("://") {
             None if matches!(text, "stdout" | "-") => Ok(OutputAddress::Stdout),
             None if text == "reply" => Ok(OutputAddress::Reply),
+            None if text == "none" => Ok(OutputAddress::None),
             Some(("http" | "https", _)) => HttpAddress::read(text, None).map(OutputAddress::Http),
             Some(("tcp", address)) => {
                 let address = listen_address(address)?;
@@ -203,7 +208,19 @@ impl HttpAddress {
             (None, _) => return Err(AddressError::Port),
         };
         let uri = Arc::new(uri);
-        Ok(HttpAddress { uri, port })
+        Ok(HttpAddress {
+            uri,
+            port,
+            is_hidden: false,
+        })
+    }
+
+    /// The same, of which not even the path is shown.
+    pub(crate) fn hidden(self) -> HttpAddress {
+        HttpAddress {
+            is_hidden: true,
+            ..self
+        }
     }
 
     /// It is spoken to by TLS.
@@ -233,7 +250,12 @@ impl fmt::Display for HttpAddress {
     /// Without what follows the path: it may hold a secret.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.uri.scheme_str().unwrap_or("http");
-        write!(out, "{scheme}://{}{}", self.authority(), self.uri.path())
+        let path = if self.is_hidden {
+            "/…"
+        } else {
+            self.uri.path()
+        };
+        write!(out, "{scheme}://{}{path}", self.authority())
     }
 }
 
@@ -275,6 +297,7 @@ mod tests {
             ("[::1]:8080", "/a/b?key=secret")
         );
         assert_eq!(url.to_string(), "http://[::1]:8080/a/b");
+        assert_eq!(url.hidden().to_string(), "http://[::1]:8080/…");
         let url = HttpAddress::read("http://mail", None).unwrap();
         assert_eq!((url.host(), url.port, url.path()), ("mail", 80, "/"));
         for text in ["http://", "http://u:p@mail/", "http:///x", "http://a b/"] {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`alerts`] | tells people and programs of floods, besides where records go |
 //! | [`address`] | parses the addresses of inputs and outputs |
 //! | [`mod@bench`] | measures the plugin's throughput |
 //! | [`builtin`] | loads the guest inside this program |
@@ -27,6 +28,7 @@
 //! | [`zone`] | reads and shows times in the time zone of what names none |
 
 pub mod address;
+pub mod alerts;
 pub mod bench;
 pub mod builtin;
 pub mod config;

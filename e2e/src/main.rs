@@ -11,10 +11,12 @@
 //! | [`bento`] | a real Bento with the files of `pipelines/bento`: every log of the test data through its `wasm` processor, and its `http` processor before `maxconn run` while both are killed |
 //! | [`posting`] | curl, Python and Node before `maxconn run --output reply` |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
+//! | [`alertmanager`] | a real Alertmanager is told of floods over restarts of both sides |
 //! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
+mod alertmanager;
 mod bento;
 mod dashboards;
 mod documents;
@@ -50,11 +52,12 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
         ("posting", posting::check),
+        ("alertmanager", alertmanager::check),
         ("bento", bento::check),
         ("servers", servers::check),
         ("stores", stores),

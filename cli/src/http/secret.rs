@@ -44,6 +44,11 @@ impl Secret {
         }
     }
 
+    /// What it is.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// The header `Authorization` with it, which is marked so that nobody prints it.
     pub fn authorization(&self, scheme: &str) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&format!("{scheme} {}", self.0)).ok()?;

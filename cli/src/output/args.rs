@@ -114,16 +114,20 @@ impl OutputArgs {
             },
             records_stream: self.records_stream.clone(),
             dead_letter: self.dead_letter.clone(),
-            selection: self.only.unwrap_or_default(),
+            selection: match self.output.as_str() {
+                "none" => Selection::Nothing,
+                _ => self.only.unwrap_or_default(),
+            },
         })
     }
 
     /// What goes with which output.
     fn check(&self, address: &OutputAddress) -> Result<(), OutputArgsError> {
         let (is_plain, is_store, is_tls) = match address {
-            OutputAddress::Stdout | OutputAddress::Reply | OutputAddress::Lines(_) => {
-                (true, false, false)
-            }
+            OutputAddress::Stdout
+            | OutputAddress::Reply
+            | OutputAddress::None
+            | OutputAddress::Lines(_) => (true, false, false),
             OutputAddress::Http(address) => (false, false, address.is_tls()),
             OutputAddress::Elasticsearch(address) => (false, true, address.is_tls()),
         };

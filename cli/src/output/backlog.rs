@@ -127,6 +127,12 @@ impl Backlog {
         }
     }
 
+    /// Whether so little waits that more may be made though nothing is taken.
+    pub fn is_nearly_empty(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.weight < BACKLOG_MAX_BYTES / 4 && queue.deliveries.len() < BACKLOG_MAX_DELIVERIES / 4
+    }
+
     /// Waits until there is room for so many bytes.
     pub async fn room(&self, bytes: usize) {
         while !lock(&self.queue).has_room(bytes) {

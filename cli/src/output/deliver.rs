@@ -20,7 +20,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A next hop that stays down is spoken of this often.
-const REMIND_EVERY: Duration = Duration::from_secs(60);
+pub const REMIND_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a pause looks whether it is to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
@@ -121,16 +121,18 @@ pub async fn deliver(
 }
 
 /// Growing pauses, each shortened at random so that many of us do not come back at once.
-struct Pauses {
+pub struct Pauses {
     next: Duration,
 }
 
 impl Pauses {
-    fn new() -> Pauses {
+    /// The first is the shortest.
+    pub fn new() -> Pauses {
         Pauses { next: PAUSE_FIRST }
     }
 
-    fn next(&mut self) -> Duration {
+    /// How long the next one is.
+    pub fn next(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(PAUSE_MAX);
         whole / 2 + whole.mul_f64(random() / 2.0)

@@ -77,6 +77,8 @@ pub enum Output {
     Http(Box<http::HttpOutput>),
     /// Written to a connection.
     Lines(lines::LinesOutput),
+    /// Nowhere.
+    None,
     /// Into data streams.
     Elasticsearch(Box<elasticsearch::Elasticsearch>),
 }
@@ -86,6 +88,7 @@ impl Output {
     pub fn name(&self) -> String {
         match self {
             Output::Stdout(_) => "standard output".to_string(),
+            Output::None => "nowhere".to_string(),
             Output::Http(output) => output.name(),
             Output::Lines(output) => output.name(),
             Output::Elasticsearch(output) => output.name(),
@@ -95,7 +98,7 @@ impl Output {
     /// How many bytes it likes to be given at once.
     pub fn group_bytes(&self) -> usize {
         match self {
-            Output::Stdout(_) | Output::Lines(_) => 256 * 1024,
+            Output::Stdout(_) | Output::Lines(_) | Output::None => 256 * 1024,
             Output::Http(_) => http::GROUP_BYTES,
             Output::Elasticsearch(_) => elasticsearch::GROUP_BYTES,
         }
@@ -108,6 +111,7 @@ impl Output {
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         match self {
             Output::Stdout(output) => output.send(group).await,
+            Output::None => Ok(()),
             Output::Http(output) => output.send(group).await,
             Output::Lines(output) => output.send(group).await,
             Output::Elasticsearch(output) => output.send(group).await,
@@ -122,6 +126,7 @@ impl Output {
 pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Output>, OpenError> {
     let (address, is_store) = match &options.address {
         OutputAddress::Reply => return Ok(None),
+        OutputAddress::None => return Ok(Some(Output::None)),
         OutputAddress::Stdout => return Ok(Some(Output::Stdout(stdout::Stdout))),
         OutputAddress::Lines(address) => {
             let output = lines::LinesOutput::new(address.clone());

@@ -91,7 +91,7 @@ impl ReplayArgs {
     pub fn options(&self) -> Result<Options, ReplayArgsError> {
         let reading = self.reading.reading()?;
         let mut output = self.output.options()?;
-        if output.address == OutputAddress::Reply {
+        if matches!(output.address, OutputAddress::Reply | OutputAddress::None) {
             return Err(ReplayArgsError::Reply);
         }
         if self.quiet && output.address != OutputAddress::Stdout {

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::Options;
 use super::input::omprog::Confirm;
 use crate::address::{AddressError, InputAddress, OutputAddress, listen_address};
+use crate::alerts::{AlertsArgs, AlertsArgsError};
 use crate::output::{OutputArgs, OutputArgsError};
 
 /// The state is not written more often than this.
@@ -26,12 +27,21 @@ Examples:
   maxconn run --input http://:8686 --only changed --output elasticsearch+https://es:9200 \\
     --output-api-key /etc/maxconn/key --dead-letter /var/lib/maxconn/dead.ndjson
 
+  maxconn run --input http://:8686 --output none --alerts alertmanager+http://127.0.0.1:9093 \\
+    --alerts 'exec:/usr/local/bin/mail-alert postmaster@example.org' --state /var/lib/maxconn/state
+
 Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
 plain or compressed by gzip or zstd; https:// the same by TLS; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
 only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; reply,
-the answers to what is posted;
+the answers to what is posted; none, where alerts go elsewhere;
 http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
 or OpenSearch, where each document is created once. What comes out is JSON, in order.
+
+Alerts go to every --alerts OUTPUT as well, without holding records up: alertmanager+http(s)://HOST:PORT,
+webhook+http(s)://HOST/PATH or webhook:FILE (whose first line is the address), exec:COMMAND [ARGUMENT …], journald, syslog,
+stdout, tcp://HOST:PORT, unix:PATH. Settings stand behind it in the same argument, between spaces: token=FILE, basic=FILE,
+ca=FILE, headers=FILE; for webhooks template=FILE and method=PUT. Like this:
+--alerts 'webhook:/etc/maxconn/slack.url template=/etc/maxconn/slack.json'.
 
 A batch that is posted is answered with 204 once the next hop has taken what became of it. When
 it does not, the answer is 503: send the same bytes again, they are not counted twice.
@@ -51,6 +61,8 @@ pub struct RunArgs {
     confirm: Option<Confirm>,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    alerts: AlertsArgs,
     /// The file with the bearer token that senders must know.
     #[arg(long, value_name = "FILE")]
     input_token: Option<PathBuf>,
@@ -89,6 +101,10 @@ pub enum RunArgsError {
     Input(#[from] AddressError),
     #[error(transparent)]
     Output(#[from] OutputArgsError),
+    #[error(transparent)]
+    Alerts(#[from] AlertsArgsError),
+    #[error("--output none leaves nobody to tell; name somebody with --alerts OUTPUT")]
+    Nobody,
     #[error("--input {0} is given twice; give it once")]
     Twice(InputAddress),
     #[error("https:// inputs, --input-certificate and --input-key go together; give all or none")]
@@ -144,10 +160,16 @@ impl RunArgs {
         if self.confirm.is_some() && output.address == OutputAddress::Stdout {
             return Err(RunArgsError::ConfirmStdout);
         }
+        let is_stdout = output.address == OutputAddress::Stdout;
+        let alerts = self.alerts.options(!is_stdout && self.confirm.is_none())?;
+        if output.address == OutputAddress::None && alerts.outputs.is_empty() {
+            return Err(RunArgsError::Nobody);
+        }
         Ok(Options {
             inputs,
             confirm: self.confirm,
             output,
+            alerts,
             grace: self.grace,
             request_timeout: self.request_timeout,
             input_token: self.input_token.clone(),
@@ -160,7 +182,11 @@ impl RunArgs {
     }
 }
 
-fn some_time(text: &str) -> Result<Duration, &'static str> {
+/// A time that is more than nothing.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn some_time(text: &str) -> Result<Duration, &'static str> {
     match duration(text)? {
         Duration::ZERO => Err("it must be more than nothing; write it like 500ms or 10s"),
         some => Ok(some),

@@ -14,12 +14,13 @@ use super::guest_output::GuestOutput;
 use super::metrics::Metrics;
 use super::state_writer::StateWriter;
 use super::suppressed::Suppressed;
+use crate::alerts::Alerts;
 use crate::config;
 use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::{Delivery, Receipt};
 use crate::selection::Selection;
-use maxconn_host::{HostError, Kind};
+use maxconn_host::HostError;
 
 /// How often the guest is told that time goes on.
 pub const TICK: Duration = Duration::from_secs(1);
@@ -59,6 +60,10 @@ pub struct Engine {
     pub guest: Guest,
     /// Where its output goes.
     pub backlog: Arc<Backlog>,
+    /// Where alerts go besides.
+    pub alerts: Alerts,
+    /// What comes out waits for posts, which may not come: time goes on without them where alerts have another way.
+    pub ticks_on: bool,
     /// The file that is read again on a reload.
     pub config: Option<PathBuf>,
     /// The names of the patterns in force.
@@ -232,10 +237,14 @@ impl Engine {
     /// Says that time goes on, unless what it made the last time still waits: a next hop that is down
     /// for days must not fill the memory. The floods end when it is back.
     fn tick(&mut self) -> Result<(), HostError> {
-        if self.last_tick.is_delivered() {
+        let goes_on = || self.ticks_on && self.backlog.is_nearly_empty();
+        if self.last_tick.is_delivered() || goes_on() {
             let mut out = self.output();
             self.guest.tick(self.clock.steady_ms(), &mut out)?;
-            if !out.bytes.is_empty() {
+            self.changed |= !out.alerts.is_empty();
+            if out.bytes.is_empty() {
+                self.deliver(out, Delivery::default());
+            } else {
                 self.changed = true;
                 self.last_tick = Arc::default();
                 let ticket: Arc<dyn Receipt> = Arc::clone(&self.last_tick) as _;
@@ -297,13 +306,14 @@ impl Engine {
 
     /// Hands output over, about which the rest of the delivery is known.
     fn deliver(&mut self, mut out: GuestOutput, about: Delivery) {
+        self.alerts.take(&out.alerts);
+        self.alerted |= !out.alerts.is_empty();
         if out.bytes.is_empty() && about.ticket.is_none() {
             return;
         }
         // They may wait for long: what they do not use is not to wait with them.
         out.bytes.shrink_to_fit();
         out.segments.shrink_to_fit();
-        self.alerted |= out.segments.iter().any(|it| it.kind == Kind::Alert);
         self.backlog.push(Delivery {
             bytes: out.bytes.into(),
             segments: out.segments,
@@ -348,6 +358,8 @@ mod tests {
         Engine {
             guest: guest.unwrap(),
             backlog: Arc::default(),
+            alerts: Alerts::default(),
+            ticks_on: false,
             config: None,
             patterns: Arc::default(),
             selection: Selection::All,

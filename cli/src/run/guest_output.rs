@@ -27,6 +27,8 @@ pub struct GuestOutput {
     pub bytes: Vec<u8>,
     /// What they are; neighbours of one kind whose numbers follow are one segment.
     pub segments: Vec<Segment>,
+    /// The alerts alone, whatever the selection.
+    pub alerts: Vec<u8>,
     selection: Selection,
     numbered: bool,
     /// The number of the next record.
@@ -51,6 +53,7 @@ pub struct GuestOutput {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     bytes: usize,
+    alerts: usize,
     next: u32,
     malformed: u64,
 }
@@ -98,6 +101,9 @@ impl GuestOutput {
 
     /// Adds a piece.
     pub fn add(&mut self, kind: Kind, piece: &[u8]) {
+        if kind == Kind::Alert {
+            self.alerts.extend_from_slice(piece);
+        }
         let is_enriched = matches!(kind, Kind::Enriched | Kind::Identified);
         if is_enriched {
             self.undecided = None;
@@ -148,6 +154,7 @@ impl GuestOutput {
     pub fn mark(&self) -> Mark {
         Mark {
             bytes: self.bytes.len(),
+            alerts: self.alerts.len(),
             next: self.next,
             malformed: self.malformed,
         }
@@ -156,6 +163,7 @@ impl GuestOutput {
     /// Forgets everything after a mark: a guest failed in the midst of a call.
     pub fn back_to(&mut self, mark: Mark) {
         self.bytes.truncate(mark.bytes);
+        self.alerts.truncate(mark.alerts);
         self.next = mark.next;
         self.malformed = mark.malformed;
         self.undecided = None;
@@ -207,6 +215,7 @@ mod tests {
             (gathered.bytes.as_slice(), shape(&gathered)),
             (&b"{}\n{}\nc\n"[..], whole)
         );
+        assert_eq!(gathered.alerts, b"c\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Metric, Registry, Unit};
 use serde_json::Value;
 
+use crate::alerts::meter::Meters;
 use crate::lock::lock;
 use crate::output::meter::Meter;
 
@@ -42,6 +43,8 @@ pub struct Metrics {
     pub state_failures: Counter,
     /// What becomes of deliveries.
     pub output: Meter,
+    /// What becomes of alerts that go elsewhere.
+    pub alerts: Meters,
     /// Connections that are open.
     pub connections: Gauge,
     /// The state could be written the last time: 1, or not: 0.
@@ -123,6 +126,7 @@ impl Metrics {
         all.register("output_up", "Whether the last delivery succeeded", output.up.clone());
         let help = "How long a delivery took, tries included";
         all.register_with_unit("delivery_duration", help, Unit::Seconds, output.duration.clone());
+        let alerts = Meters::register(all);
         let guest = Arc::<Mutex<Figures>>::default();
         all.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
         let metrics = Metrics {
@@ -152,6 +156,7 @@ impl Metrics {
             connections: metric(all, "connections", "Connections that are open at all addresses together"),
             state_up: metric(all, "state_up", "Whether the state could be written the last time"),
             output,
+            alerts,
             guest,
             registry: Arc::new(registry),
         };

@@ -60,6 +60,7 @@ use tokio::task::JoinError;
 pub use args::RunArgs;
 
 use crate::address::InputAddress;
+use crate::alerts::{AlertsOpenError, AlertsOptions};
 use crate::config::LoadedConfig;
 use crate::http::secret::SecretError;
 use crate::http::tls::TlsError;
@@ -83,6 +84,8 @@ pub struct Options {
     pub confirm: Option<Confirm>,
     /// Where they go.
     pub output: OutputOptions,
+    /// Where alerts go besides.
+    pub alerts: AlertsOptions,
     /// How long a stop may take.
     pub grace: Duration,
     /// How long a request may take to come, and its answer.
@@ -116,6 +119,8 @@ impl Options {
 pub enum RunError {
     #[error(transparent)]
     Output(#[from] OpenError),
+    #[error(transparent)]
+    Alerts(#[from] AlertsOpenError),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
@@ -153,9 +158,11 @@ impl RunError {
     /// Whether the command line or the configuration is wrong.
     pub fn is_usage(&self) -> bool {
         match self {
-            RunError::Output(_) | RunError::Secret(_) | RunError::Tls(_) | RunError::Refused(_) => {
-                true
-            }
+            RunError::Output(_)
+            | RunError::Alerts(_)
+            | RunError::Secret(_)
+            | RunError::Tls(_)
+            | RunError::Refused(_) => true,
             RunError::State(error) => error.is_usage(),
             _ => false,
         }

@@ -21,6 +21,7 @@ use super::state_writer::StateWriter;
 use super::supervise::Process;
 use super::{Options, RunError, admin, notify, server};
 use crate::address::{InputAddress, OutputAddress};
+use crate::alerts::{self, Alerts};
 use crate::config::LoadedConfig;
 use crate::output::backlog::Backlog;
 use crate::output::delivery::Delivery;
@@ -53,8 +54,13 @@ pub async fn start(
     let selection = options.output.selection;
     // For documents' ids, and to know what was held back of batches that come again.
     let numbered = matches!(options.output.address, OutputAddress::Elasticsearch(_))
-        || (options.state.is_some() && options.confirms() && selection != Selection::Alerts);
-    let want = want(selection, numbered);
+        || (options.state.is_some()
+            && options.confirms()
+            && !matches!(selection, Selection::Alerts | Selection::Nothing));
+    let is_kept = options.state.is_some();
+    let (alerts, couriers) = alerts::start(&options.alerts, &metrics.alerts, is_kept)?;
+    let mut want = want(selection, numbered);
+    want.alerts |= !alerts.is_empty();
     let patterns = loaded.pattern_names(&plugin);
     let guest = Guest::new(plugin, loaded.json, want, sources, metrics.clone());
     let mut guest = guest.map_err(|error| match error {
@@ -73,9 +79,15 @@ pub async fn start(
                 ..state.clone()
             };
             file.write(&unclean, &ledger)?;
-            go_on_from(&mut guest, &backlog, state, file.name())?;
+            go_on_from(&mut guest, &backlog, &alerts, state, file.name())?;
             let every = options.state_interval;
-            let writer = StateWriter::start(file, every, Arc::clone(&ledger), metrics.clone());
+            let writer = StateWriter::start(
+                file,
+                every,
+                Arc::clone(&ledger),
+                alerts.clone(),
+                metrics.clone(),
+            );
             (Some(writer.map_err(RunError::Thread)?), ledger)
         }
         None => (None, Arc::default()),
@@ -84,6 +96,8 @@ pub async fn start(
     let engine = Engine {
         guest,
         backlog: Arc::clone(&backlog),
+        ticks_on: options.output.address == OutputAddress::Reply && !alerts.is_empty(),
+        alerts,
         config,
         patterns,
         selection,
@@ -131,6 +145,7 @@ pub async fn start(
         backlog,
         engine_end,
         delivering,
+        couriers,
         pipes,
         only_pipes: options.inputs.iter().all(|it| *it == InputAddress::Stdin),
         servers,
@@ -143,6 +158,7 @@ pub async fn start(
 fn go_on_from(
     guest: &mut Guest,
     backlog: &Backlog,
+    alerts: &Alerts,
     state: State,
     name: &str,
 ) -> Result<(), StateError> {
@@ -155,9 +171,13 @@ fn go_on_from(
         ));
     }
     let mut out = GuestOutput::default();
+    alerts.restore(&state.outputs);
     out.add(Kind::Alert, &state.alerts);
+    // What waits for the output was told elsewhere, or waits there.
+    out.alerts.clear();
     let restored = guest.restore(state.snapshot, &mut out);
     restored.map_err(|error| StateError::Refused(name.to_string(), error))?;
+    alerts.take(&out.alerts);
     backlog.push(Delivery {
         bytes: out.bytes.into(),
         segments: out.segments,

@@ -2,10 +2,11 @@
 //! place.
 //!
 //! The format: `MXRUNST3`, the SHA-256 of that and of what follows but for the marks, a byte that is 1 if the process ended by itself, the
-//! lengths of the snapshot, of the alerts and of the batches (u64, little endian), all three, and [marks](super::marks), which are
+//! lengths of the snapshot, of the alerts, of what other outputs of alerts are to be told (see [`crate::alerts`]) and of the batches
+//! (u64, little endian), all four, and [marks](super::marks), which are
 //! added while the file is there. The batches are those that were counted and not acknowledged: the name of each (16 bytes) and what
 //! was held back of it (see [`Suppressed::write`]). Their output is not kept, which would be as large as the batches: it is made
-//! again when they come again, and what was held back is left out of it. The second format had no marks and no length of the
+//! again when they come again, and what was held back is left out of it. The second format had no marks, no other outputs and no length of the
 //! batches, which were the rest of the file, and its hash was of that alone; the first had only the batches' names.
 
 use std::ffi::OsString;
@@ -42,6 +43,8 @@ pub struct State {
     pub snapshot: Bytes,
     /// Alerts that were not delivered, one a line.
     pub alerts: Bytes,
+    /// What other outputs are still to be told of alerts, and what fires there (see [`crate::alerts`]).
+    pub outputs: Bytes,
     /// What is known of batches.
     pub batches: Remembered,
 }
@@ -212,11 +215,12 @@ pub(super) struct Encoded<'a> {
 
 impl Encoded<'_> {
     /// One behind the other.
-    pub fn parts(&self) -> [&[u8]; 5] {
+    pub fn parts(&self) -> [&[u8]; 6] {
         [
             &self.begin,
             &self.state.snapshot,
             &self.state.alerts,
+            &self.state.outputs,
             &self.batches,
             &self.marks,
         ]
@@ -230,7 +234,7 @@ pub(super) fn encode(state: &State) -> Encoded<'_> {
         suppressed.write(&mut batches);
     }
     let mut lengths = vec![u8::from(state.clean)];
-    for part in [&state.snapshot[..], &state.alerts, &batches] {
+    for part in [&state.snapshot[..], &state.alerts, &state.outputs, &batches] {
         lengths.extend_from_slice(&(part.len() as u64).to_le_bytes());
     }
     let mut hash = Sha256::new();
@@ -239,6 +243,7 @@ pub(super) fn encode(state: &State) -> Encoded<'_> {
         &lengths[..],
         &state.snapshot,
         &state.alerts,
+        &state.outputs,
         &batches,
     ] {
         hash.update(part);
@@ -265,14 +270,16 @@ fn whole(bytes: &[u8]) -> Option<State> {
     let (snapshot_bytes, rest) = length(rest)?;
     let (alerts_bytes, rest) = length(rest)?;
     let mut sha = Sha256::new();
-    let (batches_bytes, rest) = if magic == MAGIC {
+    let (outputs_bytes, batches_bytes, rest) = if magic == MAGIC {
         sha.update(magic);
-        length(rest).map(|(bytes, rest)| (Some(bytes), rest))?
+        let (outputs, rest) = length(rest)?;
+        length(rest).map(|(batches, rest)| (outputs, Some(batches), rest))?
     } else {
-        (None, rest)
+        (0, None, rest)
     };
     let (snapshot, rest) = rest.split_at_checked(snapshot_bytes)?;
     let (alerts, rest) = rest.split_at_checked(alerts_bytes)?;
+    let (outputs, rest) = rest.split_at_checked(outputs_bytes)?;
     let (mut batches, marks) = rest.split_at_checked(batches_bytes.unwrap_or(rest.len()))?;
     sha.update(hashed.get(..hashed.len() - marks.len())?);
     if sha.finalize().as_slice() != hash {
@@ -289,6 +296,7 @@ fn whole(bytes: &[u8]) -> Option<State> {
         clean: *clean == 1,
         snapshot: Bytes::copy_from_slice(snapshot),
         alerts: Bytes::copy_from_slice(alerts),
+        outputs: Bytes::copy_from_slice(outputs),
         batches: Remembered {
             counted,
             marks: Mark::read_all(marks),
@@ -313,6 +321,7 @@ mod tests {
             clean: true,
             snapshot: "snapshot".into(),
             alerts: "{}\n{}\n".into(),
+            outputs: "{}\n".into(),
             batches: Remembered {
                 counted: vec![
                     ([1; 16], Suppressed::all()),
@@ -419,7 +428,7 @@ mod tests {
     fn every_damage_is_seen() {
         let kept = kept();
         let encoded = encode(&kept);
-        let [_, snapshot, alerts, _, _] = encoded.parts();
+        let [_, snapshot, alerts, ..] = encoded.parts();
         // What may be large is there once, in a copy of what is kept as well.
         let copy = kept.clone();
         assert_eq!(
@@ -459,11 +468,14 @@ mod tests {
 
     #[test]
     fn a_state_of_the_version_before_is_read() {
-        let kept = kept();
+        let kept = State {
+            outputs: Bytes::new(),
+            ..kept()
+        };
         let encoded = encode(&kept);
-        let [begin, snapshot, alerts, batches, _] = encoded.parts();
-        // Without the length of the batches.
-        let lengths = &begin[8 + HASH_BYTES..begin.len() - 8];
+        let [begin, snapshot, alerts, _, batches, _] = encoded.parts();
+        // Without the lengths of other outputs and of the batches.
+        let lengths = &begin[8 + HASH_BYTES..begin.len() - 16];
         let rest = [lengths, snapshot, alerts, batches].concat();
         let hash = Sha256::digest(&rest);
         let bytes = [MAGIC_BEFORE.as_slice(), hash.as_slice(), &rest].concat();

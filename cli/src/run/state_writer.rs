@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::ledger::Ledger;
 use super::metrics::Metrics;
 use super::state::{State, StateError, StateFile};
+use crate::alerts::Alerts;
 use crate::output::backlog::Backlog;
 use crate::{log, system};
 
@@ -25,6 +26,7 @@ pub struct StateWriter {
     /// The guest's state at the end.
     pub snapshot: Bytes,
     ledger: Arc<Ledger>,
+    alerts: Alerts,
     last: State,
     todo: Sender<State>,
     end: oneshot::Receiver<StateFile>,
@@ -40,6 +42,7 @@ impl StateWriter {
         file: StateFile,
         every: Duration,
         ledger: Arc<Ledger>,
+        alerts: Alerts,
         metrics: Metrics,
     ) -> io::Result<StateWriter> {
         let (todo, states) = channel(1);
@@ -49,6 +52,7 @@ impl StateWriter {
             every,
             snapshot: Bytes::new(),
             ledger,
+            alerts,
             last: State::default(),
             todo,
             end,
@@ -66,6 +70,7 @@ impl StateWriter {
             clean: false,
             snapshot,
             alerts: backlog.alerts().into(),
+            outputs: self.alerts.kept(),
             batches: self.ledger.remembered(Instant::now()),
         };
         if state != self.last && self.todo.try_send(state.clone()).is_ok() {
@@ -84,6 +89,7 @@ impl StateWriter {
             clean: true,
             snapshot: self.snapshot,
             alerts: backlog.alerts().into(),
+            outputs: self.alerts.kept(),
             batches: self.ledger.remembered(Instant::now()),
         };
         file.write(&state, &self.ledger).inspect_err(|_| {

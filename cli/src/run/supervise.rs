@@ -16,6 +16,7 @@ use super::net::Servers;
 use super::signals::{Asked, Signals};
 use super::state_writer::StateWriter;
 use super::{RunError, notify};
+use crate::alerts::Couriers;
 use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::DeliverError;
@@ -32,6 +33,8 @@ pub struct Process {
     pub(super) backlog: Arc<Backlog>,
     pub(super) engine_end: oneshot::Receiver<EngineEnd>,
     pub(super) delivering: JoinHandle<Result<(), DeliverError>>,
+    /// Who tells of alerts elsewhere.
+    pub(super) couriers: Couriers,
     /// Standard input, which can end by itself.
     pub(super) pipes: Vec<oneshot::Receiver<()>>,
     /// All records come by it.
@@ -91,7 +94,9 @@ impl Process {
 
     /// What the engine made before it failed goes out.
     async fn engine_failed(self, result: Result<EngineEnd, oneshot::error::RecvError>) -> RunError {
-        let _ = timeout_at(Instant::now() + self.grace, self.delivering).await;
+        let deadline = Instant::now() + self.grace;
+        let _ = timeout_at(deadline, self.delivering).await;
+        self.couriers.finish(deadline).await;
         match result {
             Ok(Err(error)) => error.into(),
             _ => RunError::EngineEnded,
@@ -115,7 +120,10 @@ impl Process {
             Ok(Ok(Ok(state_writer))) => state_writer,
             Ok(Err(_)) | Err(_) => None,
         };
-        let result = match timeout_at(deadline, self.delivering).await {
+        // Both at once: what becomes of one must not shorten the other's time.
+        let couriers = self.couriers.finish(deadline);
+        let (delivering, ()) = tokio::join!(timeout_at(deadline, self.delivering), couriers);
+        let result = match delivering {
             Ok(result) => delivered(result),
             Err(_) => not_delivered(self.backlog.lost(state_writer.is_some()), self.grace),
         };

@@ -13,6 +13,7 @@ use super::players::{self, Hand, INPUT, NEXT_HOP};
 use super::world::World;
 use super::{IS_ON, WORLD, stream, with};
 use crate::address::InputAddress;
+use crate::alerts::AlertsOptions;
 use crate::config::LoadedConfig;
 use crate::output::OutputOptions;
 use crate::output::backlog::{BACKLOG_MAX_BYTES, BACKLOG_MAX_DELIVERIES};
@@ -286,6 +287,7 @@ fn options(world: &World) -> Options {
             dead_letter: Some(world.disk.file("dead")),
             selection: world.plan.selection,
         },
+        alerts: AlertsOptions::default(),
         grace: world.plan.grace,
         request_timeout: world.plan.request_timeout,
         input_token: None,

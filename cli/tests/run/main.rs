@@ -1,5 +1,6 @@
 //! `maxconn run`, and `maxconn replay` into its outputs, as people run them: real processes, pipes, sockets and signals.
 
+mod alerts;
 mod connect;
 mod connections;
 mod http;

@@ -1,0 +1,258 @@
+//! Posts alerts one by one to whatever takes JSON or text: chats, pagers, scripts. A template says what a body is.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+use hyper::{HeaderMap, Method, Request};
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::alert::{Alert, field};
+use super::alertmanager::ANSWER_MAX_BYTES;
+use super::outcome::{AlertTrouble, Outcome, judge};
+use crate::http::Body;
+use crate::http::client::Client;
+
+/// In an address's path this stands for the alert's id, which is the same when it is sent again.
+const ID: &str = "{id}";
+/// What the template is tried with when the process starts: an alert with all that alerts have.
+const EXAMPLE: &str = include_str!("example.json");
+
+/// What is wrong with a file. All name it.
+#[derive(Debug, Error)]
+pub enum WebhookError {
+    #[error("cannot read {path}: {1}; name a file that can be read", path = .0.display())]
+    Unreadable(PathBuf, io::Error),
+    #[error("the template {path} cannot be used: {1:#}", path = .0.display())]
+    Template(PathBuf, minijinja::Error),
+    #[error(
+        "the template {path} does not give JSON: {1}; write {{{{ message }}}} without quotation marks around it, or name a file \
+         that does not end in .json",
+        path = .0.display()
+    )]
+    NotJson(PathBuf, serde_json::Error),
+    #[error("line {1} of {path} is no header; write it like X-Key: value", path = .0.display())]
+    Header(PathBuf, usize),
+}
+
+/// Makes bodies of alerts.
+pub struct Template {
+    environment: Environment<'static>,
+    name: String,
+}
+
+impl Template {
+    /// Reads a template. By one whose name ends in `.json` all that is put in is JSON: texts with their quotation marks.
+    ///
+    /// # Errors
+    /// See [`WebhookError`].
+    pub fn read(path: &Path) -> Result<Template, WebhookError> {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| WebhookError::Unreadable(path.to_path_buf(), error))?;
+        let wrong = |error| WebhookError::Template(path.to_path_buf(), error);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut environment = Environment::new();
+        // What an alert does not say is nothing, and so is what is in it.
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        environment
+            .add_template_owned(name.to_string(), text)
+            .map_err(wrong)?;
+        let template = Template {
+            environment,
+            name: name.to_string(),
+        };
+        let example: Value = serde_json::from_str(EXAMPLE).unwrap_or_default();
+        let body = template.render(&example).map_err(wrong)?;
+        if template.is_json() {
+            let read: Result<IgnoredAny, _> = serde_json::from_str(&body);
+            read.map_err(|error| WebhookError::NotJson(path.to_path_buf(), error))?;
+        }
+        Ok(template)
+    }
+
+    fn is_json(&self) -> bool {
+        self.name.ends_with(".json")
+    }
+
+    fn render(&self, document: &Value) -> Result<String, minijinja::Error> {
+        self.environment
+            .get_template(&self.name)?
+            .render(Serde(document))
+    }
+}
+
+/// Reads headers, one a line; what they say is not shown.
+///
+/// # Errors
+/// See [`WebhookError`].
+pub fn read_headers(path: &Path) -> Result<HeaderMap, WebhookError> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| WebhookError::Unreadable(path.to_path_buf(), error))?;
+    let mut headers = HeaderMap::new();
+    for (number, line) in (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let (name, mut value) =
+            header(line).ok_or_else(|| WebhookError::Header(path.to_path_buf(), number))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = line.split_once(':')?;
+    let name: Result<HeaderName, InvalidHeaderName> = name.trim().parse();
+    let value: Result<HeaderValue, InvalidHeaderValue> = value.trim().parse();
+    Some((name.ok()?, value.ok()?))
+}
+
+/// Something that takes alerts one by one.
+pub struct Webhook {
+    client: Client,
+    method: Method,
+    headers: HeaderMap,
+    template: Option<Template>,
+    name: String,
+}
+
+impl Webhook {
+    /// Posts what the template makes of an alert, or else the alert itself.
+    pub fn new(
+        client: Client,
+        method: Method,
+        headers: HeaderMap,
+        template: Option<Template>,
+        name: String,
+    ) -> Webhook {
+        Webhook {
+            client,
+            method,
+            headers,
+            template,
+            name,
+        }
+    }
+
+    /// Posts an alert.
+    pub async fn send(&mut self, alert: &Alert) -> Outcome {
+        let document = alert.document();
+        let (body, kind) = match &self.template {
+            None => (alert.line.clone(), "application/json"),
+            Some(template) => match template.render(&document) {
+                Ok(body) if template.is_json() => (Bytes::from(body), "application/json"),
+                Ok(body) => (Bytes::from(body), "text/plain; charset=utf-8"),
+                Err(error) => return Outcome::Refused(format!("the template fails: {error:#}")),
+            },
+        };
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(self.path(&document));
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static(kind));
+        }
+        match self
+            .client
+            .request(request, &Body::new(body), ANSWER_MAX_BYTES)
+            .await
+        {
+            Ok(answer) => {
+                if matches!(answer.status.as_u16(), 401 | 403) {
+                    self.client.read_key_again();
+                }
+                judge(&self.name, &answer)
+            }
+            Err(error) => AlertTrouble::from(error).into(),
+        }
+    }
+
+    fn path(&self, document: &Value) -> String {
+        let mut id = field(document, "ID");
+        // A guest from a file may say anything.
+        id.retain(|it| it.is_ascii_alphanumeric());
+        self.client.address().path().replace(ID, &id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use test_support::command::Folder;
+
+    #[test]
+    fn no_name_breaks_out_of_a_body() {
+        let folder = Folder::new();
+        let path = folder.write("chat.json", r#"{"text": {{ message }}, "by": {{ ("<" ~ user.name ~ ">")|upper }}, "n": {{ maxconn.flood.count }}}"#);
+        let template = Template::read(&path).unwrap();
+        for name in [
+            "bob",
+            "\",\"x\":\"",
+            "{{ message }}",
+            "</script>\u{2028}\n\0\u{1b}",
+            "\u{202e}\\",
+        ] {
+            let document = json!({"message": name, "user": {"name": name}, "maxconn": {"flood": {"count": 3}}});
+            let body: Value = serde_json::from_str(&template.render(&document).unwrap()).unwrap();
+            assert_eq!(
+                body,
+                json!({"text": name, "by": format!("<{}>", name.to_uppercase()), "n": 3})
+            );
+        }
+    }
+
+    #[test]
+    fn templates_and_headers_that_are_wrong_are_refused_at_the_start() {
+        let folder = Folder::new();
+        for (name, text, words) in [
+            (
+                "a.json",
+                "{\"text\": \"{{ message }}\"}",
+                "without quotation marks",
+            ),
+            ("b.json", "{\"text\": {{ message }", "cannot be used"),
+            ("c.txt", "{{ message|nothing }}", "cannot be used"),
+        ] {
+            let path = folder.write(name, text);
+            let sentence = Template::read(&path).err().unwrap().to_string();
+            assert!(
+                sentence.contains(words) && sentence.contains(name),
+                "{sentence}"
+            );
+        }
+        let path = folder.write("headers", "X-One: s3cret\n\nX Two: b\n");
+        let sentence = read_headers(&path).unwrap_err().to_string();
+        assert!(
+            sentence.contains("line 3") && !sentence.contains("s3cret"),
+            "{sentence}"
+        );
+        let path = folder.write("headers", "X-One: s3cret\nX-Two:b\n");
+        let headers = read_headers(&path).unwrap();
+        assert_eq!(
+            (headers.len(), &headers["x-two"]),
+            (2, &HeaderValue::from_static("b"))
+        );
+        assert!(!format!("{headers:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_an_alert_does_not_say_is_nothing() {
+        let folder = Folder::new();
+        let path = folder.write(
+            "chat.txt",
+            "{{ user.name.more }}{% if not user %}nobody{% endif %}",
+        );
+        let template = Template::read(&path).unwrap();
+        assert_eq!(template.render(&json!({"message": "x"})).unwrap(), "nobody");
+    }
+}
