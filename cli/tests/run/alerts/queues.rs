@@ -176,7 +176,7 @@ fn alerts_that_become_due_between_posts_of_a_reply_leave_at_once() {
         "name = \"userip\"\nquiet = \"1s\"",
         "name = \"slow\"\nkey = [\"user\"]\nquiet = \"4s\"",
     ];
-    let rules = rules.map(|it| format!("[[rule]]\n{it}\nthreshold = 3\nwithin = \"10s\"\n"));
+    let rules = rules.map(|it| format!("[[rule]]\n{it}\nthreshold = 3\nwithin = \"1s\"\n"));
     folder.write(
         "maxconn.toml",
         format!("allowed_lateness = \"0s\"\n{}", rules.join("")),
