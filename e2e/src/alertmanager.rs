@@ -158,9 +158,19 @@ fn told() -> Result<String, Error> {
     alertmanager.until_fire(0)?;
 
     // Many at once; both crash while they fire.
-    let batch: String = (0..FLOODS)
-        .map(|it| refusals(&format!("user{it}"), 2000..2003))
-        .collect();
+    // In the order of their times, each user from an address of their own.
+    let user = |it: usize| {
+        (
+            format!("user{it}"),
+            format!("198.18.{}.{}", it / 250, it % 250 + 1),
+        )
+    };
+    let refusal = |(number, second): (usize, i64)| {
+        let (user, address) = user(number);
+        refusal::json(BEGIN_MS + second * 1000, &user, &address)
+    };
+    let all = (2000..2003).flat_map(|second| (0..FLOODS).map(move |number| (number, second)));
+    let batch: String = all.map(refusal).collect();
     post(&batch)?;
     alertmanager.until_fire(FLOODS)?;
     std::thread::sleep(Duration::from_millis(500));

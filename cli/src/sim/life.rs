@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::oracle;
 use super::plan::{Death, Moment, POWER_CUT};
-use super::players::{self, Hand, INPUT, NEXT_HOP};
+use super::players::{self, ELSEWHERE, Hand, INPUT, NEXT_HOP};
 use super::world::World;
 use super::{IS_ON, WORLD, stream, with};
 use crate::address::InputAddress;
@@ -149,6 +149,7 @@ fn go_on_from(world: &mut World) {
     oracle::knows(world, &kept.batches);
     let alerts = String::from_utf8_lossy(&kept.alerts);
     oracle::goes_on_from(world, &open, &alerts);
+    oracle::elsewhere::goes_on_from(world, &kept.outputs);
 }
 
 async fn live(hands: &[Arc<Mutex<Hand>>]) -> End {
@@ -195,8 +196,11 @@ async fn watch() {
 }
 
 async fn play(hands: &[Arc<Mutex<Hand>>]) -> End {
-    let (plan, listener) = with(|world| (world.plan.clone(), stream::listen(world, NEXT_HOP)));
-    tokio::spawn(players::next_hop(listener));
+    let plan = with(|world| world.plan.clone());
+    for (address, is_elsewhere) in [(NEXT_HOP, false), (ELSEWHERE, true)] {
+        let listener = with(|world| stream::listen(world, address));
+        tokio::spawn(players::next_hop(listener, is_elsewhere));
+    }
     let (asks, asked) = unbounded_channel();
     let loaded = LoadedConfig {
         json: CONFIG.to_string(),
@@ -287,7 +291,10 @@ fn options(world: &World) -> Options {
             dead_letter: Some(world.disk.file("dead")),
             selection: world.plan.selection,
         },
-        alerts: AlertsOptions::default(),
+        alerts: AlertsOptions {
+            outputs: vec![format!("webhook+http://{ELSEWHERE}/").parse().unwrap()],
+            ..AlertsOptions::default()
+        },
         grace: world.plan.grace,
         request_timeout: world.plan.request_timeout,
         input_token: None,

@@ -1,5 +1,6 @@
 //! Says what must hold, whatever fails: from what was sent and what the next hop has taken.
 
+pub mod elsewhere;
 mod marked;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,8 @@ pub struct Oracle {
     documents: BTreeMap<String, String>,
     /// The documents of a store.
     pub ids: BTreeSet<String>,
+    /// What was told by `--alerts`.
+    elsewhere: elsewhere::Elsewhere,
     /// When a process wrote its last state, by its number.
     written_ms: BTreeMap<u32, i64>,
     /// Up to when all is marked that a process knew, by its number.
@@ -407,6 +410,7 @@ pub fn finish(world: &mut World) {
     for key in 0..world.plan.keys {
         wrong.extend(total(oracle, key));
     }
+    wrong.extend(elsewhere::missing(oracle));
     wrong.into_iter().for_each(|it| world.violate(it));
 }
 

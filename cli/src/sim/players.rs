@@ -19,6 +19,8 @@ use crate::run::input::confirming::digest;
 /// Where the process listens, and the next hop.
 pub const INPUT: &str = "127.0.0.1:1";
 pub const NEXT_HOP: &str = "127.0.0.1:2";
+/// Where alerts go besides.
+pub const ELSEWHERE: &str = "127.0.0.1:3";
 
 /// A message of HTTP.
 struct Message {
@@ -224,17 +226,17 @@ fn make(sender: usize, plan: &Sender) -> (usize, Vec<u8>) {
 }
 
 /// Takes what is posted, as the weather is.
-pub async fn next_hop(listener: stream::Listener) {
+pub async fn next_hop(listener: stream::Listener, is_elsewhere: bool) {
     loop {
         let stream = listener.next().await;
         tokio::spawn(async move {
             // What goes wrong with a connection is the process's to notice.
-            let _ = serve(stream).await;
+            let _ = serve(stream, is_elsewhere).await;
         });
     }
 }
 
-async fn serve(mut stream: End) -> io::Result<()> {
+async fn serve(mut stream: End, is_elsewhere: bool) -> io::Result<()> {
     let (mut buffer, mut bytes) = (Vec::new(), 0);
     while let Some(message) = read(&mut stream, &mut buffer).await? {
         let asked = stream.asked(bytes);
@@ -242,7 +244,7 @@ async fn serve(mut stream: End) -> io::Result<()> {
         let (weather, is_store, roll) = with(|world| {
             (
                 world.weather(),
-                world.plan.is_store,
+                world.plan.is_store && !is_elsewhere,
                 world.random.below(100),
             )
         });
@@ -267,7 +269,7 @@ async fn serve(mut stream: End) -> io::Result<()> {
             answer(&mut stream, "503 Service Unavailable").await?;
             continue;
         }
-        if body.contains("poison") && !is_store {
+        if body.contains("poison") && !is_store && !is_elsewhere {
             note("400");
             answer(&mut stream, "400 Bad Request").await?;
             continue;
@@ -278,9 +280,15 @@ async fn serve(mut stream: End) -> io::Result<()> {
             return Ok(());
         }
         let known = Known::default();
-        let taken = with(|world| match is_store {
-            true => store::take(world, &body, asked, &known),
-            false => take(world, &body, asked, &known),
+        let taken = with(|world| {
+            if is_elsewhere {
+                oracle::elsewhere::take(world, &body);
+                String::new()
+            } else if is_store {
+                store::take(world, &body, asked, &known)
+            } else {
+                take(world, &body, asked, &known)
+            }
         });
         if roll < torn {
             note("takes it, and breaks");
