@@ -15,14 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::alert::{self, Alert, FloodState};
+use super::alert::{Alert, FloodState};
+use super::labels::{Texts, annotations, labels, starts_ms};
 use super::meter::Meter;
 use super::queue::Item;
 use crate::lock::lock;
 use crate::system;
 
-/// A label is no longer than this, in bytes.
-const LABEL_MAX_BYTES: usize = 255;
 /// As much is kept, in bytes. Beyond it what has ended goes first, then what has fired for the longest: that ends at the
 /// Alertmanager by itself.
 const BOARD_MAX_BYTES: usize = 6 << 20;
@@ -32,8 +31,6 @@ const OWN_BYTES: usize = 512;
 pub const ENDS_AFTER_PAUSES: u32 = 5;
 /// An end is said again for so many of them.
 const END_SAID_PAUSES: u32 = 15;
-
-type Texts = BTreeMap<String, String>;
 
 /// An alert of Alertmanager's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -332,56 +329,10 @@ impl Board {
     }
 }
 
-/// The name of all our alerts there.
-const ALERT_NAME: &str = "ConnectionLimitFlood";
-
-fn labels(document: &Value) -> Texts {
-    let mut labels = Texts::from([("alertname".to_string(), ALERT_NAME.to_string())]);
-    let severity = match alert::priority(document) {
-        ..=3 => "critical",
-        _ => "warning",
-    };
-    labels.insert("severity".to_string(), severity.to_string());
-    for (name, value) in alert::fields(document) {
-        let name = name.to_ascii_lowercase();
-        let is_label = [
-            "server", "service", "user", "source", "host", "rule", "limit", "key",
-        ]
-        .contains(&name.as_str());
-        if is_label && !value.is_empty() {
-            labels.insert(name, alert::cut(&value, LABEL_MAX_BYTES));
-        }
-    }
-    labels
-}
-
-fn annotations(document: &Value) -> Texts {
-    let fields = alert::fields(document).filter_map(|(name, value)| {
-        let name = match name {
-            "MESSAGE" => "summary",
-            "CAUSE" => "cause",
-            "EVIDENCE" => "evidence",
-            "ADVICE" => "advice",
-            "COUNT" => "count",
-            "RATE" => "rate",
-            "STATE" => "state",
-            "SEVERITY" => "severity_now",
-            "FLOOD_ID" => "flood_id",
-            _ => return None,
-        };
-        Some((name.to_string(), value))
-    });
-    fields.filter(|(_, value)| !value.is_empty()).collect()
-}
-
-fn starts_ms(document: &Value) -> Option<i64> {
-    let time: Timestamp = document.pointer("/event/start")?.as_str()?.parse().ok()?;
-    Some(time.as_millisecond())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerts::labels::LABEL_MAX_BYTES;
 
     fn alert(flood: &str, user: &str, state: &str, severity: u64) -> Alert {
         let document = json!({

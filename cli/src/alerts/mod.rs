@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`args`], `address` | parse the command line |
 //! | `alert` | knows an alert's flood, and makes its fields fit for people and programs |
-//! | `queue`, `board`, `waiting` | keep what an output is to be told: one by one, or all that fires |
+//! | `queue`, `board`, `labels`, `waiting` | keep what an output is to be told: one by one, or all that fires |
 //! | `courier`, `outcome` | tell it, again and again |
 //! | `alertmanager`, `exec`, `webhook`, `journal` | are the ways to it, besides those of [`crate::output`] |
 //! | `meter` | counts |
@@ -25,6 +25,7 @@ mod board;
 mod courier;
 mod exec;
 mod journal;
+mod labels;
 pub(crate) mod meter;
 mod outcome;
 mod queue;
@@ -164,8 +165,7 @@ pub struct Couriers {
     is_kept: bool,
 }
 
-/// Opens what the command line names, and begins to tell it; `is_kept` says that what waits outlives the process, and
-/// `restored` is what an earlier one left.
+/// Opens what the command line names, and begins to tell it; `is_kept` says that what waits outlives the process.
 ///
 /// # Errors
 /// See [`AlertsOpenError`].
@@ -316,7 +316,7 @@ impl Alerts {
         });
         if left > 0 {
             log::line(format_args!(
-                "what waited for --alerts outputs that are named no more is dropped: {left} alerts"
+                "the state has {left} alerts for --alerts outputs that are named no more, which are dropped"
             ));
         }
     }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 use hyper::{HeaderMap, Method, Request};
-use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -83,7 +82,28 @@ impl Template {
     fn render(&self, document: &Value) -> Result<String, minijinja::Error> {
         self.environment
             .get_template(&self.name)?
-            .render(Serde(document))
+            .render(context(document))
+    }
+}
+
+/// A document as templates know it.
+fn context(document: &Value) -> minijinja::Value {
+    match document {
+        Value::Null => ().into(),
+        Value::Bool(flag) => (*flag).into(),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => number.as_f64().unwrap_or_default().into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(list) => list.iter().map(context).collect(),
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(name, it)| (name.as_str(), context(it)));
+            minijinja::Value::from_pairs(members)
+        }
     }
 }
 
