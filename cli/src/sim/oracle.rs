@@ -11,13 +11,14 @@ use serde_json::Value;
 
 use self::marked::comes_again;
 pub use self::marked::knows;
+use super::plan::Plan;
 use super::stream::Known;
 use super::world::World;
 use crate::output::delivery::Digest;
 use crate::selection::Selection;
 
-/// A state that was written may have been taken so long before; then it waited for its thread, or for a full disk.
-const STATE_AGE_MAX_MS: i64 = 1500;
+/// A state that was written may have been taken so long before the next was due; then it waited for its thread, or for a full disk.
+const STATE_LATE_MAX_MS: i64 = 500;
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ impl Flood {
 /// What is known.
 #[derive(Default)]
 pub struct Oracle {
+    /// So old is the last state at the most.
+    state_age_max_ms: i64,
     lines: Vec<Line>,
     batches: Vec<Batch>,
     requests: Vec<Request>,
@@ -116,6 +119,14 @@ pub struct Oracle {
 }
 
 impl Oracle {
+    /// One that knows how often a state is written.
+    pub fn new(plan: &Plan) -> Oracle {
+        Oracle {
+            state_age_max_ms: plan.state_interval.as_millis() as i64 + STATE_LATE_MAX_MS,
+            ..Oracle::default()
+        }
+    }
+
     /// A batch of these lines is about to be sent; the number of its first line is the next.
     pub fn sent(&mut self, records: &[Record], name: Digest, first_ms: i64) -> usize {
         let batch = self.batches.len();
@@ -220,7 +231,7 @@ impl Oracle {
             if request.life == life {
                 // Said before that, it may be long on its way.
                 (known < asked).then_some("though the process knew that it was taken")
-            } else if request.is_whole && written_ms >= known_ms + STATE_AGE_MAX_MS {
+            } else if request.is_whole && written_ms >= known_ms + self.state_age_max_ms {
                 Some("though an earlier process knew that it was taken, and had written that down")
             } else {
                 None
@@ -314,7 +325,7 @@ pub fn stopped(world: &mut World) {
 
 /// A process has died without writing its state: what came after the last one may be counted in vain.
 pub fn died(world: &mut World) {
-    let since_ms = world.disk.synced_at_ms - STATE_AGE_MAX_MS;
+    let since_ms = world.disk.synced_at_ms - world.oracle.state_age_max_ms;
     let died_ms = world.died_ms;
     let oracle = &mut world.oracle;
     oracle
@@ -349,6 +360,7 @@ pub fn goes_on_from(world: &mut World, open: &BTreeSet<String>, alerts: &str) {
     let promised = alerts.lines().map(|it| flood_of(it.as_bytes()));
     world.oracle.promised.extend(promised);
     let (synced_ms, full_ms) = (world.disk.synced_at_ms, world.disk.full_at_ms);
+    let age_max_ms = world.oracle.state_age_max_ms;
     let slack_ms = 200 + 8 * world.plan.late_max_ms as i64;
     let mut lost = Vec::new();
     for (id, flood) in &mut world.oracle.floods {
@@ -358,7 +370,7 @@ pub fn goes_on_from(world: &mut World, open: &BTreeSet<String>, alerts: &str) {
         }
         flood.is_lost = true;
         let told_ms = flood.alerts.values().map(|it| it.at_ms).min().unwrap_or(0);
-        let was_written = synced_ms >= told_ms + STATE_AGE_MAX_MS;
+        let was_written = synced_ms >= told_ms + age_max_ms;
         let is_old = died_ms - told_ms > slack_ms && full_ms < told_ms - 3000;
         if was_written || is_old {
             lost.push(format!(

@@ -132,7 +132,7 @@ impl Plan {
             selection: pick(random, [Selection::All, Selection::All, Selection::Changed]),
             is_store: between(random, 0, 2) == 0,
             request_timeout: ms(pick(random, [300, 4000, 30_000])),
-            state_interval: ms(pick(random, [20, 1000, 1000])),
+            state_interval: ms(pick(random, [20, 1000, 10_000])),
             grace: ms(between(random, 2000, 25_000)),
             net: Net {
                 latency_max_ms: pick(random, [0, 3, 60]),

@@ -49,7 +49,7 @@ impl World {
         let plan = Plan::new(&mut random);
         World {
             disk: Disk::new(),
-            oracle: Oracle::default(),
+            oracle: Oracle::new(&plan),
             random,
             plan,
             life: 0,
