@@ -13,7 +13,6 @@
 //! | `io` | turns bytes into whole lines: byte order marks, compression, NDJSON |
 //! | `lock` | locks |
 //! | `log` | writes to standard error while something runs |
-//! | `notes` | writes what figures do not tell below them |
 //! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | makes text from elsewhere fit for a terminal |
 //! | [`reading`] | reads logs into a guest, as one stream: what `replay` and `report` share |
@@ -23,7 +22,7 @@
 //! | [`selection`] | selects the part of the output that is written |
 //! | [`servers`] | shows what is recognised |
 //! | [`setup`] | puts templates and lifecycle into Elasticsearch and OpenSearch |
-//! | [`summary`] | sums a replay up |
+//! | [`summary`] | writes what was found for people |
 //! | `system` | asks the machine; in tests `sim` answers |
 //! | [`zone`] | reads and shows times in the time zone of what names none |
 
@@ -38,7 +37,6 @@ pub(crate) mod http;
 mod io;
 mod lock;
 mod log;
-mod notes;
 pub mod output;
 pub mod printable;
 pub mod reading;

@@ -113,7 +113,7 @@ struct BenchArgs {
     seconds: f64,
 }
 
-/// How a command failed: the exit codes that are promised.
+/// How a command failed: the exit codes that are promised. No sentence: all was said.
 enum Failure {
     /// The run failed: 1.
     Run(String),
@@ -160,8 +160,10 @@ fn main() -> ExitCode {
             (u8::try_from(128 + signal).unwrap_or(1), sentence)
         }
     };
-    // Nobody is left to tell if this fails.
-    let _ = writeln!(io::stderr(), "maxconn: {}", printable_lines(&sentence));
+    if !sentence.is_empty() {
+        // Nobody is left to tell if this fails.
+        let _ = writeln!(io::stderr(), "maxconn: {}", printable_lines(&sentence));
+    }
     ExitCode::from(code)
 }
 
@@ -223,17 +225,29 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     if let Some(policy) = args.policy() {
         loaded.set_policy(policy);
     }
-    options.known.uncounted = config::uncounted(&loaded.effective);
+    // A plugin may have its own inside it.
+    options.has_periods = loaded.effective.statistics_every_ms > 0 || cli.plugin.is_some();
+    if !options.has_periods {
+        loaded.set_counted_by_minute();
+    }
+    options.view.uncounted = config::uncounted(&loaded.effective);
     options
-        .known
         .trusted
         .clone_from(&loaded.effective.trusted_networks);
-    options.known.zone = zone(cli, args.timezone(), &loaded)?;
-    let (instance, interrupt, patterns) =
-        configured(cli, args.timezone(), &loaded, &options.known.zone)?;
+    let zone = zone(cli, args.timezone(), &loaded)?;
+    options.reading.span = args.span(&zone).map_err(usage)?;
+    let (instance, interrupt, patterns) = configured(cli, args.timezone(), &loaded, &zone)?;
+    options.view.zone = zone;
     options.patterns = patterns;
     replay::replay(instance, &options, &interrupt).map_err(|error| match error {
         ReplayError::NextHop(NextHopError::Open(error)) => usage(error),
+        // The summary says so.
+        ReplayError::Interrupted(signal, _) if options.is_alone() => {
+            Failure::Interrupted(signal, String::new())
+        }
+        ReplayError::Incomplete | ReplayError::NothingRead if options.is_alone() => {
+            Failure::Run(String::new())
+        }
         ReplayError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         other => run(other),
     })
@@ -246,8 +260,11 @@ fn run_report(cli: &Cli, args: &ReportArgs) -> Result<(), Failure> {
     options
         .trusted
         .clone_from(&loaded.effective.trusted_networks);
-    options.zone = zone(cli, args.timezone(), &loaded)?;
-    let (instance, interrupt, _) = configured(cli, args.timezone(), &loaded, &options.zone)?;
+    options.view.uncounted = config::uncounted(&loaded.effective);
+    let zone = zone(cli, args.timezone(), &loaded)?;
+    options.reading.span = args.span(&zone).map_err(usage)?;
+    let (instance, interrupt, _) = configured(cli, args.timezone(), &loaded, &zone)?;
+    options.view.zone = zone;
     report::report(instance, &options, &interrupt).map_err(|error| match error {
         ReportError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         error if error.is_usage() => usage(error),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use toml_edit::{Document, Item};
 
 pub use excerpt::Excerpt;
-pub use rules::{every_minute, in_rules};
+pub use rules::{every_minute, in_rules, refusals_every_minute};
 
 /// A configuration in TOML.
 #[derive(Debug)]

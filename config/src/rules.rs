@@ -28,5 +28,10 @@ pub fn every_minute(written: &mut Value, effective: &Config) {
             rule.insert(key.to_string(), Value::from("1m"));
         }
     });
+    refusals_every_minute(written);
+}
+
+/// Has refusals counted minute by minute.
+pub fn refusals_every_minute(written: &mut Value) {
     written["statistics_every"] = Value::from("1m");
 }

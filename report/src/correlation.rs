@@ -28,6 +28,7 @@ const MOST: f64 = 0.9;
 
 /// How a load and the refusals go together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Together {
     /// Pearson's coefficient, of the same time.
     pub correlation: Option<f64>,

@@ -81,6 +81,7 @@ pub struct Course {
 
 /// How even a flood is.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Regularity {
     /// Whole minutes.
     pub minutes: u64,

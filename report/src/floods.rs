@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::curve::Course;
-use crate::written::{Cause, Distinct, FLOODS_MAX, Flood, Points, Rate};
+use crate::gathered::Detail;
+use crate::written::{Cause, Distinct, FLOODS_MAX, Flood, PLAIN_FLOODS_MAX, Points, Rate};
 use crate::zone::Zone;
 use crate::{run_now, who};
 
@@ -27,8 +28,9 @@ const DETAILED: usize = 10;
 const SHOWN_POINTS: usize = 120;
 
 /// Floods.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Floods {
+    detail: Detail,
     open: HashMap<String, Going>,
     told: BinaryHeap<Reverse<Ended>>,
     /// How many ended.
@@ -38,20 +40,20 @@ pub struct Floods {
 }
 
 /// A flood that goes on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Going {
     count: u64,
     course: Course,
 }
 
 /// A flood that is over. The greater is told first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ended {
-    count: u64,
+    /// Without curves those that were open at the end come first.
+    is_first: bool,
     /// Equals stay in the order in which they ended.
     number: Reverse<u64>,
-    alert: Value,
-    course: Course,
+    flood: Flood,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,17 @@ struct State<'a> {
 const SPANS_MAX: usize = 10_000;
 
 impl Floods {
+    /// None yet.
+    pub fn new(detail: Detail) -> Floods {
+        Floods {
+            detail,
+            open: HashMap::new(),
+            told: BinaryHeap::new(),
+            ends: 0,
+            spans: Vec::new(),
+        }
+    }
+
     /// Takes an alert. Gives it, read, where it is a flood's first or last.
     pub fn alert(&mut self, alert: &[u8], zone: &Zone) -> Option<Value> {
         let document = serde_json::from_slice::<Document<'_>>(alert).ok()?;
@@ -89,8 +102,8 @@ impl Floods {
         let is_end = state == "end";
         let is_known = self.open.contains_key(id.as_ref());
         if !is_known && self.open.len() < OPEN_MAX {
-            let points = match self.open.len() {
-                0..MANY_FLOODS => POINTS_MAX,
+            let points = match (self.detail, self.open.len()) {
+                (Detail::Curves, 0..MANY_FLOODS) => POINTS_MAX,
                 _ => FEW_POINTS,
             };
             let course = Course::begin(at_ms, count, zone, points);
@@ -105,16 +118,23 @@ impl Floods {
             return None;
         }
         let alert: Value = serde_json::from_slice(alert).ok()?;
-        if is_end && let Some(Going { count, course }) = self.open.remove(id.as_ref()) {
+        if is_end && let Some(Going { course, .. }) = self.open.remove(id.as_ref()) {
             self.span(&alert);
+            let mut flood = flood(&alert, course, zone);
+            let most = match self.detail {
+                Detail::Curves => FLOODS_MAX,
+                Detail::Plain => {
+                    flood.curve = Points::default();
+                    PLAIN_FLOODS_MAX
+                }
+            };
             self.told.push(Reverse(Ended {
-                count,
+                is_first: flood.is_open && self.detail == Detail::Plain,
                 number: Reverse(self.ends),
-                alert: alert.clone(),
-                course,
+                flood,
             }));
             self.ends += 1;
-            if self.told.len() > FLOODS_MAX {
+            if self.told.len() > most {
                 self.told.pop();
             }
         }
@@ -149,7 +169,9 @@ impl Floods {
             .into_iter()
             .enumerate()
             .map(|(number, Reverse(ended))| {
-                let mut flood = flood(&ended.alert, ended.course, zone);
+                let mut flood = ended.flood;
+                flood.sentence = who::sentence(&flood, zone);
+                flood.run_now = run_now::commands(&flood);
                 while number >= DETAILED && flood.curve.counts.len() > SHOWN_POINTS {
                     flood.curve.halve();
                 }
@@ -208,7 +230,7 @@ fn flood(alert: &Value, course: Course, zone: &Zone) -> Flood {
     let hint = text("/maxconn/flood/cause/hint").unwrap_or_default();
     let end_reason = text("/maxconn/flood/end_reason");
     let (start_ms, end_ms) = (time("/event/start"), time("/event/end"));
-    let mut flood = Flood {
+    Flood {
         id: text("/maxconn/flood/id").unwrap_or_default(),
         rule: text("/rule/name").unwrap_or_default(),
         server: text("/event/module").unwrap_or_default(),
@@ -255,10 +277,7 @@ fn flood(alert: &Value, course: Course, zone: &Zone) -> Flood {
             bytes: None,
         },
         run_now: Vec::new(),
-    };
-    flood.sentence = who::sentence(&flood, zone);
-    flood.run_now = run_now::commands(&flood);
-    flood
+    }
 }
 
 fn of_event_s(duration_ns: Option<u64>) -> f64 {
@@ -266,8 +285,8 @@ fn of_event_s(duration_ns: Option<u64>) -> f64 {
 }
 
 impl Ended {
-    fn order(&self) -> (u64, Reverse<u64>) {
-        (self.count, self.number)
+    fn order(&self) -> (bool, u64, Reverse<u64>) {
+        (self.is_first, self.flood.count, self.number)
     }
 }
 

@@ -14,12 +14,22 @@ use crate::names::{Names, add};
 use crate::steady::{MANY_REFUSALS, Steady};
 use crate::timeline::{Amount, SHOWN_MAX, STEP_MS, Timeline};
 use crate::words::{counted, grouped};
-use crate::written::{Flood, Input, Period, Points, TOP_MAX, VERSION, Written};
+use crate::written::{Flood, Input, Period, Points, TOP_MAX, Unread, VERSION, Written};
 use crate::zone::Zone;
 use crate::{disk, verdict, who, written};
 
 /// The load has no more points than this.
 const LOAD_POINTS_MAX: usize = 5_000;
+
+/// What is kept of each flood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Curves, of the largest.
+    #[default]
+    Curves,
+    /// All but curves, of very many.
+    Plain,
+}
 
 /// What is known before anything comes.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +42,8 @@ pub struct Options {
     pub trusted: Vec<Network>,
     /// How much is free on the log's disk, in bytes.
     pub disk_free_bytes: Option<u64>,
+    /// What is kept of each flood.
+    pub detail: Detail,
 }
 
 /// What is known at the end, of the input.
@@ -46,7 +58,9 @@ pub struct Known {
     /// Lines that were too long and came in pieces.
     pub cut_lines: u64,
     /// Inputs that could not be read, or not to their end.
-    pub unread: Vec<String>,
+    pub unread: Vec<Unread>,
+    /// The size of the disk that they are on, in bytes.
+    pub disk_bytes: Option<u64>,
     /// Inputs without a line.
     pub empty: Vec<String>,
     /// Inputs that were named before.
@@ -56,11 +70,13 @@ pub struct Known {
 }
 
 /// A report that is being made. Push what the plugin says in its order, then [`Report::finish`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     options: Options,
     floods: Floods,
     starts: u64,
+    /// The times of the first refusal and of the last.
+    refused_ms: Option<(i64, i64)>,
     timeline: Timeline,
     /// What came at no time that could be read.
     untimed: Amount,
@@ -104,8 +120,9 @@ impl Report {
     /// Nothing yet.
     pub fn new(options: Options) -> Report {
         Report {
-            floods: Floods::default(),
+            floods: Floods::new(options.detail),
             starts: 0,
+            refused_ms: None,
             timeline: Timeline::default(),
             untimed: Amount::default(),
             names: Names::default(),
@@ -154,6 +171,9 @@ impl Report {
             self.steady.flood(&alert);
             return;
         }
+        for time in ["/event/start", "/event/end"].map(|it| text(it).and_then(time_ms)) {
+            widen(&mut self.refused_ms, time);
+        }
         // What it held back went on nowhere: those that did are counted as events.
         let number = |name: &str| {
             let value = alert.pointer(&format!("/maxconn/flood/{name}"));
@@ -198,6 +218,7 @@ impl Report {
     fn event(&mut self, line: &[u8]) {
         let event = Event::read(line);
         if let Some(event) = &event {
+            widen(&mut self.refused_ms, event.time_ms);
             let client = &event.client;
             self.names
                 .add(&client.user, &client.ip, &client.service, event.times);
@@ -252,8 +273,11 @@ impl Report {
             files: known.files,
             lines: number("records"),
             bytes: known.bytes,
+            disk_bytes: known.disk_bytes,
             refusals,
             refusal_bytes,
+            first_refusal: self.refused_ms.map(|(first_ms, _)| first_ms),
+            last_refusal: self.refused_ms.map(|(_, last_ms)| last_ms),
             passed: total.passed,
             suppressed: total.suppressed,
             suppressed_bytes: total.suppressed_bytes,
@@ -266,15 +290,16 @@ impl Report {
                 .map(str::to_string),
             malformed: number("malformed"),
             cut_lines: known.cut_lines,
-            unread: known.unread,
+            unread: known.unread.iter().map(|it| it.file.clone()).collect(),
+            errors: known.unread,
             empty: known.empty,
             twice: known.twice,
             stopped: known.stopped,
         };
         let timeline = points(&self.timeline, period, bounds, line_bytes);
         let floods_count = self.floods.ends;
-        let (floods, floods_more) = std::mem::take(&mut self.floods).written(&zone);
         let steady = self.steady_written(floods_count > 0);
+        let (floods, floods_more) = self.floods.written(&zone);
         Written {
             version: VERSION,
             generator: self.options.generator,
@@ -293,6 +318,7 @@ impl Report {
             steady,
             load,
             disk,
+            statistics,
         }
     }
 
@@ -339,6 +365,9 @@ impl Report {
                 server: client.module.clone(),
                 limit: client.limit.clone(),
                 count: all.count,
+                excess: all.excess,
+                start: all.facts.times_ms.map(|it| it.0),
+                end: all.facts.times_ms.map(|it| it.1),
                 hint: cause.hint.name().to_string(),
                 evidence: cause.evidence,
                 advice: cause.advice,
@@ -349,6 +378,14 @@ impl Report {
             }
         });
         written.collect()
+    }
+}
+
+/// Has a span reach to a time.
+fn widen(span: &mut Option<(i64, i64)>, time_ms: Option<i64>) {
+    if let Some(time_ms) = time_ms {
+        let (first_ms, last_ms) = span.unwrap_or((time_ms, time_ms));
+        *span = Some((first_ms.min(time_ms), last_ms.max(time_ms)));
     }
 }
 

@@ -8,6 +8,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`floods`], [`curve`] | gather floods from their alerts, and how each went on |
+//! | [`entries`] | tells repeats, and what several rules counted, once |
 //! | [`timeline`] | counts refusals minute by minute |
 //! | [`event`], [`steady`], [`top`] | read events that go on; find who is refused outside of floods; count names |
 //! | [`load`], [`correlation`] | read a load over time; say how far it goes with the refusals |
@@ -21,6 +22,7 @@
 pub mod correlation;
 pub mod curve;
 pub mod disk;
+pub mod entries;
 pub mod event;
 pub mod floods;
 mod gathered;
@@ -39,6 +41,6 @@ pub mod words;
 pub mod written;
 pub mod zone;
 
-pub use gathered::{Known, Options, Report};
+pub use gathered::{Detail, Known, Options, Report};
 pub use load::LoadError;
 pub use written::Written;

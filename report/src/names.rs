@@ -6,7 +6,7 @@ use crate::top::Top;
 use crate::written::{Named, TOP_MAX, Tops};
 
 /// Names that are counted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     users: Top<String, ()>,
     addresses: Top<String, ()>,

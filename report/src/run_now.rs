@@ -15,10 +15,19 @@ pub fn commands(flood: &Flood) -> Vec<String> {
     };
     let user = only(&flood.users).filter(|_| flood.stage.as_deref() != Some("before-auth"));
     let ip = only(&flood.ips).and_then(|ip| ip.parse::<IpAddr>().ok());
+    let service = flood.service.as_deref().and_then(plain).unwrap_or("NAME");
     let place = |name: char| match name {
         'i' => ip.map(|ip| ip.to_string()),
         's' => ip.map(socket),
         'u' => user.as_deref().and_then(word),
+        'n' => Some(service.to_string()),
+        'p' => Some(protocol(service).to_string()),
+        'l' => plain(&flood.limit).map(str::to_string),
+        'm' => Some(
+            flood
+                .limit_value
+                .map_or("N".to_string(), |value| value.saturating_mul(2).to_string()),
+        ),
         _ => None,
     };
     // In one go, so that no name can bring a place of its own.
@@ -33,7 +42,51 @@ pub fn commands(flood: &Flood) -> Vec<String> {
         Some(line)
     };
     let lines = run_now(&flood.server, &flood.limit).iter();
-    lines.filter_map(filled).collect()
+    let ask = ask(flood, user.as_deref().and_then(word), ip);
+    lines.filter_map(filled).chain(ask).collect()
+}
+
+/// Whom to ask what, as a comment.
+fn ask(flood: &Flood, user: Option<String>, ip: Option<IpAddr>) -> Option<String> {
+    let user = user.unwrap_or_else(|| "the user".to_string());
+    let ip = ip.map_or("the address".to_string(), |ip| ip.to_string());
+    let question = match flood.cause.hint.as_str() {
+        "retry-storm" => {
+            format!(
+                "{user}: which devices and programs read this mailbox, and what changed on them when it began?"
+            )
+        }
+        "many-folders" => {
+            format!(
+                "{user}: which program is it, and how many folders does it keep open (IDLE, cached connections)?"
+            )
+        }
+        "many-addresses" => format!("{user}: were all of these logins yours?"),
+        "shared-address" => format!("whoever runs {ip}: how many people share it?"),
+        "webmail-or-proxy" => {
+            format!("whoever runs the machine at {ip}: what there opens connections?")
+        }
+        "pool-retry" => format!(
+            "whoever runs the application at {ip}: how large is its pool, and does it pause before it tries again?"
+        ),
+        _ => return None,
+    };
+    Some(format!("# Ask {question}"))
+}
+
+/// A name of a service or limit, which no shell and no configuration takes for more.
+fn plain(name: &str) -> Option<&str> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    (!name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.chars().all(is_plain))
+        .then_some(name)
+}
+
+/// The protocol of a service of Dovecot's.
+fn protocol(service: &str) -> &str {
+    match service {
+        "NAME" => "imap",
+        service => service.strip_suffix("-login").unwrap_or(service),
+    }
 }
 
 /// What a shell makes of a command; `None` if it is not complete.

@@ -50,7 +50,7 @@ pub struct Cause {
 }
 
 /// What was gathered; bounded, whatever the number of events.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Steady {
     trusted: Vec<Network>,
     clients: Top<Client, Facts>,

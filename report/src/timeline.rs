@@ -45,7 +45,7 @@ impl Amount {
 }
 
 /// Amounts over time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Timeline {
     step_ms: i64,
     steps: BTreeMap<i64, Amount>,

@@ -9,7 +9,7 @@ use std::mem;
 const VALUES_MAX: usize = 1024;
 
 /// Values with how often they came, and what else is known of each.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Top<K, V> {
     entries: HashMap<K, Counted<V>>,
     /// No value that was thrown away had come more often.

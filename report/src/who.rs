@@ -57,7 +57,7 @@ fn service(flood: &Flood) -> String {
 }
 
 /// `imap-login (mail_max_userip_connections=10)`.
-fn by(flood: &Flood) -> String {
+pub fn by(flood: &Flood) -> String {
     let value = flood.limit_value;
     let value = value.map_or(String::new(), |value| format!("={value}"));
     format!("{} ({}{value})", service(flood), flood.limit)

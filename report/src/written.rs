@@ -1,6 +1,7 @@
 //! The report as programs and the page get it: version 1 of its JSON. Times are ms since the Unix epoch.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::correlation::Together;
 use crate::curve::Regularity;
@@ -10,11 +11,14 @@ use crate::load::Source;
 pub const VERSION: u32 = 1;
 /// Of each list of names the most frequent are told.
 pub const TOP_MAX: usize = 20;
-/// So many floods are told, the largest.
+/// So many floods are told with their curves, the largest.
 pub const FLOODS_MAX: usize = 200;
+/// So many without.
+pub const PLAIN_FLOODS_MAX: usize = 10_000;
 
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Written {
     pub version: u32,
@@ -31,10 +35,13 @@ pub struct Written {
     pub steady: Vec<Steady>,
     pub load: Option<Load>,
     pub disk: Option<Disk>,
+    /// What the plugin counts: `maxconn.statistics` of its last statistics document.
+    pub statistics: Value,
 }
 
 /// From when until when the logs tell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Period {
     pub start: i64,
@@ -44,13 +51,19 @@ pub struct Period {
 
 /// What was read, and what of it could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Input {
     pub files: Vec<String>,
     pub lines: u64,
     pub bytes: u64,
+    /// The size of the disk that they are on, in bytes.
+    pub disk_bytes: Option<u64>,
     pub refusals: u64,
     pub refusal_bytes: u64,
+    /// The times of the first refusal and of the last.
+    pub first_refusal: Option<i64>,
+    pub last_refusal: Option<i64>,
     pub passed: u64,
     pub suppressed: u64,
     pub suppressed_bytes: u64,
@@ -61,13 +74,25 @@ pub struct Input {
     pub malformed: u64,
     pub cut_lines: u64,
     pub unread: Vec<String>,
+    /// Why they could not be read.
+    pub errors: Vec<Unread>,
     pub empty: Vec<String>,
     pub twice: Vec<String>,
     pub stopped: bool,
 }
 
+/// An input that could not be read, or not to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[allow(missing_docs)]
+pub struct Unread {
+    pub file: String,
+    pub error: String,
+}
+
 /// Refusals over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Points {
     pub start: i64,
@@ -80,6 +105,7 @@ pub struct Points {
 
 /// Different values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Distinct {
     pub count: u64,
@@ -88,7 +114,8 @@ pub struct Distinct {
 }
 
 /// A flood.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Flood {
     pub id: String,
@@ -123,12 +150,14 @@ pub struct Flood {
     pub weekdays: [u64; 7],
     pub regularity: Option<Regularity>,
     pub rhythm: String,
+    #[serde(skip_serializing_if = "Points::is_empty")]
     pub curve: Points,
     pub run_now: Vec<String>,
 }
 
 /// Refusals a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Rate {
     pub mean: f64,
@@ -137,6 +166,7 @@ pub struct Rate {
 
 /// A likely cause.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Cause {
     pub hint: String,
@@ -146,6 +176,7 @@ pub struct Cause {
 
 /// Names, the most frequent first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Tops {
     pub users: Vec<Named>,
@@ -158,6 +189,7 @@ pub struct Tops {
 
 /// A name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Named {
     pub name: String,
@@ -168,6 +200,7 @@ pub struct Named {
 
 /// A client that is refused outside of floods.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Steady {
     pub user: Option<String>,
@@ -176,6 +209,11 @@ pub struct Steady {
     pub server: String,
     pub limit: String,
     pub count: u64,
+    /// It may have been so many less: 0 unless there were more clients than are kept.
+    pub excess: u64,
+    /// The times of the first refusal and of the last.
+    pub start: Option<i64>,
+    pub end: Option<i64>,
     pub hint: String,
     pub evidence: String,
     pub advice: String,
@@ -184,6 +222,7 @@ pub struct Steady {
 
 /// A load beside the refusals.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Load {
     pub source: Source,
@@ -197,6 +236,7 @@ pub struct Load {
 
 /// When the disk would have been full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs)]
 pub struct Disk {
     pub free_bytes: u64,
@@ -250,6 +290,11 @@ impl Written {
 }
 
 impl Points {
+    /// Whether there is no step.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// Makes each step twice as long.
     pub fn halve(&mut self) {
         self.counts = halved(&self.counts);
@@ -261,4 +306,20 @@ impl Points {
 /// Sums of two each.
 pub fn halved(counts: &[u64]) -> Vec<u64> {
     counts.chunks(2).map(|pair| pair.iter().sum()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_that_people_have_is_that_of_what_is_written() {
+        let mut schema = schemars::schema_for!(Written);
+        schema.insert(
+            "title".to_string(),
+            format!("maxconn report, version {VERSION}").into(),
+        );
+        let schema = serde_json::to_string_pretty(&schema).unwrap();
+        test_support::data::is_the_file("docs/report.schema.json", &(schema + "\n"));
+    }
 }

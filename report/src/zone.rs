@@ -36,6 +36,11 @@ impl Zone {
         &self.name
     }
 
+    /// Its clocks.
+    pub fn clocks(&self) -> &TimeZone {
+        &self.shown
+    }
+
     /// For times that name no zone.
     pub fn rule(&self) -> &Rule {
         &self.rule

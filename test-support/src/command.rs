@@ -103,9 +103,13 @@ impl Ran {
             .collect()
     }
 
-    /// Its standard error as one document.
+    /// What it says of itself as one document: alone on standard output, where nothing is said on the other.
     pub fn summary(&self) -> Value {
-        serde_json::from_str(&self.stderr).unwrap_or_else(|_| panic!("{}", self.stderr))
+        let said = match self.stderr.is_empty() {
+            true => &self.stdout,
+            false => &self.stderr,
+        };
+        serde_json::from_str(said).unwrap_or_else(|_| panic!("{said}"))
     }
 }
 

@@ -30,6 +30,23 @@ pub fn text(name: &str) -> String {
     String::from_utf8(read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// Holds a text against a file of `testdata/golden/`, which `UPDATE=1` writes.
+#[track_caller]
+pub fn is_golden(name: &str, actual: &str) {
+    is_the_file(&format!("testdata/golden/{name}"), actual);
+}
+
+/// Holds a text against a file of the repository, which `UPDATE=1` writes.
+#[track_caller]
+pub fn is_the_file(name: &str, actual: &str) {
+    let path = path(name);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, actual).expect("a file can be written");
+    }
+    let agreed = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(agreed, actual, "{name}; UPDATE=1 writes it");
+}
+
 /// The rows of a table: a line each, with bars between the cells.
 pub fn rows<const CELLS: usize>(table: &str) -> impl Iterator<Item = [&str; CELLS]> {
     let rows = table.lines().filter(|row| !row.trim().is_empty());

@@ -8,10 +8,11 @@
 //! | [`hostile`] | the table of names that try to forge what a line says |
 //! | `command` | the command as a process, and folders for its files |
 //! | `http` | both sides of HTTP/1.1, down to the bytes |
+//! | `terminal` | the command on a pseudo-terminal |
 //! | `store` | what stands for Elasticsearch |
 //! | `dashboards` | what stands for Kibana and OpenSearch Dashboards |
 //!
-//! The last four need the feature `command`. Nothing here knows the core, whose own tests build on it.
+//! The last five need the feature `command`. Nothing here knows the core, whose own tests build on it.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "command")]
@@ -26,6 +27,8 @@ pub mod json;
 pub mod refusal;
 #[cfg(feature = "command")]
 pub mod store;
+#[cfg(feature = "command")]
+pub mod terminal;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use maxconn_config::{Written, every_minute, in_rules};
+use maxconn_config::{Written, every_minute, in_rules, refusals_every_minute};
 use maxconn_core::config::limits::CONFIG_BYTES_MAX;
 use maxconn_core::config::{Config, ConfigError, PATTERNS, Policy, nearest};
 use maxconn_core::event::Scope;
@@ -61,6 +61,11 @@ impl LoadedConfig {
     /// Has statistics and an alert of each open flood written every minute.
     pub fn set_every_minute(&mut self) {
         self.rewrite(every_minute);
+    }
+
+    /// Has refusals counted minute by minute, unless statistics are asked for in steps of another length.
+    pub fn set_counted_by_minute(&mut self) {
+        self.rewrite(|written, _| refusals_every_minute(written));
     }
 
     fn rewrite(&mut self, change: impl Fn(&mut Value, &Config)) {

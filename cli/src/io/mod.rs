@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`byte_order_mark`] | what some programs put before a text, and the encoding that it tells |
 //! | [`compression`] | tells how a stream is compressed, and decompresses it |
+//! | [`follow`] | reads a file for as long as somebody writes into it |
 //! | [`framing`] | takes records out of arrays, envelopes and exports |
 //! | [`lines`] | cuts texts between lines, and lines between characters |
 //! | [`line_reader`] | cuts streams into chunks of whole lines |
@@ -12,6 +13,7 @@
 
 pub mod byte_order_mark;
 pub mod compression;
+pub mod follow;
 pub mod framing;
 pub mod line_reader;
 pub mod lines;

@@ -1,11 +1,14 @@
 //! What is to be read, on the command line.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+use super::range::Span;
+use super::when::{HELP, when};
 use super::{Input, Reading};
 use crate::zone::Zone;
 use maxconn_host::Format;
@@ -36,6 +39,12 @@ pub struct ReadingArgs {
     /// [default: the configuration's, else the machine's].
     #[arg(long, value_name = "ZONE", value_parser = Zone::of)]
     timezone: Option<Zone>,
+    /// Lines from then on: 2h (ago), yesterday, 02:00, "2026-01-05 02:00", 2026-01-05T02:00:00Z.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Lines before then, written in the same ways.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
 }
 
 /// What is wrong with them.
@@ -46,6 +55,10 @@ pub enum ReadingArgsError {
     NoFile,
     #[error("standard input can be read once only; name - once")]
     StdinTwice,
+    #[error("{0} {1:?} is no time; {HELP}")]
+    NoTime(&'static str, String),
+    #[error("--since is not before --until, so that no line lies between; swap them")]
+    Span,
 }
 
 impl ReadingArgs {
@@ -54,12 +67,45 @@ impl ReadingArgs {
         self.timezone.as_ref()
     }
 
+    /// From when until when lines are read, on the clocks of a zone.
+    ///
+    /// # Errors
+    /// What is written is no time, or leaves none between.
+    pub fn span(&self, zone: &Zone) -> Result<Span, ReadingArgsError> {
+        let now = jiff::Timestamp::now();
+        let read = |name, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match when(text, zone.shown().clocks(), now) {
+                None => Err(ReadingArgsError::NoTime(name, text.clone())),
+                time_ms => Ok(time_ms),
+            },
+        };
+        let span = Span {
+            since_ms: read("--since", &self.since)?,
+            until_ms: read("--until", &self.until)?,
+        };
+        match (span.since_ms, span.until_ms) {
+            (Some(since_ms), Some(until_ms)) if since_ms >= until_ms => Err(ReadingArgsError::Span),
+            _ => Ok(span),
+        }
+    }
+
     /// What is to be read.
     ///
     /// # Errors
     /// Files that are missing or named twice.
     pub fn reading(&self) -> Result<Reading, ReadingArgsError> {
+        let mut twice = Vec::new();
+        let mut seen = HashSet::new();
         let mut inputs: Vec<Input> = self.files.iter().map(|file| input(file)).collect();
+        inputs.retain(|input| match input {
+            // What is not there is told of when it is read.
+            Input::File(path) if path.canonicalize().is_ok_and(|path| !seen.insert(path)) => {
+                twice.push(input.name());
+                false
+            }
+            _ => true,
+        });
         if inputs.is_empty() {
             if io::stdin().is_terminal() {
                 return Err(ReadingArgsError::NoFile);
@@ -77,6 +123,9 @@ impl ReadingArgs {
                 FormatArg::Json => Format::Json,
             },
             reference_time_ms: self.year.map(last_of),
+            span: Span::default(),
+            follow: false,
+            twice,
         })
     }
 }

@@ -53,24 +53,30 @@ impl Feed {
         Ok(Feed { chunks, used })
     }
 
-    /// The next chunk, `None` at the end or when `stop` is set. `waiting` is called before a wait, so
-    /// that nothing is held back while a live input is silent.
+    /// The next chunk, `None` at the end or when `stop` is set. `waiting` is called before a wait and a few times a second
+    /// during it, so that nothing is held back while a live input is silent.
     ///
     /// # Errors
-    /// What stopped the reading.
-    pub fn next(&self, stop: &AtomicBool, waiting: impl FnOnce()) -> io::Result<Option<Chunk>> {
+    /// What stopped the reading; what `waiting` says.
+    pub fn next<E>(
+        &self,
+        stop: &AtomicBool,
+        mut waiting: impl FnMut() -> Result<(), E>,
+    ) -> Result<io::Result<Option<Chunk>>, E> {
         if let Ok(message) = self.chunks.try_recv() {
-            return message.map(Some);
+            return Ok(message.map(Some));
         }
-        waiting();
         loop {
+            waiting()?;
             match self
                 .chunks
                 .recv_timeout(Duration::from_millis(STOP_POLL_MS))
             {
-                Ok(message) => return message.map(Some),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return Ok(None),
+                Ok(message) => return Ok(message.map(Some)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Ok(None)),
+                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
+                    return Ok(Ok(None));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

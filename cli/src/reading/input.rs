@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::not_a_log::judge;
 use crate::io::compression::decompressed;
+use crate::io::follow::Follow;
 use crate::io::framing::unframed;
 use crate::io::line_reader::{Chunk, LineReader};
 
@@ -22,7 +23,7 @@ pub enum Input {
 }
 
 /// What is known of an input before it is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
     /// Its size as it lies there, 0 where that is unknown.
     pub size_bytes: u64,
@@ -30,6 +31,8 @@ pub struct Facts {
     pub modified_ms: Option<i64>,
     /// A regular file: it can be opened again, and reading it never waits.
     pub regular: bool,
+    /// It is read on for as long as somebody writes into it.
+    pub is_followed: bool,
 }
 
 impl Input {
@@ -59,6 +62,7 @@ impl Input {
                 size_bytes: 0,
                 modified_ms: None,
                 regular: false,
+                is_followed: false,
             });
         };
         let metadata = path.metadata()?;
@@ -76,6 +80,7 @@ impl Input {
             },
             modified_ms: metadata.modified().ok().and_then(since_epoch),
             regular: metadata.is_file(),
+            is_followed: false,
         })
     }
 
@@ -88,11 +93,15 @@ impl Input {
         &self,
         position: Arc<AtomicU64>,
         chunk_bytes: usize,
-        fill: bool,
+        facts: Facts,
     ) -> io::Result<Log> {
         let stream = match self {
             Input::Stdin => decompressed(Counted {
                 inner: io::stdin(),
+                position,
+            }),
+            Input::File(path) if facts.is_followed => decompressed(Counted {
+                inner: Follow::open(path.clone())?,
                 position,
             }),
             Input::File(path) => decompressed(Counted {
@@ -101,7 +110,7 @@ impl Input {
             }),
         };
         Ok(Log {
-            reader: LineReader::new(unframed(stream?)?, chunk_bytes, fill),
+            reader: LineReader::new(unframed(stream?)?, chunk_bytes, facts.regular),
             is_judged: false,
         })
     }

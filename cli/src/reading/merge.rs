@@ -33,8 +33,8 @@ pub trait Consumer {
         lines: &[u8],
         times: &mut Vec<Option<i64>>,
     ) -> Result<(), HostError>;
-    /// The input is silent: what was held back should go on.
-    fn waiting(&mut self);
+    /// The input is silent, a few times a second: what was held back should go on.
+    fn waiting(&mut self) -> Result<(), HostError>;
     /// Input `index` cannot be read on.
     fn unreadable(&mut self, index: usize, error: io::Error);
     /// A line was too long and was cut.
@@ -94,8 +94,8 @@ impl Lane {
         position: Arc<AtomicU64>,
         chunk_bytes: usize,
     ) -> impl FnOnce() -> io::Result<Log> + Send + 'static {
-        let (input, fill) = (self.input.clone(), self.facts.regular);
-        move || input.open(position, chunk_bytes, fill)
+        let (input, facts) = (self.input.clone(), self.facts);
+        move || input.open(position, chunk_bytes, facts)
     }
 
     /// Opens it and reads the first chunk; `false` if there is none.
@@ -104,7 +104,7 @@ impl Lane {
         chunk_bytes: usize,
         consumer: &mut impl Consumer,
         stop: &AtomicBool,
-    ) -> bool {
+    ) -> Result<bool, HostError> {
         match Feed::start(self.opener(Arc::clone(&self.position), chunk_bytes)) {
             Ok(feed) => self.feed = Some(feed),
             Err(error) => consumer.unreadable(self.index, error),
@@ -113,12 +113,18 @@ impl Lane {
     }
 
     /// The next chunk; `false` at the end, or where the input cannot be read on.
-    fn advance(&mut self, consumer: &mut impl Consumer, stop: &AtomicBool) -> bool {
-        let Some(feed) = &self.feed else { return false };
+    fn advance(
+        &mut self,
+        consumer: &mut impl Consumer,
+        stop: &AtomicBool,
+    ) -> Result<bool, HostError> {
+        let Some(feed) = &self.feed else {
+            return Ok(false);
+        };
         if stop.load(Ordering::Relaxed) || consumer.has_ended() {
-            return false;
+            return Ok(false);
         }
-        match feed.next(stop, || consumer.waiting()) {
+        Ok(match feed.next(stop, || consumer.waiting())? {
             Ok(Some(chunk)) => {
                 if chunk.cut {
                     consumer.cut();
@@ -133,7 +139,7 @@ impl Lane {
                 consumer.unreadable(self.index, error);
                 false
             }
-        }
+        })
     }
 
     /// Reads the first chunk's times without keeping a regular file open; answers when it is due.
@@ -143,7 +149,7 @@ impl Lane {
         stop: &AtomicBool,
     ) -> Result<Option<Due>, HostError> {
         if !self.facts.regular {
-            if !self.open(CHUNK_BYTES, consumer, stop) {
+            if !self.open(CHUNK_BYTES, consumer, stop)? {
                 return Ok(None);
             }
             self.read_times(consumer)?;
@@ -234,7 +240,7 @@ impl Lane {
         loop {
             let lines = self.chunk.lines().get(self.done..).unwrap_or(&[]);
             self.push(consumer, lines)?;
-            if !self.advance(consumer, stop) {
+            if !self.advance(consumer, stop)? {
                 break;
             }
         }
@@ -262,7 +268,7 @@ pub fn merge(
 ) -> Result<Option<i64>, HostError> {
     let mut seen = Times::default();
     if let [lane] = lanes {
-        if lane.open(SINGLE_CHUNK_BYTES, consumer, stop) {
+        if lane.open(SINGLE_CHUNK_BYTES, consumer, stop)? {
             lane.stream(consumer, stop, &mut seen)?;
         }
         return Ok(seen.confirmed_ms());
@@ -282,7 +288,7 @@ pub fn merge(
             } else {
                 SINGLE_CHUNK_BYTES
             };
-            if !lane.open(chunk_bytes, consumer, stop) {
+            if !lane.open(chunk_bytes, consumer, stop)? {
                 continue;
             }
             lane.read_times(consumer)?;
@@ -293,7 +299,7 @@ pub fn merge(
         };
         lane.run(consumer, limit, &mut seen)?;
         if lane.times.is_empty() {
-            if !lane.advance(consumer, stop) {
+            if !lane.advance(consumer, stop)? {
                 // Frees its memory: the set may be long.
                 (lane.feed, lane.chunk, lane.previous) = (None, Chunk::default(), Chunk::default());
                 continue;

@@ -13,8 +13,9 @@ mod interrupt;
 mod merge;
 mod not_a_log;
 mod progress;
+pub mod range;
+mod when;
 
-use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -29,12 +30,16 @@ pub use progress::Progress;
 use crate::system::now_ms;
 use input::Facts;
 use maxconn_host::{Format, HostError, Instance, Kind, Source};
+use maxconn_report::written::Unread;
 use merge::{Consumer, Lane, merge};
+use range::Span;
 
 /// How many sources the guest can tell apart at once.
 const SOURCES_MAX: u16 = 1024;
 /// A first line that is so much older than the next, in ms, says nothing of when the logs begin.
 const STRAY_MS: i64 = 86_400_000;
+/// How often time goes on by itself where lines come as they are written.
+const TICK_MS: i64 = 1_000;
 
 /// What is to be read, and how.
 #[derive(Clone, Debug)]
@@ -45,6 +50,12 @@ pub struct Reading {
     pub format: Format,
     /// The missing year of a timestamp is the latest in which it is not later than this and a day; `None`: each file's own, or now.
     pub reference_time_ms: Option<i64>,
+    /// Lines outside of it are not read.
+    pub span: Span,
+    /// The last file is read on for as long as somebody writes into it.
+    pub follow: bool,
+    /// Inputs that were named again, by whatever path; they are among the inputs once.
+    pub twice: Vec<String>,
 }
 
 /// An input that cannot be read, and what to do.
@@ -60,8 +71,12 @@ pub trait Sink {
     /// Takes output of the guest.
     fn take(&mut self, kind: Kind, bytes: &[u8]);
 
-    /// A live input is silent: what was held back should go on.
+    /// A live input is silent, a few times a second: what was held back should go on.
     fn waiting(&mut self) {}
+
+    /// Time goes on where lines come as they are written: what the plugin counts, as its statistics document, and what is known of
+    /// the inputs so far.
+    fn passes(&mut self, _statistics: &[u8], _outcome: &Outcome) {}
 
     /// Whether nobody takes any more.
     fn has_ended(&self) -> bool {
@@ -79,31 +94,32 @@ pub struct Outcome {
     /// Lines that were too long and came in pieces.
     pub cut_lines: u64,
     /// Inputs that could not be read, or not to their end.
-    pub unread: Vec<String>,
+    pub unread: Vec<Unread>,
     /// Inputs without a line.
     pub empty: Vec<String>,
 }
 
-/// Inputs that are there.
+/// Inputs that were looked at.
 pub struct Inputs<'a> {
     reading: &'a Reading,
-    facts: Vec<Facts>,
+    facts: Vec<io::Result<Facts>>,
 }
 
 impl Reading {
     /// Looks at the inputs without reading them.
-    ///
-    /// # Errors
-    /// One is not there.
-    pub fn look(&self) -> Result<Inputs<'_>, Unreadable> {
-        let facts = self.inputs.iter().map(|input| {
-            let facts = input.facts();
-            facts.map_err(|error| Unreadable::of(input, error))
-        });
-        Ok(Inputs {
+    pub fn look(&self) -> Inputs<'_> {
+        Inputs {
             reading: self,
-            facts: facts.collect::<Result<_, _>>()?,
-        })
+            facts: self.facts(),
+        }
+    }
+
+    fn facts(&self) -> Vec<io::Result<Facts>> {
+        let mut facts: Vec<_> = self.inputs.iter().map(Input::facts).collect();
+        if let Some(Ok(last)) = facts.last_mut().filter(|_| self.follow) {
+            (last.is_followed, last.regular) = (last.regular, false);
+        }
+        facts
     }
 
     /// The files among the inputs.
@@ -113,28 +129,27 @@ impl Reading {
             Input::File(path) => Some(path.as_path()),
         })
     }
-
-    /// The inputs that were named before, by whatever path.
-    pub fn named_twice(&self) -> Vec<String> {
-        let mut seen = HashSet::new();
-        let again = self.inputs.iter().filter(|input| match input {
-            Input::Stdin => false,
-            // What is not there was told of before.
-            Input::File(path) => path.canonicalize().is_ok_and(|path| !seen.insert(path)),
-        });
-        again.map(Input::name).collect()
-    }
 }
 
 impl Inputs<'_> {
     /// Lines may come as they are written.
     pub fn is_live(&self) -> bool {
-        self.facts.iter().any(|facts| !facts.regular)
+        self.facts().any(|facts| !facts.regular)
+    }
+
+    fn facts(&self) -> impl Iterator<Item = &Facts> {
+        self.facts.iter().flatten()
     }
 
     /// Their size as they lie there.
     pub fn size_bytes(&self) -> u64 {
-        self.facts.iter().map(|facts| facts.size_bytes).sum()
+        self.facts().map(|facts| facts.size_bytes).sum()
+    }
+
+    /// The size of the disk that the first file is on, in bytes.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.reading.files().next()?).ok()?;
+        Some(disk.f_frsize * disk.f_blocks).filter(|bytes| *bytes > 0)
     }
 
     /// Reads all of them into a guest that is configured, and ends its floods. `stop` ends it early, as if the inputs ended there.
@@ -152,7 +167,12 @@ impl Inputs<'_> {
         let started_ms = now_ms();
         let mut lanes = Vec::new();
         let mut sources = Vec::new();
+        let mut unreadable = Vec::new();
         for (index, (input, facts)) in reading.inputs.iter().zip(facts).enumerate() {
+            let facts = facts.unwrap_or_else(|error| {
+                unreadable.push((index, error));
+                Facts::default()
+            });
             let reference = reading
                 .reference_time_ms
                 .or(facts.modified_ms)
@@ -163,13 +183,15 @@ impl Inputs<'_> {
                 clock_time_ms: None,
                 format: reading.format,
             });
-            lanes.push(Lane::new(
-                index,
-                input.clone(),
-                facts,
-                reference,
-                progress.position(),
-            ));
+            if unreadable.last().is_none_or(|(last, _)| *last != index) {
+                lanes.push(Lane::new(
+                    index,
+                    input.clone(),
+                    facts,
+                    reference,
+                    progress.position(),
+                ));
+            }
         }
         let mut session = Session {
             instance,
@@ -180,9 +202,16 @@ impl Inputs<'_> {
             current: None,
             inputs: &reading.inputs,
             was_read: vec![false; reading.inputs.len()],
+            span: reading.span,
+            last_ms: vec![None; reading.inputs.len()],
+            is_followed: reading.follow,
+            ticked_ms: started_ms,
             first_ms: None,
             outcome: Outcome::default(),
         };
+        for (index, error) in unreadable {
+            session.unreadable(index, error);
+        }
         let last_ms = merge(&mut lanes, &mut session, stop)?;
         session.finish(last_ms)
     }
@@ -200,6 +229,12 @@ struct Session<'a, S> {
     inputs: &'a [Input],
     /// Which inputs had a record, or could not be read, which was told.
     was_read: Vec<bool>,
+    span: Span,
+    /// The time of each input's last line, where only a span is read.
+    last_ms: Vec<Option<i64>>,
+    is_followed: bool,
+    /// When time last went on by itself.
+    ticked_ms: i64,
     first_ms: Option<i64>,
     outcome: Outcome,
 }
@@ -251,7 +286,23 @@ impl<S: Sink> Session<'_, S> {
         Ok(())
     }
 
+    /// Gives lines to the guest.
+    fn give(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
+        if self.note_read(index) {
+            self.note_first(lines)?;
+        }
+        self.outcome.bytes += lines.len() as u64;
+        let sink = &mut self.sink;
+        self.instance
+            .push(lines, Some(offset), |kind, bytes| sink.take(kind, bytes))
+    }
+
     fn finish(mut self, last_ms: Option<i64>) -> Result<Outcome, HostError> {
+        // Lines behind the span were not read.
+        let last_ms = match (last_ms, self.span.until_ms) {
+            (Some(last_ms), Some(until_ms)) => Some(last_ms.min(until_ms)),
+            (last_ms, _) => last_ms,
+        };
         let sink = &mut self.sink;
         self.instance
             .finish(last_ms, |kind, bytes| sink.take(kind, bytes))?;
@@ -269,14 +320,19 @@ impl<S: Sink> Session<'_, S> {
 impl<S: Sink> Consumer for Session<'_, S> {
     fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
         self.select(index)?;
-        if self.note_read(index) {
-            self.note_first(lines)?;
-        }
-        self.outcome.bytes += lines.len() as u64;
         self.progress.moved();
-        let sink = &mut self.sink;
-        self.instance
-            .push(lines, Some(offset), |kind, bytes| sink.take(kind, bytes))
+        if self.span.is_all() {
+            return self.give(index, lines, offset);
+        }
+        let mut times = Vec::new();
+        self.instance.line_times(lines, &mut times)?;
+        let mut nothing = None;
+        let last_ms = self.last_ms.get_mut(index).unwrap_or(&mut nothing);
+        for part in self.span.parts(lines, &times, last_ms) {
+            let offset = offset + part.start as u64;
+            self.give(index, lines.get(part).unwrap_or_default(), offset)?;
+        }
+        Ok(())
     }
 
     fn line_times(
@@ -289,15 +345,31 @@ impl<S: Sink> Consumer for Session<'_, S> {
         self.instance.line_times(lines, times)
     }
 
-    fn waiting(&mut self) {
+    fn waiting(&mut self) -> Result<(), HostError> {
         self.sink.waiting();
+        let now_ms = now_ms();
+        if self.is_followed && now_ms - self.ticked_ms >= TICK_MS {
+            // What is followed is of now: floods end although no line says so.
+            self.ticked_ms = now_ms;
+            let sink = &mut self.sink;
+            self.instance
+                .tick(now_ms, |kind, bytes| sink.take(kind, bytes))?;
+            self.outcome.period_ms = self.first_ms.map(|first_ms| (first_ms, now_ms));
+            let outcome = &self.outcome;
+            self.instance
+                .statistics(|_, bytes| sink.passes(bytes, outcome))?;
+        }
+        Ok(())
     }
 
     fn unreadable(&mut self, index: usize, error: io::Error) {
         self.note_read(index);
         if let Some(input) = self.inputs.get(index) {
-            self.outcome.unread.push(input.name());
             let error = Unreadable::of(input, error);
+            self.outcome.unread.push(Unread {
+                file: input.name(),
+                error: error.why(),
+            });
             self.progress.teller()(&error.to_string());
         }
     }
@@ -315,6 +387,11 @@ impl Unreadable {
     fn of(input: &Input, error: io::Error) -> Unreadable {
         let name = input.name();
         Unreadable { name, error }
+    }
+
+    /// What is wrong with it, and what to do.
+    fn why(&self) -> String {
+        format!("{}{}", reason(&self.error), mend(&self.error))
     }
 
     /// The same of any file.

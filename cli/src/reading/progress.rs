@@ -21,6 +21,7 @@ const BAR_COLUMNS: usize = 16;
 pub struct Progress {
     position: Arc<AtomicU64>,
     bar: Option<Arc<Mutex<Bar>>>,
+    is_silent: bool,
 }
 
 struct Bar {
@@ -46,6 +47,16 @@ impl Progress {
         Progress {
             position: Arc::default(),
             bar: bar.map(|bar| Arc::new(Mutex::new(bar))),
+            is_silent: false,
+        }
+    }
+
+    /// Neither shown nor says anything: standard error is for a document alone.
+    pub fn silent() -> Progress {
+        Progress {
+            position: Arc::default(),
+            bar: None,
+            is_silent: true,
         }
     }
 
@@ -84,7 +95,11 @@ impl Progress {
     /// Says sentences on standard error, in the place of the bar.
     pub fn teller(&self) -> impl Fn(&str) + Send + 'static {
         let bar = self.bar.clone();
+        let is_silent = self.is_silent;
         move |sentence| {
+            if is_silent {
+                return;
+            }
             let bar = bar.as_deref().map(lock);
             bar.iter().for_each(|bar| bar.clear());
             log::line(format_args!("{sentence}"));

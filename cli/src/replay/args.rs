@@ -1,5 +1,6 @@
 //! The command line of `maxconn replay`.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,9 +11,10 @@ use thiserror::Error;
 use super::Options;
 use crate::address::OutputAddress;
 use crate::output::{OutputArgs, OutputArgsError};
+use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
 use crate::selection::Selection;
-use crate::summary::{Known, Summary};
+use crate::summary::{Colour, Summary, TOP, View};
 use crate::zone::Zone;
 
 /// Replays logs through the plugin and says what floods are in them.
@@ -22,15 +24,16 @@ Examples:
   maxconn replay --only alerts /var/log/mail.log
   maxconn replay --quiet mail.log.2.gz mail.log.1 mail.log
   journalctl -u dovecot -o json | maxconn replay --only alerts -
-  maxconn replay --summary json --quiet mail1.log mail2.log 2>summary.json
+  maxconn replay --quiet --summary json mail1.log mail2.log | jq '.top.users'
+  maxconn replay --since 2h --until now mail.log
   maxconn replay --only changed --output elasticsearch+https://es:9200 \\
     --output-api-key /etc/maxconn/key /var/log/mail.log
 
 Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are
 merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than
 1 MiB are cut into pieces. UTF-16 is read where a byte order mark tells of it, and log.offset
-counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON
-record a line; the summary goes to standard error.
+counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON record a line, unless that
+is a terminal; the summary goes to standard error. As JSON it is alone there, or on standard output with --quiet.
 
 Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:PORT/PATH, which gets
 NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where a replay of the
@@ -44,9 +47,22 @@ pub struct ReplayArgs {
     /// Write no output, the summary alone.
     #[arg(long, short, conflicts_with = "only")]
     quiet: bool,
-    /// How the summary is written to standard error.
+    /// How the summary is written: to standard error; json with --quiet to standard output.
     #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
     summary: Summary,
+    /// Read the last file on for as long as somebody writes into it, over its rotation. On a terminal the summary stays up to date;
+    /// Ctrl-C ends it.
+    #[arg(long, short)]
+    follow: bool,
+    /// So many floods, and so many of each list of names, are told to people.
+    #[arg(long, value_name = "N", default_value_t = TOP)]
+    top: usize,
+    /// Tell of all floods, and of each time that one came again.
+    #[arg(long)]
+    all: bool,
+    /// Whether the summary has colours.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Colour,
     /// As if every rule had this policy: `pass` shows every event.
     #[arg(long, value_name = "POLICY", value_parser = PossibleValuesParser::new(Policy::NAMES))]
     policy: Option<String>,
@@ -78,6 +94,14 @@ impl ReplayArgs {
         self.reading.timezone()
     }
 
+    /// From when until when lines are read, on the clocks of a zone.
+    ///
+    /// # Errors
+    /// What is written is no time, or leaves none between.
+    pub fn span(&self, zone: &Zone) -> Result<Span, ReadingArgsError> {
+        self.reading.span(zone)
+    }
+
     /// What becomes of the events of open floods, whatever the rules say.
     pub fn policy(&self) -> Option<Policy> {
         let is_it = |policy: &&Policy| self.policy.as_deref() == Some(policy.name());
@@ -89,7 +113,8 @@ impl ReplayArgs {
     /// # Errors
     /// Files that are missing or named twice, and options that do not go together.
     pub fn options(&self) -> Result<Options, ReplayArgsError> {
-        let reading = self.reading.reading()?;
+        let mut reading = self.reading.reading()?;
+        reading.follow = self.follow;
         let mut output = self.output.options()?;
         if matches!(output.address, OutputAddress::Reply | OutputAddress::None) {
             return Err(ReplayArgsError::Reply);
@@ -97,7 +122,13 @@ impl ReplayArgs {
         if self.quiet && output.address != OutputAddress::Stdout {
             return Err(ReplayArgsError::Quiet);
         }
-        if self.quiet {
+        // Records would scroll what people look for away.
+        let is_read_by_people = || {
+            output.address == OutputAddress::Stdout
+                && output.selection == Selection::All
+                && io::stdout().is_terminal()
+        };
+        if self.quiet || is_read_by_people() {
             output.selection = Selection::Nothing;
         }
         Ok(Options {
@@ -105,10 +136,17 @@ impl ReplayArgs {
             statistics: self.statistics,
             patterns: Arc::default(),
             output,
-            known: Known {
-                form: self.summary,
+            summary: self.summary,
+            is_quiet: self.quiet,
+            follows: self.follow,
+            has_periods: true,
+            colour: self.color,
+            trusted: Vec::new(),
+            view: View {
                 zone: self.timezone().cloned().unwrap_or_default(),
-                ..Known::default()
+                top: self.top,
+                all: self.all,
+                ..View::default()
             },
         })
     }

@@ -6,7 +6,9 @@ use clap::Args;
 use thiserror::Error;
 
 use super::Options;
+use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
+use crate::summary::{Colour, TOP, View};
 use crate::zone::Zone;
 
 /// Writes a report of logs: what was refused when, who is behind it, what to do, and whether the load went with it.
@@ -42,6 +44,15 @@ pub struct ReportArgs {
     /// 20 × 1024³, as df -h means it.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     disk_free: Option<u64>,
+    /// So many floods, and so many of each list of names, are told to people.
+    #[arg(long, value_name = "N", default_value_t = TOP)]
+    top: usize,
+    /// Tell of all floods, and of each time that one came again.
+    #[arg(long)]
+    all: bool,
+    /// Whether the text has colours.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Colour,
 }
 
 /// What is wrong with the command line.
@@ -62,6 +73,14 @@ impl ReportArgs {
     /// The zone that was asked for.
     pub fn timezone(&self) -> Option<&Zone> {
         self.reading.timezone()
+    }
+
+    /// From when until when lines are read, on the clocks of a zone.
+    ///
+    /// # Errors
+    /// What is written is no time, or leaves none between.
+    pub fn span(&self, zone: &Zone) -> Result<Span, ReadingArgsError> {
+        self.reading.span(zone)
     }
 
     /// What is to be done, or what is wrong with the command line.
@@ -99,7 +118,14 @@ impl ReportArgs {
             json: self.json.clone(),
             load: self.load.clone(),
             disk_free_bytes: self.disk_free,
-            zone: self.timezone().cloned().unwrap_or_default(),
+            view: View {
+                zone: self.timezone().cloned().unwrap_or_default(),
+                top: self.top,
+                all: self.all,
+                verdict: true,
+                ..View::default()
+            },
+            colour: self.color,
             trusted: Vec::new(),
         })
     }

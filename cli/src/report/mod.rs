@@ -3,12 +3,12 @@
 //! The guest writes statistics and an alert of each open flood every minute, so that both are curves.
 
 mod args;
-mod text;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use console::Term;
 use maxconn_core::config::Network;
 use maxconn_report::load::LOAD_BYTES_MAX;
 use maxconn_report::words::counted;
@@ -20,7 +20,7 @@ pub use args::ReportArgs;
 use crate::files::{FileError, Place};
 use crate::printable;
 use crate::reading::{self, Interrupt, Progress, Reading, Unreadable, reason};
-use crate::zone::Zone;
+use crate::summary::{self, Colour, Terminal, View};
 use maxconn_host::{HostError, Instance, Kind, Want};
 
 /// A page is no longer than a MiB; so much of it is not the report's JSON.
@@ -43,8 +43,10 @@ pub struct Options {
     pub load: Option<PathBuf>,
     /// What is free on the log's disk.
     pub disk_free_bytes: Option<u64>,
-    /// Times are shown in it.
-    pub zone: Zone,
+    /// What people are told.
+    pub view: View,
+    /// Whether that has colours.
+    pub colour: Colour,
     /// Networks that are our own.
     pub trusted: Vec<Network>,
 }
@@ -91,9 +93,10 @@ pub fn report(
 ) -> Result<(), ReportError> {
     let mut report = Report::new(maxconn_report::Options {
         generator: concat!("maxconn ", env!("CARGO_PKG_VERSION")).to_string(),
-        zone: options.zone.shown().clone(),
+        zone: options.view.zone.shown().clone(),
         trusted: options.trusted.clone(),
         disk_free_bytes: options.disk_free_bytes,
+        ..maxconn_report::Options::default()
     });
     // First of all: nobody is to wait for what will not be.
     if let Some(file) = &options.load {
@@ -111,7 +114,8 @@ pub fn report(
             error,
         })?);
     }
-    let inputs = options.reading.look()?;
+    let inputs = options.reading.look();
+    let disk_bytes = inputs.disk_bytes();
     let progress = Progress::start(inputs.size_bytes(), true);
     instance.want(Want {
         records: false,
@@ -140,11 +144,12 @@ pub fn report(
         period_ms: outcome.period_ms,
         cut_lines: outcome.cut_lines,
         unread: outcome.unread,
+        disk_bytes,
         empty: match signal {
             None => outcome.empty,
             Some(_) => Vec::new(),
         },
-        twice: options.reading.named_twice(),
+        twice: options.reading.twice.clone(),
         stopped: signal.is_some(),
     };
     let written = report.finish(known);
@@ -211,7 +216,8 @@ fn write(
         }
     }
     if options.html.is_none() && options.json.is_none() {
-        say(&text::write(written, &options.zone))?;
+        let terminal = Terminal::of(&io::stdout(), &Term::stdout(), options.colour);
+        say(&summary::write(written, &options.view, terminal))?;
     }
     Ok(())
 }

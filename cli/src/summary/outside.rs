@@ -1,75 +1,107 @@
-//! Writes for people who is refused outside of floods.
+//! Who was refused most, and who is refused outside of floods.
 
-use std::fmt::Write as _;
-
-use maxconn_report::steady::{MANY_REFUSALS, TOLD_MAX};
+use maxconn_report::Written;
 use maxconn_report::who::short;
-use maxconn_report::words::{counted, grouped, span};
+use maxconn_report::words::{counted, grouped, rate, span};
+use maxconn_report::written::{Named, Steady};
 
-use super::Gathered;
-use super::text::Paint;
+use super::View;
+use super::page::{Page, Paint};
 use crate::printable::printable;
 
-/// Refusals that no flood is made of.
-pub(super) fn outside(gathered: &Gathered, paint: &Paint, out: &mut String) {
-    let steady = &gathered.steady;
-    let clients = steady.clients();
-    let most = clients.first().map_or(0, |(_, counted)| counted.count);
-    let has_floods = gathered.floods.ends > 0;
-    if clients.is_empty() || (has_floods && most < MANY_REFUSALS) {
+const INDENT: &str = "   ";
+const LABEL: usize = 11;
+/// So many clients are told of, at most.
+const TOLD_MAX: usize = 5;
+
+pub(super) fn write(written: &Written, view: &View, page: &mut Page) {
+    tops(written, view, page);
+    if written.steady.is_empty() {
         return;
     }
-    let Paint { strong, plain, .. } = paint;
-    if has_floods {
-        let refusals = counted(steady.count(), "refusal", "refusals");
-        let _ = writeln!(
-            out,
-            "\n{strong}Outside of floods{plain}: {refusals}, never enough at a time for one."
-        );
-    } else if clients.len() > 1 {
-        out.push('\n');
+    page.blank();
+    if written.floods_count > 0 {
+        let outside = page.paint(Paint::Strong, "Outside of floods");
+        page.line("", &format!("{outside}, never enough at a time for one:"));
     }
-    if clients.len() > 1 {
-        for (name, top) in steady.tops() {
-            let told: Vec<String> = top
-                .iter()
-                .take(TOLD_MAX)
-                .map(|(name, all)| format!("{} {}", printable(&short(name)), grouped(all.count)))
-                .collect();
-            if !told.is_empty() {
-                let _ = writeln!(out, "   {name:<10} {}", told.join(", "));
-            }
+    for (number, client) in written
+        .steady
+        .iter()
+        .take(view.top.min(TOLD_MAX))
+        .enumerate()
+    {
+        if number > 0 || written.floods_count > 0 {
+            page.blank();
         }
+        steady(client, view, page);
     }
-    let often = clients.iter().filter(|(_, all)| all.count >= MANY_REFUSALS);
-    for (client, all) in often.take(TOLD_MAX) {
-        let who = match (client.user.as_str(), client.ip.as_str()) {
-            ("", "") => format!("{} is at its limit", client.service),
-            ("", ip) => ip.to_string(),
-            (user, "") => short(user),
-            (user, ip) => format!("{} from {ip}", short(user)),
+}
+
+fn tops(written: &Written, view: &View, page: &mut Page) {
+    let top = &written.top;
+    let lists: [(&str, &[Named]); 6] = [
+        ("users", &top.users),
+        ("addresses", &top.addresses),
+        ("networks", &top.networks),
+        ("services", &top.services),
+        ("servers", &top.servers),
+        ("hosts", &top.hosts),
+    ];
+    // One of each says nothing that the floods do not.
+    if lists.iter().all(|(_, list)| list.len() < 2) {
+        return;
+    }
+    page.blank();
+    page.strong("Most refused");
+    for (label, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+        let told = list.iter().take(view.top).map(|it| {
+            let about = if it.excess == 0 { "" } else { "about " };
+            format!(
+                "{} {about}{}",
+                printable(&short(&it.name)),
+                grouped(it.count)
+            )
+        });
+        let told: Vec<String> = told.collect();
+        let first = format!("{INDENT}{label:<LABEL$}");
+        page.hanging(&first, &" ".repeat(first.len()), &told.join(", "));
+    }
+}
+
+fn steady(client: &Steady, view: &View, page: &mut Page) {
+    let by = client.service.as_deref().unwrap_or(&client.server);
+    let who = match (&client.user, &client.ip) {
+        (None, None) => format!("{by} is at its limit"),
+        (None, Some(ip)) => ip.clone(),
+        (Some(user), None) => short(user),
+        (Some(user), Some(ip)) => format!("{} from {ip}", short(user)),
+    };
+    let who = page.paint(Paint::Strong, &printable(&who));
+    page.line("", &who);
+    let about = if client.excess == 0 { "" } else { "about " };
+    let refusals = counted(client.count, "refusal", "refusals");
+    let (by, limit) = (printable(by), printable(&client.limit));
+    page.line(INDENT, &format!("{about}{refusals} by {by} ({limit})"));
+    if let (Some(start), Some(end)) = (client.start, client.end) {
+        let zone = view.zone.shown();
+        let when = zone.from_until(zone.show_ms(start), zone.show_ms(end));
+        let seconds = (end - start).unsigned_abs() / 1_000;
+        let pace = match (seconds, client.count) {
+            (0, _) | (_, 0 | 1) => String::new(),
+            (seconds, count) => match seconds as f64 / (count - 1) as f64 {
+                every if every >= 1.0 => format!(", one every {every:.1} s"),
+                every => format!(", {} a second", rate(1.0 / every)),
+            },
         };
-        let about = if all.excess == 0 { "" } else { "about " };
-        let _ = writeln!(out, "\n{strong}{}{plain}", printable(&who));
-        let _ = writeln!(
-            out,
-            "   {about}{} refusals by {} ({})",
-            grouped(all.count),
-            printable(&client.service),
-            printable(&client.limit)
-        );
-        if let Some((start_ms, end_ms)) = all.facts.times_ms {
-            let zone = gathered.known.zone.shown();
-            let when = zone.from_until(zone.show_ms(start_ms), zone.show_ms(end_ms));
-            let lasted = (end_ms - start_ms).unsigned_abs() / 1_000;
-            let every = lasted as f64 / all.count.max(2).saturating_sub(1) as f64;
-            let _ = writeln!(out, "   {when} ({}), one every {every:.1} s", span(lasted));
-        }
-        let cause = steady.cause(client, all);
-        if !cause.evidence.is_empty() {
-            let (hint, evidence) = (cause.hint.name(), printable(&cause.evidence));
-            let _ = writeln!(out, "   likely cause: {strong}{hint}{plain}: {evidence}");
-        }
-        let _ = writeln!(out, "   what to do: {}", printable(&cause.advice));
+        page.line(INDENT, &format!("{when} ({}){pace}", span(seconds)));
     }
+    if !client.evidence.is_empty() {
+        let hint = page.paint(Paint::Strong, &printable(&client.hint));
+        let evidence = printable(&client.evidence);
+        page.line(INDENT, &format!("likely cause: {hint}: {evidence}"));
+    }
+    page.line(
+        INDENT,
+        &format!("what to do: {}", printable(&client.advice)),
+    );
 }

@@ -128,12 +128,13 @@ fn steady_pressure_is_told_with_who_it_is() {
         "replay --quiet --year 2026 --summary json mail.log",
     )
     .summary();
-    let outside = &summary["outside_of_floods"];
+    let steady = &summary["steady"][0];
     assert_eq!(
-        (&outside["count"], &outside["users"][0]["name"]),
+        (&steady["count"], &steady["user"]),
         (&28_800.into(), &"bob".into())
     );
-    assert_eq!(outside["clients"][0]["cause"]["hint"], "retry-storm");
+    assert_eq!(steady["hint"], "retry-storm");
+    assert_eq!(summary["top"]["users"][0]["count"], 28_800);
 }
 
 #[test]
@@ -173,9 +174,9 @@ fn steady_pressure_beside_floods_is_told_and_what_a_flood_began_with_is_not() {
     let both = run(&folder, "replay --quiet --year 2026 flood.log steady.log");
     for part in [
         "2 floods in 463 records",
-        "Outside of floods: 400 refusals, never enough at a time for one.",
-        "   users      bob 200, kim 200\n",
-        "   addresses  203.0.113.7 400\n",
+        "Outside of floods, never enough at a time for one:\n",
+        "   users      bob 200, kim 200, eve 60\n",
+        "   addresses  203.0.113.7 400, 198.51.100.9 60\n",
         "\nbob from 203.0.113.7\n",
     ] {
         both.is(0, part);
@@ -246,12 +247,12 @@ fn floods_that_go_on_come_first_and_programs_get_all_of_them() {
         .is(0, "\n2. u11 from");
     ran.is(
         0,
-        "And 3 smaller floods with 123 refusals in all; --summary json has them.",
+        "And 3 smaller floods with 123 refusals in all; --all and --summary json tell of each.",
     );
     let summary = replay_stdin("--quiet --year 2026 --summary json", &lines).summary();
     let floods = summary["floods"].as_array().unwrap();
     assert_eq!((floods.len(), &summary["floods_more"]), (13, &0.into()));
-    assert_eq!(floods[0]["user"]["name"], "open");
+    assert_eq!(floods[0]["users"]["names"][0], "open");
 }
 
 #[test]

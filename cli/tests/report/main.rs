@@ -76,11 +76,10 @@ fn without_a_file_to_write_it_is_text_with_a_chart() {
     for part in [
         "alice@example.org from 127.0.0.1",
         "was refused 7,500 times by imap-login",
-        "Refusals, up to",
+        "Refusals a minute, up to",
         "█",
         "doveadm who -1 alice@example.org",
         "what to do:",
-        "Most refused",
         "Load (load)",
         "has no point in the time of the logs",
         "At the flood's rate",
@@ -277,7 +276,7 @@ fn no_all_clear_is_given_of_what_has_no_time() {
 #[test]
 fn a_log_that_is_named_twice_is_told_of() {
     let ran = report(&format!("{FLOOD} ./{FLOOD}"));
-    let note = format!("Note: ./{FLOOD} is named twice, and its lines were counted twice.");
+    let note = format!("Note: ./{FLOOD} is named twice; it was read once.");
     assert!(ran.is(0, "").stdout.contains(&note), "{}", ran.stdout);
 }
 

@@ -1,7 +1,8 @@
 //! What an administrator can run at once, by server: who is connected, and where the limit is set. No guest carries it.
 //!
 //! `%u` stands for the user, `%i` for the address, `%s` for the address as `ss` takes it. A line whose place cannot be filled is
-//! left out; lines that begin with `# ` are for people.
+//! left out; lines that begin with `# ` are for people. In them `%n` is the service, `%p` its protocol, `%l` the limit, `%m` twice
+//! its value; what is not known of these stands there as a word in capitals.
 
 use super::{
     apache, asterisk, courier, cyrus, dovecot, exim, haproxy, kafka, kernel, mariadb, mongodb,
@@ -35,8 +36,21 @@ const TABLE: &[Row] = &[
             "doveadm who -1 %u",
             "doveadm who -1 %i",
             "doveadm kick %u %i",
-            "# The setting: mail_max_userip_connections within protocol imap { } of /etc/dovecot/conf.d/20-imap.conf (pop3 \
-             likewise), then: doveadm reload",
+            "# The setting: protocol %p { mail_max_userip_connections = %m } in /etc/dovecot/conf.d/20-%p.conf, then: doveadm reload",
+        ],
+    ),
+    (
+        dovecot::SERVER.name,
+        &["client_limit", "process_limit"],
+        &["doveadm who", "doveconf service", SERVICE_OF_DOVECOT],
+    ),
+    (
+        dovecot::SERVER.name,
+        // Dovecot 1 has no doveadm.
+        &["max_mail_processes"],
+        &[
+            "ps -eo user,args --sort=user | grep -E '[i]map|[p]op3'",
+            "# The setting: max_mail_processes = %m in /etc/dovecot.conf, then a restart",
         ],
     ),
     (
@@ -45,7 +59,8 @@ const TABLE: &[Row] = &[
         &[
             "doveadm who",
             "doveconf service",
-            "# The settings: client_limit and process_limit within service NAME { } of /etc/dovecot/conf.d/10-master.conf, then: doveadm reload",
+            "# The settings: service %n { client_limit = N, process_limit = N, each on a line of its own } in /etc/dovecot/conf.d/10-master.conf, then: \
+             doveadm reload",
         ],
     ),
     (
@@ -260,6 +275,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
+const SERVICE_OF_DOVECOT: &str = "# The setting: service %n { %l = %m } in /etc/dovecot/conf.d/10-master.conf, then: doveadm reload";
 const PROCESSES_OF_MYSQL: &str = "mysql -e \"SELECT user, SUBSTRING_INDEX(host, ':', 1) AS client, command, COUNT(*) FROM information_schema.processlist GROUP BY 1, 2, 3 ORDER BY 4 DESC\"";
 const VARIABLES_OF_MYSQL: &str = "mysql -e \"SHOW GLOBAL VARIABLES WHERE Variable_name IN ('max_connections', 'max_user_connections')\"";
 const SETTINGS_OF_MYSQL: &str = "# The settings: those above, with SET GLOBAL at once and within [mysqld] of my.cnf to stay; for one user: ALTER USER … WITH MAX_USER_CONNECTIONS";
@@ -281,7 +297,14 @@ mod tests {
         let lines = TABLE.iter().flat_map(|(_, _, lines)| lines.iter());
         for line in lines {
             let mut places = line.split('%').skip(1);
-            assert!(places.all(|it| it.starts_with(['u', 'i', 's'])), "{line}");
+            assert!(
+                places.all(|it| it.starts_with(if line.starts_with('#') {
+                    &['n', 'p', 'l', 'm'][..]
+                } else {
+                    &['u', 'i', 's']
+                })),
+                "{line}"
+            );
             assert!(!line.contains('\n'), "{line}");
         }
     }

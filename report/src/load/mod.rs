@@ -23,6 +23,7 @@ pub const LOAD_BYTES_MAX: usize = 64 << 20;
 
 /// The program that wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Source {
