@@ -55,6 +55,8 @@ pub struct Known {
     pub bytes: u64,
     /// The times of the first line and of the last, in ms since the Unix epoch.
     pub period_ms: Option<(i64, i64)>,
+    /// Lines that are not of the time that is asked for.
+    pub outside_lines: u64,
     /// Lines that were too long and came in pieces.
     pub cut_lines: u64,
     /// Inputs that could not be read, or not to their end.
@@ -289,6 +291,7 @@ impl Report {
                 .and_then(Value::as_str)
                 .map(str::to_string),
             malformed: number("malformed"),
+            outside_lines: known.outside_lines,
             cut_lines: known.cut_lines,
             unread: known.unread.iter().map(|it| it.file.clone()).collect(),
             errors: known.unread,

@@ -72,6 +72,8 @@ pub struct Input {
     pub unrecognised: u64,
     pub unrecognised_sample: Option<String>,
     pub malformed: u64,
+    /// Lines that are not of the time that was asked for.
+    pub outside_lines: u64,
     pub cut_lines: u64,
     pub unread: Vec<String>,
     /// Why they could not be read.

@@ -91,6 +91,8 @@ pub struct Outcome {
     pub period_ms: Option<(i64, i64)>,
     /// Bytes of lines.
     pub bytes: u64,
+    /// Lines that are not of the time that is asked for.
+    pub outside_lines: u64,
     /// Lines that were too long and came in pieces.
     pub cut_lines: u64,
     /// Inputs that could not be read, or not to their end.
@@ -202,6 +204,7 @@ impl Inputs<'_> {
             current: None,
             inputs: &reading.inputs,
             was_read: vec![false; reading.inputs.len()],
+            was_given: vec![false; reading.inputs.len()],
             span: reading.span,
             last_ms: vec![None; reading.inputs.len()],
             is_followed: reading.follow,
@@ -229,6 +232,8 @@ struct Session<'a, S> {
     inputs: &'a [Input],
     /// Which inputs had a record, or could not be read, which was told.
     was_read: Vec<bool>,
+    /// Of which inputs the guest was given something.
+    was_given: Vec<bool>,
     span: Span,
     /// The time of each input's last line, where only a span is read.
     last_ms: Vec<Option<i64>>,
@@ -263,10 +268,10 @@ impl<S: Sink> Session<'_, S> {
         Ok(())
     }
 
-    /// Notes that an input had something; answers whether that is new.
-    fn note_read(&mut self, index: usize) -> bool {
-        let was_read = self.was_read.get_mut(index);
-        was_read.is_some_and(|was_read| !std::mem::replace(was_read, true))
+    /// Notes that an input had something, or that something of it was given to the guest; answers whether that is new.
+    fn note(inputs: &mut [bool], index: usize) -> bool {
+        let known = inputs.get_mut(index);
+        known.is_some_and(|known| !std::mem::replace(known, true))
     }
 
     /// Notes when an input begins.
@@ -288,7 +293,7 @@ impl<S: Sink> Session<'_, S> {
 
     /// Gives lines to the guest.
     fn give(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
-        if self.note_read(index) {
+        if Self::note(&mut self.was_given, index) {
             self.note_first(lines)?;
         }
         self.outcome.bytes += lines.len() as u64;
@@ -321,6 +326,7 @@ impl<S: Sink> Consumer for Session<'_, S> {
     fn push(&mut self, index: usize, lines: &[u8], offset: u64) -> Result<(), HostError> {
         self.select(index)?;
         self.progress.moved();
+        Self::note(&mut self.was_read, index);
         if self.span.is_all() {
             return self.give(index, lines, offset);
         }
@@ -328,7 +334,8 @@ impl<S: Sink> Consumer for Session<'_, S> {
         self.instance.line_times(lines, &mut times)?;
         let mut nothing = None;
         let last_ms = self.last_ms.get_mut(index).unwrap_or(&mut nothing);
-        for part in self.span.parts(lines, &times, last_ms) {
+        let outside = &mut self.outcome.outside_lines;
+        for part in self.span.parts(lines, &times, last_ms, outside) {
             let offset = offset + part.start as u64;
             self.give(index, lines.get(part).unwrap_or_default(), offset)?;
         }
@@ -349,7 +356,7 @@ impl<S: Sink> Consumer for Session<'_, S> {
         self.sink.waiting();
         let now_ms = now_ms();
         if self.is_followed && now_ms - self.ticked_ms >= TICK_MS {
-            // What is followed is of now: floods end although no line says so.
+            // Floods end although no line says so.
             self.ticked_ms = now_ms;
             let sink = &mut self.sink;
             self.instance
@@ -363,7 +370,7 @@ impl<S: Sink> Consumer for Session<'_, S> {
     }
 
     fn unreadable(&mut self, index: usize, error: io::Error) {
-        self.note_read(index);
+        Self::note(&mut self.was_read, index);
         if let Some(input) = self.inputs.get(index) {
             let error = Unreadable::of(input, error);
             self.outcome.unread.push(Unread {

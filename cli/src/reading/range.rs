@@ -23,12 +23,13 @@ impl Span {
     }
 
     /// The parts of `lines` that are in it. A line without a time goes with the line before; `last_ms` is the time of that one, and
-    /// becomes that of the last.
+    /// becomes that of the last. `outside` counts the lines that are not in it.
     pub fn parts(
         &self,
         lines: &[u8],
         times: &[Option<i64>],
         last_ms: &mut Option<i64>,
+        outside: &mut u64,
     ) -> Vec<Range<usize>> {
         let mut parts: Vec<Range<usize>> = Vec::new();
         let mut time_ms = last_ms.or(times.iter().find_map(|time| *time));
@@ -43,6 +44,8 @@ impl Span {
                     Some(part) if part.end == start => part.end = end,
                     _ => parts.push(start..end),
                 }
+            } else {
+                *outside += 1;
             }
             start = end;
         }
@@ -63,15 +66,16 @@ mod tests {
         };
         let lines = b"a\nb\nc\nd\ne\nf";
         let times = [Some(9), Some(10), None, Some(20), None, Some(19)];
-        let mut last_ms = None;
-        assert_eq!(span.parts(lines, &times, &mut last_ms), [2..6, 10..11]);
-        assert_eq!(last_ms, Some(19));
-        assert_eq!(
-            span.parts(b"g\nh\n", &[None, Some(5)], &mut last_ms),
-            [0..2]
-        );
-        // Before the first time it is as that one.
-        assert_eq!(span.parts(b"g\nh\n", &[None, Some(12)], &mut None), [0..4]);
-        assert!(span.parts(b"g\n", &[None], &mut None).is_empty());
+        let (mut last_ms, mut outside) = (None, 0);
+        let parts = span.parts(lines, &times, &mut last_ms, &mut outside);
+        assert_eq!((parts, last_ms, outside), (vec![2..6, 10..11], Some(19), 3));
+        for (times, mut last_ms, parts) in [
+            ([None, Some(5)], Some(19), vec![0..2]),
+            // Before the first time it is as that one.
+            ([None, Some(12)], None, vec![0..4]),
+            ([None, None], None, vec![]),
+        ] {
+            assert_eq!(span.parts(b"g\nh\n", &times, &mut last_ms, &mut 0), parts);
+        }
     }
 }

@@ -16,15 +16,18 @@ pub fn when(text: &str, zone: &TimeZone, now: Timestamp) -> Option<i64> {
         "now" => now,
         "today" => now.start_of_day().ok()?,
         "yesterday" => now.checked_sub(1.day()).ok()?.start_of_day().ok()?,
-        _ => ago(text, &now)
-            .or_else(|| {
-                text.parse::<Timestamp>()
-                    .ok()
-                    .map(|it| it.to_zoned(zone.clone()))
-            })
-            .or_else(|| local(text, &now)?.to_zoned(zone.clone()).ok())?,
+        _ => absolute(text, zone)
+            // Before spans, which 02:00:00 might be as well.
+            .or_else(|| local(text, &now)?.to_zoned(zone.clone()).ok())
+            .or_else(|| ago(text, &now))?,
     };
     Some(time.timestamp().as_millisecond())
+}
+
+/// A time that names its zone.
+fn absolute(text: &str, zone: &TimeZone) -> Option<Zoned> {
+    let time: Timestamp = text.parse().ok()?;
+    Some(time.to_zoned(zone.clone()))
 }
 
 /// A span before now: `2h`, `-90m`, `1 day 4 hours ago`.

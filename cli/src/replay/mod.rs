@@ -203,6 +203,7 @@ fn known(outcome: &Outcome, options: &Options, disk_bytes: Option<u64>) -> Known
         files: options.reading.inputs.iter().map(Input::name).collect(),
         bytes: outcome.bytes,
         period_ms: outcome.period_ms,
+        outside_lines: outcome.outside_lines,
         cut_lines: outcome.cut_lines,
         unread: outcome.unread.clone(),
         disk_bytes,

@@ -142,6 +142,7 @@ pub fn report(
             .collect(),
         bytes: outcome.bytes,
         period_ms: outcome.period_ms,
+        outside_lines: outcome.outside_lines,
         cut_lines: outcome.cut_lines,
         unread: outcome.unread,
         disk_bytes,

@@ -2,6 +2,7 @@
 
 use maxconn_report::Written;
 use maxconn_report::words::{bytes, counted, grouped, span};
+use maxconn_report::written::Input;
 use serde_json::Value;
 
 use super::page::{Page, Paint};
@@ -20,7 +21,7 @@ pub(super) fn write(written: &Written, view: &View, page: &mut Page) {
     }
     if written.input.lines == 0 {
         let nothing = page.paint(Paint::Strong, "Nothing was read");
-        page.line("", &format!("{nothing}{}.", empty(&written.input.empty)));
+        page.line("", &format!("{nothing}{}.", why_nothing(&written.input)));
         return;
     }
     found(written, view, page);
@@ -103,8 +104,12 @@ fn found(written: &Written, view: &View, page: &mut Page) {
 }
 
 /// Why nothing was read, as far as it is not told above.
-fn empty(empty: &[String]) -> String {
-    match empty {
+fn why_nothing(input: &Input) -> String {
+    match &input.empty[..] {
+        [] if input.outside_lines > 0 => format!(
+            ": none of the {} is of the time that is asked for",
+            counted(input.outside_lines, "line", "lines")
+        ),
         [] => String::new(),
         [one] => format!(": {} is empty", printable(one)),
         [one, more @ ..] => format!(": {} and {} more are empty", printable(one), more.len()),

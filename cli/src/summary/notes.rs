@@ -54,6 +54,10 @@ const COUNTS: [(&str, [&str; 2]); 6] = [
         ],
     ),
 ];
+const OUTSIDE: [&str; 2] = [
+    "line is not of the time that is asked for.",
+    "lines are not of the time that is asked for.",
+];
 const CUT: [&str; 2] = [
     "line was longer than 1 MiB and was cut into pieces.",
     "lines were longer than 1 MiB and were cut into pieces.",
@@ -74,6 +78,9 @@ pub(super) fn write(written: &Written, view: &View, page: &mut Page) {
     for (pointer, words) in COUNTS {
         let number = written.statistics.pointer(pointer);
         count(number.and_then(Value::as_u64).unwrap_or(0), words, "");
+    }
+    if input.lines > 0 {
+        count(input.outside_lines, OUTSIDE, "");
     }
     count(input.cut_lines, CUT, "");
     let why = input.unrecognised_sample.as_deref().map(why);
