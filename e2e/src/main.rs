@@ -10,6 +10,7 @@
 //! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`bento`] | a real Bento with the files of `pipelines/bento`: every log of the test data through its `wasm` processor, and its `http` processor before `maxconn run` while both are killed |
 //! | [`posting`] | curl, Python and Node before `maxconn run --output reply` |
+//! | [`prometheus`] | a real Prometheus scrapes `maxconn run`; `promtool` judges the rules and the figures |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
 //! | [`alertmanager`] | a real Alertmanager is told of floods over restarts of both sides |
 //! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
@@ -27,6 +28,7 @@ mod guests;
 mod maxconn;
 mod posting;
 mod process;
+mod prometheus;
 mod report;
 mod rsyslog;
 mod servers;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         ("posting", posting::check),
         ("alertmanager", alertmanager::check),
         ("bento", bento::check),
+        ("prometheus", prometheus::check),
         ("servers", servers::check),
         ("stores", stores),
     ];

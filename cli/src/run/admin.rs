@@ -1,14 +1,12 @@
 //! `--admin` answers monitoring: metrics, health, readiness.
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 
+use super::exposition::{OPENMETRICS, PROMETHEUS, takes_openmetrics, to_prometheus};
 use super::metrics::Metrics;
 use crate::http::{Body, answer};
-
-/// The type of what `/metrics` gives.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers a request.
 pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Body> {
@@ -17,8 +15,14 @@ pub async fn handle(metrics: Metrics, request: Request<Incoming>) -> Response<Bo
     }
     match request.uri().path() {
         "/metrics" => {
-            let mut response = answer(200, metrics.text().trim_end());
-            let kind = HeaderValue::from_static(OPENMETRICS);
+            let accept = request.headers().get(ACCEPT);
+            let accept = accept.and_then(|it| it.to_str().ok()).unwrap_or("");
+            let (text, kind) = match takes_openmetrics(accept) {
+                true => (metrics.text(), OPENMETRICS),
+                false => (to_prometheus(&metrics.text()), PROMETHEUS),
+            };
+            let mut response = answer(200, text.trim_end());
+            let kind = HeaderValue::from_static(kind);
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }

@@ -8,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Metric, Registry, Unit};
 use serde_json::Value;
@@ -127,6 +128,9 @@ impl Metrics {
         let help = "How long a delivery took, tries included";
         all.register_with_unit("delivery_duration", help, Unit::Seconds, output.duration.clone());
         let alerts = Meters::register(all);
+        let build = Family::<[(&str, &str); 1], Gauge>::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        all.register("build_info", "The version that runs; always 1", build);
         let guest = Arc::<Mutex<Figures>>::default();
         all.register_collector(Box::new(GuestCollector(Arc::clone(&guest))));
         let metrics = Metrics {
@@ -284,6 +288,37 @@ mod tests {
         assert!(names.len() > 25, "{names:?}");
         for name in names {
             assert!(page.contains(name), "{name}");
+            let help = format!("# HELP {name} ");
+            assert!(text.lines().any(|line| line.starts_with(&help)), "{name}");
+            for unit in ["bytes", "seconds"].map(|unit| format!("_{unit}")) {
+                let has_unit = text.contains(&format!("# UNIT {name} {}", &unit[1..]));
+                assert_eq!(name.ends_with(&unit), has_unit, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn rules_and_dashboard_name_no_metric_that_is_not_there() {
+        let text = Metrics::new().text();
+        let families: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        for page in [
+            include_str!("../../../pipelines/prometheus/maxconn.rules.yml"),
+            include_str!("../../../pipelines/grafana/maxconn-run.json"),
+        ] {
+            let is_of_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
+            let names = page.split(|it| !is_of_name(it));
+            let mut seen = 0;
+            for name in names.filter(|it| it.starts_with("maxconn_")) {
+                let family = ["_total", "_bucket"]
+                    .iter()
+                    .find_map(|it| name.strip_suffix(it));
+                assert!(families.contains(&family.unwrap_or(name)), "{name}");
+                seen += 1;
+            }
+            assert!(seen > 10, "{seen}");
         }
     }
 
@@ -330,6 +365,11 @@ mod tests {
             "maxconn_events_total{limit=\"a\\\"b\"} 4",
             "maxconn_alerts_total{state=\"start\"} 1",
             "maxconn_output_up 1",
+            concat!(
+                "maxconn_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
             "# TYPE maxconn_delivery_duration_seconds histogram",
         ] {
             assert!(

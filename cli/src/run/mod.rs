@@ -20,7 +20,7 @@
 //! | `engine`, `guest`, `guest_output` | drive the guest, replace one that fails, gather what it emits |
 //! | `batch` | what comes in; [`crate::output`] has where what comes out waits and goes |
 //! | `state`, `state_writer` | keep what a restart goes on from |
-//! | `admin`, `metrics` | answer monitoring |
+//! | `admin`, `metrics`, `exposition` | answer monitoring |
 //! | `heap` | gives freed memory back to the system |
 
 mod admin;
@@ -29,6 +29,7 @@ mod batch;
 pub(crate) mod connection;
 mod descriptors;
 mod engine;
+mod exposition;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guest;
