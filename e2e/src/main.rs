@@ -14,6 +14,7 @@
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
 //! | [`alertmanager`] | a real Alertmanager is told of floods over restarts of both sides |
 //! | [`servers`] | eight other servers are driven into their limits: events and alerts are what their clients met |
+//! | [`units`] | systemd judges the units that users copy |
 //! | [`dovecot`], [`maxconn`], [`mod@stores`], [`process`] | the programs |
 #![forbid(unsafe_code)]
 
@@ -33,6 +34,7 @@ mod report;
 mod rsyslog;
 mod servers;
 mod stores;
+mod units;
 mod wrong_key;
 
 use std::fs;
@@ -54,7 +56,7 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ("alertmanager", alertmanager::check),
         ("bento", bento::check),
         ("prometheus", prometheus::check),
+        ("units", units::check),
         ("servers", servers::check),
         ("stores", stores),
     ];
