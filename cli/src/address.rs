@@ -176,6 +176,32 @@ impl FromStr for OutputAddress {
     }
 }
 
+impl fmt::Display for OutputAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OutputAddress::Stdout => out.write_str("stdout"),
+            OutputAddress::Reply => out.write_str("reply"),
+            OutputAddress::Lines(address) => write!(out, "{address}"),
+            OutputAddress::Http(address) => write!(out, "{address}"),
+            OutputAddress::Elasticsearch(address) => write!(out, "elasticsearch+{address}"),
+        }
+    }
+}
+
+/// A wrong address as it may be repeated: without a password or a query, which may hold a secret.
+pub fn repeated(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!(
+            "{}…{}",
+            text.get(..scheme + 3).unwrap_or_default(),
+            text.get(at..).unwrap_or_default()
+        ),
+        (None, Some(at)) => format!("…{}", text.get(at..).unwrap_or_default()),
+        _ => text.to_string(),
+    }
+}
+
 impl fmt::Display for LinesAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

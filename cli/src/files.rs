@@ -144,11 +144,11 @@ impl Place {
         let mode = mode(&file.metadata()?);
         if mode & 0o077 != 0 {
             file.set_permissions(Permissions::from_mode(PRIVATE))?;
-            log::line(format_args!(
+            log::warn!(
                 "{} was open to others (mode {:o}) and now is to its owner alone",
                 self.path.display(),
                 mode & 0o777
-            ));
+            );
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 //! | `http` | what HTTP servers and clients share, TLS, secrets |
 //! | `io` | turns bytes into whole lines: byte order marks, compression, NDJSON |
 //! | `lock` | locks |
-//! | `log` | writes to standard error while something runs |
+//! | [`log`] | writes to standard error while something runs |
 //! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | makes text from elsewhere fit for a terminal |
 //! | [`reading`] | reads logs into a guest, as one stream: what `replay` and `report` share |
@@ -36,7 +36,7 @@ pub mod generate;
 pub(crate) mod http;
 mod io;
 mod lock;
-mod log;
+pub mod log;
 pub mod output;
 pub mod printable;
 pub mod reading;

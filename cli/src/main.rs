@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, LoadedConfig, bake::Target};
 use maxconn::generate::args::GenerateArgs;
+use maxconn::log;
 use maxconn::printable::printable_lines;
 use maxconn::reading::Interrupt;
 use maxconn::replay::{self, NextHopError, ReplayArgs, ReplayError};
@@ -125,6 +126,10 @@ enum Failure {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    match &cli.command {
+        Command::Run(args) => log::start_service(args.log_format()),
+        _ => log::start(),
+    }
     let path = cli.config.as_deref();
     let result = match &cli.command {
         Command::Replay(args) => run_replay(&cli, args),

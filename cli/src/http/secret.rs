@@ -3,12 +3,15 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::log;
 
 /// A file with a secret is no larger than this, in bytes.
 const FILE_MAX_BYTES: usize = 16 * 1024;
@@ -34,6 +37,7 @@ impl Secret {
     pub fn read(path: &Path) -> Result<Secret, SecretError> {
         let text = fs::read(path);
         let text = text.map_err(|error| SecretError::Unreadable(path.to_path_buf(), error))?;
+        warn_of_others(path);
         let line = text.trim_ascii();
         let fits = line.len() <= FILE_MAX_BYTES && !line.is_empty();
         match std::str::from_utf8(line) {
@@ -72,6 +76,21 @@ impl Secret {
         };
         scheme.eq_ignore_ascii_case("bearer")
             && Sha256::digest(token.trim()) == Sha256::digest(&self.0)
+    }
+}
+
+/// Says that others than its owner and group can read a secret.
+fn warn_of_others(path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if metadata.is_file() && mode & 0o004 != 0 {
+        log::warn!(
+            file = %path.display(),
+            "everybody on this machine can read the secret in {} (mode {mode:o}); chmod 600 it, or 640",
+            path.display()
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use thiserror::Error;
 
 use super::elasticsearch::OurStreams;
-use crate::address::{AddressError, OutputAddress};
+use crate::address::{AddressError, OutputAddress, repeated};
 use crate::http::secret::OutputKey;
 use crate::selection::Selection;
 
@@ -68,8 +68,8 @@ pub struct OutputOptions {
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum OutputArgsError {
-    #[error("--output: {0}")]
-    Address(#[from] AddressError),
+    #[error("--output {0:?}: {1}")]
+    Address(String, AddressError),
     #[error("{0} is for {1} outputs, and this is none; leave it out")]
     Unfit(&'static str, &'static str),
     #[error(
@@ -97,7 +97,9 @@ impl OutputArgs {
     /// See [`OutputArgsError`].
     pub fn options(&self) -> Result<OutputOptions, OutputArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
-        let address: OutputAddress = self.output.parse()?;
+        let address = self.output.parse();
+        let address: OutputAddress =
+            address.map_err(|error| OutputArgsError::Address(repeated(&self.output), error))?;
         self.check(&address)?;
         let key = |path: &Option<PathBuf>, kind: fn(PathBuf) -> OutputKey| path.clone().map(kind);
         Ok(OutputOptions {

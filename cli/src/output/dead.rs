@@ -53,10 +53,10 @@ impl DeadLetters {
         let (file, mended) =
             opened.map_err(|error| DeadLetterError::Open(path.to_path_buf(), error))?;
         if let Some(mended) = mended {
-            log::line(format_args!(
+            log::warn!(
                 "the last line of the dead letter file {} had no end: {mended}",
                 path.display()
-            ));
+            );
         }
         Ok(DeadLetters {
             path: path.to_path_buf(),

@@ -24,7 +24,7 @@ pub async fn reply(backlog: Arc<Backlog>, meter: Meter) {
         1 => "an alert".to_string(),
         left => format!("{left} alerts"),
     };
-    log::line(format_args!(
+    log::warn!(
         "{left} had no answer to leave with; with --state the next run gives it to whoever posts first"
-    ));
+    );
 }

@@ -102,7 +102,7 @@ impl Progress {
             }
             let bar = bar.as_deref().map(lock);
             bar.iter().for_each(|bar| bar.clear());
-            log::line(format_args!("{sentence}"));
+            log::warn!("{sentence}");
         }
     }
 

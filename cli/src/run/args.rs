@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::Options;
 use super::input::omprog::Confirm;
-use crate::address::{AddressError, InputAddress, OutputAddress, listen_address};
+use crate::address::{AddressError, InputAddress, OutputAddress, listen_address, repeated};
 use crate::alerts::{AlertsArgs, AlertsArgsError};
+use crate::log::LogFormat;
 use crate::output::{OutputArgs, OutputArgsError};
 
 /// The state is not written more often than this.
@@ -88,6 +89,9 @@ pub struct RunArgs {
     /// Answer /metrics, /healthz and /readyz at this address.
     #[arg(long, value_name = "HOST:PORT", value_parser = listen_address)]
     admin: Option<String>,
+    /// How what it says on standard error is written. As text it begins with the time and the level.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "auto")]
+    log_format: LogFormat,
     /// How long a stop may take to deliver what was taken.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     grace: Duration,
@@ -97,8 +101,8 @@ pub struct RunArgs {
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
 pub enum RunArgsError {
-    #[error("--input: {0}")]
-    Input(#[from] AddressError),
+    #[error("--input {0:?}: {1}")]
+    Input(String, AddressError),
     #[error(transparent)]
     Output(#[from] OutputArgsError),
     #[error(transparent)]
@@ -124,15 +128,22 @@ pub enum RunArgsError {
 }
 
 impl RunArgs {
+    /// How what it says is written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
     /// What is to be done, or what is wrong with the command line.
     ///
     /// # Errors
     /// See [`RunArgsError`].
     pub fn options(&self) -> Result<Options, RunArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
-        let inputs: Result<Vec<InputAddress>, _> =
-            self.input.iter().map(|text| text.parse()).collect();
-        let inputs = inputs?;
+        let inputs = self.input.iter().map(|text| {
+            let input = text.parse();
+            input.map_err(|error| RunArgsError::Input(repeated(text), error))
+        });
+        let inputs: Vec<InputAddress> = inputs.collect::<Result<_, _>>()?;
         let output = self.output.options()?;
         for (index, input) in inputs.iter().enumerate() {
             let same = |other: &InputAddress| other == input && !input.is_any_port();

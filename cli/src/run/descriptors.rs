@@ -36,10 +36,10 @@ impl Senders {
         let open = fs::read_dir("/proc/self/fd").map_or(OPEN_USUALLY, Iterator::count);
         let places = places(limit, open);
         if places < CONNECTIONS_MAX {
-            log::line(format_args!(
+            log::warn!(
                 "there are {limit} file descriptors, which is enough for {places} senders at once; raise the limit \
                  (LimitNOFILE=, ulimit -n) for more"
-            ));
+            );
         }
         Senders {
             places: Arc::new(Semaphore::new(places)),

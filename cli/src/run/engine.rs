@@ -281,7 +281,7 @@ impl Engine {
             Ok(loaded) => loaded,
             Err(error) => {
                 self.metrics.reloads_failed.inc();
-                log::line(format_args!("the configuration stays as it was: {error}"));
+                log::error!("the configuration stays as it was: {error}");
                 return Ok(());
             }
         };
@@ -290,13 +290,13 @@ impl Engine {
         match self.guest.configure(loaded.json, &mut out) {
             Ok(()) => {
                 self.patterns = patterns;
-                log::line(format_args!("the configuration was read again"));
+                log::info!("the configuration was read again");
             }
             Err(refused @ HostError::Refused { .. }) => {
                 self.metrics.reloads_failed.inc();
-                log::line(format_args!(
+                log::error!(
                     "the configuration stays as it was: the plugin refuses the new one: {refused}"
-                ));
+                );
             }
             Err(other) => return Err(other),
         }

@@ -316,7 +316,7 @@ impl Guest {
             Ok(()) => Ok(()),
             Err(refused @ HostError::Refused { .. }) => Err(Attempt::Given(refused)),
             Err(error) => {
-                log::line(format_args!("{error}; a new one goes on from where it was"));
+                log::error!("{error}; a new one goes on from where it was");
                 self.metrics.guest_restarts.inc();
                 out.back_to(mark);
                 self.replace().map_err(Attempt::Given)?;
@@ -331,9 +331,7 @@ impl Guest {
         if let Some(snapshot) = &self.snapshot
             && let Err(error) = self.instance.restore(snapshot, |_, _| {})
         {
-            log::line(format_args!(
-                "the last snapshot is of no use: {error}; counting starts afresh"
-            ));
+            log::error!("the last snapshot is of no use: {error}; counting starts afresh");
             self.snapshot = None;
             self.journal = Journal::default();
             return self.start_anew();
@@ -348,9 +346,7 @@ impl Guest {
             };
             if let Err(error) = again {
                 // It took the same before: it is none to rely on.
-                log::line(format_args!(
-                    "{error}; what was counted since the last snapshot is lost"
-                ));
+                log::error!("{error}; what was counted since the last snapshot is lost");
                 return self.replace();
             }
         }

@@ -87,7 +87,7 @@ impl Listener {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let name = format!("{scheme}://{local}");
-        log::line(format_args!("{what} at {name}"));
+        log::info!("{what} at {name}");
         Ok(Listener::Tcp(listener, name))
     }
 
@@ -109,7 +109,7 @@ impl Listener {
         }
         let listener = UnixListener::bind(path).map_err(failed)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
-        log::line(format_args!("{what} at unix:{}", path.display()));
+        log::info!("{what} at unix:{}", path.display());
         Ok(Listener::Unix(listener, path.to_path_buf()))
     }
 
@@ -230,7 +230,7 @@ impl Reminder {
     fn say(&mut self, sentence: impl FnOnce() -> String) {
         if self.0.is_none_or(|at| at.elapsed() >= REMIND_EVERY) {
             self.0 = Some(Instant::now());
-            log::line(format_args!("{}", sentence()));
+            log::warn!("{}", sentence());
         }
     }
 }

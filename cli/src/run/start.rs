@@ -1,7 +1,8 @@
 //! Starts everything: reads the state, then starts the engine, the output, and last the inputs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use super::descriptors::ADMIN_CONNECTIONS_MAX;
 use super::engine::{Clock, Engine};
 use super::guest::Guest;
 use super::guest_output::{GuestOutput, want};
+use super::input::cut::BATCH_MAX_BYTES;
 use super::input::{self, Intake};
 use super::ledger::Ledger;
 use super::metrics::Metrics;
@@ -23,7 +25,7 @@ use super::{Options, RunError, admin, notify, server};
 use crate::address::{InputAddress, OutputAddress};
 use crate::alerts::{self, Alerts};
 use crate::config::LoadedConfig;
-use crate::output::backlog::Backlog;
+use crate::output::backlog::{BACKLOG_MAX_BYTES, Backlog};
 use crate::output::delivery::Delivery;
 use crate::output::reply::reply;
 use crate::output::{self, deliver};
@@ -70,6 +72,7 @@ pub async fn start(
     let backlog = Arc::new(Backlog::default());
     let (state_writer, ledger) = match &options.state {
         Some(path) => {
+            let written_ms = modified_ms(path);
             let (file, state) = StateFile::open(path, options.state_reset)?;
             let state = state.unwrap_or_default();
             let ledger = Ledger::new(state.batches.clone(), Instant::now());
@@ -79,7 +82,7 @@ pub async fn start(
                 ..state.clone()
             };
             file.write(&unclean, &ledger)?;
-            go_on_from(&mut guest, &backlog, &alerts, state, file.name())?;
+            go_on_from(&mut guest, &backlog, &alerts, state, file.name(), written_ms)?;
             let every = options.state_interval;
             let writer = StateWriter::start(
                 file,
@@ -114,7 +117,7 @@ pub async fn start(
     };
     let engine_end = system::spawn("engine", engine.run(todo)).map_err(RunError::Thread)?;
     let meter = metrics.output.clone();
-    let tell = |sentence: &str| log::line(format_args!("{sentence}"));
+    let tell = |sentence: &str| log::warn!("{sentence}");
     let (waiting, known) = (Arc::clone(&backlog), Arc::clone(&ledger));
     let taken = move |group: &[_]| known.delivered(group);
     let delivering = match output {
@@ -137,6 +140,16 @@ pub async fn start(
             })
         });
     }
+    let inputs: Vec<String> = options.inputs.iter().map(ToString::to_string).collect();
+    log::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        inputs = inputs.join(","),
+        output = %options.output.address,
+        state = %options.state.as_deref().unwrap_or(Path::new("none")).display(),
+        batch_max_bytes = BATCH_MAX_BYTES,
+        backlog_max_bytes = BACKLOG_MAX_BYTES,
+        "maxconn run takes records"
+    );
     notify::say("READY=1");
     Ok(Process {
         signals,
@@ -154,6 +167,13 @@ pub async fn start(
     })
 }
 
+/// When a file was last written, in ms since the Unix epoch.
+fn modified_ms(path: &Path) -> Option<i64> {
+    let modified = path.metadata().ok()?.modified().ok()?;
+    let since_epoch = modified.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_millis()).ok()
+}
+
 /// Puts what an earlier process left in its place.
 fn go_on_from(
     guest: &mut Guest,
@@ -161,14 +181,23 @@ fn go_on_from(
     alerts: &Alerts,
     state: State,
     name: &str,
+    written_ms: Option<i64>,
 ) -> Result<(), StateError> {
     if state.snapshot.is_empty() {
         return Ok(());
     }
+    let age_ms = written_ms.map_or(0, |written_ms| system::now_ms() - written_ms);
+    let waiting = state.alerts.split(|byte| *byte == b'\n');
+    log::info!(
+        state = name,
+        age_s = age_ms.max(0) / 1_000,
+        alerts = waiting.filter(|alert| !alert.is_empty()).count(),
+        "goes on from the state"
+    );
     if !state.clean {
-        log::line(format_args!(
+        log::warn!(
             "the last run did not end by itself: totals of floods that go on may lack what came after {name} was written"
-        ));
+        );
     }
     let mut out = GuestOutput::default();
     alerts.restore(&state.outputs);

@@ -194,11 +194,11 @@ fn set_aside(path: &Path) -> Result<(), StateError> {
     aside.push(format!(".aside-{}", system::now_ms() / 1000));
     let aside = PathBuf::from(aside);
     match fs::rename(path, &aside) {
-        Ok(()) => log::line(format_args!(
+        Ok(()) => log::info!(
             "the state {} was set aside as {}",
             path.display(),
             aside.display()
-        )),
+        ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(StateError::SetAside(path.to_path_buf(), error)),
     }

@@ -113,7 +113,7 @@ async fn write_all(
         if let Err(error) = &written {
             metrics.state_failures.inc();
             if !failing {
-                log::line(format_args!("{error}; it is tried again until it works"));
+                log::error!("{error}; it is tried again until it works");
             }
         }
         failing = written.is_err();

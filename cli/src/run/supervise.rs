@@ -127,13 +127,14 @@ impl Process {
             Ok(result) => delivered(result),
             Err(_) => not_delivered(self.backlog.lost(state_writer.is_some()), self.grace),
         };
-        match state_writer {
-            Some(state_writer) => {
-                state_writer.finish(&self.backlog).await?;
-                result
-            }
-            None => result,
+        if let Some(state_writer) = state_writer {
+            state_writer.finish(&self.backlog).await?;
         }
+        if result.is_ok() {
+            let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            log::info!(took_ms, "stopped");
+        }
+        result
     }
 }
 
@@ -142,9 +143,7 @@ fn not_delivered(lost: usize, grace: Duration) -> Result<(), RunError> {
     if lost > 0 {
         return Err(RunError::Lost(lost, grace));
     }
-    log::line(format_args!(
-        "the output did not take everything; senders that were not answered send it again"
-    ));
+    log::warn!("the output did not take everything; senders that were not answered send it again");
     Ok(())
 }
 

@@ -66,6 +66,8 @@ pub fn kill(how: &str) {
 pub fn simulate(seed: u64) -> (Option<String>, Vec<String>) {
     WORLD.set(Some(World::new(seed)));
     IS_ON.set(true);
+    // What it says is a part of what happens.
+    crate::log::start();
     let senders = with(|world| world.plan.senders.len());
     let hands: Vec<Arc<Mutex<Hand>>> = (0..senders).map(|_| Arc::default()).collect();
     let plan = with(|world| format!("{:?}", world.plan));

@@ -27,6 +27,10 @@ use crate::run::batch::Batch;
 use crate::run::connection::Connection;
 use crate::run::ledger::{Claim, Sender};
 
+/// Where records are taken: as our own pages have it, and where OTLP's exporters post logs.
+const PATHS: [&str; 3] = ["", "/", "/v1/logs"];
+/// So much of another path is repeated.
+const PATH_CHARS_MAX: usize = 100;
 /// A request that was begun waits so long for room. Not longer: it holds room itself.
 const ROOM_WAIT: Duration = Duration::from_secs(1);
 /// Opening the envelopes of a body may take so much work, in bytes that are looked at and written; one that takes more is
@@ -68,6 +72,11 @@ impl HttpInput {
 
     async fn take(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let (head, body) = request.into_parts();
+        if !PATHS.contains(&head.uri.path()) {
+            return Err(Refusal::Path(
+                head.uri.path().chars().take(PATH_CHARS_MAX).collect(),
+            ));
+        }
         if !matches!(head.method, Method::POST | Method::PUT) {
             return Err(Refusal::Method);
         }

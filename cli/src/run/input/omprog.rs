@@ -55,7 +55,7 @@ pub fn start(
             failed: None,
         };
         if let Err(error) = talk.go(confirm, io::stdin(), &mut io::stdout()) {
-            log::line(format_args!("cannot speak with rsyslog: {error}"));
+            log::error!("cannot speak with rsyslog: {error}");
         }
     })
 }

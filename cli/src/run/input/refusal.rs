@@ -9,6 +9,8 @@ use super::body::BODY_MAX_BYTES;
 /// What its sender is told.
 #[derive(Debug, Error)]
 pub enum Refusal {
+    #[error("nothing is taken at {0:?}; post records to /")]
+    Path(String),
     #[error("post records here")]
     Method,
     #[error("send `Authorization: Bearer` with the token that this input was given")]
@@ -71,6 +73,7 @@ impl Refusal {
         match self {
             Refusal::Broken(_) | Refusal::Damaged(_) | Refusal::Json(..) => 400,
             Refusal::Token => 401,
+            Refusal::Path(_) => 404,
             Refusal::Method => 405,
             Refusal::Late => 408,
             Refusal::TooLarge => 413,

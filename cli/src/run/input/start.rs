@@ -68,11 +68,11 @@ pub async fn start(
             continue;
         }
         if token.is_none() && !listener.is_loopback() {
-            log::line(format_args!(
+            log::warn!(
                 "{} takes records from everybody who can reach it; name a token with --input-token FILE, or keep \
                  others away by a firewall",
                 listener.name()
-            ));
+            );
         }
         let tls = tls
             .clone()

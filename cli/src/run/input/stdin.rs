@@ -1,6 +1,6 @@
 //! Reads standard input, a pipe from a shipper. It confirms nothing.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::thread;
 
 use tokio::runtime::Handle;
@@ -39,9 +39,14 @@ pub fn on_a_thread(
 /// # Errors
 /// No thread can be had.
 pub fn start(source: u16, intake: Intake) -> io::Result<oneshot::Receiver<()>> {
+    if io::stdin().is_terminal() {
+        log::info!(
+            "lines are read from this terminal; Ctrl-D ends them, --input names something else"
+        );
+    }
     on_a_thread(move |runtime| {
         if let Err(error) = read(io::stdin(), source, &intake, &runtime) {
-            log::line(format_args!("cannot read standard input: {error}"));
+            log::error!("cannot read standard input: {error}");
         }
     })
 }
@@ -53,10 +58,10 @@ fn read(stdin: impl Read, source: u16, intake: &Intake, runtime: &Handle) -> io:
         let mut lines = chunk.lines();
         if std::mem::take(&mut at_start) {
             if let Some(name) = Compression::of_text(lines) {
-                log::line(format_args!(
+                log::warn!(
                     "standard input is compressed by {name} and read as if it were text; decompress it before, like \
                      `{name} -dc FILE | maxconn run`"
-                ));
+                );
             }
             lines = lines.get(mark_bytes(lines)..).unwrap_or(&[]);
         }
