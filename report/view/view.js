@@ -74,7 +74,7 @@ function figures({ input = {}, floods_count: floods, timeline: line, load }) {
 function notices(input = {}) {
   const said = [
     input.stopped && 'Reading was stopped; this is what was read until then.',
-    input.unread?.length > 0 && `Not read: ${input.unread.join('; ')}`,
+    input.errors?.length > 0 && `Not read: ${input.errors.map(({ file, error }) => `${file}: ${error}`).join('; ')}`,
     input.twice?.length > 0 && `Named twice, and counted twice: ${input.twice.join('; ')}`,
     input.unrecognised > 0 && `${counted(input.unrecognised, 'record says', 'records say')} what refusals say and could not be read; the first: ${input.unrecognised_sample ?? ''}`,
     input.untimed > 0 && `${counted(input.untimed, 'refusal has', 'refusals have')} no time that could be read, so no flood counts them.`,

@@ -10,6 +10,7 @@ use maxconn_config::{Excerpt, Written, every_minute};
 use maxconn_core::config::{Config, ConfigError, Problem};
 use maxconn_core::engine::Kind;
 use maxconn_core::patterns;
+use maxconn_report::written::Unread;
 use maxconn_report::zone::Zone;
 use maxconn_report::{Known, Options, Report, html};
 use serde_json::{Value, json};
@@ -198,15 +199,21 @@ fn refusal(place: Option<&Excerpt>, error: &ConfigError) -> Value {
 }
 
 fn known_of(known: &Value) -> Known {
-    let texts = |name: &str| {
+    let texts = |name: &str| -> Vec<String> {
         let all = known.get(name).and_then(Value::as_array);
         let texts = all.into_iter().flatten().filter_map(Value::as_str);
         texts.map(str::to_string).collect()
     };
+    // A name, and why it could not be read.
+    let unread = texts("unread").into_iter().map(|it| {
+        let (file, error) = it.split_once(": ").unwrap_or((&it, ""));
+        let (file, error) = (file.to_string(), error.to_string());
+        Unread { file, error }
+    });
     Known {
         files: texts("files"),
         bytes: known.get("bytes").and_then(Value::as_u64).unwrap_or(0),
-        unread: texts("unread"),
+        unread: unread.collect(),
         empty: texts("empty"),
         stopped: known
             .get("stopped")
