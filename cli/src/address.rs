@@ -181,6 +181,7 @@ impl fmt::Display for OutputAddress {
         match self {
             OutputAddress::Stdout => out.write_str("stdout"),
             OutputAddress::Reply => out.write_str("reply"),
+            OutputAddress::None => out.write_str("none"),
             OutputAddress::Lines(address) => write!(out, "{address}"),
             OutputAddress::Http(address) => write!(out, "{address}"),
             OutputAddress::Elasticsearch(address) => write!(out, "elasticsearch+{address}"),

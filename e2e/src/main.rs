@@ -56,7 +56,7 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),

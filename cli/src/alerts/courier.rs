@@ -55,10 +55,10 @@ impl Courier {
             let Some((trouble, at_least)) = failure else {
                 if said.take().is_some() {
                     let seconds = since.elapsed().as_secs_f64();
-                    log::line(format_args!(
+                    log::warn!(
                         "--alerts {} takes alerts again, after {seconds:.0} s",
                         self.name
-                    ));
+                    );
                 }
                 self.meter.up(true);
                 pauses = Pauses::new();
@@ -69,10 +69,10 @@ impl Courier {
                 !before.is_like(&trouble) || at.elapsed() >= REMIND_EVERY
             };
             if said.as_ref().is_none_or(is_news) {
-                log::line(format_args!(
+                log::warn!(
                     "--alerts {}: {trouble}; it is tried again until it works",
                     self.name
-                ));
+                );
                 if said.is_none() {
                     since = Instant::now();
                 }
@@ -95,10 +95,10 @@ impl Courier {
             .map(|dead| lock(dead).write(&reason, &item.alert.line));
         match buried {
             Some(Ok(())) => return self.meter.set_aside(),
-            Some(Err(error)) => log::line(format_args!("{error}; an alert is dropped: {reason}")),
-            None => log::line(format_args!(
+            Some(Err(error)) => log::warn!("{error}; an alert is dropped: {reason}"),
+            None => log::warn!(
                 "an alert is dropped: {reason}; give --alerts-dead-letter FILE to set such alerts aside"
-            )),
+            ),
         }
         self.meter.refused();
     }

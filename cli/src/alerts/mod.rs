@@ -315,9 +315,9 @@ impl Alerts {
                 .map(|(_, waiting)| &**waiting)
         });
         if left > 0 {
-            log::line(format_args!(
+            log::warn!(
                 "the state has {left} alerts for --alerts outputs that are named no more, which are dropped"
-            ));
+            );
         }
     }
 }
@@ -335,12 +335,8 @@ impl Couriers {
         for (name, waiting) in self.alerts.outputs.iter().filter(|_| !self.is_kept) {
             match waiting.untold() {
                 0 => {}
-                1 => log::line(format_args!(
-                    "--alerts {name} did not take an alert, which is lost"
-                )),
-                lost => log::line(format_args!(
-                    "--alerts {name} did not take {lost} alerts, which are lost"
-                )),
+                1 => log::warn!("--alerts {name} did not take an alert, which is lost"),
+                lost => log::warn!("--alerts {name} did not take {lost} alerts, which are lost"),
             }
         }
     }

@@ -82,7 +82,14 @@ pub async fn start(
                 ..state.clone()
             };
             file.write(&unclean, &ledger)?;
-            go_on_from(&mut guest, &backlog, &alerts, state, file.name(), written_ms)?;
+            go_on_from(
+                &mut guest,
+                &backlog,
+                &alerts,
+                state,
+                file.name(),
+                written_ms,
+            )?;
             let every = options.state_interval;
             let writer = StateWriter::start(
                 file,
