@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::curve::Course;
-use crate::gathered::Detail;
+use crate::given::Detail;
 use crate::written::{Cause, Distinct, FLOODS_MAX, Flood, PLAIN_FLOODS_MAX, Points, Rate};
 use crate::zone::Zone;
 use crate::{run_now, who};

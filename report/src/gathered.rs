@@ -1,6 +1,5 @@
 //! Gathers what the plugin says, and makes the report of it.
 
-use maxconn_core::config::Network;
 use maxconn_core::engine::Kind;
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,67 +8,17 @@ use serde_json::value::RawValue;
 use crate::correlation::{Beside, Together};
 use crate::event::Event;
 use crate::floods::{Floods, joined, time_ms};
+use crate::given::{Known, Options};
 use crate::load::{Load, LoadError};
 use crate::names::{Names, add};
 use crate::steady::{MANY_REFUSALS, Steady};
 use crate::timeline::{Amount, SHOWN_MAX, STEP_MS, Timeline};
 use crate::words::{counted, grouped};
-use crate::written::{Flood, Input, Period, Points, TOP_MAX, Unread, VERSION, Written};
-use crate::zone::Zone;
+use crate::written::{Flood, Input, Period, Points, TOP_MAX, VERSION, Written};
 use crate::{disk, verdict, who, written};
 
 /// The load has no more points than this.
 const LOAD_POINTS_MAX: usize = 5_000;
-
-/// What is kept of each flood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Curves, of the largest.
-    #[default]
-    Curves,
-    /// All but curves, of very many.
-    Plain,
-}
-
-/// What is known before anything comes.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// What makes the report, and its version.
-    pub generator: String,
-    /// Times are shown in it, and read where they name none.
-    pub zone: Zone,
-    /// Networks that are our own.
-    pub trusted: Vec<Network>,
-    /// How much is free on the log's disk, in bytes.
-    pub disk_free_bytes: Option<u64>,
-    /// What is kept of each flood.
-    pub detail: Detail,
-}
-
-/// What is known at the end, of the input.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// The names of the inputs.
-    pub files: Vec<String>,
-    /// Their bytes, decompressed.
-    pub bytes: u64,
-    /// The times of the first line and of the last, in ms since the Unix epoch.
-    pub period_ms: Option<(i64, i64)>,
-    /// Lines that are not of the time that is asked for.
-    pub outside_lines: u64,
-    /// Lines that were too long and came in pieces.
-    pub cut_lines: u64,
-    /// Inputs that could not be read, or not to their end.
-    pub unread: Vec<Unread>,
-    /// The size of the disk that they are on, in bytes.
-    pub disk_bytes: Option<u64>,
-    /// Inputs without a line.
-    pub empty: Vec<String>,
-    /// Inputs that were named before.
-    pub twice: Vec<String>,
-    /// Whether the reading was stopped before its end.
-    pub stopped: bool,
-}
 
 /// A report that is being made. Push what the plugin says in its order, then [`Report::finish`].
 #[derive(Clone, Debug)]
@@ -218,17 +167,17 @@ impl Report {
     }
 
     fn event(&mut self, line: &[u8]) {
-        let event = Event::read(line);
-        if let Some(event) = &event {
-            widen(&mut self.refused_ms, event.time_ms);
-            let client = &event.client;
-            self.names
-                .add(&client.user, &client.ip, &client.service, event.times);
-            if let Some(bytes) = event.line_bytes {
-                self.lines = (self.lines.0 + 1, self.lines.1 + bytes);
-            }
+        let Some(event) = Event::read(line) else {
+            return;
+        };
+        widen(&mut self.refused_ms, event.time_ms);
+        let client = &event.client;
+        self.names
+            .add(&client.user, &client.ip, &client.service, event.times);
+        if let Some(bytes) = event.line_bytes {
+            self.lines = (self.lines.0 + 1, self.lines.1 + bytes);
         }
-        self.steady.event(event.as_ref());
+        self.steady.event(&event);
     }
 
     /// Makes the report.

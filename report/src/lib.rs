@@ -26,6 +26,7 @@ pub mod entries;
 pub mod event;
 pub mod floods;
 mod gathered;
+mod given;
 pub mod html;
 pub mod load;
 mod names;
@@ -41,6 +42,7 @@ pub mod words;
 pub mod written;
 pub mod zone;
 
-pub use gathered::{Detail, Known, Options, Report};
+pub use gathered::Report;
+pub use given::{Detail, Known, Options};
 pub use load::LoadError;
 pub use written::Written;

@@ -8,13 +8,11 @@ use std::net::IpAddr;
 use maxconn_core::config::Network;
 use maxconn_core::detector::cause::{FOLDERS, MANY, MIN_PAUSE_S, advise, own_address};
 use maxconn_core::recognisers::Hint;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::event::{Client, Event};
 use crate::top::{Counted, Ranked, Top};
 
-/// So many of each are told of.
-pub const TOLD_MAX: usize = 5;
 /// A client that was refused less often is told of only where nothing else is.
 pub const MANY_REFUSALS: u64 = 30;
 /// Pauses are even that deviate by no more than this share of their mean.
@@ -54,10 +52,6 @@ pub struct Cause {
 pub struct Steady {
     trusted: Vec<Network>,
     clients: Top<Client, Facts>,
-    users: Top<String, ()>,
-    addresses: Top<String, ()>,
-    services: Top<String, ()>,
-    count: u64,
 }
 
 impl Steady {
@@ -69,26 +63,12 @@ impl Steady {
         }
     }
 
-    /// Notes an event, unless it is a flood's. One that cannot be read is counted.
-    pub fn event(&mut self, event: Option<&Event>) {
-        let Some(event) = event else {
-            self.count += 1;
-            return;
-        };
+    /// Notes an event, unless it is a flood's.
+    pub fn event(&mut self, event: &Event) {
         if event.is_of_flood {
             return;
         }
         let Event { client, times, .. } = event;
-        self.count += times;
-        for (top, name) in [
-            (&mut self.users, &client.user),
-            (&mut self.addresses, &client.ip),
-            (&mut self.services, &client.service),
-        ] {
-            if !name.is_empty() {
-                top.add(name.clone(), *times);
-            }
-        }
         let facts = self.clients.add(client.clone(), *times);
         facts.see(event.time_ms, *times);
         facts.is_other |= !event.is_local;
@@ -114,31 +94,12 @@ impl Steady {
                 && is_of(service, &client.service)
                 && client.limit == limit
         };
-        self.clients.take(before, is_meant, |client, times| {
-            self.users.take_of(&client.user, times);
-            self.addresses.take_of(&client.ip, times);
-            self.services.take_of(&client.service, times);
-            self.count = self.count.saturating_sub(times);
-        });
-    }
-
-    /// How many refusals there were outside of floods.
-    pub fn count(&self) -> u64 {
-        self.count
+        self.clients.take(before, is_meant);
     }
 
     /// The clients that were refused most.
     pub fn clients(&self) -> Ranked<'_, Client, Facts> {
         self.clients.ranked()
-    }
-
-    /// What the tops are of, and the tops.
-    pub fn tops(&self) -> [(&'static str, Ranked<'_, String, ()>); 3] {
-        [
-            ("users", self.users.ranked()),
-            ("addresses", self.addresses.ranked()),
-            ("services", self.services.ranked()),
-        ]
     }
 
     /// The likely cause of a client's refusals.
@@ -210,31 +171,6 @@ impl Steady {
             _ => (Hint::Unknown, "no cause stands out".to_string()),
         }
     }
-
-    /// What there is, for programs.
-    pub fn to_json(&self) -> Value {
-        let mut all = json!({"count": self.count});
-        for (name, top) in self.tops() {
-            let told = top.into_iter().take(TOLD_MAX);
-            all[name] = told
-                .map(|(name, counted)| json!({"name": name, "count": counted.count, "excess": counted.excess}))
-                .collect();
-        }
-        let clients = self.clients();
-        let told = clients.into_iter().take(TOLD_MAX);
-        all["clients"] = told
-            .map(|(client, counted)| {
-                let cause = self.cause(client, counted);
-                json!({
-                    "user": client.user, "address": client.ip, "service": client.service, "limit": client.limit,
-                    "count": counted.count, "excess": counted.excess,
-                    "start_ms": counted.facts.times_ms.map(|it| it.0), "end_ms": counted.facts.times_ms.map(|it| it.1),
-                    "cause": {"hint": cause.hint.name(), "evidence": cause.evidence, "advice": cause.advice},
-                })
-            })
-            .collect();
-        all
-    }
 }
 
 impl Facts {
@@ -276,7 +212,7 @@ mod tests {
     fn cause(times_s: impl Iterator<Item = i64>) -> Cause {
         let mut steady = Steady::default();
         for time_s in times_s {
-            steady.event(Some(&Event {
+            steady.event(&Event {
                 client: Client {
                     user: "bob".to_string(),
                     ip: "198.51.100.7".to_string(),
@@ -286,7 +222,7 @@ mod tests {
                 times: 1,
                 scope: "user+ip".to_string(),
                 ..Event::default()
-            }));
+            });
         }
         let (client, counted) = steady.clients()[0];
         steady.cause(client, counted)

@@ -55,34 +55,17 @@ impl<K: Eq + Hash + Ord, V: Default> Top<K, V> {
         &mut entry.facts
     }
 
-    /// Takes away so many that were counted for the values that are meant, the rarer first; `taken` gets each value and how
-    /// many it lost.
-    pub fn take(
-        &mut self,
-        mut times: u64,
-        is_meant: impl Fn(&K) -> bool,
-        mut taken: impl FnMut(&K, u64),
-    ) {
+    /// Takes away so many that were counted for the values that are meant, the rarer first.
+    pub fn take(&mut self, mut times: u64, is_meant: impl Fn(&K) -> bool) {
         let entries = self.entries.iter_mut();
         let mut meant: Vec<_> = entries.filter(|it| is_meant(it.0)).collect();
         meant.sort_by(|one, other| (one.1.count, one.0).cmp(&(other.1.count, other.0)));
-        for (value, entry) in meant {
+        for (_, entry) in meant {
             let some = times.min(entry.count);
             entry.count -= some;
             times -= some;
-            taken(value, some);
         }
         self.entries.retain(|_, entry| entry.count > 0);
-    }
-
-    /// Takes away so many that were counted for a value.
-    pub fn take_of(&mut self, value: &K, times: u64) {
-        if let Some(entry) = self.entries.get_mut(value) {
-            entry.count = entry.count.saturating_sub(times);
-            if entry.count == 0 {
-                self.entries.remove(value);
-            }
-        }
     }
 
     /// The values, the most frequent first.
@@ -138,12 +121,9 @@ mod tests {
                 .collect()
         };
         assert_eq!(counts(&top), [("a", 7, 0), ("b", 3, 0), ("c", 3, 0)]);
-        let mut lost = Vec::new();
-        top.take(4, |it| *it != "a", |it, some| lost.push((*it, some)));
-        assert_eq!(lost, [("b", 3), ("c", 1)]);
-        top.take_of(&"a", 2);
-        assert_eq!(counts(&top), [("a", 5, 0), ("c", 2, 0)]);
-        top.take(100, |_| true, |_, _| {});
+        top.take(4, |it| *it != "a");
+        assert_eq!(counts(&top), [("a", 7, 0), ("c", 2, 0)]);
+        top.take(100, |_| true);
         assert!(counts(&top).is_empty());
     }
 }

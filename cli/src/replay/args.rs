@@ -14,7 +14,7 @@ use crate::output::{OutputArgs, OutputArgsError};
 use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
 use crate::selection::Selection;
-use crate::summary::{Colour, Summary, TOP, View};
+use crate::summary::{Summary, ViewArgs};
 use crate::zone::Zone;
 
 /// Replays logs through the plugin and says what floods are in them.
@@ -54,15 +54,8 @@ pub struct ReplayArgs {
     /// Ctrl-C ends it.
     #[arg(long, short)]
     follow: bool,
-    /// So many floods, and so many of each list of names, are told to people.
-    #[arg(long, value_name = "N", default_value_t = TOP)]
-    top: usize,
-    /// Tell of all floods, and of each time that one came again.
-    #[arg(long)]
-    all: bool,
-    /// Whether the summary has colours.
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    color: Colour,
+    #[command(flatten)]
+    view: ViewArgs,
     /// As if every rule had this policy: `pass` shows every event.
     #[arg(long, value_name = "POLICY", value_parser = PossibleValuesParser::new(Policy::NAMES))]
     policy: Option<String>,
@@ -140,14 +133,8 @@ impl ReplayArgs {
             is_quiet: self.quiet,
             follows: self.follow,
             has_periods: true,
-            colour: self.color,
             trusted: Vec::new(),
-            view: View {
-                zone: self.timezone().cloned().unwrap_or_default(),
-                top: self.top,
-                all: self.all,
-                ..View::default()
-            },
+            view: self.view.view(),
         })
     }
 }

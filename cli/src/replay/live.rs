@@ -31,7 +31,7 @@ impl Live<'_> {
         let written = report
             .clone()
             .finish(known(outcome, self.options, disk_bytes));
-        let terminal = Terminal::of(&io::stderr(), &self.term, self.options.colour);
+        let terminal = Terminal::of(&io::stderr(), &self.term, self.options.view.colour);
         let text = summary::write(&written, &self.options.view, terminal);
         let rows = usize::from(self.term.size().0).saturating_sub(2).max(1);
         let mut shown: String = text.split_inclusive('\n').take(rows).collect();

@@ -26,7 +26,7 @@ use crate::output::OutputOptions;
 use crate::printable;
 use crate::reading::{self, Input, Interrupt, Outcome, Progress, Reading};
 use crate::selection::Selection;
-use crate::summary::{self, Colour, Summary, Terminal, View};
+use crate::summary::{self, Summary, Terminal, View};
 use live::Live;
 use maxconn_core::config::Network;
 use maxconn_host::{HostError, Instance, Kind, Want};
@@ -51,8 +51,6 @@ pub struct Options {
     pub is_quiet: bool,
     /// The last file is read on.
     pub follows: bool,
-    /// Whether the summary has colours.
-    pub colour: Colour,
     /// What people are told.
     pub view: View,
     /// Networks that are our own.
@@ -282,7 +280,7 @@ fn say(written: &Written, options: &Options) -> Result<(), ReplayError> {
     match options.summary {
         Summary::None => {}
         Summary::Text => {
-            let terminal = Terminal::of(&stderr, &Term::stderr(), options.colour);
+            let terminal = Terminal::of(&stderr, &Term::stderr(), options.view.colour);
             let text = summary::write(written, &options.view, terminal);
             let _ = stderr.write_all(text.as_bytes());
         }

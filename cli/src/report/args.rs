@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::Options;
 use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
-use crate::summary::{Colour, TOP, View};
+use crate::summary::{View, ViewArgs};
 use crate::zone::Zone;
 
 /// Writes a report of logs: what was refused when, who is behind it, what to do, and whether the load went with it.
@@ -44,15 +44,8 @@ pub struct ReportArgs {
     /// 20 × 1024³, as df -h means it.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     disk_free: Option<u64>,
-    /// So many floods, and so many of each list of names, are told to people.
-    #[arg(long, value_name = "N", default_value_t = TOP)]
-    top: usize,
-    /// Tell of all floods, and of each time that one came again.
-    #[arg(long)]
-    all: bool,
-    /// Whether the text has colours.
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    color: Colour,
+    #[command(flatten)]
+    view: ViewArgs,
 }
 
 /// What is wrong with the command line.
@@ -119,13 +112,9 @@ impl ReportArgs {
             load: self.load.clone(),
             disk_free_bytes: self.disk_free,
             view: View {
-                zone: self.timezone().cloned().unwrap_or_default(),
-                top: self.top,
-                all: self.all,
                 verdict: true,
-                ..View::default()
+                ..self.view.view()
             },
-            colour: self.color,
             trusted: Vec::new(),
         })
     }

@@ -20,7 +20,7 @@ pub use args::ReportArgs;
 use crate::files::{FileError, Place};
 use crate::printable;
 use crate::reading::{self, Interrupt, Progress, Reading, Unreadable, reason};
-use crate::summary::{self, Colour, Terminal, View};
+use crate::summary::{self, Terminal, View};
 use maxconn_host::{HostError, Instance, Kind, Want};
 
 /// A page is no longer than a MiB; so much of it is not the report's JSON.
@@ -45,8 +45,6 @@ pub struct Options {
     pub disk_free_bytes: Option<u64>,
     /// What people are told.
     pub view: View,
-    /// Whether that has colours.
-    pub colour: Colour,
     /// Networks that are our own.
     pub trusted: Vec<Network>,
 }
@@ -217,7 +215,7 @@ fn write(
         }
     }
     if options.html.is_none() && options.json.is_none() {
-        let terminal = Terminal::of(&io::stdout(), &Term::stdout(), options.colour);
+        let terminal = Terminal::of(&io::stdout(), &Term::stdout(), options.view.colour);
         say(&summary::write(written, &options.view, terminal))?;
     }
     Ok(())

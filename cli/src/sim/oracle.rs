@@ -281,6 +281,9 @@ fn take_alert(world: &mut World, document: &str, request: Option<usize>) {
         taken: Vec::new(),
     });
     // A process that has forgotten the last alert makes another of the same number.
+    if seen.state != state {
+        seen.at_ms = now_ms;
+    }
     (seen.state, seen.suppressed) = (state, suppressed);
     let Some(request) = request else { return };
     let before = seen.taken.clone();

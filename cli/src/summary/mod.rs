@@ -21,6 +21,8 @@ use maxconn_report::Written;
 use maxconn_report::entries::entries;
 use maxconn_report::words::{counted, grouped};
 
+use clap::Args;
+
 use crate::config::Uncounted;
 use crate::printable::printable;
 use crate::zone::Zone;
@@ -29,7 +31,7 @@ use page::Page;
 pub use page::{Colour, Terminal};
 
 /// So many floods, and so many of each list of names, are told to people.
-pub const TOP: usize = 10;
+const TOP: usize = 10;
 
 /// How the summary is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -41,6 +43,32 @@ pub enum Summary {
     Json,
     /// Not at all.
     None,
+}
+
+/// The options of what people are told.
+#[derive(Debug, Args)]
+pub struct ViewArgs {
+    /// So many floods, and so many of each list of names, are told to people.
+    #[arg(long, value_name = "N", default_value_t = TOP)]
+    top: usize,
+    /// Tell of all floods, and of each time that one came again.
+    #[arg(long)]
+    all: bool,
+    /// Whether what people read has colours.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Colour,
+}
+
+impl ViewArgs {
+    /// What is shown. The zone and what no rule counts are known later.
+    pub fn view(&self) -> View {
+        View {
+            top: self.top,
+            all: self.all,
+            colour: self.color,
+            ..View::default()
+        }
+    }
 }
 
 /// What is shown to people.
@@ -56,6 +84,8 @@ pub struct View {
     pub all: bool,
     /// Whether the verdict in two sentences comes first.
     pub verdict: bool,
+    /// Whether it has colours.
+    pub colour: Colour,
 }
 
 impl Default for View {
@@ -66,6 +96,7 @@ impl Default for View {
             top: TOP,
             all: false,
             verdict: false,
+            colour: Colour::Auto,
         }
     }
 }

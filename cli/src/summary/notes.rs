@@ -95,12 +95,8 @@ pub(super) fn write(written: &Written, view: &View, page: &mut Page) {
     if input.lines > 0 {
         notes.extend(each(&input.empty, "is empty."));
     }
-    for it in &input.errors {
-        let (file, error) = (printable(&it.file), printable(&it.error));
-        notes.push(format!(
-            "{file} could not be read, or not to its end: {error}."
-        ));
-    }
+    // Why was said when it happened.
+    notes.extend(each(&input.unread, "could not be read, or not to its end."));
     let events = written.statistics.get("events");
     let has_events = |limit: &str| events.and_then(|events| events.get(limit)).is_some();
     let uncounted = view.uncounted.iter().filter(|it| has_events(&it.limit));

@@ -7,7 +7,7 @@ use test_support::command::Folder;
 use test_support::http::{Sink, reply};
 use test_support::until;
 
-use super::{HOSTILE, figure, later, refusals, start};
+use super::{HOSTILE, KEPT, figure, later, refusals, start};
 
 /// All alerts that were posted, in order.
 fn posted(sink: &Sink) -> Vec<Value> {
@@ -31,16 +31,7 @@ fn fires(alert: &Value) -> bool {
 fn a_flood_fires_over_a_crash_and_resolves_by_the_same_labels() {
     let (folder, sink) = (Folder::new(), Sink::start());
     let output = format!("alertmanager+http://{}/prefix/", sink.address);
-    let arguments = [
-        "--output",
-        "none",
-        "--state",
-        "kept.state",
-        "--state-interval",
-        "20ms",
-        "--alerts",
-        &output,
-    ];
+    let arguments = [&KEPT[..], &["--alerts", &output]].concat();
     let again = [&arguments[..], &["--alerts-resend", "1s"]].concat();
     let mut process = start(&folder, &again);
     assert_eq!(process.post(refusals("bob", 0..5)), 204);

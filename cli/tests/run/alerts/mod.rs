@@ -18,6 +18,16 @@ use test_support::refusal;
 const CONFIG: &str = "allowed_lateness = \"0s\"\n[[rule]]\nname = \"userip\"\nthreshold = 3\nwithin = \"10s\"\nquiet = \"10s\"\n\
                       update_every = \"20s\"\nupdate_max = \"20s\"\n";
 
+/// Alerts alone, and a state that a restart goes on from.
+const KEPT: [&str; 6] = [
+    "--output",
+    "none",
+    "--state",
+    "kept.state",
+    "--state-interval",
+    "20ms",
+];
+
 /// Names that try to get out of wherever they are written.
 const HOSTILE: [&str; 8] = [
     "$(touch pwned)`touch pwned`;touch pwned",

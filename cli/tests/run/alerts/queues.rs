@@ -9,7 +9,7 @@ use test_support::http::{Sink, post};
 use test_support::refusal::others;
 use test_support::until;
 
-use super::{figure, later, refusals, start};
+use super::{KEPT, figure, later, refusals, start};
 
 /// State and user of each alert that a sink has.
 fn told(sink: &Sink) -> Vec<String> {
@@ -96,16 +96,7 @@ fn what_waits_outlives_a_crash_and_a_stop_and_is_told_once() {
     let (folder, dead) = (folder(), Sink::start());
     dead.says(503);
     let hook = hook(&dead);
-    let arguments = [
-        "--output",
-        "none",
-        "--state",
-        "kept.state",
-        "--state-interval",
-        "20ms",
-        "--alerts",
-        &hook,
-    ];
+    let arguments = [&KEPT[..], &["--alerts", &hook]].concat();
     let mut process = start(&folder, &arguments);
     process.post(refusals("bob", 0..5));
     until("it is kept", || folder.holds("kept.state", "\"output\""));
