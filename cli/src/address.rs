@@ -21,6 +21,8 @@ pub enum InputAddress {
     Tcp(String),
     /// Lines on connections to this socket.
     Unix(PathBuf),
+    /// Lines of a log, for as long as somebody writes into it.
+    File(PathBuf),
 }
 
 /// Where records and alerts go.
@@ -64,7 +66,8 @@ pub struct HttpAddress {
 #[allow(missing_docs)]
 pub enum AddressError {
     #[error(
-        "this is none of the inputs there are; write stdin, http(s)://127.0.0.1:PORT, tcp://127.0.0.1:PORT or unix:/PATH"
+        "this is none of the inputs there are; write stdin, file:/PATH, http(s)://127.0.0.1:PORT, tcp://127.0.0.1:PORT or \
+         unix:/PATH"
     )]
     NoInput,
     #[error(
@@ -76,7 +79,7 @@ pub enum AddressError {
     NoListener,
     #[error("a port is a number up to 65535; write it like 127.0.0.1:8080")]
     ListenerPort,
-    #[error("a path is needed; write it like unix:/run/maxconn.sock")]
+    #[error("a path is needed; write it like unix:/run/maxconn.sock or file:/var/log/mail.log")]
     NoPath,
     #[error("this is not a URL; write it like http://127.0.0.1:8080/path")]
     NoUrl,
@@ -95,7 +98,8 @@ impl FromStr for InputAddress {
             Some(("http", address)) => Ok(InputAddress::Http(listen_address(address)?)),
             Some(("https", address)) => Ok(InputAddress::Https(listen_address(address)?)),
             Some(("tcp", address)) => Ok(InputAddress::Tcp(listen_address(address)?)),
-            _ if text.starts_with("unix:") => socket_path(text).map(InputAddress::Unix),
+            _ if text.starts_with("unix:") => path_behind(text, "unix:").map(InputAddress::Unix),
+            _ if text.starts_with("file:") => path_behind(text, "file:").map(InputAddress::File),
             _ => Err(AddressError::NoInput),
         }
     }
@@ -117,6 +121,7 @@ impl fmt::Display for InputAddress {
             InputAddress::Https(address) => write!(out, "https://{address}"),
             InputAddress::Tcp(address) => write!(out, "tcp://{address}"),
             InputAddress::Unix(path) => write!(out, "unix:{}", path.display()),
+            InputAddress::File(path) => write!(out, "file:{}", path.display()),
         }
     }
 }
@@ -141,9 +146,9 @@ pub fn listen_address(text: &str) -> Result<String, AddressError> {
     Ok(format!("{host}:{port}"))
 }
 
-/// The path in `unix:PATH`.
-fn socket_path(text: &str) -> Result<PathBuf, AddressError> {
-    let path = text.trim_start_matches("unix:");
+/// The path in `unix:PATH`, `file:PATH`.
+fn path_behind(text: &str, scheme: &str) -> Result<PathBuf, AddressError> {
+    let path = text.strip_prefix(scheme).unwrap_or(text);
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() {
         return Err(AddressError::NoPath);
@@ -164,9 +169,8 @@ impl FromStr for OutputAddress {
                 let address = listen_address(address)?;
                 Ok(OutputAddress::Lines(LinesAddress::Tcp(address)))
             }
-            _ if text.starts_with("unix:") => {
-                socket_path(text).map(|path| OutputAddress::Lines(LinesAddress::Unix(path)))
-            }
+            _ if text.starts_with("unix:") => path_behind(text, "unix:")
+                .map(|path| OutputAddress::Lines(LinesAddress::Unix(path))),
             Some(("elasticsearch+http" | "elasticsearch+https", _)) => {
                 let url = text.trim_start_matches("elasticsearch+");
                 HttpAddress::read(url, Some(9200)).map(OutputAddress::Elasticsearch)

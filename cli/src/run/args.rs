@@ -22,6 +22,7 @@ const STATE_INTERVAL_MIN: Duration = Duration::from_millis(10);
 #[command(after_help = "\
 Examples:
   journalctl -f -o json -u dovecot | maxconn run --only alerts
+  maxconn run --input file:/var/log/mail.log --state /var/lib/maxconn/state --only alerts
   maxconn run --input http://127.0.0.1:8686 --output http://127.0.0.1:8687
   maxconn run --input http://:8686 --input-token /etc/maxconn/token --admin :8688
 
@@ -31,7 +32,7 @@ Examples:
   maxconn run --input http://:8686 --output none --alerts alertmanager+http://127.0.0.1:9093 \\
     --alerts 'exec:/usr/local/bin/mail-alert postmaster@example.org' --state /var/lib/maxconn/state
 
-Inputs: stdin; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
+Inputs: stdin; file:PATH, a log that is followed over its rotation; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
 plain or compressed by gzip or zstd; https:// the same by TLS; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
 only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; reply,
 the answers to what is posted; none, where alerts go elsewhere;

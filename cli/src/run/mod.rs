@@ -67,6 +67,7 @@ use crate::http::secret::SecretError;
 use crate::http::tls::TlsError;
 use crate::output::deliver::DeliverError;
 use crate::output::{OpenError, OutputOptions};
+use input::file::PositionError;
 use input::omprog::Confirm;
 use maxconn_host::{HostError, Plugin};
 use net::ListenError;
@@ -108,9 +109,12 @@ pub struct Options {
 impl Options {
     /// Whether some input tells its senders what was delivered, so that they send the rest again.
     fn confirms(&self) -> bool {
-        let is_http =
-            |it: &InputAddress| matches!(it, InputAddress::Http(_) | InputAddress::Https(_));
-        self.confirm.is_some() || self.inputs.iter().any(is_http)
+        let comes_again = |it: &InputAddress| match it {
+            InputAddress::Http(_) | InputAddress::Https(_) | InputAddress::File(_) => true,
+            InputAddress::Stdin => self.confirm.is_some(),
+            InputAddress::Tcp(_) | InputAddress::Unix(_) => false,
+        };
+        self.inputs.iter().any(comes_again)
     }
 }
 
@@ -126,6 +130,8 @@ pub enum RunError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Position(#[from] PositionError),
     #[error("the plugin refuses the configuration: {0}")]
     Refused(HostError),
     #[error(transparent)]
@@ -163,6 +169,7 @@ impl RunError {
             | RunError::Alerts(_)
             | RunError::Secret(_)
             | RunError::Tls(_)
+            | RunError::Position(_)
             | RunError::Refused(_) => true,
             RunError::State(error) => error.is_usage(),
             _ => false,

@@ -52,7 +52,14 @@ pub async fn start(
         clock_time_ms: Some(clock.wall_ms()),
         ..Source::default()
     };
-    let sources = vec![source; options.inputs.len()];
+    let sources = options.inputs.iter().map(|input| Source {
+        path: match input {
+            InputAddress::File(path) => Some(path.display().to_string()),
+            _ => None,
+        },
+        ..source.clone()
+    });
+    let sources = sources.collect();
     let selection = options.output.selection;
     // For documents' ids, and to know what was held back of batches that come again.
     let numbered = matches!(options.output.address, OutputAddress::Elasticsearch(_))

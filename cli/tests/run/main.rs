@@ -3,6 +3,7 @@
 mod alerts;
 mod connect;
 mod connections;
+mod file;
 mod http;
 mod journald;
 mod limits;

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 pub mod confirming;
 pub mod cut;
+pub mod file;
 pub mod http;
 pub mod lines;
 pub mod omprog;

@@ -171,9 +171,11 @@ impl Talk {
     fn hand_over(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         self.records = 0;
+        let each = lines.split_inclusive(|byte| *byte == b'\n');
+        let names: Vec<_> = each.map(|line| self.confirming.digest(&[line])).collect();
         let claims = self
             .room(lines.len())
-            .and_then(|room| self.confirming.hand_over_each(&lines, room));
+            .and_then(|room| self.confirming.hand_over_each(&lines, &names, room));
         match claims {
             Some(claims) => self.claims.extend(claims),
             None => self.failed = Some("too much is on the way already"),

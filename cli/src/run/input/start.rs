@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::confirming::Confirming;
 use super::http::HttpInput;
 use super::lines::LinesInput;
-use super::{Intake, omprog, stdin};
+use super::{Intake, file, omprog, stdin};
 use crate::address::{InputAddress, OutputAddress};
 use crate::http::secret::Secret;
 use crate::http::tls;
@@ -50,6 +50,11 @@ pub async fn start(
                     Some(confirm) => omprog::start(confirm, options.request_timeout, confirming),
                 };
                 pipes.push(end.map_err(RunError::Thread)?);
+                continue;
+            }
+            InputAddress::File(path) => {
+                let started = file::start(path, options.state.as_deref(), confirming)?;
+                started.map_err(RunError::Thread)?;
                 continue;
             }
             InputAddress::Http(address) => Listener::tcp(address, "input", "http").await,

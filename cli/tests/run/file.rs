@@ -1,0 +1,154 @@
+//! `--input file:`: a log is followed over rotation and truncation, and nothing is missing or counted twice, whenever the process is killed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+use test_support::command::{Folder, Process};
+use test_support::http::Sink;
+use test_support::refusal::line;
+use test_support::until;
+
+use crate::STATE;
+
+/// Lines with these serials, each another, and none of a refusal.
+fn serials(numbers: std::ops::Range<u32>) -> String {
+    numbers.fold(String::new(), |mut text, number| {
+        let _ = writeln!(
+            text,
+            "Jan  5 00:00:00 mail postfix/qmgr: serial {number:06} removed"
+        );
+        text
+    })
+}
+
+fn append(log: &Path, text: &str) {
+    let file = OpenOptions::new().append(true).create(true).open(log);
+    file.unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn start(folder: &Folder, sink: &Sink) -> Process {
+    let arguments = format!(
+        "run --input file:mail.log --admin :0 --output {} {STATE}",
+        sink.url()
+    );
+    let process = Process::at(folder, &arguments);
+    process.said("maxconn run takes records");
+    process
+}
+
+/// How often each serial arrived.
+fn arrived(sink: &Sink) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for line in sink.lines() {
+        if let Some((_, rest)) = line.split_once("serial ") {
+            *all.entry(rest[..6].to_string()).or_insert(0) += 1;
+        }
+    }
+    all
+}
+
+fn until_all(sink: &Sink, count: u32) {
+    until("all lines", || arrived(sink).len() == count as usize);
+}
+
+/// Whether somebody has told where reading goes on.
+fn has_position(folder: &Folder) -> bool {
+    let names = fs::read_dir(&**folder).unwrap().flatten();
+    names
+        .map(|it| it.file_name().to_string_lossy().into_owned())
+        .any(|name| name.starts_with("kept.state.position-") && !name.ends_with(".new"))
+}
+
+#[test]
+fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let log = folder.write("mail.log", serials(900_000..900_010));
+    let mut process = start(&folder, &sink);
+    until("a position", || has_position(&folder));
+    append(&log, &serials(0..10));
+    until_all(&sink, 10);
+    // A line that is not whole yet waits for its end.
+    append(&log, "Jan  5 00:00:00 mail x: serial 000010");
+    fs::rename(&log, folder.join("mail.log.1")).unwrap();
+    append(&folder.join("mail.log.1"), " removed\n");
+    append(&log, &serials(11..20));
+    until_all(&sink, 20);
+    // copytruncate.
+    File::create(&log).unwrap();
+    append(&log, &serials(20..25));
+    until_all(&sink, 25);
+    process.stop();
+    assert!(
+        arrived(&sink).values().all(|times| *times == 1),
+        "{:?}",
+        arrived(&sink)
+    );
+    // Rotated while nobody looks: the rest of the old one comes first.
+    append(&log, &serials(25..30));
+    fs::rename(&log, folder.join("mail.log.1")).unwrap();
+    append(&log, &serials(30..35));
+    let mut process = start(&folder, &sink);
+    until_all(&sink, 35);
+    process.stop();
+    let arrived = arrived(&sink);
+    assert!(arrived.values().all(|times| *times == 1), "{arrived:?}");
+}
+
+#[test]
+fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
+    let (folder, sink) = (Folder::new(), Sink::start());
+    let log = folder.write("mail.log", "");
+    let mut process = start(&folder, &sink);
+    until("a position", || has_position(&folder));
+    let mut written = 0;
+    for round in 0..20_u32 {
+        let refusals: String = (0..5)
+            .map(|number| {
+                line(
+                    &format!("Jan  5 00:00:{:02}", (round * 5 + number) % 60),
+                    "bob",
+                    "192.0.2.7",
+                )
+            })
+            .collect();
+        append(&log, &serials(written..written + 30));
+        append(&log, &refusals);
+        written += 30;
+        match round % 5 {
+            2 => fs::rename(&log, folder.join("mail.log.1")).unwrap(),
+            // So far it has come at least.
+            3 => until_all(&sink, written),
+            _ => {}
+        }
+        process.kill();
+        process = start(&folder, &sink);
+    }
+    append(&log, &serials(written..written + 1));
+    until_all(&sink, written + 1);
+    // A hundred refusals in as many seconds: so many are in the totals, whatever was read again.
+    until("every refusal", || {
+        let text = process.figure("maxconn_open_floods");
+        text == Some(1)
+    });
+    process.stop();
+    let ended = start_alone(&folder, &sink);
+    assert_eq!(ended, 100);
+}
+
+/// Ends the flood that is open by a refusal much later, and says how many it had.
+fn start_alone(folder: &Folder, sink: &Sink) -> u64 {
+    let mut process = start(folder, sink);
+    append(
+        &folder.join("mail.log"),
+        &line("Jan  5 03:00:00", "bob", "192.0.2.7").repeat(2),
+    );
+    until("the end", || sink.count("flood-end") > 0);
+    let lines = sink.lines();
+    let end = lines.iter().find(|it| it.contains("flood-end")).unwrap();
+    let end: serde_json::Value = serde_json::from_str(end).unwrap();
+    process.stop();
+    end["maxconn"]["flood"]["count"].as_u64().unwrap()
+}
