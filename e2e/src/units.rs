@@ -10,8 +10,9 @@ use crate::maxconn;
 use crate::process::{folder, run};
 use crate::report::Report;
 
-const UNITS: [&str; 2] = [
+const UNITS: [&str; 3] = [
     "cli/systemd/maxconn.service",
+    "cli/systemd/maxconn-log.service",
     "pipelines/journald/maxconn-journald.service",
 ];
 /// Tenths, of 100: `systemd-analyze security` calls up to 2.0 safe.

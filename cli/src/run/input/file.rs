@@ -217,7 +217,8 @@ impl FileInput {
             return Tail::open(&self.path, position.offset);
         }
         // Rotated while nobody looked: its rest comes first.
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let folder = self.path.parent().filter(|it| *it != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
         let there = fs::read_dir(folder).into_iter().flatten().flatten();
         let rotated = there.map(|it| it.path()).find(|path| is_it(path));
         match rotated {
