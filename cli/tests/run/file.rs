@@ -107,11 +107,9 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     for round in 0..20_u32 {
         let refusals: String = (0..5)
             .map(|number| {
-                line(
-                    &format!("Jan  5 00:00:{:02}", (round * 5 + number) % 60),
-                    "bob",
-                    "192.0.2.7",
-                )
+                let second = round * 5 + number;
+                let time = format!("Jan  5 00:{:02}:{:02}", second / 60, second % 60);
+                line(&time, "bob", "192.0.2.7")
             })
             .collect();
         append(&log, &serials(written..written + 30));
