@@ -190,11 +190,12 @@ impl Report {
         let line_bytes = self.line_bytes(&total);
         let bounds = self.timeline.bounds_ms();
         let spans = joined(&std::mem::take(&mut self.floods.spans), 0);
-        let period = period(
-            known.period_ms,
-            bounds,
-            spans.last().map(|(_, end_ms)| *end_ms),
-        );
+        let floods_end_ms = spans.last().map(|(_, end_ms)| *end_ms);
+        let period = match known.period_ms {
+            Some(lines) => Some(period(lines, bounds, floods_end_ms)),
+            // Of lines without times the refusals are all that is known.
+            None => self.refused_ms.or(bounds),
+        };
         let load = self.load.take().map(|load| {
             let together = Together::of(
                 &load,
@@ -350,29 +351,27 @@ fn refusals_by_limit(statistics: &Value) -> u64 {
 
 /// From when until when the logs tell: as their lines say; refusals may lie outside where one file's lines go astray.
 fn period(
-    lines: Option<(i64, i64)>,
+    (start, end): (i64, i64),
     refusals: Option<(i64, i64)>,
     floods_end_ms: Option<i64>,
-) -> Option<(i64, i64)> {
-    match (lines, refusals) {
-        (Some((start, end)), Some((first, last))) => {
-            // Refusals are known to the minute alone.
-            let start = if first + STEP_MS < start {
-                first
-            } else {
-                start
-            };
-            // The last time of lines is one that two of them say; a flood may know a little more.
-            let of_flood = floods_end_ms.filter(|it| (0..STEP_MS).contains(&(it - end)));
-            let end = if last - STEP_MS > end {
-                last
-            } else {
-                of_flood.unwrap_or(end)
-            };
-            Some((start, end))
-        }
-        (lines, refusals) => lines.or(refusals),
-    }
+) -> (i64, i64) {
+    let Some((first, last)) = refusals else {
+        return (start, end);
+    };
+    // Refusals are known to the minute alone.
+    let start = if first + STEP_MS < start {
+        first
+    } else {
+        start
+    };
+    // The last time of lines is one that two of them say; a flood may know a little more.
+    let of_flood = floods_end_ms.filter(|it| (0..STEP_MS).contains(&(it - end)));
+    let end = if last - STEP_MS > end {
+        last
+    } else {
+        of_flood.unwrap_or(end)
+    };
+    (start, end)
 }
 
 /// The timeline from the first minute to the last, gaps included.

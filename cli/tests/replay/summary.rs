@@ -167,6 +167,20 @@ fn a_part_of_the_time_is_read_where_that_is_asked_for() {
 }
 
 #[test]
+fn one_line_is_a_log_that_ends_with_it() {
+    let folder = in_folder(&flood(7, 1, "bob", "192.0.2.7"));
+    run(&folder, "replay --quiet --year 2026 mail.log")
+        .is(
+            0,
+            "period     from 2026-01-05 00:00:07 until 2026-01-05 00:00:07 UTC (0 s)\n",
+        )
+        .is(
+            0,
+            "last one   2026-01-05 00:00:07 UTC, in the log's last second\n",
+        );
+}
+
+#[test]
 fn the_document_for_programs_is_alone_and_has_all_of_it() {
     let folder = in_folder(&night());
     let arguments = "replay mail.log missing.log mail.log --year 2026 --summary json";
