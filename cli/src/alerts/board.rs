@@ -78,10 +78,10 @@ impl Entry {
     }
 }
 
+/// With three digits whatever the milliseconds are: such times sort as text.
 fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms)
-        .unwrap_or_default()
-        .to_string()
+    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
+    format!("{time:.3}")
 }
 
 /// What is to be shown.
