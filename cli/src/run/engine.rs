@@ -259,6 +259,14 @@ impl Engine {
             // For a guest that has to be replaced.
             self.guest.keep_snapshot()?;
         }
+        self.measure()
+    }
+
+    /// Tells monitoring what the guest counts.
+    ///
+    /// # Errors
+    /// The guest failed and could not be replaced.
+    pub fn measure(&mut self) -> Result<(), HostError> {
         let document = self.guest.statistics()?;
         // Of records that are not wanted only the guest knows, which reads few of them.
         let tells_malformed = self.selection != Selection::All;

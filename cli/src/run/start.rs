@@ -110,7 +110,7 @@ pub async fn start(
         None => (None, Arc::default()),
     };
     let (jobs, todo) = mpsc::unbounded_channel();
-    let engine = Engine {
+    let mut engine = Engine {
         guest,
         backlog: Arc::clone(&backlog),
         ticks_on: options.output.address == OutputAddress::Reply && !alerts.is_empty(),
@@ -129,6 +129,8 @@ pub async fn start(
         changed: true,
         alerted: false,
     };
+    // What was restored is seen from the first answer on.
+    engine.measure()?;
     let engine_end = system::spawn("engine", engine.run(todo)).map_err(RunError::Thread)?;
     let meter = metrics.output.clone();
     let tell = |sentence: &str| log::warn!("{sentence}");

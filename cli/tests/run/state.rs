@@ -32,6 +32,9 @@ fn a_stop_ends_no_flood_and_the_next_process_goes_on() {
     };
     [0..40, 40..50, 50..60].into_iter().for_each(&mut goes_on);
     assert_eq!((sink.count("flood-start"), sink.count("flood-end")), (1, 0));
+    let mut process = start(&folder, &sink, "");
+    assert_eq!(process.metric("maxconn_open_floods"), 1);
+    process.stop();
     goes_on(1800..1802);
     let lines = sink.lines();
     let end = lines.iter().find(|line| line.contains("flood-end"));
