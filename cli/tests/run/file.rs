@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use serde_json::Value;
 use test_support::command::{Folder, Process};
 use test_support::http::Sink;
 use test_support::refusal::line;
@@ -54,12 +56,14 @@ fn until_all(sink: &Sink, count: u32) {
     until("all lines", || arrived(sink).len() == count as usize);
 }
 
-/// Whether somebody has told where reading goes on.
-fn has_position(folder: &Folder) -> bool {
+/// Where reading goes on, if somebody has told.
+fn position(folder: &Folder) -> Option<Value> {
     let names = fs::read_dir(&**folder).unwrap().flatten();
-    names
-        .map(|it| it.file_name().to_string_lossy().into_owned())
-        .any(|name| name.starts_with("kept.state.position-") && !name.ends_with(".new"))
+    let path = names.map(|it| it.path()).find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("kept.state.position-") && !name.ends_with(".new")
+    })?;
+    Some(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
 }
 
 #[test]
@@ -67,7 +71,7 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     let (folder, sink) = (Folder::new(), Sink::start());
     let log = folder.write("mail.log", serials(900_000..900_010));
     let mut process = start(&folder, &sink);
-    until("a position", || has_position(&folder));
+    until("a position", || position(&folder).is_some());
     append(&log, &serials(0..10));
     until_all(&sink, 10);
     // A line that is not whole yet waits for its end.
@@ -102,7 +106,7 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     let (folder, sink) = (Folder::new(), Sink::start());
     let log = folder.write("mail.log", "");
     let mut process = start(&folder, &sink);
-    until("a position", || has_position(&folder));
+    until("a position", || position(&folder).is_some());
     let mut written = 0;
     for round in 0..20_u32 {
         let refusals: String = (0..5)
@@ -117,8 +121,14 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
         written += 30;
         match round % 5 {
             2 => fs::rename(&log, folder.join("mail.log.1")).unwrap(),
-            // So far it has come at least.
-            3 => until_all(&sink, written),
+            // So far it has come at least: a log that is rotated once more before is lost.
+            3 => {
+                until_all(&sink, written);
+                let inode = fs::metadata(&log).unwrap().ino();
+                until("a position in the new log", || {
+                    position(&folder).is_some_and(|it| it["inode"] == inode)
+                });
+            }
             _ => {}
         }
         process.kill();
@@ -146,7 +156,7 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     let lines = sink.lines();
     let ends = lines.iter().filter(|it| it.contains("flood-end"));
     let count = |end: &String| -> u64 {
-        let end: serde_json::Value = serde_json::from_str(end).unwrap();
+        let end: Value = serde_json::from_str(end).unwrap();
         end["maxconn"]["flood"]["count"].as_u64().unwrap()
     };
     let counted: u64 = ends.map(count).sum();
