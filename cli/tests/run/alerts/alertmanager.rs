@@ -60,7 +60,7 @@ fn a_flood_fires_over_a_crash_and_resolves_by_the_same_labels() {
         "source": "192.0.2.7", "rule": "userip", "limit": "mail_max_userip_connections", "key": "imap-login|bob|192.0.2.7",
     });
     assert_eq!(end["labels"], labels);
-    assert_eq!(end["startsAt"], "2026-01-01T00:00:00Z");
+    assert_eq!(end["startsAt"], "2026-01-01T00:00:00.000Z");
     let annotations = &end["annotations"];
     for (name, words) in [
         ("summary", "Flood ended: bob from 192.0.2.7"),
