@@ -13,6 +13,7 @@
 //! | `io` | turns bytes into whole lines: byte order marks, compression, NDJSON |
 //! | `lock` | locks |
 //! | [`log`] | writes to standard error while something runs |
+//! | [`manual`] | prints help for topics, manual pages and completions |
 //! | [`output`] | delivers to the next hop: standard output, connections, HTTP, data streams |
 //! | [`printable`] | makes text from elsewhere fit for a terminal |
 //! | [`reading`] | reads logs into a guest, as one stream: what `replay` and `report` share |
@@ -37,6 +38,7 @@ pub(crate) mod http;
 mod io;
 mod lock;
 pub mod log;
+pub mod manual;
 pub mod output;
 pub mod printable;
 pub mod reading;

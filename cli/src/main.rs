@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use maxconn::bench::{self, BenchError};
 use maxconn::config::{self, LoadedConfig, bake::Target};
 use maxconn::generate::args::GenerateArgs;
 use maxconn::log;
+use maxconn::manual::{CompletionsArgs, HelpArgs, ManArgs};
 use maxconn::printable::printable_lines;
 use maxconn::reading::Interrupt;
 use maxconn::replay::{self, NextHopError, ReplayArgs, ReplayError};
@@ -26,6 +27,8 @@ use maxconn_host::{HostError, Instance, Limits, Plugin};
     name = "maxconn",
     version,
     propagate_version = true,
+    // Ours knows topics, too.
+    disable_help_subcommand = true,
     max_term_width = 100
 )]
 struct Cli {
@@ -53,6 +56,9 @@ enum Command {
     Generate(GenerateArgs),
     /// Measures how many records a second the plugin takes on this machine.
     Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+    Help(HelpArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,6 +162,9 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Bake(args)) => run_bake(&cli, args),
         Command::Generate(args) => args.run().map_err(run),
         Command::Bench(args) => run_bench(&cli, args),
+        Command::Completions(args) => print(&args.script(Cli::command())),
+        Command::Man(args) => args.write(Cli::command()).map_err(run),
+        Command::Help(args) => args.print(Cli::command()).map_err(usage),
     };
     let (code, sentence) = match result {
         Ok(()) => return ExitCode::SUCCESS,
