@@ -10,8 +10,17 @@ GUEST_PACKAGES := $(addprefix -p maxconn-,$(MODULES))
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOOD := testdata/dovecot/14_flood_servicecount0.log.gz
 
+# What is packed, and where from: another target is built beside our own.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+TARGET ?= $(HOST)
+BUILT = $(TARGET_DIR)$(if $(filter-out $(HOST),$(TARGET)),/$(TARGET))/release
+PREFIX ?= /usr/local
+# Debian's part of a version.
+REVISION ?= 1
+CARGO_DEB := $(TARGET_DIR)/tools/bin/cargo-deb
+
 .DEFAULT_GOAL := help
-.PHONY: help build guests npm npm-test playground playground-dist browser check format lint layers test sim fuzz deny package e2e flink e2e-flink wazero bench bench-js demo clean target
+.PHONY: help build guests npm npm-test playground playground-dist browser check format lint layers test sim fuzz deny package e2e flink e2e-flink wazero bench bench-js demo install dist deb clean target
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +129,26 @@ demo: target ## Replay a real Dovecot flood: its alerts, then a summary.
 	@$(CARGO) build --profile demo --quiet -p maxconn
 	@echo '7,514 lines of a real Dovecot log, its alerts below, one JSON document a line:'
 	@$(CARGO) run --profile demo --quiet -p maxconn -- replay --only alerts $(FLOOD)
+
+install: ## Install what `make build guests` made, below PREFIX=/usr/local (and DESTDIR=).
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) dist/install $(TARGET_DIR)/release
+
+# A static command for any Linux: TARGET=x86_64-unknown-linux-musl, which needs Debian's musl-tools.
+dist: build guests ## Pack what is installed: target/dist/maxconn-VERSION-TARGET.tar.gz (TARGET=this machine's).
+	@if [ '$(TARGET)' != '$(HOST)' ]; then \
+		rustup target add $(TARGET) && $(CARGO) build --release -p maxconn --target $(TARGET) && \
+			cp $(TARGET_DIR)/release/THIRD-PARTY-NOTICES $(BUILT); \
+	fi
+	@dist/tarball $(BUILT) $(TARGET)
+
+deb: build guests $(CARGO_DEB) ## Make Debian's package of it: target/deb/maxconn_VERSION-REVISION_amd64.deb.
+	rm -rf target/deb/root target/deb/units
+	PREFIX=/usr DESTDIR=target/deb/root dist/install $(TARGET_DIR)/release
+	mv target/deb/root/usr/lib/systemd/system target/deb/units
+	$(CARGO_DEB) --quiet --no-build --package maxconn --deb-revision $(REVISION) --output target/deb
+
+$(CARGO_DEB):
+	$(CARGO) install --quiet --locked --root $(TARGET_DIR)/tools cargo-deb@3.8.0
 
 clean: ## Remove what was built.
 	$(CARGO) clean

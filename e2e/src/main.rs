@@ -9,6 +9,7 @@
 //! | [`faults`] | `maxconn run` before a real store while one thing after the other fails |
 //! | [`wrong_key`] | the same with keys that the store refuses |
 //! | [`bento`] | a real Bento with the files of `pipelines/bento`: every log of the test data through its `wasm` processor, and its `http` processor before `maxconn run` while both are killed |
+//! | [`package`] | Debian's package is installed, upgraded with an open flood, purged |
 //! | [`posting`] | curl, Python and Node before `maxconn run --output reply` |
 //! | [`prometheus`] | a real Prometheus scrapes `maxconn run`; `promtool` judges the rules and the figures |
 //! | [`rsyslog`] | a real rsyslogd with the files of `pipelines/rsyslog`, before what stands for a store, and between a real Dovecot and a real store |
@@ -27,6 +28,7 @@ mod faults;
 mod framings;
 mod guests;
 mod maxconn;
+mod package;
 mod posting;
 mod process;
 mod prometheus;
@@ -56,7 +58,7 @@ type Part = fn(&mut Report);
 
 fn main() -> ExitCode {
     let mut report = Report::default();
-    let parts: [(&str, Part); 10] = [
+    let parts: [(&str, Part); 11] = [
         ("guests", guests::check),
         ("framings", framings::check),
         ("rsyslog", rsyslog::check),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         ("bento", bento::check),
         ("prometheus", prometheus::check),
         ("units", units::check),
+        ("package", package::check),
         ("servers", servers::check),
         ("stores", stores),
     ];
