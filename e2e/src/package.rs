@@ -1,6 +1,6 @@
 //! Debian's package on a real Debian: installed, told of a flood, upgraded while that goes on, purged.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
@@ -118,7 +118,7 @@ impl Service {
             folder.join("sendmail"),
             format!("#!/bin/sh\ncat >>'{}'\n", folder.join("mails").display()),
         )?;
-        fs::set_permissions(folder.join("sendmail"), PermissionsExt::from_mode(0o755))?;
+        fs::set_permissions(folder.join("sendmail"), Permissions::from_mode(0o755))?;
         let owner = run(Command::new("id").arg("-u"))?;
         as_root(&["install", "-d", "-m", "700", "-o", owner.trim(), STATE])?;
 
