@@ -3,22 +3,23 @@
 //! Where that is stands in a file beside the state. It is moved on after the next hop has taken a line and before the line is forgotten, so
 //! that a process that is killed at any time reads none too few; what it reads again is known by its place in the file.
 
-use std::fs::{self, File, Metadata};
+mod log_files;
+mod tail;
+
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
+use self::log_files::{LogFile, Next, log_files, next};
+use self::tail::{Line, Position, Tail};
 use super::confirming::Confirming;
-use super::cut::{BATCH_MAX_BYTES, BATCH_MAX_RECORDS};
+use super::cut::BATCH_MAX_RECORDS;
 use crate::files::{FileError, PRIVATE, Place};
-use crate::io::lines::{LINE_MAX_BYTES, line_piece};
 use crate::log;
 use crate::output::delivery::Digest;
 use crate::run::ledger::Claim;
@@ -27,20 +28,6 @@ use crate::run::ledger::Claim;
 const POLL: Duration = Duration::from_millis(200);
 /// A file that cannot be read, or is not there, is spoken of once, and tried this often.
 const RETRY: Duration = Duration::from_secs(1);
-/// Files are told apart by so much of their begin, where the system has given an inode away again.
-const BEGIN_BYTES: u64 = 256;
-
-/// Where reading goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Position {
-    device: u64,
-    inode: u64,
-    offset: u64,
-    /// What the file begins with, hashed, and how much of it that is.
-    begin: String,
-    begin_bytes: u64,
-}
-
 /// Why the place in a file is not known, or not kept.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
@@ -62,23 +49,6 @@ pub struct FileInput {
     tail: Option<Tail>,
     /// That the file cannot be read was said.
     is_told: bool,
-}
-
-/// An open file, and what was read of it and is no whole line yet.
-struct Tail {
-    file: File,
-    device: u64,
-    inode: u64,
-    /// Where the bytes in `rest` begin.
-    offset: u64,
-    rest: Vec<u8>,
-}
-
-/// Where reading goes on at the end of a file.
-enum Next {
-    Here,
-    Begin,
-    Another,
 }
 
 /// Starts to read, on a thread of its own. `state` is the file whose neighbour keeps the position.
@@ -190,11 +160,18 @@ impl FileInput {
         match next(&self.path, tail) {
             Next::Here => return Ok(false),
             // What was written since the last look comes first.
-            Next::Another if tail.read()? => return Ok(true),
-            Next::Another => {
+            Next::Another(_) if tail.read()? => return Ok(true),
+            Next::Another(next) => {
                 let lines = tail.lines(true);
                 self.deliver(lines);
-                self.tail = Some(Tail::open(&self.path, 0)?);
+                // Renamed in between: another look will tell.
+                if let Ok(tail) = Tail::open(&next.path, 0)
+                    && tail.identity == next.identity
+                {
+                    self.tail = Some(tail);
+                    // The file before may be gone at the next start.
+                    self.keep(0);
+                }
             }
             Next::Begin => {
                 tail.file.rewind()?;
@@ -212,19 +189,19 @@ impl FileInput {
             tail.offset = tail.file.seek(SeekFrom::End(0))?;
             return Ok(tail);
         };
-        let is_it = |path: &Path| position.is_in(path).unwrap_or(false);
-        if is_it(&self.path) {
-            return Tail::open(&self.path, position.offset);
-        }
+        let there = log_files(&self.path);
+        let newest = |is_it: &dyn Fn(&LogFile) -> bool| there.iter().rev().find(|file| is_it(file));
         // Rotated while nobody looked: its rest comes first.
-        let folder = self.path.parent().filter(|it| *it != Path::new(""));
-        let folder = folder.unwrap_or(Path::new("."));
-        let there = fs::read_dir(folder).into_iter().flatten().flatten();
-        let rotated = there.map(|it| it.path()).find(|path| is_it(path));
-        match rotated {
-            Some(path) => Tail::open(&path, position.offset),
-            None => Tail::open(&self.path, 0),
+        let own = newest(&|file| position.is_in(file))
+            .or_else(|| newest(&|file| position.is_copied_to(file)));
+        if let Some(file) = own {
+            return Tail::open(&file.path, position.offset);
         }
+        // It was removed or compressed since: what came after it is there.
+        let later = there
+            .iter()
+            .find(|it| it.modified_ns > position.modified_ns);
+        Tail::open(later.map_or(&self.path, |it| &it.path), 0)
     }
 
     /// Hands lines over and waits until the next hop has taken them.
@@ -232,7 +209,8 @@ impl FileInput {
         for batch in lines.chunks(BATCH_MAX_RECORDS) {
             let mut texts = Vec::new();
             let Some(tail) = &self.tail else { return };
-            let place = [tail.device.to_le_bytes(), tail.inode.to_le_bytes()].concat();
+            let (device, inode) = tail.identity;
+            let place = [device.to_le_bytes(), inode.to_le_bytes()].concat();
             let mut names = Vec::new();
             let mut end = 0;
             for line in batch {
@@ -282,111 +260,5 @@ impl FileInput {
                 self.path.display()
             );
         }
-    }
-}
-
-/// A line, with where it lies in its file.
-struct Line {
-    offset: u64,
-    end: u64,
-    /// With its newline.
-    text: Vec<u8>,
-}
-
-impl Tail {
-    fn open(path: &Path, offset: u64) -> io::Result<Tail> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::other("it is a folder; name the files in it"));
-        }
-        file.seek(SeekFrom::Start(offset))?;
-        let (device, inode) = identity(&metadata);
-        Ok(Tail {
-            file,
-            device,
-            inode,
-            offset,
-            rest: Vec::new(),
-        })
-    }
-
-    /// Reads a part; `false` at the end.
-    fn read(&mut self) -> io::Result<bool> {
-        let before = self.rest.len();
-        let mut part = (&self.file).take(BATCH_MAX_BYTES as u64);
-        part.read_to_end(&mut self.rest)?;
-        Ok(self.rest.len() > before)
-    }
-
-    /// The lines that are whole by now; at the file's end also the last one. A longer one is cut.
-    fn lines(&mut self, is_end: bool) -> Vec<Line> {
-        let mut lines = Vec::new();
-        let mut at = 0;
-        while at < self.rest.len() {
-            let rest = self.rest.get(at..).unwrap_or_default();
-            let length = match memchr::memchr(b'\n', rest) {
-                Some(end) if end < LINE_MAX_BYTES => end + 1,
-                _ if rest.len() >= LINE_MAX_BYTES => {
-                    line_piece(rest, LINE_MAX_BYTES).0.len().max(1)
-                }
-                _ if is_end => rest.len(),
-                _ => break,
-            };
-            let offset = self.offset + at as u64;
-            let mut text = rest.get(..length).unwrap_or_default().to_vec();
-            if text.last() != Some(&b'\n') {
-                text.push(b'\n');
-            }
-            at += length;
-            let end = self.offset + at as u64;
-            lines.push(Line { offset, end, text });
-        }
-        self.rest.drain(..at);
-        self.offset += at as u64;
-        lines
-    }
-
-    fn position(&self, offset: u64) -> io::Result<Position> {
-        let begin_bytes = offset.min(BEGIN_BYTES);
-        Ok(Position {
-            device: self.device,
-            inode: self.inode,
-            offset,
-            begin: begin(&self.file, begin_bytes)?,
-            begin_bytes,
-        })
-    }
-}
-
-impl Position {
-    /// Whether it is one in this file.
-    fn is_in(&self, path: &Path) -> io::Result<bool> {
-        let metadata = path.metadata()?;
-        Ok(identity(&metadata) == (self.device, self.inode)
-            && metadata.len() >= self.offset
-            && begin(&File::open(path)?, self.begin_bytes)? == self.begin)
-    }
-}
-
-/// What a file begins with, hashed.
-fn begin(file: &File, bytes: u64) -> io::Result<String> {
-    let mut begin = vec![0; usize::try_from(bytes).unwrap_or(0)];
-    file.read_exact_at(&mut begin, 0)?;
-    let hash = Sha256::digest(&begin);
-    Ok(data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or_default()))
-}
-
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-fn next(path: &Path, tail: &Tail) -> Next {
-    let read = tail.offset + tail.rest.len() as u64;
-    // Between the rename and the new file there is none for a moment.
-    match path.metadata() {
-        Ok(there) if identity(&there) != (tail.device, tail.inode) => Next::Another,
-        Ok(there) if there.len() < read => Next::Begin,
-        _ => Next::Here,
     }
 }
