@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use maxconn_core::enrich::{Extras, enrich};
 use maxconn_core::event::{Context, Endpoint, Event, Scope, Security};
-use maxconn_core::json::scan::{Kind, Scanner};
+use maxconn_core::json::scan::{JsonType, Scanner};
 use maxconn_core::record::{Keys, read_json};
 use maxconn_core::redact::Redactor;
 use maxconn_core::time::TimeZone;
@@ -120,7 +120,7 @@ fn members(scanner: &mut Scanner, text: &str, path: &str, all: &mut Vec<Member>)
     let mut index = 0;
     while let Some(key) = scanner.next_key(&mut cursor).expect("valid") {
         let key = key.into_owned();
-        if scanner.kind() == Ok(Kind::Object) {
+        if scanner.kind() == Ok(JsonType::Object) {
             all.push((path.into(), key.clone(), None));
             let inner = format!("{path}/{index}:{}", String::from_utf8_lossy(&key));
             members(scanner, text, &inner, all);

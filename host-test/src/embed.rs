@@ -14,17 +14,17 @@ const NO_TIME: i64 = i64::MIN;
 const MORE: i64 = 2;
 
 /// An instance of the embed guest.
-pub struct Guest {
+pub struct EmbedGuest {
     module: Module<NoImports>,
 }
 
-impl Guest {
+impl EmbedGuest {
     /// A fresh instance with this configuration.
     ///
     /// # Errors
     /// The module can't be loaded, or refuses the configuration.
-    pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<Guest, Error> {
-        let mut guest = Guest {
+    pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<EmbedGuest, Error> {
+        let mut guest = EmbedGuest {
             module: Module::new(wasm, runtime, NoImports)?,
         };
         if guest.call("maxconn_abi_version", &[])? != 1 {
@@ -178,7 +178,7 @@ impl Guest {
         self.done("maxconn_restore", &[Arg::I32(snapshot.len() as u32)])
     }
 
-    /// The event that a record carries, for [`Guest::step`].
+    /// The event that a record carries, for [`EmbedGuest::step`].
     ///
     /// # Errors
     /// It carries none.
@@ -297,8 +297,8 @@ pub fn format_name(format: Format) -> &'static str {
 ///
 /// # Errors
 /// The module can't be loaded, or refuses them.
-pub fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<Guest, Error> {
-    let mut guest = Guest::new(wasm, runtime, case.given_config())?;
+pub fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<EmbedGuest, Error> {
+    let mut guest = EmbedGuest::new(wasm, runtime, case.given_config())?;
     let mut source = json!({"format": format_name(case.source.format)});
     if let Some(path) = &case.source.path {
         source["path"] = path.as_str().into();

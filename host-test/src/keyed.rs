@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use maxconn_core::engine::{self, KeyedInput};
 
 use crate::case::{Case, Step};
-use crate::embed::{self, Guest};
+use crate::embed::{self, EmbedGuest};
 use crate::run::{self, ALERT, Batches, ENRICHED, Piece, WRAPPED};
 use crate::wasm::{Arg, Runtime};
 use crate::{Error, native};
 
 const NO_TIME: i64 = i64::MIN;
 
-impl Guest {
+impl EmbedGuest {
     /// What the guest answers of a record, and the output.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ struct Key {
 }
 
 struct Keyed {
-    guest: Guest,
+    guest: EmbedGuest,
     keys: BTreeMap<String, Key>,
     lateness_ms: i64,
     largest_quiet_ms: i64,

@@ -1,7 +1,7 @@
 //! An attack on the table: a million keys of one event each, and one real flood among them.
 
 use host_test::case::stamp;
-use host_test::embed::Guest;
+use host_test::embed::EmbedGuest;
 use host_test::run::{ALERT, Piece};
 use host_test::wasm::Runtime;
 use host_test::{Error, guest};
@@ -30,7 +30,7 @@ fn line(n: u32) -> String {
 
 #[test]
 fn one_flood_among_a_million_keys_is_found_and_counted_in_bounded_memory() -> Result<(), Error> {
-    let mut guest = Guest::new(&guest("embed")?, Runtime::Wasmtime, Some("{}"))?;
+    let mut guest = EmbedGuest::new(&guest("embed")?, Runtime::Wasmtime, Some("{}"))?;
     let mut pieces = Vec::new();
     for first in (0..KEYS).step_by(BATCH as usize) {
         let lines: String = (first..first + BATCH).map(line).collect();

@@ -8,12 +8,12 @@ use test_support::refusal;
 const REFUSED: i64 = 1;
 const BAD_CALL: i64 = -1;
 
-struct Guest(Module<NoImports>);
+struct EmbedModule(Module<NoImports>);
 
-impl Guest {
-    fn new() -> Result<Guest, Error> {
+impl EmbedModule {
+    fn new() -> Result<EmbedModule, Error> {
         let module = Module::new(&guest("embed")?, Runtime::Wasmi, NoImports);
-        Ok(Guest(module?))
+        Ok(EmbedModule(module?))
     }
 
     /// Writes the input; its length.
@@ -45,7 +45,7 @@ impl Guest {
 
 #[test]
 fn a_host_that_asks_for_nothing_new_gets_nothing_new() -> Result<(), Error> {
-    let mut guest = Guest::new()?;
+    let mut guest = EmbedModule::new()?;
     assert_eq!(guest.0.call("maxconn_abi_version", &[])?, 1);
     let mut kinds = guest.kinds()?;
     kinds.sort_unstable();
@@ -56,7 +56,7 @@ fn a_host_that_asks_for_nothing_new_gets_nothing_new() -> Result<(), Error> {
 
 #[test]
 fn a_module_refuses_what_it_does_not_know_and_stays_as_it_was() -> Result<(), Error> {
-    let mut guest = Guest::new()?;
+    let mut guest = EmbedModule::new()?;
     assert_eq!(guest.want(4)?, 0);
     assert_eq!(guest.want(4 | 1 << 30)?, BAD_CALL);
     let len = guest.input(r#"{"path":"/mail.log","of_a_later_module":1}"#)?;

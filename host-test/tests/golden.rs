@@ -206,7 +206,7 @@ fn fluent_bit_costs(config: Option<&str>) -> Result<[u64; 3], Error> {
 }
 
 fn embed_costs(config: Option<&str>) -> Result<[u64; 3], Error> {
-    let mut guest = embed::Guest::new(&module("embed", true)?, Runtime::Wasmtime, config)?;
+    let mut guest = embed::EmbedGuest::new(&module("embed", true)?, Runtime::Wasmtime, config)?;
     // A host that ships JSON says so: no line has to be looked at for what it is.
     guest.source(r#"{"format":"json"}"#)?;
     costs(|records| {
@@ -276,7 +276,7 @@ fn pattern_fuel(wasm: &[u8], regex: &str, fill: &str) -> Result<(usize, u64), Er
     };
     let count = (1..=64).rev().find(is_accepted);
     let count = count.ok_or("not even one is accepted")?;
-    let mut guest = embed::Guest::new(wasm, Runtime::Wasmtime, Some(&config(count)))?;
+    let mut guest = embed::EmbedGuest::new(wasm, Runtime::Wasmtime, Some(&config(count)))?;
     let half = fill.repeat((RECORD_BYTES - CONTAINS.len()) / 2 / fill.len());
     let line = format!("{half}{CONTAINS}{half}\n");
     guest.input(line.as_bytes())?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use host_test::embed::{self, Guest};
+use host_test::embed::{self, EmbedGuest};
 use host_test::native::{drain, push_all};
 use host_test::run::{ALERT, Batches, Piece};
 use host_test::wasm::Runtime;
@@ -64,7 +64,7 @@ fn alerts(mut pieces: Vec<Piece>) -> Vec<String> {
 
 #[test]
 fn the_guest_says_of_strays_what_the_core_says() -> Result<(), Error> {
-    let mut guest = Guest::new(&guest("embed")?, Runtime::Wasmtime, Some(CONFIG))?;
+    let mut guest = EmbedGuest::new(&guest("embed")?, Runtime::Wasmtime, Some(CONFIG))?;
     let empty = guest.snapshot()?;
     let keyed = engine()?;
     let mut told = 0;
@@ -90,7 +90,7 @@ fn the_guest_says_of_strays_what_the_core_says() -> Result<(), Error> {
 }
 
 /// Every answer of the keyed calls is the core's, to the byte.
-fn keyed_calls(engine: &Engine, guest: &mut Guest, lines: &str) -> Result<(), Error> {
+fn keyed_calls(engine: &Engine, guest: &mut EmbedGuest, lines: &str) -> Result<(), Error> {
     let mut states: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let source = Source::default();
     for line in lines.lines() {
@@ -114,7 +114,7 @@ fn keyed_calls(engine: &Engine, guest: &mut Guest, lines: &str) -> Result<(), Er
 fn strays_of_ten_thousand_keys_stay_in_bounded_memory() -> Result<(), Error> {
     /// What BENCHMARKS.md says of memory where every key has two windows with all slots that a key without a flood can have.
     const MEMORY_MAX_BYTES: usize = 16 << 20;
-    let mut guest = Guest::new(&guest("embed")?, Runtime::Wasmtime, None)?;
+    let mut guest = EmbedGuest::new(&guest("embed")?, Runtime::Wasmtime, None)?;
     let mut random = Rng::with_seed(7);
     for round in 0..60_i64 {
         for first in (0..5_000).step_by(1_000) {

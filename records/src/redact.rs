@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::bytes::split_at;
-use crate::json::scan::{Kind, Malformed, Scanner};
+use crate::json::scan::{JsonType, Malformed, Scanner};
 use crate::json::string::{decode, decode_byte_array, decode_escape, decode_plain};
 use crate::json::write::{hex_digit, push_string};
 
@@ -262,7 +262,7 @@ struct Walk<'r, 'o> {
 impl Walk<'_, '_> {
     fn value(&mut self) -> Result<(), Malformed> {
         match self.scanner.kind()? {
-            Kind::Object => {
+            JsonType::Object => {
                 let mut members = self.scanner.begin_object()?;
                 loop {
                     let before = self.scanner.position();
@@ -275,7 +275,7 @@ impl Walk<'_, '_> {
                     self.value()?;
                 }
             }
-            Kind::Array => {
+            JsonType::Array => {
                 if self.byte_array()? {
                     return Ok(());
                 }
@@ -284,12 +284,12 @@ impl Walk<'_, '_> {
                     self.value()?;
                 }
             }
-            Kind::String => {
+            JsonType::String => {
                 let start = self.scanner.position();
                 let text = decode(self.scanner.string()?.0);
                 self.put(start, &text);
             }
-            Kind::Number | Kind::Literal => {
+            JsonType::Number | JsonType::Literal => {
                 self.scanner.skip_value()?;
             }
         }

@@ -44,7 +44,7 @@ pub trait Peer {
 pub fn all() -> Result<Vec<Box<dyn Peer>>, Error> {
     Ok(vec![
         Box::new(serde::RoundTrip),
-        Box::new(ours::Guest::new()?),
+        Box::new(ours::Ours::new()?),
         Box::new(ours::Native::default()),
         Box::new(vrl_program::Vrl::new()?),
         Box::new(regex_crate::Parsed::new()?),

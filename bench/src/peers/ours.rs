@@ -7,22 +7,22 @@ use maxconn_host::{Instance, Limits, Plugin};
 use super::{Error, Peer, Workload};
 
 /// The built-in guest under wasmtime.
-pub struct Guest {
+pub struct Ours {
     plugin: Plugin,
     instance: Option<Instance>,
 }
 
-impl Guest {
+impl Ours {
     /// Loads the guest.
-    pub fn new() -> Result<Guest, Error> {
-        Ok(Guest {
+    pub fn new() -> Result<Ours, Error> {
+        Ok(Ours {
             plugin: maxconn::builtin::plugin(Limits::default())?,
             instance: None,
         })
     }
 }
 
-impl Peer for Guest {
+impl Peer for Ours {
     fn name(&self) -> &'static str {
         super::GUEST
     }

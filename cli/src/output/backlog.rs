@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 
-use super::delivery::{Delivery, Receipt, Segment};
+use super::delivery::{Delivery, LineRange, Receipt};
 use crate::lock::lock;
 use maxconn_host::Kind;
 
@@ -185,7 +185,7 @@ impl Backlog {
     /// How many deliveries are lost if nothing more is delivered: those that nobody sends again. With
     /// `alerts_kept` alerts alone are no loss.
     pub fn lost(&self, alerts_kept: bool) -> usize {
-        let is_loss = |segment: &Segment| !alerts_kept || segment.kind != Kind::Alert;
+        let is_loss = |segment: &LineRange| !alerts_kept || segment.kind != Kind::Alert;
         let queue = lock(&self.queue);
         let lost = queue
             .deliveries
@@ -243,7 +243,7 @@ mod tests {
             (Kind::Alert, false),
             (Kind::Enriched, false),
         ] {
-            let segments = vec![Segment {
+            let segments = vec![LineRange {
                 kind,
                 end: 1,
                 number: 0,

@@ -12,7 +12,7 @@ use super::backlog::Backlog;
 use super::delivery::Delivery;
 use super::meter::Meter;
 use super::trouble::Trouble;
-use super::{Output, SendError};
+use super::{Destination, SendError};
 use crate::system;
 
 /// The first pause after a failure; each further one is twice as long.
@@ -62,7 +62,7 @@ impl Patience {
 /// See [`DeliverError`].
 pub async fn deliver(
     backlog: Arc<Backlog>,
-    mut output: Output,
+    mut output: Destination,
     meter: Meter,
     patience: Option<Patience>,
     tell: impl Fn(&str),
@@ -160,7 +160,7 @@ mod tests {
                 ..Delivery::default()
             });
             let nowhere = LinesAddress::Unix("/nowhere/at.all".into());
-            let output = Output::Lines(LinesOutput::new(nowhere));
+            let output = Destination::Lines(LinesOutput::new(nowhere));
             let meter = Meter::new();
             let stop = Arc::new(AtomicBool::new(is_stopped));
             let patience = Some(Patience { most, stop });

@@ -11,7 +11,7 @@ pub type Digest = [u8; 16];
 
 /// A piece of output and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct LineRange {
     /// What the lines are.
     pub kind: Kind,
     /// Where it ends in the bytes; it begins where the one before ends.
@@ -48,7 +48,7 @@ pub struct Delivery {
     /// All lines.
     pub bytes: Bytes,
     /// What they are.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<LineRange>,
     /// What documents without an id of their own are named after, with their number.
     pub name: Digest,
     /// Its lines may come again in other deliveries, with other numbers.
@@ -66,7 +66,7 @@ pub struct Delivery {
 impl Delivery {
     /// What it takes of the memory while it waits, in bytes.
     pub fn weight(&self) -> usize {
-        let segments = self.segments.capacity() * size_of::<Segment>();
+        let segments = self.segments.capacity() * size_of::<LineRange>();
         let receipt = self.ticket.as_ref().map_or(0, |ticket| ticket.weight());
         OWN_BYTES + self.bytes.len() + segments + receipt
     }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_alerts_of_a_delivery_are_found() {
-        let segment = |kind, end| Segment {
+        let segment = |kind, end| LineRange {
             kind,
             end,
             number: 0,

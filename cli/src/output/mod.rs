@@ -70,7 +70,7 @@ pub enum OpenError {
 }
 
 /// Where deliveries go.
-pub enum Output {
+pub enum Destination {
     /// Standard output.
     Stdout(stdout::Stdout),
     /// Posted to an address.
@@ -83,24 +83,24 @@ pub enum Output {
     Elasticsearch(Box<elasticsearch::Elasticsearch>),
 }
 
-impl Output {
+impl Destination {
     /// What people call it.
     pub fn name(&self) -> String {
         match self {
-            Output::Stdout(_) => "standard output".to_string(),
-            Output::None => "nowhere".to_string(),
-            Output::Http(output) => output.name(),
-            Output::Lines(output) => output.name(),
-            Output::Elasticsearch(output) => output.name(),
+            Destination::Stdout(_) => "standard output".to_string(),
+            Destination::None => "nowhere".to_string(),
+            Destination::Http(output) => output.name(),
+            Destination::Lines(output) => output.name(),
+            Destination::Elasticsearch(output) => output.name(),
         }
     }
 
     /// How many bytes it likes to be given at once.
     pub fn group_bytes(&self) -> usize {
         match self {
-            Output::Stdout(_) | Output::Lines(_) | Output::None => 256 * 1024,
-            Output::Http(_) => http::GROUP_BYTES,
-            Output::Elasticsearch(_) => elasticsearch::GROUP_BYTES,
+            Destination::Stdout(_) | Destination::Lines(_) | Destination::None => 256 * 1024,
+            Destination::Http(_) => http::GROUP_BYTES,
+            Destination::Elasticsearch(_) => elasticsearch::GROUP_BYTES,
         }
     }
 
@@ -110,11 +110,11 @@ impl Output {
     /// See [`SendError`].
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         match self {
-            Output::Stdout(output) => output.send(group).await,
-            Output::None => Ok(()),
-            Output::Http(output) => output.send(group).await,
-            Output::Lines(output) => output.send(group).await,
-            Output::Elasticsearch(output) => output.send(group).await,
+            Destination::Stdout(output) => output.send(group).await,
+            Destination::None => Ok(()),
+            Destination::Http(output) => output.send(group).await,
+            Destination::Lines(output) => output.send(group).await,
+            Destination::Elasticsearch(output) => output.send(group).await,
         }
     }
 }
@@ -123,14 +123,14 @@ impl Output {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Output>, OpenError> {
+pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Destination>, OpenError> {
     let (address, is_store) = match &options.address {
         OutputAddress::Reply => return Ok(None),
-        OutputAddress::None => return Ok(Some(Output::None)),
-        OutputAddress::Stdout => return Ok(Some(Output::Stdout(stdout::Stdout))),
+        OutputAddress::None => return Ok(Some(Destination::None)),
+        OutputAddress::Stdout => return Ok(Some(Destination::Stdout(stdout::Stdout))),
         OutputAddress::Lines(address) => {
             let output = lines::LinesOutput::new(address.clone());
-            return Ok(Some(Output::Lines(output)));
+            return Ok(Some(Destination::Lines(output)));
         }
         OutputAddress::Http(address) => (address, false),
         OutputAddress::Elasticsearch(address) => (address, true),
@@ -151,7 +151,7 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Output>, Op
             ours: options.our_streams.clone(),
             records: options.records_stream.clone(),
         };
-        Output::Elasticsearch(Box::new(Elasticsearch::new(
+        Destination::Elasticsearch(Box::new(Elasticsearch::new(
             client,
             path,
             streams,
@@ -159,6 +159,6 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Output>, Op
             meter.clone(),
         )))
     } else {
-        Output::Http(Box::new(HttpOutput::new(client, path.to_string(), dead)))
+        Destination::Http(Box::new(HttpOutput::new(client, path.to_string(), dead)))
     }))
 }

@@ -35,9 +35,8 @@ merged by the time of their lines. log.offset counts decompressed bytes. Lines l
 counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON record a line, unless that
 is a terminal; the summary goes to standard error. As JSON it is alone there, or on standard output with --quiet.
 
-Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; http(s)://HOST:PORT/PATH, which gets
-NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch or OpenSearch, where a replay of the
-same files again makes no document twice. A next hop that takes nothing is tried again for a minute.
+`maxconn help addresses` tells how outputs are named. A replay of the same files again makes no document twice in
+Elasticsearch or OpenSearch. A next hop that takes nothing is tried again for a minute.
 
 Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C)
 or 143 (SIGTERM) interrupted: what was read until then has been replayed. A second signal ends at once.")]

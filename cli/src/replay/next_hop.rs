@@ -15,11 +15,11 @@ use super::Options;
 use crate::address::OutputAddress;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::{DeliverError, Patience, deliver};
-use crate::output::delivery::{Delivery, Digest, Segment};
+use crate::output::delivery::{Delivery, Digest, LineRange};
 use crate::output::meter::Meter;
 use crate::output::stdout::Stdout;
 use crate::output::trouble::Trouble;
-use crate::output::{self, OpenError, Output};
+use crate::output::{self, Destination, OpenError};
 use crate::reading::reason;
 use maxconn_host::Kind;
 
@@ -54,7 +54,7 @@ impl NextHopError {
 /// Gathers output and hands it to the delivering thread.
 pub struct NextHop {
     bytes: Vec<u8>,
-    segments: Vec<Segment>,
+    segments: Vec<LineRange>,
     lines: u32,
     is_store: bool,
     patterns: Arc<[String]>,
@@ -89,7 +89,7 @@ impl NextHop {
         let patterns = Arc::clone(&options.patterns);
         let options = &options.output;
         // There are no posts to answer, which the command line knows.
-        let output = output::open(options, &meter)?.unwrap_or(Output::Stdout(Stdout));
+        let output = output::open(options, &meter)?.unwrap_or(Destination::Stdout(Stdout));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -155,7 +155,7 @@ impl NextHop {
             let end = self.bytes.len();
             match self.segments.last_mut() {
                 Some(last) if last.kind == kind => last.end = end,
-                _ => self.segments.push(Segment {
+                _ => self.segments.push(LineRange {
                     kind,
                     end,
                     number: self.lines,

@@ -32,18 +32,8 @@ Examples:
   maxconn run --input http://:8686 --output none --alerts alertmanager+http://127.0.0.1:9093 \\
     --alerts 'exec:/usr/local/bin/mail-alert postmaster@example.org' --state /var/lib/maxconn/state
 
-Inputs: stdin; file:PATH, a log that is followed over its rotation; http://HOST:PORT, where batches are posted as NDJSON, as a JSON array or as text,
-plain or compressed by gzip or zstd; https:// the same by TLS; tcp://HOST:PORT and unix:PATH, which take lines. Without a host
-only this machine can reach them. Outputs: stdout, tcp://HOST:PORT, unix:PATH, which get lines; reply,
-the answers to what is posted; none, where alerts go elsewhere;
-http(s)://HOST:PORT/PATH, which gets NDJSON; elasticsearch+http(s)://HOST:PORT, Elasticsearch
-or OpenSearch, where each document is created once. What comes out is JSON, in order.
-
-Alerts go to every --alerts OUTPUT as well, without holding records up: alertmanager+http(s)://HOST:PORT,
-webhook+http(s)://HOST/PATH or webhook:FILE (whose first line is the address), exec:COMMAND [ARGUMENT …], journald, syslog,
-stdout, tcp://HOST:PORT, unix:PATH. Settings stand behind it in the same argument, between spaces: token=FILE, basic=FILE,
-ca=FILE, headers=FILE; for webhooks template=FILE and method=PUT. Like this:
---alerts 'webhook:/etc/maxconn/slack.url template=/etc/maxconn/slack.json'.
+`maxconn help addresses` tells how inputs, outputs and who is told of alerts are named. What comes out is JSON, in order;
+alerts go to every --alerts OUTPUT as well, without holding records up.
 
 A batch that is posted is answered with 204 once the next hop has taken what became of it. When
 it does not, the answer is 503: send the same bytes again, they are not counted twice.

@@ -2,7 +2,7 @@
 
 use super::suppressed::Suppressed;
 use crate::io::ndjson::append_records;
-use crate::output::delivery::Segment;
+use crate::output::delivery::LineRange;
 use crate::selection::Selection;
 use maxconn_host::{Kind, Want};
 
@@ -26,7 +26,7 @@ pub struct GuestOutput {
     /// All lines.
     pub bytes: Vec<u8>,
     /// What they are; neighbours of one kind whose numbers follow are one segment.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<LineRange>,
     /// The alerts alone, whatever the selection.
     pub alerts: Vec<u8>,
     selection: Selection,
@@ -131,7 +131,7 @@ impl GuestOutput {
         let end = self.bytes.len();
         match self.segments.last_mut() {
             Some(last) if last.kind == kind && self.follows == number => last.end = end,
-            _ => self.segments.push(Segment { kind, end, number }),
+            _ => self.segments.push(LineRange { kind, end, number }),
         }
         self.follows = number + lines;
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use host_test::embed::{self, Guest};
+use host_test::embed::{self, EmbedGuest};
 use host_test::wasm::Runtime;
 use maxconn_core::engine::{Engine, KeyedEvent, KeyedInput, Source, Step as Answer};
 use serde_json::Value;
@@ -24,7 +24,7 @@ const ALERT_MAX_BYTES: usize = 128 * 1024;
 
 thread_local! {
     /// The configuration and the guest that has it: a new instance for each input would be all that is done.
-    static GUEST: RefCell<Option<(String, Guest)>> = const { RefCell::new(None) };
+    static GUEST: RefCell<Option<(String, EmbedGuest)>> = const { RefCell::new(None) };
 }
 
 /// What a host keeps of a key, and what was said of it.
@@ -186,7 +186,7 @@ fn bounded(answer: &Answer) {
 }
 
 /// Whatever happens to a key, the guest says what the core says.
-fn drives_alike(engine: &Engine, guest: &mut Guest, (rule, state, event): (u8, &[u8], &[u8])) {
+fn drives_alike(engine: &Engine, guest: &mut EmbedGuest, (rule, state, event): (u8, &[u8], &[u8])) {
     for input in [
         KeyedInput::LateEvent(event, 90_000),
         KeyedInput::Silence(i64::MAX),
@@ -210,7 +210,7 @@ fn drives_alike(engine: &Engine, guest: &mut Guest, (rule, state, event): (u8, &
 /// States and events that are damaged, of somebody else's making, or of another key.
 fn mixed_up(
     engine: &Engine,
-    guest: &mut Guest,
+    guest: &mut EmbedGuest,
     states: &[Vec<u8>],
     last: Option<&KeyedEvent>,
     data: &[u8],
@@ -284,11 +284,11 @@ fn damaged(bytes: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// A guest with this configuration.
-fn with_guest(json: &str, call: impl FnOnce(&mut Guest)) {
+fn with_guest(json: &str, call: impl FnOnce(&mut EmbedGuest)) {
     GUEST.with_borrow_mut(|kept| {
         let guest = match kept.take() {
             Some((config, guest)) if config == json => guest,
-            _ => Guest::new(&EMBED, Runtime::Wasmtime, Some(json))
+            _ => EmbedGuest::new(&EMBED, Runtime::Wasmtime, Some(json))
                 .unwrap_or_else(|error| panic!("{error}: {json}")),
         };
         let (_, guest) = kept.insert((json.to_string(), guest));

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
-use host_test::embed::Guest;
+use host_test::embed::EmbedGuest;
 use host_test::wasm::Runtime;
 
 /// The smallest of the three inputs has about this size, in bytes; the largest four times as much.
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
 /// The fuel and the memory that a batch takes.
 fn cost(batch: &[u8]) -> (u64, usize) {
     let measured = || -> Result<(u64, usize), host_test::Error> {
-        let mut guest = Guest::new(&EMBED, Runtime::Wasmtime, Some("{}"))?;
+        let mut guest = EmbedGuest::new(&EMBED, Runtime::Wasmtime, Some("{}"))?;
         let before = guest.fuel();
         guest.push_all(batch, None, &mut Vec::new())?;
         guest.finish_all(&mut Vec::new())?;

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use crate::Guest;
+use crate::Processor;
 
 /// A message larger than this is not taken, in bytes: an instance keeps the memory that it once had.
 const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -26,7 +26,7 @@ unsafe extern "C" {
 }
 
 thread_local! {
-    static GUEST: RefCell<Option<Guest>> = const { RefCell::new(None) };
+    static GUEST: RefCell<Option<Processor>> = const { RefCell::new(None) };
     static INBOUND: RefCell<Inbound> = const { RefCell::new(Inbound { bytes: Vec::new(), asked: 0 }) };
 }
 
@@ -41,7 +41,7 @@ struct Inbound {
 // SAFETY: no other symbol of the module has this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() {
-    match Guest::boot() {
+    match Processor::boot() {
         Ok(guest) => GUEST.set(Some(guest)),
         // SAFETY: the call takes a number and does not come back.
         Err(_) => unsafe { proc_exit(1) },

@@ -41,16 +41,16 @@ const WITHHELD: &str = "withheld";
 const CLOCK: &str = "maxconn_clock_ms";
 
 /// All that an instance keeps.
-pub(crate) struct Guest {
+pub(crate) struct Processor {
     engine: Engine,
     source: Source,
     out: Output,
 }
 
-impl Guest {
+impl Processor {
     #[cold]
-    fn boot() -> Result<Guest, ConfigError> {
-        Ok(Guest {
+    fn boot() -> Result<Processor, ConfigError> {
+        Ok(Processor {
             engine: Engine::new(BAKED.config()?)?,
             source: Source::default(),
             out: Output::default(),

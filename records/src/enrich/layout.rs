@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::fields::{FIELDS, GROUPS, Group, Leaf};
 use crate::bytes::equal;
-use crate::json::scan::{Kind, Malformed, Scanner};
+use crate::json::scan::{JsonType, Malformed, Scanner};
 
 #[derive(Clone, Copy, Debug)]
 enum Node {
@@ -65,11 +65,11 @@ impl Layout {
                     scanner.skip_value()?;
                 }
                 Some((Node::Group(inner), dotted)) => {
-                    if scanner.kind()? == Kind::Object {
+                    if scanner.kind()? == JsonType::Object {
                         self.object(scanner, inner, nested && !dotted)?;
                     } else {
                         self.blocked |= 1 << inner as u8;
-                        let is_text = scanner.kind()? == Kind::String;
+                        let is_text = scanner.kind()? == JsonType::String;
                         let range = scanner.skip_value()?;
                         if inner == Group::User && nested && !dotted && is_text {
                             self.user = Some(range);

@@ -19,7 +19,7 @@ pub struct Malformed {
 
 /// What kind of value comes next, told from its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum JsonType {
     /// `{…}`
     Object,
     /// `[…]`
@@ -109,14 +109,14 @@ impl<'a> Scanner<'a> {
 
     /// The kind of the value that comes next.
     #[inline]
-    pub fn kind(&mut self) -> Result<Kind, Malformed> {
+    pub fn kind(&mut self) -> Result<JsonType, Malformed> {
         self.skip_whitespace();
         match self.peek() {
-            Some(b'"') => Ok(Kind::String),
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(b't' | b'f' | b'n') => Ok(Kind::Literal),
+            Some(b'"') => Ok(JsonType::String),
+            Some(b'{') => Ok(JsonType::Object),
+            Some(b'[') => Ok(JsonType::Array),
+            Some(b'-' | b'0'..=b'9') => Ok(JsonType::Number),
+            Some(b't' | b'f' | b'n') => Ok(JsonType::Literal),
             _ => Err(self.malformed()),
         }
     }
@@ -127,12 +127,12 @@ impl<'a> Scanner<'a> {
         let kind = self.kind()?;
         let start = self.at;
         match kind {
-            Kind::String => {
+            JsonType::String => {
                 self.string()?;
             }
-            Kind::Object | Kind::Array => self.skip_nested()?,
-            Kind::Number => self.skip_number()?,
-            Kind::Literal => self.skip_literal()?,
+            JsonType::Object | JsonType::Array => self.skip_nested()?,
+            JsonType::Number => self.skip_number()?,
+            JsonType::Literal => self.skip_literal()?,
         }
         Ok(start..self.at)
     }
@@ -323,20 +323,20 @@ impl<'a> Scanner<'a> {
         loop {
             // The cursor is at a value: at the start, or after a comma or colon.
             match self.kind()? {
-                kind @ (Kind::Object | Kind::Array) => {
+                kind @ (JsonType::Object | JsonType::Array) => {
                     if self.depth >= MAX_DEPTH {
                         return Err(self.malformed());
                     }
                     self.at += 1;
                     self.depth += 1;
-                    objects = (objects << 1) | u128::from(kind == Kind::Object);
+                    objects = (objects << 1) | u128::from(kind == JsonType::Object);
                     members = Members { first: true };
                 }
-                Kind::String => {
+                JsonType::String => {
                     self.string()?;
                 }
-                Kind::Number => self.skip_number()?,
-                Kind::Literal => self.skip_literal()?,
+                JsonType::Number => self.skip_number()?,
+                JsonType::Literal => self.skip_literal()?,
             }
             // On to the next value, out of everything that closes before it.
             loop {
@@ -367,7 +367,7 @@ pub fn is_object(bytes: &[u8]) -> bool {
         scanner.end()?;
         Ok(kind)
     });
-    walked == Ok(Kind::Object)
+    walked == Ok(JsonType::Object)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use super::scan::{Kind, Malformed, Scanner};
+use super::scan::{JsonType, Malformed, Scanner};
 use super::string::decode;
 
 /// A value of a document.
@@ -75,7 +75,7 @@ impl<'a> Value<'a> {
 /// The depth is bounded by the scanner, and a level costs little stack.
 fn read<'a>(scanner: &mut Scanner<'a>) -> Result<Value<'a>, Malformed> {
     match scanner.kind()? {
-        Kind::Object => {
+        JsonType::Object => {
             let mut state = scanner.begin_object()?;
             let mut members = Vec::new();
             while let Some(key) = scanner.next_key(&mut state)? {
@@ -87,7 +87,7 @@ fn read<'a>(scanner: &mut Scanner<'a>) -> Result<Value<'a>, Malformed> {
             }
             Ok(Value::Table(members))
         }
-        Kind::Array => {
+        JsonType::Array => {
             let mut state = scanner.begin_array()?;
             let mut list = Vec::new();
             while scanner.next_element(&mut state)? {
@@ -95,8 +95,8 @@ fn read<'a>(scanner: &mut Scanner<'a>) -> Result<Value<'a>, Malformed> {
             }
             Ok(Value::List(list))
         }
-        Kind::String => Ok(Value::Text(decode(scanner.string()?.0))),
-        Kind::Number | Kind::Literal => {
+        JsonType::String => Ok(Value::Text(decode(scanner.string()?.0))),
+        JsonType::Number | JsonType::Literal => {
             let range = scanner.skip_value()?;
             let text = core::str::from_utf8(scanner.text(range)).unwrap_or_default();
             Ok(match text {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Keys, is_our_action, read_stamp};
 use crate::enrich::is_our_group;
-use crate::json::scan::{Kind, Malformed, Scanner};
+use crate::json::scan::{JsonType, Malformed, Scanner};
 use crate::json::string::decode;
 use crate::time::TimeZone;
 
@@ -104,21 +104,21 @@ impl<'k> Reader<'_, 'k> {
             }
             let kind = self.scanner.kind()?;
             if let Some(path) = path {
-                let leaf = matches!(kind, Kind::String | Kind::Number)
-                    || (kind == Kind::Array && *key == *b"MESSAGE");
+                let leaf = matches!(kind, JsonType::String | JsonType::Number)
+                    || (kind == JsonType::Array && *key == *b"MESSAGE");
                 if leaf && self.leaf(path, &key, kind)? {
                     continue;
                 }
             }
             let inner = path
-                .filter(|_| kind == Kind::Object)
+                .filter(|_| kind == JsonType::Object)
                 .and_then(|path| self.keys.within(path, &key));
             match (target(place, &key), inner) {
-                (Some(Target::Place(place)), _) if kind == Kind::Object => {
+                (Some(Target::Place(place)), _) if kind == JsonType::Object => {
                     let inner = if place == Place::Wrapped { path } else { inner };
                     self.object(place, inner)?;
                 }
-                (Some(Target::HostOrPlace), _) if kind == Kind::Object => {
+                (Some(Target::HostOrPlace), _) if kind == JsonType::Object => {
                     self.object(Place::Host, inner)?;
                 }
                 (None, Some(_)) => self.object(Place::Other, inner)?,
@@ -132,10 +132,10 @@ impl<'k> Reader<'_, 'k> {
     }
 
     /// Reads a message or a time, if this is the key of one and its value can be one.
-    fn leaf(&mut self, path: &str, key: &[u8], kind: Kind) -> Result<bool, Malformed> {
-        let is_text = kind != Kind::Number;
+    fn leaf(&mut self, path: &str, key: &[u8], kind: JsonType) -> Result<bool, Malformed> {
+        let is_text = kind != JsonType::Number;
         if is_text && let Some(index) = self.keys.position(self.keys.message, path, key) {
-            let message = if kind == Kind::String {
+            let message = if kind == JsonType::String {
                 let (raw, escaped) = self.scanner.string()?;
                 Message::String(raw, escaped)
             } else {
@@ -166,31 +166,31 @@ impl<'k> Reader<'_, 'k> {
         Ok(true)
     }
 
-    fn value(&mut self, target: Target, kind: Kind) -> Result<(), Malformed> {
+    fn value(&mut self, target: Target, kind: JsonType) -> Result<(), Malformed> {
         let found = &mut self.found;
         match (target, kind) {
-            (Target::HostOrPlace, Kind::String) => {
+            (Target::HostOrPlace, JsonType::String) => {
                 let raw = self.scanner.string()?.0;
                 found.offer_host(HostSource::Host, raw);
             }
-            (Target::Host(source), Kind::String) => {
+            (Target::Host(source), JsonType::String) => {
                 let raw = self.scanner.string()?.0;
                 found.offer_host(source, raw);
             }
-            (Target::Program, Kind::String) => found.program = Some(self.scanner.string()?.0),
-            (Target::Path, Kind::String) => found.path = Some(self.scanner.string()?.0),
-            (Target::Cursor, Kind::String) => found.cursor = Some(self.scanner.string()?.0),
-            (Target::Offset, Kind::Number) => {
+            (Target::Program, JsonType::String) => found.program = Some(self.scanner.string()?.0),
+            (Target::Path, JsonType::String) => found.path = Some(self.scanner.string()?.0),
+            (Target::Cursor, JsonType::String) => found.cursor = Some(self.scanner.string()?.0),
+            (Target::Offset, JsonType::Number) => {
                 let range = self.scanner.skip_value()?;
                 let digits = core::str::from_utf8(self.scanner.text(range)).ok();
                 found.offset = digits.and_then(|digits| digits.parse().ok());
             }
-            (Target::Action, Kind::String) => {
+            (Target::Action, JsonType::String) => {
                 found.has_our_action = is_our_action(&decode(self.scanner.string()?.0));
             }
             (target, kind) => {
                 found.has_maxconn |= target == Target::MaxconnField
-                    || (target == Target::Maxconn && kind == Kind::Object);
+                    || (target == Target::Maxconn && kind == JsonType::Object);
                 self.scanner.skip_value()?;
             }
         }

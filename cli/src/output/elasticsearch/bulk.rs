@@ -198,7 +198,7 @@ pub fn body(items: &[Item]) -> Bytes {
 mod tests {
     use super::super::OurStreams;
     use super::*;
-    use crate::output::delivery::Segment;
+    use crate::output::delivery::LineRange;
     use serde_json::Value;
     use std::io::Read;
 
@@ -237,7 +237,7 @@ mod tests {
         let (mut bytes, mut segments) = (String::new(), Vec::new());
         for (kind, number, text) in lines {
             bytes.push_str(text);
-            segments.push(Segment {
+            segments.push(LineRange {
                 kind,
                 number,
                 end: bytes.len(),

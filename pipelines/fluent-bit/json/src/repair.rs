@@ -1,7 +1,7 @@
 //! Makes JSON of what Fluent Bit's encoder wrote.
 
 use maxconn_records::json::MAX_DEPTH;
-use maxconn_records::json::scan::{Kind, Scanner};
+use maxconn_records::json::scan::{JsonType, Scanner};
 use maxconn_records::json::write::{clean_prefix, push_string};
 
 use crate::{fits_double, token_len};
@@ -100,7 +100,7 @@ impl Repair<'_, '_> {
         let kind = scanner.kind();
         let is_valid = scanner.skip_value().is_ok() && scanner.end().is_ok();
         let word = token.strip_prefix(b"-").unwrap_or(token);
-        if is_valid && (kind == Ok(Kind::Literal) || fits_double(token)) {
+        if is_valid && (kind == Ok(JsonType::Literal) || fits_double(token)) {
             self.out.extend_from_slice(token);
         } else if is_valid || word.eq_ignore_ascii_case(b"nan") || word.eq_ignore_ascii_case(b"inf")
         {
