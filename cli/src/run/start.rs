@@ -145,7 +145,7 @@ pub async fn start(
     };
     let intake = Intake::new(jobs, metrics.clone());
     let mut servers = Servers::new(metrics.clone());
-    let pipes = input::start::start(options, &intake, &ledger, &mut servers).await?;
+    let started = input::start::start(options, &intake, &ledger, &mut servers).await?;
     if let Some(address) = &options.admin {
         let listener = Listener::tcp(address, "admin", "http").await;
         let places = Places::new(ADMIN_CONNECTIONS_MAX, None);
@@ -175,7 +175,7 @@ pub async fn start(
         engine_end,
         delivering,
         couriers,
-        pipes,
+        inputs: started,
         only_pipes: options.inputs.iter().all(|it| *it == InputAddress::Stdin),
         servers,
         #[cfg(test)]

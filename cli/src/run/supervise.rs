@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::engine::Job;
 use super::input::Intake;
+use super::input::start::Started;
 #[cfg(test)]
 use super::ledger::Ledger;
 use super::net::Servers;
@@ -21,6 +22,9 @@ use crate::log;
 use crate::output::backlog::Backlog;
 use crate::output::deliver::DeliverError;
 use maxconn_host::HostError;
+
+/// A place in a file is kept within that, unless the disk hangs.
+const FILES_MAX: Duration = Duration::from_secs(1);
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<StateWriter>, HostError>;
@@ -35,9 +39,9 @@ pub struct Process {
     pub(super) delivering: JoinHandle<Result<(), DeliverError>>,
     /// Who tells of alerts elsewhere.
     pub(super) couriers: Couriers,
-    /// Standard input, which can end by itself.
-    pub(super) pipes: Vec<oneshot::Receiver<()>>,
-    /// All records come by it.
+    /// Standard input, which can end by itself, and files.
+    pub(super) inputs: Started,
+    /// All records come by standard input.
     pub(super) only_pipes: bool,
     /// Addresses that are listened at, which can't.
     pub(super) servers: Servers,
@@ -58,7 +62,7 @@ impl Process {
     /// See [`RunError`].
     pub async fn supervise(mut self) -> Result<(), RunError> {
         let only_pipes = self.only_pipes;
-        let pipes = std::mem::take(&mut self.pipes);
+        let pipes = std::mem::take(&mut self.inputs.pipes);
         let mut ends = Box::pin(async {
             for pipe in pipes {
                 // An input that is gone has ended, too.
@@ -127,6 +131,13 @@ impl Process {
             Ok(result) => delivered(result),
             Err(_) => not_delivered(self.backlog.lost(state_writer.is_some()), self.grace),
         };
+        // What was delivered has its place in a file kept, or comes again.
+        let files = async {
+            for file in self.inputs.files {
+                drop(file.lock().await);
+            }
+        };
+        let _ = timeout_at(deadline.min(Instant::now() + FILES_MAX), files).await;
         if let Some(state_writer) = state_writer {
             state_writer.finish(&self.backlog).await?;
         }

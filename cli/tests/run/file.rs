@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use test_support::command::{Folder, Process};
 use test_support::http::Sink;
 use test_support::refusal::line;
@@ -65,12 +67,18 @@ fn rotate(folder: &Folder) {
     }
 }
 
-/// Whether somebody has told where reading goes on.
-fn has_position(folder: &Folder) -> bool {
+/// Where reading goes on, if somebody has told.
+fn position(folder: &Folder) -> Option<Value> {
     let names = fs::read_dir(&**folder).unwrap().flatten();
-    names
-        .map(|it| it.file_name().to_string_lossy().into_owned())
-        .any(|name| name.starts_with("kept.state.position-") && !name.ends_with(".new"))
+    let path = names.map(|it| it.path()).find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("kept.state.position-") && !name.ends_with(".new")
+    })?;
+    Some(serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+}
+
+fn until_begun(folder: &Folder) {
+    until("a position", || position(folder).is_some());
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     let (folder, sink) = (Folder::new(), Sink::start());
     let log = folder.write("mail.log", serials(900_000..900_010));
     let mut process = start(&folder, &sink);
-    until("a position", || has_position(&folder));
+    until_begun(&folder);
     append(&log, &serials(0..10));
     until_all(&sink, 10);
     // A line that is not whole yet waits for its end.
@@ -143,7 +151,7 @@ fn whatever_rotation_did_meanwhile_each_line_comes_once() {
         folder.write("mail.log.2", serials(900_010..900_020));
         folder.write("mail.log.old", serials(900_020..900_030));
         let mut process = start(&folder, &sink);
-        until("a position", || has_position(&folder));
+        until_begun(&folder);
         append(&log, &serials(10..20));
         until_all(&sink, 10);
         process.stop();
@@ -167,8 +175,8 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     let (folder, sink) = (Folder::new(), Sink::start());
     let log = folder.write("mail.log", "");
     let mut process = start(&folder, &sink);
-    until("a position", || has_position(&folder));
-    let mut written = 0;
+    until_begun(&folder);
+    let (mut written, mut confirmed) = (0, BTreeMap::new());
     for round in 0..20_u32 {
         let refusals: String = (0..5)
             .map(|number| {
@@ -183,8 +191,15 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
         match round % 5 {
             // Whatever of the one before was read, it is not the last one now.
             1 | 2 => rotate(&folder),
-            // So far it has come at least.
-            3 => until_all(&sink, written),
+            3 => {
+                let there = fs::metadata(&log).unwrap();
+                until("the end of the log", || {
+                    position(&folder)
+                        .is_some_and(|it| it["inode"] == there.ino() && it["offset"] == there.len())
+                });
+                confirmed = arrived(&sink);
+                assert_eq!(confirmed.len(), written as usize);
+            }
             _ => {}
         }
         process.kill();
@@ -212,11 +227,14 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     let lines = sink.lines();
     let ends = lines.iter().filter(|it| it.contains("flood-end"));
     let count = |end: &String| -> u64 {
-        let end: serde_json::Value = serde_json::from_str(end).unwrap();
+        let end: Value = serde_json::from_str(end).unwrap();
         end["maxconn"]["flood"]["count"].as_u64().unwrap()
     };
     let counted: u64 = ends.map(count).sum();
     assert!((60..=160).contains(&counted), "{counted}");
+    // Each kill may have come between the next hop's taking lines and its being noted.
     let arrived = arrived(&sink);
-    assert!(arrived.values().all(|times| *times <= 2), "{arrived:?}");
+    for (serial, times) in confirmed {
+        assert_eq!(arrived[&serial], times, "{serial}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use super::confirming::Confirming;
 use super::http::HttpInput;
@@ -17,7 +17,16 @@ use crate::run::ledger::Ledger;
 use crate::run::net::{Listener, Places, Servers};
 use crate::run::{Options, RunError, server};
 
-/// Starts them; those that are listened at are among `servers`. The receivers are told when those that can end have.
+/// Inputs that are not listened at.
+#[derive(Default)]
+pub struct Started {
+    /// Told when standard input has ended.
+    pub pipes: Vec<oneshot::Receiver<()>>,
+    /// Of each file: held while what was read of it is delivered.
+    pub files: Vec<Arc<Mutex<()>>>,
+}
+
+/// Starts them; those that are listened at are among `servers`.
 ///
 /// # Errors
 /// A secret, a certificate, an address or a thread that can't be had.
@@ -26,14 +35,14 @@ pub async fn start(
     intake: &Intake,
     ledger: &Arc<Ledger>,
     servers: &mut Servers,
-) -> Result<Vec<oneshot::Receiver<()>>, RunError> {
+) -> Result<Started, RunError> {
     let token = options.input_token.as_deref().map(Secret::read);
     let token = token.transpose()?;
     let tls = match &options.input_tls {
         Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
         None => None,
     };
-    let (senders, mut pipes) = (Senders::new(), Vec::new());
+    let (senders, mut all) = (Senders::new(), Started::default());
     for (number, input) in options.inputs.iter().enumerate() {
         let source = u16::try_from(number).unwrap_or(u16::MAX);
         let confirming = Confirming {
@@ -49,12 +58,12 @@ pub async fn start(
                     None => stdin::start(source, intake.clone()),
                     Some(confirm) => omprog::start(confirm, options.request_timeout, confirming),
                 };
-                pipes.push(end.map_err(RunError::Thread)?);
+                all.pipes.push(end.map_err(RunError::Thread)?);
                 continue;
             }
             InputAddress::File(path) => {
                 let started = file::start(path, options.state.as_deref(), confirming)?;
-                started.map_err(RunError::Thread)?;
+                all.files.push(started.map_err(RunError::Thread)?);
                 continue;
             }
             InputAddress::Http(address) => Listener::tcp(address, "input", "http").await,
@@ -95,5 +104,5 @@ pub async fn start(
             })
         });
     }
-    Ok(pipes)
+    Ok(all)
 }

@@ -8,12 +8,14 @@ mod tail;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 use self::log_files::{LogFile, Next, log_files, next};
 use self::tail::{Line, Position, Tail};
@@ -43,6 +45,8 @@ pub struct FileInput {
     path: PathBuf,
     confirming: Confirming,
     runtime: Handle,
+    /// Held until the position of what is delivered is kept.
+    delivering: Arc<Mutex<()>>,
     /// Where the position is kept.
     place: Option<Place>,
     position: Option<Position>,
@@ -51,7 +55,8 @@ pub struct FileInput {
     is_told: bool,
 }
 
-/// Starts to read, on a thread of its own. `state` is the file whose neighbour keeps the position.
+/// Starts to read, on a thread of its own. `state` is the file whose neighbour keeps the position. Once the intake is closed, what
+/// this gives can be locked as soon as the position of what was delivered is kept.
 ///
 /// # Errors
 /// The position cannot be read; no thread can be had.
@@ -59,7 +64,7 @@ pub fn start(
     path: &Path,
     state: Option<&Path>,
     confirming: Confirming,
-) -> Result<io::Result<()>, PositionError> {
+) -> Result<io::Result<Arc<Mutex<()>>>, PositionError> {
     let (place, position) = match state {
         Some(state) => {
             let (place, position) = read_position(&position_path(state, path))?;
@@ -73,7 +78,9 @@ pub fn start(
             (None, None)
         }
     };
+    let delivering = Arc::default();
     let input = FileInput {
+        delivering: Arc::clone(&delivering),
         path: path.to_path_buf(),
         confirming,
         runtime: Handle::current(),
@@ -83,7 +90,8 @@ pub fn start(
         is_told: false,
     };
     let thread = thread::Builder::new().name("file".to_string());
-    Ok(thread.spawn(move || input.run()).map(drop))
+    let started = thread.spawn(move || input.run());
+    Ok(started.map(|_| delivering))
 }
 
 /// `STATE.position-` and what tells the log from others.
@@ -206,6 +214,8 @@ impl FileInput {
 
     /// Hands lines over and waits until the next hop has taken them.
     fn deliver(&mut self, lines: Vec<Line>) {
+        let delivering = Arc::clone(&self.delivering);
+        let _delivering = delivering.blocking_lock();
         for batch in lines.chunks(BATCH_MAX_RECORDS) {
             let mut texts = Vec::new();
             let Some(tail) = &self.tail else { return };
