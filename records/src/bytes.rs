@@ -39,10 +39,17 @@ pub(crate) const fn word_key(word: &[u8]) -> u64 {
     key
 }
 
-/// Whether both are the same, of whatever length: 32 bytes at a time, then eight, then the rest.
+/// Whether both are the same, of whatever length: the last eight bytes, which overlap what is compared by 32 bytes at
+/// a time and by eight before them.
 #[inline(never)]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
+        return false;
+    }
+    let (Some(end), Some(other_end)) = (left.last_chunk(), right.last_chunk()) else {
+        return left.iter().zip(right).all(|(byte, other)| byte == other);
+    };
+    if differs(end, other_end) != 0 {
         return false;
     }
     let ((blocks, rest), (other_blocks, other_rest)) =
@@ -55,19 +62,9 @@ pub fn equal(left: &[u8], right: &[u8]) -> bool {
             return false;
         }
     }
-    let ((words, ends), (other_words, other_ends)) = (rest.as_chunks(), other_rest.as_chunks());
-    for (word, other) in words.iter().zip(other_words) {
-        if differs(word, other) != 0 {
-            return false;
-        }
-    }
-    // The last eight overlap what was compared, so that fewer are left over only in short texts.
-    if let (Some(end), Some(other_end)) = (left.last_chunk(), right.last_chunk()) {
-        return differs(end, other_end) == 0;
-    }
-    ends.iter()
-        .zip(other_ends)
-        .all(|(byte, other)| byte == other)
+    let (words, other_words) = (rest.as_chunks().0, other_rest.as_chunks().0);
+    let mut both = words.iter().zip(other_words);
+    both.all(|(word, other)| differs(word, other) == 0)
 }
 
 /// The bits in which two words differ.
