@@ -155,7 +155,7 @@ mod compiled {
                 auth_method: method,
                 source: endpoint(ip.or(rip), port),
                 destination: endpoint(lip, lport),
-                session,
+                session: session.map(str::as_bytes),
                 ..Event::new(&self.name, &self.limit, self.scope)
             })
         }

@@ -83,7 +83,7 @@ fn event(full: bool) -> Event<'static> {
         } else {
             Security::Secured
         },
-        session: full.then_some("S\\1"),
+        session: full.then_some(b"S\\1"),
         count: if full { 3 } else { 1 },
         ..Event::new("dovecot", "mail_max_userip_connections", Scope::UserIp)
     }

@@ -104,7 +104,7 @@ fn as_expected(event: &Event<'_>, file: &str, line: usize, like: &Value) -> Valu
         )),
     };
     add("secured", secured);
-    add("session", owned(event.session));
+    add("session", owned(event.session_text()));
     entry
 }
 

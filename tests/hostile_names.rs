@@ -31,7 +31,7 @@ fn check(
     let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
     let user = Some(user).filter(|user| !user.is_empty());
     assert_eq!(
-        (event.user, event.session),
+        (event.user, event.session_text()),
         (user, session.as_deref()),
         "{line}"
     );
@@ -286,7 +286,7 @@ proptest! {
         let event = event(&line).unwrap_or_else(|| panic!("not recognised: {line}"));
         prop_assert_eq!(event.user.unwrap_or_default(), name.as_str(), "{}", line);
         prop_assert_eq!(ip(event.source), "203.0.113.9", "{}", line);
-        prop_assert_eq!(event.session, session.as_deref(), "{}", line);
+        prop_assert_eq!(event.session_text(), session.as_deref(), "{}", line);
     }
 }
 

@@ -184,8 +184,8 @@ pub struct Event<'a> {
     pub destination: Option<Endpoint>,
     /// TLS or `secured`.
     pub security: Security<'a>,
-    /// The session id.
-    pub session: Option<&'a str>,
+    /// The session id: UTF-8, which is checked where it is needed as text.
+    pub session: Option<&'a [u8]>,
     /// What few messages name.
     pub details: Details<'a>,
     /// How many refusals the record stands for: one, unless it says that a message repeated. A summary counts those
@@ -273,6 +273,11 @@ impl<'a> Event<'a> {
             count: 1,
         }
     }
+
+    /// The session id as text.
+    pub fn session_text(&self) -> Option<&'a str> {
+        core::str::from_utf8(self.session?).ok()
+    }
 }
 
 impl<'a> Codec<'a> for Event<'a> {
@@ -299,7 +304,9 @@ impl<'a> Codec<'a> for Event<'a> {
         self.source.pass(tape);
         self.destination.pass(tape);
         self.security.pass(tape);
-        self.session.pass(tape);
+        let mut session = self.session_text();
+        session.pass(tape);
+        self.session = session.map(str::as_bytes);
         self.details.pass(tape);
         self.count.pass(tape);
     }

@@ -228,7 +228,7 @@ impl Seen {
                 .add(hash as u64, || clipped(host, MAX_NAME_BYTES));
         }
         if let Some(session) = event.session {
-            self.sessions.add(quick64(session.as_bytes()));
+            self.sessions.add(quick64(session));
         }
         if let Some(service) = event.service {
             self.service.add(

@@ -110,7 +110,8 @@ impl Engine {
         };
         let mut event = match (&read, cached) {
             (Some(read), _) => self.recogniser.read(&self.config, &input, read, &mut sight),
-            (None, cached) => cached.and_then(|cached| cached.event(line)),
+            (None, Some(cached)) => cached.event(line),
+            (None, None) => None,
         };
         // The record that it repeats, if it has no more than a word of it.
         let before = sight

@@ -47,7 +47,7 @@ pub(super) fn write(
         ("host", context.host),
         ("service", event.service),
         ("user", user.as_deref()),
-        ("session", event.session),
+        ("session", event.session_text()),
     ] {
         if let Some(value) = value {
             json.key(key);

@@ -167,7 +167,7 @@ fields! { it:
         RepeatedClass "class" Writer::string = it.class();
     }
     Session {
-        SessionId "id" Writer::string = it.event.session;
+        SessionId "id" Writer::string = it.event.session_text();
     }
     Maxconn {
         AuthMethod "auth_method" Writer::string = it.event.auth_method;
@@ -413,7 +413,9 @@ impl Values<'_> {
             out.push(b'}');
         }
         if let Some(session) = event.session {
-            text(out, b",\"session\":{\"id\":\"", session, b"\"}");
+            out.extend_from_slice(b",\"session\":{\"id\":\"");
+            push_escaped(out, session);
+            out.extend_from_slice(b"\"}");
         }
         if let Some(method) = event.auth_method {
             text(out, b",\"auth_method\":\"", method, b"\"");

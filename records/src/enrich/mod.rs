@@ -215,7 +215,7 @@ mod tests {
                 version: Some("1.3"),
                 cipher: None,
             },
-            session: Some("S/1"),
+            session: Some(b"S/1"),
             ..Event::new("dovecot", "mail_max_userip_connections", Scope::UserIp)
         }
     }

@@ -203,8 +203,8 @@ impl CachedLine {
         };
         // Where the session ends the message nothing that comes after it can be taken for something else.
         let session = match event.session {
-            Some(session) if is_session(session.as_bytes()) => {
-                let at = Span::of(said, session.as_bytes())?;
+            Some(session) if is_session(session) => {
+                let at = Span::of(said, session)?;
                 let is_last = said
                     .get(..at.start)?
                     .ends_with(repeating.before_session.as_bytes())
@@ -281,10 +281,9 @@ impl CachedLine {
     }
 
     /// A like line's event.
-    #[inline]
+    #[inline(never)]
     pub fn event<'a>(&'a self, line: &'a [u8]) -> Option<Event<'a>> {
-        let session = core::str::from_utf8(self.session.bytes(line)?).ok()?;
-        Some(self.event.event(session))
+        Some(self.event.event(self.session.bytes(line)?))
     }
 
     /// A like line's message: UTF-8.

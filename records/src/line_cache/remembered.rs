@@ -56,7 +56,7 @@ pub struct Remembered {
     security: Security<'static>,
     tls: [Option<Box<str>>; 2],
     /// Where the session may not differ: what it is.
-    session: Option<Box<str>>,
+    session: Option<Box<[u8]>>,
 }
 
 impl Remembered {
@@ -83,13 +83,13 @@ impl Remembered {
             destination: event.destination,
             security,
             tls: [own(version), own(cipher)],
-            session: own(event.session.filter(|_| has_same_session)),
+            session: event.session.filter(|_| has_same_session).map(Box::from),
         }
     }
 
     /// The same event with another session; an empty one stands for none.
     #[inline]
-    pub fn event<'a>(&'a self, session: &'a str) -> Event<'a> {
+    pub fn event<'a>(&'a self, session: &'a [u8]) -> Event<'a> {
         let [version, cipher] = &self.tls;
         Event {
             limit_value: self.limit_value,
@@ -106,7 +106,7 @@ impl Remembered {
                 other => other,
             },
             session: match session {
-                "" => self.session.as_deref(),
+                [] => self.session.as_deref(),
                 _ => Some(session),
             },
             ..self.limit.event(self.module)

@@ -102,7 +102,7 @@ impl<'a> Elements<'a> {
             source: self.remote.endpoint().filter(|_| !self.is_redacted),
             destination: self.local.endpoint(),
             security: self.security,
-            session: self.session.filter(given),
+            session: self.session.filter(given).map(str::as_bytes),
             ..limit.event(NAME)
         }
     }
