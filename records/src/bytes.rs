@@ -39,8 +39,8 @@ pub(crate) const fn word_key(word: &[u8]) -> u64 {
     key
 }
 
-/// Whether both are the same, of whatever length: the last eight bytes, which overlap what is compared by 32 bytes at
-/// a time and by eight before them.
+/// Whether both are the same, of whatever length: the last eight bytes, which overlap what is compared by sixteen at a
+/// time and eight before them.
 #[inline(never)]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
@@ -53,18 +53,19 @@ pub fn equal(left: &[u8], right: &[u8]) -> bool {
         return false;
     }
     let ((blocks, rest), (other_blocks, other_rest)) =
-        (left.as_chunks::<32>(), right.as_chunks::<32>());
+        (left.as_chunks::<16>(), right.as_chunks::<16>());
     for (block, other) in blocks.iter().zip(other_blocks) {
         // Not a loop, which would not be unrolled in guests.
-        if let ([a, b, c, d], [e, f, g, h]) = (block.as_chunks().0, other.as_chunks().0)
-            && differs(a, e) | differs(b, f) | differs(c, g) | differs(d, h) != 0
+        if let ([a, b], [c, d]) = (block.as_chunks().0, other.as_chunks().0)
+            && differs(a, c) | differs(b, d) != 0
         {
             return false;
         }
     }
-    let (words, other_words) = (rest.as_chunks().0, other_rest.as_chunks().0);
-    let mut both = words.iter().zip(other_words);
-    both.all(|(word, other)| differs(word, other) == 0)
+    match (rest.first_chunk(), other_rest.first_chunk()) {
+        (Some(word), Some(other)) => differs(word, other) == 0,
+        _ => true,
+    }
 }
 
 /// The bits in which two words differ.

@@ -73,10 +73,13 @@ pub extern "C" fn malloc(size: u32) -> usize {
     let size = size as usize;
     LEASES.with(|leases| {
         let [first, second] = leases;
-        first
-            .lend(size)
-            .or_else(|| second.lend(size))
-            .unwrap_or_else(|| with(0, |guest| guest.lend(leases, size)))
+        if let Some(address) = first.lend(size) {
+            return address;
+        }
+        if let Some(address) = second.lend(size) {
+            return address;
+        }
+        with(0, |guest| guest.lend(leases, size))
     })
 }
 
@@ -85,9 +88,11 @@ pub extern "C" fn malloc(size: u32) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn free(address: usize) {
     LEASES.with(|leases| {
-        let mut leases = leases.iter();
-        if let Some(lease) = leases.find(|lease| lease.address.get() == address) {
-            lease.take_back();
+        let [first, second] = leases;
+        if first.address.get() == address {
+            first.take_back();
+        } else if second.address.get() == address {
+            second.take_back();
         }
     });
 }

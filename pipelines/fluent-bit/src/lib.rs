@@ -62,6 +62,7 @@ impl Lease {
         Some(self.address.get())
     }
 
+    #[inline(always)]
     fn take_back(&self) {
         self.room.set(self.size.get() + 1);
     }
@@ -310,7 +311,7 @@ impl Filter {
         // The route takes the place of the closing brace and what is behind it: a newline at least.
         let closing = out.iter().rposition(|byte| *byte == b'}')?;
         out.truncate(closing);
-        for part in [",\"", ROUTE, "\":\"", TO_EVENTS, "\"}\0"] {
+        for part in &[",\"", ROUTE, "\":\"", TO_EVENTS, "\"}\0"] {
             out.extend_from_slice(part.as_bytes());
         }
         place(out.get(start..)?)
