@@ -313,30 +313,31 @@ impl Config {
 }
 
 /// The rules that are there without being written, as one would write them. The first four count patterns, too.
+/// Blanks would be in every guest.
 const BUILT_IN_RULES: &[u8] = br#"[
-    {"name": "userip", "missing_bucket": true, "servers": ["patterns"]},
-    {"name": "many-users-one-ip", "servers": ["patterns"], "key": ["ip"], "distinct": {"field": "user", "at_least": 10},
-     "policy": "pass"},
-    {"name": "one-user-many-ips", "servers": ["patterns"], "key": ["user"], "distinct": {"field": "ip", "at_least": 10},
-     "policy": "pass"},
-    {"name": "service-limit", "servers": ["patterns"], "scope": ["service", "process"], "key": ["host", "service", "limit"],
-     "threshold": 3, "policy": "pass"},
-    {"name": "db-limit", "scope": ["global"], "key": ["host", "service", "limit"], "missing_bucket": true, "threshold": 10},
-    {"name": "db-role", "scope": ["user", "database", "vhost"], "key": ["service", "limit", "user", "database"],
-     "missing_bucket": true},
-    {"name": "client-limit", "scope": ["ip", "zone", "listener"], "key": ["service", "limit", "net"], "missing_bucket": true},
-    {"name": "many-clients", "scope": ["ip"], "key": ["host", "limit"], "distinct": {"field": "ip", "at_least": 10},
-     "policy": "pass"},
-    {"name": "server-full", "scope": ["global", "process", "node"], "key": ["host", "service", "limit"],
-     "missing_bucket": true, "threshold": 10},
-    {"name": "service-full", "scope": ["service"], "key": ["host", "service", "limit"], "threshold": 10},
-    {"name": "queue-full", "scope": ["server"], "key": ["host", "frontend", "backend"], "policy": "pass"},
-    {"name": "server-full-once", "scope": ["global"], "key": ["host", "limit"], "threshold": 1, "policy": "pass"},
-    {"name": "said-once", "scope": ["service", "pool", "listener"], "key": ["host", "service", "limit"],
-     "missing_bucket": true, "threshold": 1, "policy": "pass"},
-    {"name": "ssh", "scope": ["global", "ip"], "key": ["host", "limit"], "threshold": 10, "policy": "sample", "sample_every": 10},
-    {"name": "ssh-many-clients", "scope": ["global"], "key": ["host"], "distinct": {"field": "ip", "at_least": 10},
-     "policy": "pass"}
+{"name":"userip","missing_bucket":true,"servers":["patterns"]},
+{"name":"many-users-one-ip","servers":["patterns"],"key":["ip"],"distinct":{"field":"user","at_least":10},
+"policy":"pass"},
+{"name":"one-user-many-ips","servers":["patterns"],"key":["user"],"distinct":{"field":"ip","at_least":10},
+"policy":"pass"},
+{"name":"service-limit","servers":["patterns"],"scope":["service","process"],"key":["host","service","limit"],
+"threshold":3,"policy":"pass"},
+{"name":"db-limit","scope":["global"],"key":["host","service","limit"],"missing_bucket":true,"threshold":10},
+{"name":"db-role","scope":["user","database","vhost"],"key":["service","limit","user","database"],
+"missing_bucket":true},
+{"name":"client-limit","scope":["ip","zone","listener"],"key":["service","limit","net"],"missing_bucket":true},
+{"name":"many-clients","scope":["ip"],"key":["host","limit"],"distinct":{"field":"ip","at_least":10},
+"policy":"pass"},
+{"name":"server-full","scope":["global","process","node"],"key":["host","service","limit"],
+"missing_bucket":true,"threshold":10},
+{"name":"service-full","scope":["service"],"key":["host","service","limit"],"threshold":10},
+{"name":"queue-full","scope":["server"],"key":["host","frontend","backend"],"policy":"pass"},
+{"name":"server-full-once","scope":["global"],"key":["host","limit"],"threshold":1,"policy":"pass"},
+{"name":"said-once","scope":["service","pool","listener"],"key":["host","service","limit"],
+"missing_bucket":true,"threshold":1,"policy":"pass"},
+{"name":"ssh","scope":["global","ip"],"key":["host","limit"],"threshold":10,"policy":"sample","sample_every":10},
+{"name":"ssh-many-clients","scope":["global"],"key":["host"],"distinct":{"field":"ip","at_least":10},
+"policy":"pass"}
 ]"#;
 
 fn built_in_rules() -> Vec<Rule> {

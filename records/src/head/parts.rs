@@ -91,8 +91,9 @@ fn is(byte: u8, class: u8) -> bool {
 /// How many bytes of that class `text` starts with, as far as that matters.
 #[inline(never)]
 fn run_len(text: &[u8], class: u8) -> usize {
-    let bytes = text.iter().take(NAME_MAX);
-    bytes.take_while(|byte| is(**byte, class)).count()
+    let text = text.get(..NAME_MAX).unwrap_or(text);
+    let end = text.iter().position(|byte| !is(*byte, class));
+    end.unwrap_or(text.len())
 }
 
 /// Blanks, and colours among them.

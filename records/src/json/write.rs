@@ -270,18 +270,14 @@ pub fn push_uint(out: &mut Vec<u8>, mut value: u64) {
 /// How many bytes at the start of `text` need no escape in a JSON string.
 pub fn clean_prefix(text: &[u8]) -> usize {
     let mut clean = 0;
-    let mut words = text.chunks_exact(8);
-    for word in &mut words {
-        let Ok(word) = <[u8; 8]>::try_from(word) else {
-            break;
-        };
-        let hits = special_bytes(u64::from_le_bytes(word));
+    let (words, tail) = text.as_chunks();
+    for word in words {
+        let hits = special_bytes(u64::from_le_bytes(*word));
         if hits != 0 {
             return clean + (hits.trailing_zeros() / 8) as usize;
         }
         clean += 8;
     }
-    let tail = words.remainder();
     // What is left over is the end of the last eight bytes, most often clean as well.
     if let Some(last) = text.last_chunk::<8>()
         && special_bytes(u64::from_le_bytes(*last)) == 0
