@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use jiff::SignedDuration;
 use thiserror::Error;
 
@@ -32,21 +32,21 @@ Examples:
   maxconn run --input http://:8686 --output none --alerts alertmanager+http://127.0.0.1:9093 \\
     --alerts 'exec:/usr/local/bin/mail-alert postmaster@example.org' --state /var/lib/maxconn/state
 
-`maxconn help addresses` tells how inputs, outputs and who is told of alerts are named. What comes out is JSON, in order;
+`maxconn help addresses` tells how inputs, outputs and who is told of alerts are named. What comes out is JSON, in order; \
 alerts go to every --alerts OUTPUT as well, without holding records up.
 
-A batch that is posted is answered with 204 once the next hop has taken what became of it. When
+A batch that is posted is answered with 204 once the next hop has taken what became of it. When \
 it does not, the answer is 503: send the same bytes again, they are not counted twice.
 
 Whoever posts must tell by Content-Encoding how a body is compressed.
 
-Signals: SIGHUP reads the configuration again and keeps the floods; SIGTERM and Ctrl-C stop
+Signals: SIGHUP reads the configuration again and keeps the floods; SIGTERM and Ctrl-C stop \
 taking records, deliver what was taken, and exit. A second one stops at once.
 
 Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong.")]
 pub struct RunArgs {
     /// Where records come from; may be given several times.
-    #[arg(long, value_name = "ADDRESS", default_value = "stdin")]
+    #[arg(long, value_name = "ADDRESS", default_value = "stdin", value_hint = ValueHint::Other)]
     input: Vec<String>,
     /// Confirm what came by standard input there, in the way of rsyslog's omprog.
     #[arg(long, value_enum, value_name = "WHAT")]

@@ -99,6 +99,15 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     File::create(&log).unwrap();
     append(&log, &serials(20..25));
     until_all(&sink, 25);
+    // Written beyond its old size before anybody looks, and another one rotated right behind it.
+    File::create(&log).unwrap();
+    append(&log, &serials(900_100..900_150));
+    until("the others", || sink.count("serial 9001") == 50);
+    File::create(&log).unwrap();
+    append(&log, &serials(900_150..900_160));
+    fs::rename(&log, folder.join("mail.log.1")).unwrap();
+    append(&log, &serials(900_160..900_200));
+    until("all others", || sink.count("serial 9001") == 100);
     process.stop();
     assert!(
         arrived(&sink).values().all(|times| *times == 1),
@@ -110,7 +119,7 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     fs::rename(&log, folder.join("mail.log.1")).unwrap();
     append(&log, &serials(30..35));
     let mut process = start(&folder, &sink);
-    until_all(&sink, 35);
+    until_all(&sink, 135);
     process.stop();
     let arrived = arrived(&sink);
     assert!(arrived.values().all(|times| *times == 1), "{arrived:?}");

@@ -18,6 +18,8 @@ pub(super) struct LogFile {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     pub(super) bytes: u64,
+    /// By rotation; else it has a date, or is the log itself.
+    is_numbered: bool,
     /// When it was last written to, in ns since the Unix epoch.
     pub(super) modified_ns: i64,
 }
@@ -26,8 +28,6 @@ pub(super) struct LogFile {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Here,
-    /// It was cut off.
-    Begin,
     Another(LogFile),
 }
 
@@ -43,12 +43,13 @@ pub(super) fn log_files(path: &Path) -> Vec<LogFile> {
         .flatten()
         .filter_map(|entry| {
             let order = order(&name, &entry.file_name().to_string_lossy())?;
-            Some((order, log_file(entry.path())?))
+            let is_numbered = order.0.is_some();
+            Some((order, log_file(entry.path(), is_numbered)?))
         })
         .collect();
     old.sort_by(|(one, _), (other, _)| one.cmp(other));
     let old = old.into_iter().map(|(_, file)| file);
-    old.chain(log_file(path.to_path_buf())).collect()
+    old.chain(log_file(path.to_path_buf(), false)).collect()
 }
 
 /// What sorts before what is younger: dates, then numbers, of which the largest is the oldest. `None`: rotation makes no such name.
@@ -67,11 +68,12 @@ fn order(log: &str, name: &str) -> Option<(Option<u32>, String)> {
     }
 }
 
-fn log_file(path: PathBuf) -> Option<LogFile> {
+fn log_file(path: PathBuf, is_numbered: bool) -> Option<LogFile> {
     let metadata = path.metadata().ok().filter(Metadata::is_file)?;
     Some(LogFile {
         identity: identity(&metadata),
         bytes: metadata.len(),
+        is_numbered,
         modified_ns: modified_ns(&metadata),
         path,
     })
@@ -79,12 +81,12 @@ fn log_file(path: PathBuf) -> Option<LogFile> {
 
 /// Where reading goes on behind the end of a file.
 pub(super) fn next(path: &Path, tail: &Tail) -> Next {
-    let read = tail.offset + tail.rest.len() as u64;
-    match path.metadata() {
-        Ok(log) if identity(&log) != tail.identity => {}
-        Ok(log) if log.len() < read => return Next::Begin,
-        // Between a rename and the new file there is none for a moment.
-        _ => return Next::Here,
+    // Between a rename and the new file there is none for a moment.
+    if path
+        .metadata()
+        .map_or(true, |log| identity(&log) == tail.identity)
+    {
+        return Next::Here;
     }
     let there = log_files(path);
     let own = there.iter().position(|it| it.identity == tail.identity);
@@ -92,7 +94,7 @@ pub(super) fn next(path: &Path, tail: &Tail) -> Next {
         // Names of two kinds tell no order.
         Some((own, younger)) => younger
             .iter()
-            .find(|it| it.path == path || it.modified_ns >= own.modified_ns),
+            .find(|it| it.path == path || it.is_numbered == own.is_numbered),
         // Removed, or compressed: only the log itself is surely younger.
         None => there.last().filter(|it| it.path == path),
     };

@@ -6,7 +6,7 @@
 mod log_files;
 mod tail;
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -30,6 +30,9 @@ use crate::run::ledger::Claim;
 const POLL: Duration = Duration::from_millis(200);
 /// A file that cannot be read, or is not there, is spoken of once, and tried this often.
 const RETRY: Duration = Duration::from_secs(1);
+/// Nobody reads more of what is kept.
+const POSITION_MAX_BYTES: u64 = 4096;
+
 /// Why the place in a file is not known, or not kept.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
@@ -109,10 +112,12 @@ fn read_position(path: &Path) -> Result<(Place, Option<Position>), PositionError
     let Some(mut file) = place.read().map_err(wrong)? else {
         return Ok((place, None));
     };
-    let mut text = String::new();
-    file.read_to_string(&mut text)
+    let mut text = Vec::new();
+    (&mut file)
+        .take(POSITION_MAX_BYTES)
+        .read_to_end(&mut text)
         .map_err(|error| wrong(error.into()))?;
-    match serde_json::from_str(&text) {
+    match serde_json::from_slice(&text) {
         Ok(position) => Ok((place, Some(position))),
         Err(_) => Err(PositionError::Damaged(path.to_path_buf())),
     }
@@ -126,8 +131,9 @@ impl FileInput {
                 Ok(false) => thread::sleep(POLL),
                 Err(error) => {
                     if !std::mem::replace(&mut self.is_told, true) {
-                        let path = self.path.display();
-                        log::warn!("cannot read {path}: {error}; it is tried again until it works");
+                        log::warn!(
+                            "cannot read {error}; it is tried again until it works, and nothing else is read before"
+                        );
                     }
                     thread::sleep(RETRY);
                 }
@@ -172,18 +178,16 @@ impl FileInput {
             Next::Another(next) => {
                 let lines = tail.lines(true);
                 self.deliver(lines);
-                // Renamed in between: another look will tell.
-                if let Ok(tail) = Tail::open(&next.path, 0)
-                    && tail.identity == next.identity
-                {
-                    self.tail = Some(tail);
-                    // The file before may be gone at the next start.
-                    self.keep(0);
-                }
-            }
-            Next::Begin => {
-                tail.file.rewind()?;
-                (tail.offset, tail.rest) = (0, Vec::new());
+                let tail = match Tail::open(&next.path, 0) {
+                    Ok(tail) if tail.identity == next.identity => tail,
+                    // Renamed in between: another look will tell.
+                    Ok(_) => return Ok(false),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                    Err(error) => return Err(error),
+                };
+                self.tail = Some(tail);
+                // The file before may be gone at the next start.
+                self.keep(0);
             }
         }
         Ok(true)
@@ -194,7 +198,7 @@ impl FileInput {
         let Some(position) = &self.position else {
             let mut tail = Tail::open(&self.path, 0)?;
             // Old floods are none of today's; `maxconn replay` tells of them.
-            tail.offset = tail.file.seek(SeekFrom::End(0))?;
+            tail.skip()?;
             return Ok(tail);
         };
         let there = log_files(&self.path);
@@ -209,7 +213,13 @@ impl FileInput {
         let later = there
             .iter()
             .find(|it| it.modified_ns > position.modified_ns);
-        Tail::open(later.map_or(&self.path, |it| &it.path), 0)
+        let next = later.map_or(&self.path, |it| &it.path);
+        log::warn!(
+            "what was read last of {} is not there any more: its rest is not seen, and reading goes on at the begin of {}",
+            self.path.display(),
+            next.display()
+        );
+        Tail::open(next, 0)
     }
 
     /// Hands lines over and waits until the next hop has taken them.

@@ -35,11 +35,13 @@ fn never() -> i64 {
 
 /// An open file, and what was read of it and is no whole line yet.
 pub(super) struct Tail {
-    pub(super) file: File,
+    file: File,
     pub(super) identity: Identity,
     /// Where the bytes in `rest` begin.
     pub(super) offset: u64,
-    pub(super) rest: Vec<u8>,
+    rest: Vec<u8>,
+    /// What the file begins with, as far as that is known.
+    begin: Vec<u8>,
 }
 
 /// A line, with where it lies in its file.
@@ -52,6 +54,11 @@ pub(super) struct Line {
 
 impl Tail {
     pub(super) fn open(path: &Path, offset: u64) -> io::Result<Tail> {
+        Tail::try_open(path, offset)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+
+    fn try_open(path: &Path, offset: u64) -> io::Result<Tail> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
@@ -63,15 +70,38 @@ impl Tail {
             identity: identity(&metadata),
             offset,
             rest: Vec::new(),
+            begin: Vec::new(),
         })
     }
 
-    /// Reads a part; `false` at the end.
+    /// Begins at the end of what is there.
+    pub(super) fn skip(&mut self) -> io::Result<()> {
+        self.offset = self.file.seek(SeekFrom::End(0))?;
+        Ok(())
+    }
+
+    /// Reads a part, from the begin on if the file was cut off; `false` at the end.
     pub(super) fn read(&mut self) -> io::Result<bool> {
+        if self.is_cut_off()? {
+            self.file.rewind()?;
+            (self.offset, self.rest) = (0, Vec::new());
+        }
         let before = self.rest.len();
         let mut part = (&self.file).take(BATCH_MAX_BYTES as u64);
         part.read_to_end(&mut self.rest)?;
         Ok(self.rest.len() > before)
+    }
+
+    /// Whether it ends before what was read of it, or begins with something else.
+    fn is_cut_off(&mut self) -> io::Result<bool> {
+        let read = self.offset + self.rest.len() as u64;
+        let mut begin = vec![0; usize::try_from(read.min(BEGIN_BYTES)).unwrap_or(0)];
+        let there = self.file.metadata()?.len();
+        let is_cut_off = there < read
+            || self.file.read_exact_at(&mut begin, 0).is_err()
+            || !begin.starts_with(&self.begin);
+        self.begin = if is_cut_off { Vec::new() } else { begin };
+        Ok(is_cut_off)
     }
 
     /// The lines that are whole by now; at the file's end also the last one. A longer one is cut.
@@ -119,7 +149,8 @@ impl Tail {
 impl Position {
     /// Whether it is one in this file.
     pub(super) fn is_in(&self, file: &LogFile) -> bool {
-        file.identity == (self.device, self.inode) && self.is_before(file).unwrap_or(false)
+        // One that cannot be read may be it: it is waited for.
+        file.identity == (self.device, self.inode) && self.is_before(file).unwrap_or(true)
     }
 
     /// Whether it is one in a copy of its file, which was cut off then.
