@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use thiserror::Error;
 
 use super::address::{AlertsAddress, AlertsAddressError, AlertsOutput};
@@ -16,7 +16,7 @@ const OUTPUTS_MAX: usize = 8;
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
     /// Where alerts go besides, each with its own queue; may be given several times.
-    #[arg(long, value_name = "OUTPUT")]
+    #[arg(long, value_name = "OUTPUT", value_hint = ValueHint::Other)]
     alerts: Vec<String>,
     /// Where to set aside alerts that one of them refuses for good, with the reason [default: they are dropped and counted].
     #[arg(long, value_name = "FILE", requires = "alerts")]

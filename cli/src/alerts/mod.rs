@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method};
+use rustix::fs::{Access, access};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -81,6 +82,8 @@ pub enum AlertsOpenError {
     Secret(#[from] SecretError),
     #[error("--alerts: the address in {path}: {1}", path = .0.display())]
     Address(std::path::PathBuf, AddressError),
+    #[error("--alerts: {0} cannot be run: it is not there, or its mode does not allow it")]
+    Command(String),
     #[error("--alerts: {0}")]
     Tls(#[from] TlsError),
     #[error("--alerts: {0}")]
@@ -248,6 +251,11 @@ fn open(output: &AlertsOutput, name: &str, timeout: Duration) -> Result<Sender, 
             let (client, headers) = client(address)?;
             let alertmanager = Alertmanager::new(client, headers, name.to_string());
             Sender::Alertmanager(Box::new(alertmanager))
+        }
+        AlertsAddress::Exec(command, _)
+            if command.contains('/') && access(command.as_str(), Access::EXEC_OK).is_err() =>
+        {
+            return Err(AlertsOpenError::Command(command.clone()));
         }
         AlertsAddress::Exec(command, arguments) => {
             Sender::Exec(Exec::new(command.clone(), arguments.clone(), timeout))

@@ -14,7 +14,7 @@ impl Topic {
     /// What it is about, and the text itself, whose lines fit into 80 columns.
     pub fn parts(&self) -> (&'static str, &'static str) {
         let (about, body) = self.text.split_once('\n').unwrap_or((self.text, ""));
-        (about, body.trim_start())
+        (about, body.trim_start_matches('\n'))
     }
 }
 

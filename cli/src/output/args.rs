@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use thiserror::Error;
 
 use super::elasticsearch::OurStreams;
@@ -14,7 +14,7 @@ use crate::selection::Selection;
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// Where records and alerts go.
-    #[arg(long, value_name = "ADDRESS", default_value = "stdout")]
+    #[arg(long, value_name = "ADDRESS", default_value = "stdout", value_hint = ValueHint::Other)]
     output: String,
     /// The file with the bearer token that the next hop wants.
     #[arg(long, value_name = "FILE")]

@@ -29,16 +29,16 @@ Examples:
   maxconn replay --only changed --output elasticsearch+https://es:9200 \\
     --output-api-key /etc/maxconn/key /var/log/mail.log
 
-Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are
-merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than
-1 MiB are cut into pieces. UTF-16 is read where a byte order mark tells of it, and log.offset
-counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON record a line, unless that
+Files may be compressed by gzip, zstd, xz or bzip2; their first bytes tell. Several files are \
+merged by the time of their lines. log.offset counts decompressed bytes. Lines longer than \
+1 MiB are cut into pieces. UTF-16 is read where a byte order mark tells of it, and log.offset \
+counts it as UTF-8. What the plugin would pass on goes to standard output, one JSON record a line, unless that \
 is a terminal; the summary goes to standard error. As JSON it is alone there, or on standard output with --quiet.
 
-`maxconn help addresses` tells how outputs are named. A replay of the same files again makes no document twice in
+`maxconn help addresses` tells how outputs are named. A replay of the same files again makes no document twice in \
 Elasticsearch or OpenSearch. A next hop that takes nothing is tried again for a minute.
 
-Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C)
+Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C) \
 or 143 (SIGTERM) interrupted: what was read until then has been replayed. A second signal ends at once.")]
 pub struct ReplayArgs {
     #[command(flatten)]
@@ -75,9 +75,9 @@ pub enum ReplayArgsError {
     #[error("--quiet leaves nothing for --output to take; give one of them")]
     Quiet,
     #[error(
-        "--output reply is for `maxconn run`, which answers posts; leave it out: stdout is the default"
+        "--output {0} is for `maxconn run` alone; leave it out: stdout is the default, and --quiet writes nothing"
     )]
-    Reply,
+    OfRun(OutputAddress),
 }
 
 impl ReplayArgs {
@@ -109,7 +109,7 @@ impl ReplayArgs {
         reading.follow = self.follow;
         let mut output = self.output.options()?;
         if matches!(output.address, OutputAddress::Reply | OutputAddress::None) {
-            return Err(ReplayArgsError::Reply);
+            return Err(ReplayArgsError::OfRun(output.address));
         }
         if self.quiet && output.address != OutputAddress::Stdout {
             return Err(ReplayArgsError::Quiet);

@@ -20,13 +20,13 @@ Examples:
   sar -q -f /var/log/sysstat/sa05 >load.txt; maxconn report mail.log --load load.txt --html report.html
   maxconn report mail.log --json report.json --disk-free 20GB
 
-It reads what `maxconn replay` reads. The page is one file that needs no network. Without --html and --json the report
+It reads what `maxconn replay` reads. The page is one file that needs no network. Without --html and --json the report \
 goes to standard output as text.
 
-A load (--load) is told by its content: lines of time,value (CSV), what sadf -d, sadf -j and sar say, rrdtool xport --json
+A load (--load) is told by its content: lines of time,value (CSV), what sadf -d, sadf -j and sar say, rrdtool xport --json \
 and rrdtool fetch, Prometheus' answers to range queries, collectd's CSV files, Munin's spool.
 
-Exit codes: 0 fine, 1 the report failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C) or 143 (SIGTERM)
+Exit codes: 0 fine, 1 the report failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C) or 143 (SIGTERM) \
 interrupted: the report is of what was read until then. A second signal ends at once.")]
 pub struct ReportArgs {
     #[command(flatten)]

@@ -153,8 +153,9 @@ pub fn report(
     };
     let written = report.finish(known);
     write(&written, options, &places)?;
-    match (signal, written.input.lines) {
-        (Some(signal), lines) => Err(ReportError::Interrupted(signal, lines)),
+    let lines = written.input.lines;
+    match (signal, lines + written.input.outside_lines) {
+        (Some(signal), _) => Err(ReportError::Interrupted(signal, lines)),
         (None, 0) => Err(ReportError::NothingRead),
         (None, _) if !is_complete => Err(ReportError::Incomplete),
         (None, _) => Ok(()),

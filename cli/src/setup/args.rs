@@ -18,12 +18,12 @@ Examples:
   maxconn setup --elasticsearch http://127.0.0.1:9200 --kibana http://127.0.0.1:5601 --alerting
   maxconn setup --print=FOLDER
 
-It tells by itself which of the products it speaks to. Asked again it changes nothing that is as
-it should be. The key needs the cluster privileges manage_index_templates, manage_ilm and monitor;
-for data streams of an earlier version, which get a new index each, manage for logs-*.maxconn-*;
+It tells by itself which of the products it speaks to. Asked again it changes nothing that is as \
+it should be. The key needs the cluster privileges manage_index_templates, manage_ilm and monitor; \
+for data streams of an earlier version, which get a new index each, manage for logs-*.maxconn-*; \
 in Kibana all of Saved Objects Management, and for --alerting all of Stack Rules.
 
-Dashboards show refusals over time where maxconn is configured with statistics_every = \"1m\"; it
+Dashboards show refusals over time where maxconn is configured with statistics_every = \"1m\"; it \
 is off by default.")]
 #[command(group = ArgGroup::new("where").args(["elasticsearch", "kibana", "print"]).required(true).multiple(true))]
 pub struct SetupArgs {

@@ -32,6 +32,8 @@ fn what_cannot_be_run_is_refused_with_its_mend_and_the_right_code() {
         2 | run --output http://127.0.0.1:1 --dead-letter link   | name what it leads to
         2 | run --output http://127.0.0.1:1 --dead-letter one    | name a file that has one
         2 | run --output http://127.0.0.1:1 --dead-letter /dev/null | a device; name a file
+        2 | run --output none --alerts exec:/nosuchfolder/told   | /nosuchfolder/told cannot be run
+        2 | replay --output none file                            | --output none is for `maxconn run` alone
         2 | run --request-timeout 0s                             | it must be more than nothing";
     let table = table
         .replace("USED", &used.local_addr().unwrap().to_string())
