@@ -196,10 +196,8 @@ impl FileInput {
     /// Opens what is to be read first: where it was, else the end of what is there.
     fn open(&self) -> io::Result<Tail> {
         let Some(position) = &self.position else {
-            let mut tail = Tail::open(&self.path, 0)?;
             // Old floods are none of today's; `maxconn replay` tells of them.
-            tail.skip()?;
-            return Ok(tail);
+            return Tail::open_at_end(&self.path);
         };
         let there = log_files(&self.path);
         let newest = |is_it: &dyn Fn(&LogFile) -> bool| there.iter().rev().find(|file| is_it(file));

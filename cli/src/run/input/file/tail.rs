@@ -40,7 +40,7 @@ pub(super) struct Tail {
     /// Where the bytes in `rest` begin.
     pub(super) offset: u64,
     rest: Vec<u8>,
-    /// What the file begins with, as far as that is known.
+    /// What the file begins with, as far as it was read.
     begin: Vec<u8>,
 }
 
@@ -65,43 +65,48 @@ impl Tail {
             return Err(io::Error::other("it is a folder; name the files in it"));
         }
         file.seek(SeekFrom::Start(offset))?;
+        let mut begin = vec![0; usize::try_from(offset.min(BEGIN_BYTES)).unwrap_or(0)];
+        file.read_exact_at(&mut begin, 0)?;
         Ok(Tail {
             file,
             identity: identity(&metadata),
             offset,
             rest: Vec::new(),
-            begin: Vec::new(),
+            begin,
         })
     }
 
-    /// Begins at the end of what is there.
-    pub(super) fn skip(&mut self) -> io::Result<()> {
-        self.offset = self.file.seek(SeekFrom::End(0))?;
-        Ok(())
+    /// The end of what is there.
+    pub(super) fn open_at_end(path: &Path) -> io::Result<Tail> {
+        Tail::open(path, path.metadata().map_or(0, |it| it.len()))
     }
 
     /// Reads a part, from the begin on if the file was cut off; `false` at the end.
     pub(super) fn read(&mut self) -> io::Result<bool> {
         if self.is_cut_off()? {
             self.file.rewind()?;
-            (self.offset, self.rest) = (0, Vec::new());
+            (self.offset, self.rest, self.begin) = (0, Vec::new(), Vec::new());
         }
         let before = self.rest.len();
         let mut part = (&self.file).take(BATCH_MAX_BYTES as u64);
         part.read_to_end(&mut self.rest)?;
+        // From what was read, for by now the file may begin with something else.
+        let known = self.begin.len();
+        if let Some(from) = (known as u64).checked_sub(self.offset) {
+            let more = self.rest.iter().skip(usize::try_from(from).unwrap_or(0));
+            let room = (BEGIN_BYTES as usize).saturating_sub(known);
+            self.begin.extend(more.take(room));
+        }
         Ok(self.rest.len() > before)
     }
 
     /// Whether it ends before what was read of it, or begins with something else.
-    fn is_cut_off(&mut self) -> io::Result<bool> {
+    fn is_cut_off(&self) -> io::Result<bool> {
         let read = self.offset + self.rest.len() as u64;
-        let mut begin = vec![0; usize::try_from(read.min(BEGIN_BYTES)).unwrap_or(0)];
-        let there = self.file.metadata()?.len();
-        let is_cut_off = there < read
+        let mut begin = vec![0; self.begin.len()];
+        Ok(self.file.metadata()?.len() < read
             || self.file.read_exact_at(&mut begin, 0).is_err()
-            || !begin.starts_with(&self.begin);
-        self.begin = if is_cut_off { Vec::new() } else { begin };
-        Ok(is_cut_off)
+            || begin != self.begin)
     }
 
     /// The lines that are whole by now; at the file's end also the last one. A longer one is cut.
