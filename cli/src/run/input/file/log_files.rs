@@ -91,10 +91,12 @@ pub(super) fn next(path: &Path, tail: &Tail) -> Next {
     let there = log_files(path);
     let own = there.iter().position(|it| it.identity == tail.identity);
     let younger = match own.and_then(|own| there.get(own..)?.split_first()) {
-        // Names of two kinds tell no order.
-        Some((own, younger)) => younger
-            .iter()
-            .find(|it| it.path == path || it.is_numbered == own.is_numbered),
+        // Between names of two kinds only their times tell.
+        Some((own, younger)) => younger.iter().find(|it| {
+            it.path == path
+                || it.is_numbered == own.is_numbered
+                || it.modified_ns >= own.modified_ns
+        }),
         // Removed, or compressed: only the log itself is surely younger.
         None => there.last().filter(|it| it.path == path),
     };
