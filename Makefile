@@ -145,7 +145,7 @@ deb: build guests $(CARGO_DEB) ## Make Debian's package of it: target/deb/maxcon
 	rm -rf target/deb/root target/deb/units
 	PREFIX=/usr DESTDIR=target/deb/root dist/install $(TARGET_DIR)/release
 	mv target/deb/root/usr/lib/systemd/system target/deb/units
-	$(CARGO_DEB) --quiet --no-build --strip --package maxconn --deb-revision $(REVISION) --output target/deb
+	$(CARGO_DEB) --quiet --no-build --package maxconn --deb-revision $(REVISION) --output target/deb
 
 $(CARGO_DEB):
 	$(CARGO) install --quiet --locked --root $(TARGET_DIR)/tools cargo-deb@3.8.0
