@@ -87,7 +87,9 @@ fn every_command_and_topic_has_a_page() {
     let run = str::from_utf8(&run).unwrap();
     assert!(run.contains("maxconn\\-run"), "{run}");
     assert!(run.contains("\\-\\-alerts"), "{run}");
-    // A line that begins with a dot or a quotation mark would be read as an instruction.
+    // Examples are copied: a page must not fill their lines.
+    assert!(run.contains(".nf\n  maxconn run \\-\\-input"), "{run}");
+    assert!(run.contains("maxconn\\-time(7)"), "{run}");
     let time = folder.read("man/man7/maxconn-time.7");
     assert!(str::from_utf8(&time).unwrap().contains("RFC 3339"));
     let output = maxconn(&["man", "/dev/null"]);

@@ -191,11 +191,12 @@ impl Service {
 /// Builds the package, of this revision.
 fn package(revision: u32) -> Result<PathBuf, Error> {
     run(Command::new("make").args(["-s", "deb", &format!("REVISION={revision}")]))?;
-    let end = format!("-{revision}_");
+    // Those of other versions may lie beside it.
+    let begin = format!("maxconn_{}-{revision}_", env!("CARGO_PKG_VERSION"));
     for entry in fs::read_dir("target/deb")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.contains(&end) && name.ends_with(".deb") {
+        if name.starts_with(&begin) && name.ends_with(".deb") {
             return Ok(path);
         }
     }

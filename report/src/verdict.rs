@@ -30,6 +30,13 @@ pub fn verdict(
             first_sentence(&largest.cause.advice).to_string(),
         ];
     }
+    if input.lines == 0 && input.outside_lines > 0 {
+        let lines = counted(input.outside_lines, "line", "lines");
+        return [
+            format!("Nothing was read: none of the {lines} is of the time that is asked for."),
+            "Ask for another time, or name the log of this one.".to_string(),
+        ];
+    }
     if input.lines == 0 {
         return [
             "Nothing was read.".to_string(),

@@ -20,27 +20,16 @@ impl Topic {
 
 /// All of them.
 pub const TOPICS: [Topic; 5] = [
-    Topic {
-        name: "addresses",
-        text: include_str!("topics/addresses.txt"),
-    },
-    Topic {
-        name: "environment",
-        text: include_str!("topics/environment.txt"),
-    },
-    Topic {
-        name: "exit-codes",
-        text: include_str!("topics/exit-codes.txt"),
-    },
-    Topic {
-        name: "files",
-        text: include_str!("topics/files.txt"),
-    },
-    Topic {
-        name: "time",
-        text: include_str!("topics/time.txt"),
-    },
+    topic("addresses", include_str!("topics/addresses.txt")),
+    topic("environment", include_str!("topics/environment.txt")),
+    topic("exit-codes", include_str!("topics/exit-codes.txt")),
+    topic("files", include_str!("topics/files.txt")),
+    topic("time", include_str!("topics/time.txt")),
 ];
+
+const fn topic(name: &'static str, text: &'static str) -> Topic {
+    Topic { name, text }
+}
 
 /// Their names, and what each is about.
 pub fn list() -> String {

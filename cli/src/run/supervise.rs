@@ -24,7 +24,7 @@ use crate::output::deliver::DeliverError;
 use maxconn_host::HostError;
 
 /// A place in a file is kept within that, unless the disk hangs.
-const FILES_MAX: Duration = Duration::from_secs(1);
+const FILES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the engine ended: with the state to keep, if one is kept.
 type EngineEnd = Result<Option<StateWriter>, HostError>;
@@ -137,7 +137,7 @@ impl Process {
                 drop(file.lock().await);
             }
         };
-        let _ = timeout_at(deadline.min(Instant::now() + FILES_MAX), files).await;
+        let _ = timeout_at(deadline.min(Instant::now() + FILES_PATIENCE), files).await;
         if let Some(state_writer) = state_writer {
             state_writer.finish(&self.backlog).await?;
         }

@@ -34,6 +34,14 @@ fn a_real_flood_gives_the_report_that_is_kept() {
 }
 
 #[test]
+fn that_nothing_is_of_the_time_that_was_asked_for_is_an_answer() {
+    let ran = report(&format!("--year 2026 --until 2020-01-01 --json - {FLOOD}"));
+    let found = json(ran.is(0, ""));
+    let told = "Nothing was read: none of the 7,514 lines is of the time that is asked for.";
+    assert_eq!(found["verdict"][0], told);
+}
+
+#[test]
 fn totals_are_those_of_the_log_whichever_way_they_are_summed() {
     let found = json(report(&format!("--json - {FLOOD}")).is(0, ""));
     let sum = |list: &Value| -> u64 {
