@@ -280,9 +280,11 @@ impl Table {
         self.timers.push(timer);
         if self.timers.len() > 2 * self.open.len + 64 {
             // Floods that ended leave their timers behind; they must not pile up.
-            let mut timers = core::mem::take(&mut self.timers).into_vec();
-            timers.retain(|timer| self.is_live(timer));
-            self.timers = BinaryHeap::from(timers);
+            for timer in core::mem::take(&mut self.timers) {
+                if self.is_live(&timer) {
+                    self.timers.push(timer);
+                }
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod link;
 pub mod notices;
+mod traps;
 
 /// The target of every guest. Not wasip1: there each export is wrapped to run destructors after every
 /// call, which is wrong for a module that keeps state.
@@ -61,6 +63,12 @@ pub enum BuildError {
     NoCargo(std::io::Error),
     /// Cargo said no; its own words are above this one's.
     Failed(String),
+    /// The linker, which comes with the compiler, could not be started.
+    NoLinker(std::io::Error),
+    /// What was built can't be read there.
+    Read(PathBuf, std::io::Error),
+    /// What the compiler made there is not what it makes.
+    Damaged(PathBuf, String),
     /// What was built can't be written there.
     Write(PathBuf, std::io::Error),
 }
@@ -79,6 +87,18 @@ impl fmt::Display for BuildError {
             BuildError::Failed(name) => write!(
                 out,
                 "the guest {name} does not build; the compiler says why, above"
+            ),
+            BuildError::NoLinker(error) => write!(
+                out,
+                "cannot start rust-lld: {error}; it comes with Rust, or with a package of your distribution"
+            ),
+            BuildError::Read(file, error) => {
+                write!(out, "cannot read {}: {error}", file.display())
+            }
+            BuildError::Damaged(file, problem) => write!(
+                out,
+                "cannot read {}: {problem}; remove target/guest-build, and build with the Rust of rust-toolchain.toml",
+                file.display()
             ),
             BuildError::Write(file, error) => {
                 write!(out, "cannot write {}: {error}", file.display())
@@ -159,16 +179,24 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
         cargo.arg("-Copt-level=z");
     }
     if name == JS {
-        // wasm-bindgen reads the sections that the profile strips, and takes them out itself.
         cargo.arg("-Cstrip=debuginfo");
     }
+    // What the linker gets: it is linked once more.
+    cargo.arg("--emit=obj");
     match cargo.status() {
         Ok(status) if status.success() => {}
         Ok(_) => return Err(BuildError::Failed(name.to_string())),
         Err(error) => return Err(BuildError::NoCargo(error)),
     }
     let file = format!("maxconn_{}.wasm", name.replace('-', "_"));
-    Ok(target_dir.join(TARGET).join("guest").join(file))
+    let module = target_dir.join(TARGET).join("guest").join(file);
+    // wasm-bindgen reads the sections that are stripped from the others, and takes them out itself.
+    let strip = if name == JS {
+        "--strip-debug"
+    } else {
+        "--strip-all"
+    };
+    link::shorten(&root, &module, strip)
 }
 
 /// The folder of the workspace.

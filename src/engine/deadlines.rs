@@ -116,17 +116,17 @@ impl Floods {
     ) -> bool {
         let config = call.config;
         // A heap of the table's own kind: sorting would be several KiB of code for the end of the input.
-        let mut open: BinaryHeap<Timer> = self
-            .table
-            .open_slots()
-            .filter_map(|slot| {
-                let entry = self.table.entry(slot)?;
-                let rule = config.rules.get(usize::from(entry.rule))?;
-                let deadline_ms = entry.state.deadline_ms(rule)?;
-                let timer = Reverse((deadline_ms, entry.rule, entry.hash, slot));
-                (rule.quiet_ms <= silent_ms).then_some(timer)
-            })
-            .collect();
+        let mut open: BinaryHeap<Timer> = BinaryHeap::new();
+        for slot in self.table.open_slots() {
+            let Some(entry) = self.table.entry(slot) else {
+                continue;
+            };
+            let rule = config.rules.get(usize::from(entry.rule));
+            let rule = rule.filter(|rule| rule.quiet_ms <= silent_ms);
+            if let Some(deadline_ms) = rule.and_then(|rule| entry.state.deadline_ms(rule)) {
+                open.push(Reverse((deadline_ms, entry.rule, entry.hash, slot)));
+            }
+        }
         while let Some(Reverse((_, number, _, slot))) = open.pop() {
             if call.out.is_full() {
                 return false;

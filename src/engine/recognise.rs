@@ -24,7 +24,7 @@ const MAX_TIME_MS: i64 = 253_402_300_799_999;
 /// A time zone that is wrong puts a time at most so far ahead of the clock, in ms.
 const CLOCK_AHEAD_MAX_MS: i64 = 86_400_000;
 /// What is in the most needles.
-const COMMON: &str = "onnection";
+const COMMON: &[u8] = b"onnection";
 const HALF_A_YEAR_MS: i64 = 182 * 86_400_000;
 const HASH_EVENT: u8 = 30;
 const HASH_MEMBER: u8 = 31;
@@ -180,12 +180,9 @@ impl Recogniser {
                 needles.push(needle.as_bytes().to_vec());
                 // journald writes a message that is not plain text as an array of bytes. That is rare, so that what most
                 // needles have in common is enough to look for.
-                let part = if needle.contains(COMMON) {
-                    COMMON
-                } else {
-                    needle
-                };
-                needles.extend(byte_array_forms(part.as_bytes()));
+                let needle = needle.as_bytes();
+                let is_common = needle.windows(COMMON.len()).any(|part| part == COMMON);
+                needles.extend(byte_array_forms(if is_common { COMMON } else { needle }));
             }
         }
         for needle in repeats::NEEDLES {

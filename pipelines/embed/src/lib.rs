@@ -43,8 +43,9 @@ const NO_TIME: i64 = i64::MIN;
 
 /// All that the module keeps between two calls.
 struct Instance {
-    /// Made by the first call that needs it, so that a configuration can come before.
-    engine: Option<Engine>,
+    /// Made by the first call that needs it, so that a configuration can come before. In a box, for its room would be
+    /// in the module's file.
+    engine: Option<Box<Engine>>,
     input: Vec<u8>,
     out: Output,
     sources: Vec<Source>,
@@ -113,9 +114,8 @@ impl Instance {
             .and_then(|config| match &mut self.engine {
                 Some(engine) => engine.reconfigure(config, &mut self.out),
                 // There is none to be dropped, and the code for it is 2 KB.
-                None => {
-                    Engine::new(config).map(|engine| core::mem::forget(self.engine.replace(engine)))
-                }
+                None => Engine::new(config)
+                    .map(|engine| core::mem::forget(self.engine.replace(Box::new(engine)))),
             });
         match result {
             Ok(()) => OK,
@@ -280,11 +280,11 @@ impl Instance {
 }
 
 /// The engine, made with the module's defaults if no configuration came before.
-fn ready(slot: &mut Option<Engine>) -> Option<&mut Engine> {
+fn ready(slot: &mut Option<Box<Engine>>) -> Option<&mut Engine> {
     if slot.is_none() {
-        *slot = BAKED.config().and_then(Engine::new).ok();
+        *slot = BAKED.config().and_then(Engine::new).map(Box::new).ok();
     }
-    slot.as_mut()
+    slot.as_deref_mut()
 }
 
 /// The source of that number; number 0 is there without being described.
