@@ -5,7 +5,7 @@ use maxconn_core::json::scan;
 use maxconn_core::json::string::{decode, decode_byte_array};
 use maxconn_core::json::value::Value;
 use maxconn_core::json::write::push_string;
-use maxconn_fluent_bit_json::{ROUTE, may_go_back, mend};
+use maxconn_fluent_bit_json::{ROUTE, first_quote, may_go_back, mend};
 
 use crate::document::is_object;
 
@@ -39,7 +39,7 @@ fn any_bytes(data: &[u8]) {
     if is_one && std::str::from_utf8(data).is_ok() {
         assert!(Value::parse(data).is_ok(), "{shown}");
     }
-    may_go_back(data);
+    may_go_back(data, first_quote);
     mended(data);
 }
 
@@ -69,7 +69,7 @@ fn mended(data: &[u8]) -> bool {
 fn encoded(written: &[u8]) {
     let shown = String::from_utf8_lossy(written);
     let is_valid = serde_json::from_slice::<serde_json::Value>(written).is_ok();
-    if may_go_back(written) {
+    if may_go_back(written, first_quote) {
         assert!(is_valid, "another reader does not take it: {shown}");
         assert!(!has_route(written), "{shown}");
     }

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::case::{Case, Step};
 use crate::native;
 use crate::run::same;
-use crate::wasm::{Arg, Imports, Module, NoImports, Runtime, fd_write, put, put_number};
+use crate::wasm::{Arg, Imports, Module, NoImports, Runtime, at, fd_write, put, put_number, span};
 
 const TICK_TAG: &[u8] = b"maxconn.tick";
 /// What every alert begins with here.
@@ -20,16 +20,23 @@ pub const ALERT_ROUTE: &str = r#"{"maxconn_route":"alert","#;
 /// What every event that goes on ends with.
 const EVENT_ROUTE: &str = r#","maxconn_route":"event"}"#;
 
-/// What the host's side of WASI offers: standard error.
+/// What the host offers: standard error, by WASI, and of C's library what the guest asks for.
 #[derive(Default)]
-struct Wasi {
+struct Offered {
     said: Vec<u8>,
 }
 
-impl Imports for Wasi {
+impl Imports for Offered {
     fn call(&mut self, name: &str, args: &[i64], memory: &mut [u8]) -> Result<i64, Error> {
-        if name != "wasi_snapshot_preview1.fd_write" {
-            return NoImports.call(name, args, memory);
+        match name {
+            "env.memchr" => {
+                let (start, byte) = (at(args, 0), at(args, 1) as u8);
+                let text = span(memory, start, at(args, 2))?;
+                let found = text.iter().position(|other| *other == byte);
+                return Ok(found.map_or(0, |found| (start + found) as i64));
+            }
+            "wasi_snapshot_preview1.fd_write" => {}
+            _ => return NoImports.call(name, args, memory),
         }
         match fd_write(args, memory, usize::MAX)? {
             (2, bytes) => self.said.extend(bytes),
@@ -49,7 +56,7 @@ pub(crate) fn bake_memory(memory: &mut [u8], config: &str) -> Result<(), Error> 
 
 /// An instance of the filter.
 pub struct Filter {
-    module: Module<Wasi>,
+    module: Module<Offered>,
 }
 
 impl Filter {
@@ -78,7 +85,7 @@ impl Filter {
         runtime: Runtime,
         config: Option<&str>,
     ) -> Result<Filter, Error> {
-        let mut module = Module::new(wasm, runtime, Wasi::default())?;
+        let mut module = Module::new(wasm, runtime, Offered::default())?;
         if let Some(config) = config {
             bake_memory(module.memory_mut(), config)?;
         }

@@ -15,6 +15,8 @@ use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
 use maxconn_fluent_bit_json::{ROUTE, may_go_back, mend};
 
+use abi::find_quote;
+
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
@@ -182,6 +184,10 @@ impl Filter {
     /// Reads the configuration, before the first record if the host lets us; the sentence that says what is
     /// wrong with it.
     fn start(&mut self) -> Result<(), String> {
+        // Without it no record could be checked: a host that has none shall not start.
+        if find_quote(b"\"") != Some(0) {
+            return Err("maxconn: this host's memchr is not C's\n".to_string());
+        }
         self.boot();
         match &self.plugin {
             Plugin::Refused(Some(error)) => Err(format!(
@@ -223,7 +229,7 @@ impl Filter {
             && (tag.1 != running.tick_tag.len() || !tag_buffer.holds(tag, &running.tick_tag))
         {
             may_carry = running.engine.may_carry(text);
-            if !may_carry && may_go_back(text) {
+            if !may_carry && may_go_back(text, find_quote) {
                 running.engine.pass(&self.source);
                 return place(text);
             }
@@ -311,9 +317,7 @@ impl Filter {
         // The route takes the place of the closing brace and what is behind it: a newline at least.
         let closing = out.iter().rposition(|byte| *byte == b'}')?;
         out.truncate(closing);
-        for part in &[",\"", ROUTE, "\":\"", TO_EVENTS, "\"}\0"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        out.extend_from_slice(EVENT_ROUTE);
         place(out.get(start..)?)
     }
 
@@ -381,7 +385,7 @@ impl Filter {
 /// A record as it may go back; `answer` holds it where that is in another form. `None` if there is none.
 #[inline]
 fn checked<'a>(text: &'a [u8], answer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    if may_go_back(text) {
+    if may_go_back(text, find_quote) {
         return Some(text);
     }
     answer.clear();
@@ -438,7 +442,8 @@ fn boot() -> Plugin {
 /// Where documents of ours are to go: the values of [`ROUTE`].
 const TO_ALERTS: &str = "alert";
 const TO_STATISTICS: &str = "statistics";
-const TO_EVENTS: &str = "event";
+/// How events end, with [`ROUTE`] as their last member.
+const EVENT_ROUTE: &[u8] = b",\"maxconn_route\":\"event\"}\0";
 
 /// An object, which has members, with its route as the first key.
 fn answer(out: &mut Vec<u8>, route: &str, object: &[u8]) -> Option<NonNull<u8>> {

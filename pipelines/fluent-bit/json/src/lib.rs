@@ -8,8 +8,8 @@
 //!
 //! What the check takes from the encoder: strings are closed and escaped, except that those of extension
 //! types start with `\x`; ASCII letters are not escaped; brackets match; a key is followed by its colon at once. So it
-//! looks for quotes only, word by word, and at the few bytes between strings. A byte there that the common values don't
-//! need wakes the strict check, which takes nothing for granted. Neither judges UTF-8.
+//! looks for quotes only, and at the few bytes between strings. A byte there that the common values don't need wakes the
+//! strict check, which takes nothing for granted. Neither judges UTF-8.
 
 #![forbid(unsafe_code)]
 
@@ -22,9 +22,10 @@ use repair::Repair;
 pub use route::ROUTE;
 
 /// Whether this output of Fluent Bit's encoder may go back as it is: an object that its parser takes, in which nothing is
-/// named as what our documents are routed by. Never true for one that may not, but false for some that may.
+/// named as what our documents are routed by. Never true for one that may not, but false for some that may. `find_quote`
+/// answers where the first quote is.
 #[inline(never)]
-pub fn may_go_back(bytes: &[u8]) -> bool {
+pub fn may_go_back(bytes: &[u8], find_quote: impl Fn(&[u8]) -> Option<usize>) -> bool {
     // Nearly always a string comes first.
     let mut start = match bytes {
         [b'{', b'"', first, .., b'}'] if *first != b'\\' => 2,
@@ -34,7 +35,7 @@ pub fn may_go_back(bytes: &[u8]) -> bool {
     let mut is_key = true;
     // Strings, which nearly always follow one another at once.
     while start < bytes.len() {
-        let end = quote_behind(bytes, start, is_key);
+        let end = quote_behind(bytes, start, is_key, &find_quote);
         match bytes.get(end + 1) {
             Some(b':') => {
                 if end - start == ROUTE.len() && is_route(bytes, start) {
@@ -125,7 +126,12 @@ pub fn mend(bytes: &[u8], out: &mut Vec<u8>) -> bool {
 /// The position of the quote that ends the string from a position on: one behind an even number of backslashes; the length
 /// if there is none. Only quotes are looked for; the backslashes before one are counted when it is found. Keys are short.
 #[inline(always)]
-fn quote_behind(text: &[u8], start: usize, is_key: bool) -> usize {
+fn quote_behind(
+    text: &[u8],
+    start: usize,
+    is_key: bool,
+    find_quote: &impl Fn(&[u8]) -> Option<usize>,
+) -> usize {
     let mut from = start;
     loop {
         let marks = match is_key {
@@ -133,7 +139,10 @@ fn quote_behind(text: &[u8], start: usize, is_key: bool) -> usize {
             false => 0,
         };
         let quote = match marks {
-            0 => find_quote(text, from),
+            0 => match text.get(from..).and_then(find_quote) {
+                Some(at) => from + at,
+                None => return text.len(),
+            },
             marks => from + (marks.trailing_zeros() / 8) as usize,
         };
         let is_escaped = match text.get(quote.wrapping_sub(1)) {
@@ -160,69 +169,21 @@ fn is_escaped(text: &[u8], start: usize, at: usize) -> bool {
 #[cold]
 #[inline(never)]
 fn string_len(text: &[u8]) -> usize {
-    quote_behind(text, 0, false)
+    quote_behind(text, 0, false, &first_quote)
+}
+
+/// Where the first quote is, for callers that have no faster search.
+pub fn first_quote(text: &[u8]) -> Option<usize> {
+    text.iter().position(|byte| *byte == b'"')
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-#[inline(always)]
-fn word(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes.try_into().unwrap_or_default())
-}
-
-/// Marks bytes of a word that are quotes, in five instructions; bytes that are not ASCII and those above a marked one may
-/// be marked as well.
-#[inline(always)]
-fn maybe_quotes(word: u64) -> u64 {
-    (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES)
-}
-
-/// Marks quotes; the lowest mark is exact.
+/// Marks the quotes among eight bytes, each by its highest bit; the lowest mark is exact.
 #[inline(always)]
 fn quotes(bytes: &[u8]) -> u64 {
-    let word = word(bytes);
-    maybe_quotes(word) & !(word ^ (ONES * b'"' as u64)) & HIGHS
-}
-
-/// The position of the first quote from a position on; the length if there is none. Sixty-four bytes without one cost about
-/// seventy instructions of wasm.
-#[inline(never)]
-fn find_quote(text: &[u8], from: usize) -> usize {
-    let mut at = from;
-    // No loops over words, which would not be unrolled in guests.
-    if let Some(end) = text.len().checked_sub(64) {
-        while at <= end
-            && let Some(block) = text.get(at..at + 64)
-            && (four_words(&block[..32]) | four_words(&block[32..])) & HIGHS == 0
-        {
-            at += 64;
-        }
-    }
-    if let Some(block) = text.get(at..at + 32)
-        && four_words(block) & HIGHS == 0
-    {
-        at += 32;
-    }
-    if let Some(end) = text.len().checked_sub(8) {
-        while at <= end {
-            let marks = text.get(at..at + 8).map_or(0, quotes);
-            if marks != 0 {
-                return at + (marks.trailing_zeros() / 8) as usize;
-            }
-            at += 8;
-        }
-    }
-    while text.get(at).is_some_and(|byte| *byte != b'"') {
-        at += 1;
-    }
-    at
-}
-
-#[inline(always)]
-fn four_words(block: &[u8]) -> u64 {
-    let marks = |at: usize| maybe_quotes(word(&block[at..at + 8]));
-    marks(0) | marks(8) | marks(16) | marks(24)
+    let others = u64::from_le_bytes(bytes.try_into().unwrap_or_default()) ^ (ONES * b'"' as u64);
+    others.wrapping_sub(ONES) & !others & (ONES << 7)
 }
 
 /// The strict check: valid JSON by its grammar, an object, every number within a double.
@@ -335,7 +296,7 @@ mod tests {
                 r#"{"a":null,"1":{"maxconn_route":2}}"#,
             ),
         ] {
-            assert!(!may_go_back(bad.as_bytes()), "{bad}");
+            assert!(!may_go_back(bad.as_bytes(), first_quote), "{bad}");
             let mut out = b"kept".to_vec();
             assert!(mend(bad.as_bytes(), &mut out), "{bad}");
             assert_eq!(core::str::from_utf8(&out).map(|out| &out[4..]), Ok(good));
@@ -380,8 +341,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_the_first_quote(bytes in prop::collection::vec(prop_oneof![20 => any::<u8>(), 1 => Just(b'"'), 4 => Just(b'#')], 0..120)) {
-            prop_assert_eq!(find_quote(&bytes, 0), bytes.iter().position(|byte| *byte == b'"').unwrap_or(bytes.len()));
+        fn marks_the_first_quote_of_a_word(word in prop::array::uniform8(prop_oneof![8 => any::<u8>(), 1 => Just(b'"'), 4 => Just(b'#')])) {
+            let marked = (quotes(&word).trailing_zeros() / 8) as usize;
+            prop_assert_eq!(marked, first_quote(&word).unwrap_or(8));
         }
     }
 }
