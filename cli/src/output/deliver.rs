@@ -57,9 +57,6 @@ impl Patience {
 
 /// Delivers until the backlog is closed and empty. What goes wrong is told to `tell`, and tried again; with
 /// `patience` no longer than that, counted for each group anew. What the next hop has taken is told to `taken` first.
-///
-/// # Errors
-/// See [`DeliverError`].
 pub async fn deliver(
     backlog: Arc<Backlog>,
     mut output: Destination,

@@ -44,7 +44,7 @@ impl Journal {
     }
 }
 
-/// A guest that is replaced when it fails.
+/// A guest that is replaced when it fails; what is asked of it fails where it cannot be replaced.
 pub struct Guest {
     plugin: Plugin,
     config: String,
@@ -116,9 +116,6 @@ impl Guest {
     }
 
     /// The sources' clock, for timestamps without a year.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn set_reference_time(&mut self, now_ms: i64) -> Result<(), HostError> {
         for source in &mut self.sources {
             source.reference_time_ms = Some(now_ms);
@@ -132,9 +129,6 @@ impl Guest {
     }
 
     /// Pushes whole lines of a source. Lines that the guest fails in twice do not go on as they should.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn push(
         &mut self,
         source: u16,
@@ -182,9 +176,6 @@ impl Guest {
 
     /// Pushes lines that were counted before: all of their records go on, whatever floods are open now, but
     /// for those that `out` drops, and nothing is counted. A guest of its own does it, and is thrown away.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn repeat(
         &mut self,
         source: u16,
@@ -214,9 +205,6 @@ impl Guest {
     }
 
     /// Says that time goes on.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn tick(&mut self, now_ms: i64, out: &mut GuestOutput) -> Result<(), HostError> {
         if self.journal.is_full() {
             self.keep_snapshot()?;
@@ -231,9 +219,6 @@ impl Guest {
     }
 
     /// Ends every flood.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn shutdown(&mut self, out: &mut GuestOutput) -> Result<(), HostError> {
         self.attempt(out, |guest, out| {
             guest.instance.shutdown(|kind, bytes| out.add(kind, bytes))
@@ -241,9 +226,6 @@ impl Guest {
     }
 
     /// What the guest has counted: a line of JSON.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn statistics(&mut self) -> Result<Vec<u8>, HostError> {
         let mut document = GuestOutput::default();
         self.attempt(&mut document, |guest, out| {
@@ -265,9 +247,6 @@ impl Guest {
     }
 
     /// Keeps all state for a guest that has to be replaced.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn keep_snapshot(&mut self) -> Result<(), HostError> {
         let mut snapshot = None;
         self.attempt(&mut GuestOutput::default(), |guest, _| {
