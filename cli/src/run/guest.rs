@@ -93,8 +93,7 @@ impl Guest {
     /// # Errors
     /// [`HostError::Refused`] where it is foreign or damaged.
     pub fn restore(&mut self, snapshot: Bytes, out: &mut GuestOutput) -> Result<(), HostError> {
-        self.instance
-            .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
+        self.instance.restore(&snapshot, out.sink())?;
         self.snapshot = Some(snapshot);
         self.journal = Journal::default();
         Ok(())
@@ -106,9 +105,7 @@ impl Guest {
     /// The guest refuses it (the old one stays in force), or can't be replaced.
     pub fn configure(&mut self, config: String, out: &mut GuestOutput) -> Result<(), HostError> {
         self.attempt(out, |guest, out| {
-            guest
-                .instance
-                .configure(config.as_bytes(), |kind, bytes| out.add(kind, bytes))
+            guest.instance.configure(config.as_bytes(), out.sink())
         })?;
         self.config = config;
         // The last snapshot's floods are those of the old rules: a guest in need goes on from these.
@@ -149,9 +146,7 @@ impl Guest {
             }
             let attempt = |guest: &mut Guest, out: &mut GuestOutput| {
                 guest.select(source)?;
-                guest
-                    .instance
-                    .push(piece, None, |kind, bytes| out.add(kind, bytes))
+                guest.instance.push(piece, None, out.sink())
             };
             let mut tried = self.try_once(out, attempt);
             let halves = halves(piece);
@@ -209,29 +204,21 @@ impl Guest {
         if self.journal.is_full() {
             self.keep_snapshot()?;
         }
-        self.attempt(out, |guest, out| {
-            guest
-                .instance
-                .tick(now_ms, |kind, bytes| out.add(kind, bytes))
-        })?;
+        self.attempt(out, |guest, out| guest.instance.tick(now_ms, out.sink()))?;
         self.journal.add(Call::Tick(now_ms));
         Ok(())
     }
 
     /// Ends every flood.
     pub fn shutdown(&mut self, out: &mut GuestOutput) -> Result<(), HostError> {
-        self.attempt(out, |guest, out| {
-            guest.instance.shutdown(|kind, bytes| out.add(kind, bytes))
-        })
+        self.attempt(out, |guest, out| guest.instance.shutdown(out.sink()))
     }
 
     /// What the guest has counted: a line of JSON.
     pub fn statistics(&mut self) -> Result<Vec<u8>, HostError> {
         let mut document = GuestOutput::default();
         self.attempt(&mut document, |guest, out| {
-            guest
-                .instance
-                .statistics(|kind, bytes| out.add(kind, bytes))
+            guest.instance.statistics(out.sink())
         })?;
         Ok(document.bytes)
     }
