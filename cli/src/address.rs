@@ -127,9 +127,6 @@ impl fmt::Display for InputAddress {
 }
 
 /// `HOST:PORT` to listen at; without a host nobody but this machine can reach it.
-///
-/// # Errors
-/// See [`AddressError`].
 pub fn listen_address(text: &str) -> Result<String, AddressError> {
     let text = text.strip_suffix('/').unwrap_or(text);
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoListener)?;

@@ -5,9 +5,6 @@ use maxconn_host::{HostError, Limits, Plugin};
 const NAME: &str = "the built-in plugin";
 
 /// The guest inside this program, compiled when the program was built.
-///
-/// # Errors
-/// See [`HostError`].
 pub fn plugin(limits: Limits) -> Result<Plugin, HostError> {
     let machine_code = include_bytes!(concat!(env!("OUT_DIR"), "/embed.cwasm"));
     // SAFETY: the bytes are what this crate's build script got from `precompile`; nothing else writes them.

@@ -76,9 +76,6 @@ pub struct Place {
 
 impl Place {
     /// Finds the folder and looks whether it is safe.
-    ///
-    /// # Errors
-    /// See [`FileError`].
     pub fn of(path: &Path) -> Result<Place, FileError> {
         let name = path.file_name().ok_or(FileError::Nameless)?;
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
@@ -112,9 +109,6 @@ impl Place {
     }
 
     /// Opens the file to read it, if it is there. Nothing of it is changed.
-    ///
-    /// # Errors
-    /// See [`FileError`].
     pub fn read(&self) -> Result<Option<File>, FileError> {
         match self.open(OpenOptions::new().read(true)) {
             Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -124,9 +118,6 @@ impl Place {
 
     /// Opens the file, which is made if it is not there, to read it and to write at its end; no other process can until
     /// it is closed. Nothing of one that is there is changed.
-    ///
-    /// # Errors
-    /// See [`FileError`].
     pub fn lock(&self) -> Result<File, FileError> {
         let file = self.open(OpenOptions::new().create(true).read(true).append(true))?;
         file.try_lock().map_err(|error| match error {
@@ -137,9 +128,6 @@ impl Place {
     }
 
     /// Keeps others from a file that was opened here, once what is in it shows that it is ours.
-    ///
-    /// # Errors
-    /// As the system says.
     pub fn hide(&self, file: &File) -> Result<(), FileError> {
         let mode = mode(&file.metadata()?);
         if mode & 0o077 != 0 {
@@ -266,35 +254,11 @@ fn mode(metadata: &Metadata) -> u32 {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
-
-    /// A folder of a test's own.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Folder {
-            let folder = format!("maxconn-files-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(folder);
-            fs::create_dir_all(&folder).unwrap();
-            Folder(folder)
-        }
-
-        fn file(&self, name: &str) -> PathBuf {
-            self.0.join(name)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use test_support::command::Folder;
+    use test_support::contains;
 
     fn chmod(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    }
-
-    fn mode_of(path: &Path) -> u32 {
-        mode(&fs::metadata(path).unwrap()) & 0o777
     }
 
     /// What every way to open or write a file says of it.
@@ -312,9 +276,8 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_file_of_ours_is_neither_read_nor_written() {
-        let folder = Folder::new("kinds");
-        let file = folder.file("file");
-        fs::write(&file, "mine").unwrap();
+        let folder = Folder::new();
+        let file = folder.write("file", "mine");
         chmod(&file, 0o600);
         for (name, words) in [
             ("link", "symbolic link"),
@@ -322,10 +285,10 @@ mod tests {
             ("folder", "is a folder"),
             ("socket", "a pipe, a socket"),
         ] {
-            let path = folder.file(name);
+            let path = folder.join(name);
             match name {
                 "link" => symlink(&file, &path).unwrap(),
-                "dangling" => symlink(folder.file("nowhere"), &path).unwrap(),
+                "dangling" => symlink(folder.join("nowhere"), &path).unwrap(),
                 "folder" => fs::create_dir(&path).unwrap(),
                 _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
             }
@@ -333,38 +296,28 @@ mod tests {
                 assert!(sentence.contains(words), "{name}: {sentence}");
             }
         }
-        assert!(
-            sentences(Path::new("/dev/null"))
-                .iter()
-                .all(|it| it.contains("a device"))
-        );
-        assert!(!folder.file("nowhere").exists());
+        for sentence in sentences(Path::new("/dev/null")) {
+            contains(&sentence, &["a device"]);
+        }
+        assert!(!folder.join("nowhere").exists());
         assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     }
 
     #[test]
     fn a_pipe_is_refused_and_not_waited_for() {
-        let folder = Folder::new("pipe");
-        let pipe = folder.file("pipe");
-        let made = std::process::Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap();
-        assert!(made.success());
-        for sentence in sentences(&pipe) {
-            assert!(sentence.contains("is a pipe"), "{sentence}");
+        let folder = Folder::new();
+        for sentence in sentences(&folder.pipe("pipe")) {
+            contains(&sentence, &["is a pipe"]);
         }
     }
 
     #[test]
     fn a_file_with_two_names_is_refused_and_one_in_use_as_well() {
-        let folder = Folder::new("links");
-        let (one, two) = (folder.file("one"), folder.file("two"));
+        let folder = Folder::new();
+        let (one, two) = (folder.join("one"), folder.join("two"));
         let lock = Place::of(&one).unwrap().lock().unwrap();
-        assert!(matches!(
-            Place::of(&one).unwrap().lock(),
-            Err(FileError::InUse)
-        ));
+        let again = Place::of(&one).unwrap().lock();
+        assert!(matches!(again, Err(FileError::InUse)));
         drop(lock);
         fs::hard_link(&one, &two).unwrap();
         for path in [&one, &two] {
@@ -376,13 +329,12 @@ mod tests {
 
     #[test]
     fn what_somebody_else_has_put_into_a_shared_folder_is_refused() {
-        let folder = Folder::new("foreign");
-        let file = folder.file("file");
-        fs::write(&file, "theirs").unwrap();
+        let folder = Folder::new();
+        let file = folder.write("file", "theirs");
         // Only root can give it to somebody, and everybody's folder is root's.
         let is_theirs = std::os::unix::fs::chown(&file, Some(65_534), None).is_ok();
         for (mode, is_shared) in [(0o1777, true), (0o755, false)] {
-            chmod(&folder.0, mode);
+            chmod(&folder, mode);
             let place = Place::of(&file).unwrap();
             for opened in [place.read().map(drop), place.lock().map(drop)] {
                 let is_refused = matches!(opened, Err(FileError::Foreign));
@@ -393,8 +345,8 @@ mod tests {
 
     #[test]
     fn one_file_has_one_place_whatever_link_leads_to_its_folder() {
-        let folder = Folder::new("places");
-        let (real, link) = (folder.file("real"), folder.file("link"));
+        let folder = Folder::new();
+        let (real, link) = (folder.join("real"), folder.join("link"));
         fs::create_dir(&real).unwrap();
         symlink(&real, &link).unwrap();
         let [real, link] = [real, link].map(|it| Place::of(&it.join("state")).unwrap());
@@ -405,11 +357,12 @@ mod tests {
 
     #[test]
     fn only_the_owner_may_read_what_is_written_whatever_was_there() {
-        let folder = Folder::new("modes");
-        let file = folder.file("file");
+        let folder = Folder::new();
+        let file = folder.join("file");
         let place = Place::of(&file).unwrap();
         drop(place.lock().unwrap());
-        assert_eq!(mode_of(&file), 0o600);
+        let mode = || folder.mode("file");
+        assert_eq!(mode(), 0o600);
         for open in [
             |place: &Place| place.read().unwrap().unwrap(),
             |place: &Place| place.lock().unwrap(),
@@ -417,37 +370,30 @@ mod tests {
             chmod(&file, 0o664);
             // Not before it is known whose it is.
             let opened = open(&place);
-            assert_eq!(mode_of(&file), 0o664);
+            assert_eq!(mode(), 0o664);
             place.hide(&opened).unwrap();
-            assert_eq!(mode_of(&file), 0o600);
+            assert_eq!(mode(), 0o600);
         }
         // Somebody's file is where the new one is written first: it is not written into.
-        let new = folder.file("file.new");
-        fs::write(&new, "old").unwrap();
+        let new = folder.write("file.new", "old");
         chmod(&new, 0o666);
-        fs::hard_link(&new, folder.file("kept")).unwrap();
+        fs::hard_link(&new, folder.join("kept")).unwrap();
         chmod(&file, 0o664);
         place.replace(&[b"new"], PRIVATE).unwrap();
-        assert_eq!(
-            (mode_of(&file), fs::read(&file).unwrap()),
-            (0o600, b"new".to_vec())
-        );
-        assert_eq!(fs::read(folder.file("kept")).unwrap(), b"old");
+        assert_eq!((mode(), folder.read("file")), (0o600, b"new".to_vec()));
+        assert_eq!(folder.read("kept"), b"old");
         assert!(!new.exists());
     }
 
     #[test]
     fn a_folder_that_everybody_may_write_into_is_refused_unless_it_is_sticky() {
-        let folder = Folder::new("folders");
-        let inner = folder.file("inner");
+        let folder = Folder::new();
+        let inner = folder.join("inner");
         fs::create_dir(&inner).unwrap();
-        for open in [&folder.0, &inner] {
+        for open in [&*folder, &inner] {
             chmod(open, 0o777);
             let error = Place::of(&inner.join("file")).unwrap_err().to_string();
-            assert!(
-                error.contains("chmod o-w") && error.contains(&open.display().to_string()),
-                "{error}"
-            );
+            contains(&error, &["chmod o-w", open.to_str().unwrap()]);
             chmod(open, 0o1777);
             assert!(Place::of(&inner.join("file")).is_ok());
             chmod(open, 0o755);

@@ -12,12 +12,13 @@ use maxconn::generate::args::GenerateArgs;
 use maxconn::log;
 use maxconn::manual::{CompletionsArgs, HelpArgs, ManArgs};
 use maxconn::printable::printable_lines;
-use maxconn::reading::Interrupt;
+use maxconn::reading::{Interrupt, Reading, ReadingArgs};
 use maxconn::replay::{self, NextHopError, ReplayArgs, ReplayError};
 use maxconn::report::{self, ReportArgs, ReportError};
 use maxconn::run::RunArgs;
 use maxconn::servers::ServersArgs;
 use maxconn::setup::{self, SetupArgs};
+use maxconn::summary::View;
 use maxconn::zone::Zone;
 use maxconn_host::{HostError, Instance, Limits, Plugin};
 
@@ -244,14 +245,11 @@ fn run_replay(cli: &Cli, args: &ReplayArgs) -> Result<(), Failure> {
     if !options.has_periods {
         loaded.set_counted_by_minute();
     }
-    options.view.uncounted = config::uncounted(&loaded.effective);
     options
         .trusted
         .clone_from(&loaded.effective.trusted_networks);
-    let zone = zone(cli, args.timezone(), &loaded)?;
-    options.reading.span = args.span(&zone).map_err(usage)?;
-    let (instance, interrupt, patterns) = configured(cli, args.timezone(), &loaded, &zone)?;
-    options.view.zone = zone;
+    let (reading, view) = (&mut options.reading, &mut options.view);
+    let (instance, interrupt, patterns) = configured(cli, &args.reading, &loaded, reading, view)?;
     options.patterns = patterns;
     replay::replay(instance, &options, &interrupt).map_err(|error| match error {
         ReplayError::NextHop(NextHopError::Open(error)) => usage(error),
@@ -274,11 +272,8 @@ fn run_report(cli: &Cli, args: &ReportArgs) -> Result<(), Failure> {
     options
         .trusted
         .clone_from(&loaded.effective.trusted_networks);
-    options.view.uncounted = config::uncounted(&loaded.effective);
-    let zone = zone(cli, args.timezone(), &loaded)?;
-    options.reading.span = args.span(&zone).map_err(usage)?;
-    let (instance, interrupt, _) = configured(cli, args.timezone(), &loaded, &zone)?;
-    options.view.zone = zone;
+    let (reading, view) = (&mut options.reading, &mut options.view);
+    let (instance, interrupt, _) = configured(cli, &args.reading, &loaded, reading, view)?;
     report::report(instance, &options, &interrupt).map_err(|error| match error {
         ReportError::Interrupted(signal, _) => Failure::Interrupted(signal, error.to_string()),
         error if error.is_usage() => usage(error),
@@ -297,16 +292,21 @@ fn zone(cli: &Cli, asked: Option<&Zone>, loaded: &LoadedConfig) -> Result<Zone, 
     }
 }
 
-/// The plugin, configured to read logs; what interrupts that; the names of the patterns in force.
+/// The plugin, configured to read logs; what interrupts that; the names of the patterns in force. What is read and what
+/// people are told go by the configuration, too.
 fn configured(
     cli: &Cli,
-    asked: Option<&Zone>,
+    args: &ReadingArgs,
     loaded: &LoadedConfig,
-    zone: &Zone,
+    reading: &mut Reading,
+    view: &mut View,
 ) -> Result<(Instance, Interrupt, Arc<[String]>), Failure> {
-    let json = match (asked, &cli.plugin) {
+    view.uncounted = config::uncounted(&loaded.effective);
+    view.zone = zone(cli, args.timezone(), loaded)?;
+    reading.span = args.span(&view.zone).map_err(usage)?;
+    let json = match (args.timezone(), &cli.plugin) {
         (None, Some(_)) => loaded.json.clone(),
-        _ => loaded.json_in(zone.rule()),
+        _ => loaded.json_in(view.zone.rule()),
     };
     let interrupt = Interrupt::catch()
         .map_err(|error| Failure::Run(format!("cannot catch signals: {error}")))?;

@@ -72,9 +72,6 @@ pub fn random() -> u64 {
 }
 
 /// Connects by TCP.
-///
-/// # Errors
-/// What the system says.
 pub async fn connect(host: &str, port: u16) -> io::Result<AnyStream> {
     #[cfg(test)]
     if sim::is_on() {
@@ -99,9 +96,6 @@ pub fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Waits until what was written to a file is on the disk.
-///
-/// # Errors
-/// What the system says.
 pub fn sync(file: &File) -> io::Result<()> {
     #[cfg(test)]
     if let Some(result) = sim::sync(file) {
@@ -111,9 +105,6 @@ pub fn sync(file: &File) -> io::Result<()> {
 }
 
 /// Gives a file another name; what had that is gone.
-///
-/// # Errors
-/// What the system says.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(test)]
     if let Some(result) = sim::rename(from, to) {
@@ -123,9 +114,6 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Waits until the names of a folder's files are on the disk: they are part of the folder, not of the files.
-///
-/// # Errors
-/// What the system says.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(test)]
     if let Some(result) = sim::sync_folder(folder) {

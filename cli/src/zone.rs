@@ -77,49 +77,23 @@ impl Default for Zone {
 
 #[cfg(test)]
 mod tests {
+    use test_support::data::rows;
+
     use super::*;
 
     #[test]
     fn times_are_shown_in_the_zone_by_its_name() {
-        for (zone, time, shown) in [
-            ("UTC", "2026-01-05T03:12:45.000Z", "2026-01-05 03:12:45 UTC"),
-            (
-                "Europe/Berlin",
-                "2026-01-05T03:12:45.000Z",
-                "2026-01-05 04:12:45 CET",
-            ),
-            (
-                "Europe/Berlin",
-                "2026-07-05T03:12:45.000Z",
-                "2026-07-05 05:12:45 CEST",
-            ),
-            // The clock is put forward and back.
-            (
-                "Europe/Berlin",
-                "2026-03-29T01:00:00.000Z",
-                "2026-03-29 03:00:00 CEST",
-            ),
-            (
-                "Europe/Berlin",
-                "2026-10-25T01:30:00.000Z",
-                "2026-10-25 02:30:00 CET",
-            ),
-            (
-                "+05:30",
-                "2026-01-05T03:12:45.000Z",
-                "2026-01-05 08:42:45 +05:30",
-            ),
-            (
-                "Asia/Kolkata",
-                "2026-01-05T03:12:45.000Z",
-                "2026-01-05 08:42:45 IST",
-            ),
-            (
-                "<+03>-3",
-                "2026-01-05T03:12:45.000Z",
-                "2026-01-05 06:12:45 +03",
-            ),
-        ] {
+        let table = "
+            UTC           | 2026-01-05T03:12:45.000Z | 2026-01-05 03:12:45 UTC
+            Europe/Berlin | 2026-01-05T03:12:45.000Z | 2026-01-05 04:12:45 CET
+            Europe/Berlin | 2026-07-05T03:12:45.000Z | 2026-07-05 05:12:45 CEST
+            # The clock is put forward and back.
+            Europe/Berlin | 2026-03-29T01:00:00.000Z | 2026-03-29 03:00:00 CEST
+            Europe/Berlin | 2026-10-25T01:30:00.000Z | 2026-10-25 02:30:00 CET
+            +05:30        | 2026-01-05T03:12:45.000Z | 2026-01-05 08:42:45 +05:30
+            Asia/Kolkata  | 2026-01-05T03:12:45.000Z | 2026-01-05 08:42:45 IST
+            <+03>-3       | 2026-01-05T03:12:45.000Z | 2026-01-05 06:12:45 +03";
+        for [zone, time, shown] in rows(table) {
             let (time, name) = Zone::of(zone).unwrap().shown().show(time);
             assert_eq!(format!("{time} {name}"), shown);
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use test_support::command::{Folder, run, run_rows};
-use test_support::refusal;
+use test_support::{contains, refusal};
 
 const GUESTS: [&str; 5] = ["bento", "embed", "fluent-bit", "redpanda", "wasi"];
 
@@ -117,10 +117,7 @@ fn a_module_with_a_key_is_for_its_owner_alone_and_no_link_is_followed() {
     );
     let said = &bake("--config maxconn.toml -o module.wasm").stdout;
     let user = fs::metadata(folder.join("module.wasm")).unwrap().uid();
-    assert!(
-        said.contains(&format!("its owner, user {user}, can read it")),
-        "{said}"
-    );
+    contains(said, &[&format!("its owner, user {user}, can read it")]);
     assert_eq!(folder.mode("module.wasm"), 0o600);
 
     let before = folder.read("module.wasm");

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::data::rows;
-use crate::{PATIENCE, http, until};
+use crate::{PATIENCE, contains, http, until};
 
 /// The command, which cargo builds beside the program that asks.
 pub fn program() -> PathBuf {
@@ -92,6 +92,13 @@ impl Ran {
     pub fn is(&self, code: i32, words: &str) -> &Ran {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         assert!(self.stderr.contains(words), "{words}: {}", self.stderr);
+        self
+    }
+
+    /// Holds that this is on standard output.
+    #[track_caller]
+    pub fn prints(&self, words: &str) -> &Ran {
+        contains(&self.stdout, &[words]);
         self
     }
 

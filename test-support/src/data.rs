@@ -47,9 +47,12 @@ pub fn is_the_file(name: &str, actual: &str) {
     assert_eq!(agreed, actual, "{name}; UPDATE=1 writes it");
 }
 
-/// The rows of a table: a line each, with bars between the cells.
+/// The rows of a table: a line each, with bars between the cells. What begins with `#` is a comment.
 pub fn rows<const CELLS: usize>(table: &str) -> impl Iterator<Item = [&str; CELLS]> {
-    let rows = table.lines().filter(|row| !row.trim().is_empty());
+    let rows = table.lines().filter(|row| {
+        let row = row.trim_start();
+        !row.is_empty() && !row.starts_with('#')
+    });
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let cells = cells.try_into();

@@ -36,6 +36,22 @@ use std::time::{Duration, Instant};
 /// Far more than anything takes: a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Holds that a text has all of these words in it.
+#[track_caller]
+pub fn contains(text: &str, all: &[&str]) {
+    for words in all {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+/// Holds that a text has none of these words in it.
+#[track_caller]
+pub fn lacks(text: &str, all: &[&str]) {
+    for words in all {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+}
+
 /// Waits until something holds.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();

@@ -195,31 +195,24 @@ impl fmt::Display for AlertsAddress {
 
 #[cfg(test)]
 mod tests {
+    use test_support::data::rows;
+
     use super::*;
 
     #[test]
     fn outputs_are_read_with_their_settings() {
-        for (text, name) in [
-            (
-                "alertmanager+http://127.0.0.1",
-                "alertmanager+http://127.0.0.1/",
-            ),
-            (
-                "alertmanager+https://am/prefix/ ca=/a token=/b",
-                "alertmanager+https://am/prefix/",
-            ),
-            (
-                "webhook+https://chat/hook?key=secret template=/t method=PUT",
-                "webhook+https://chat/hook",
-            ),
-            ("webhook:/etc/url headers=/h", "webhook:/etc/url"),
-            ("exec:/bin/tell  root --all", "exec:/bin/tell root --all"),
-            ("journald", "journald"),
-            ("syslog:/tmp/log", "syslog:/tmp/log"),
-            ("stdout", "stdout"),
-            ("unix:/a", "unix:/a"),
-            ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1"),
-        ] {
+        let table = "
+            alertmanager+http://127.0.0.1                               | alertmanager+http://127.0.0.1/
+            alertmanager+https://am/prefix/ ca=/a token=/b              | alertmanager+https://am/prefix/
+            webhook+https://chat/hook?key=secret template=/t method=PUT | webhook+https://chat/hook
+            webhook:/etc/url headers=/h                                 | webhook:/etc/url
+            exec:/bin/tell  root --all                                  | exec:/bin/tell root --all
+            journald                                                    | journald
+            syslog:/tmp/log                                             | syslog:/tmp/log
+            stdout                                                      | stdout
+            unix:/a                                                     | unix:/a
+            tcp://127.0.0.1:1                                           | tcp://127.0.0.1:1";
+        for [text, name] in rows(table) {
             let output: AlertsOutput = text.parse().unwrap();
             assert_eq!(output.address.to_string(), name);
         }
@@ -229,29 +222,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_and_no_secret_with_it() {
-        for (text, words) in [
-            ("", "none of the outputs"),
-            ("smtp://mail", "none of the outputs"),
-            ("http://127.0.0.1/", "none of the outputs"),
-            ("exec:", "a command is needed"),
-            ("webhook:", "a file is needed"),
-            (
-                "webhook+https://u:s3cret@chat/",
-                "put the secret into a file",
-            ),
-            ("webhook+https://chat/ s3cret=", "leave s3cret out"),
-            ("webhook+https://chat/ template=", "leave template out"),
-            (
-                "alertmanager+http://am template=/t",
-                "token, basic, ca, headers; leave template out",
-            ),
-            ("journald token=/t", "none for this output"),
-            (
-                "webhook+https://chat/ token=/a basic=/b",
-                "give one of them",
-            ),
-            ("webhook+https://chat/ method=GET", "POST or PUT"),
-        ] {
+        let table = "
+                                                    | none of the outputs
+            smtp://mail                             | none of the outputs
+            http://127.0.0.1/                       | none of the outputs
+            exec:                                   | a command is needed
+            webhook:                                | a file is needed
+            webhook+https://u:s3cret@chat/          | put the secret into a file
+            webhook+https://chat/ s3cret=           | leave s3cret out
+            webhook+https://chat/ template=         | leave template out
+            alertmanager+http://am template=/t      | token, basic, ca, headers; leave template out
+            journald token=/t                       | none for this output
+            webhook+https://chat/ token=/a basic=/b | give one of them
+            webhook+https://chat/ method=GET        | POST or PUT";
+        for [text, words] in rows(table) {
             let sentence = text.parse::<AlertsOutput>().unwrap_err().to_string();
             assert!(sentence.contains(words), "{text}: {sentence}");
         }

@@ -1,40 +1,29 @@
 //! Posts to an Alertmanager, by its API of version 2
 //! (<https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>).
 
-use bytes::Bytes;
-use hyper::header::CONTENT_TYPE;
-use hyper::{HeaderMap, Method, Request};
+use hyper::Method;
 
-use super::outcome::{Outcome, judge};
-use super::queue::Item;
-use crate::http::Body;
-use crate::http::client::Client;
+use super::outcome::Outcome;
+use super::post::Post;
+use super::waiting::Item;
 
 /// So many alerts are posted at once.
 pub const POST_MAX: usize = 64;
-/// As much of an answer is read, in bytes: its first words may say what is wrong.
-pub const ANSWER_MAX_BYTES: usize = 16 * 1024;
 /// Below the address's own path.
 const PATH: &str = "/api/v2/alerts";
 
 /// An Alertmanager.
 pub struct Alertmanager {
-    client: Client,
-    headers: HeaderMap,
+    post: Post,
     path: String,
-    name: String,
 }
 
 impl Alertmanager {
-    /// Posts with these headers, too.
-    pub fn new(client: Client, headers: HeaderMap, name: String) -> Alertmanager {
-        let prefix = client.address().path().trim_end_matches('/');
-        Alertmanager {
-            path: format!("{prefix}{PATH}"),
-            client,
-            headers,
-            name,
-        }
+    /// Posts there.
+    pub fn new(post: Post) -> Alertmanager {
+        let prefix = post.client.address().path().trim_end_matches('/');
+        let path = format!("{prefix}{PATH}");
+        Alertmanager { post, path }
     }
 
     /// Posts alerts. It takes all or, where one is odd, says that of them all: then each half is posted alone, down to
@@ -63,22 +52,7 @@ impl Alertmanager {
     async fn post(&mut self, items: &[Item]) -> Outcome {
         let alerts: Vec<&[u8]> = items.iter().map(|it| &it.alert.line[..]).collect();
         let body = [b"[", &alerts.join(&b","[..])[..], b"]"].concat();
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(self.path.as_str());
-        if let Some(headers) = request.headers_mut() {
-            headers.extend(self.headers.clone());
-        }
-        let request = request.header(CONTENT_TYPE, "application/json");
-        let body = Body::new(Bytes::from(body));
-        match self.client.request(request, &body, ANSWER_MAX_BYTES).await {
-            Ok(answer) => {
-                if matches!(answer.status.as_u16(), 401 | 403) {
-                    self.client.read_key_again();
-                }
-                judge(&self.name, &answer)
-            }
-            Err(error) => super::outcome::AlertTrouble::from(error).into(),
-        }
+        let (path, kind) = (&self.path, "application/json");
+        self.post.send(&Method::POST, path, kind, body.into()).await
     }
 }

@@ -60,9 +60,6 @@ pub enum AlertsArgsError {
 
 impl AlertsArgs {
     /// What was said, or what is wrong with it. `stdout_is_free` says that nothing else is written there.
-    ///
-    /// # Errors
-    /// See [`AlertsArgsError`].
     pub fn options(&self, stdout_is_free: bool) -> Result<AlertsOptions, AlertsArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
         let outputs: Result<Vec<AlertsOutput>, _> =

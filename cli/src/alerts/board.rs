@@ -5,21 +5,18 @@
 //! labels are one alert there, which fires as long as one of them goes on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::alert::{Alert, FloodState};
 use super::labels::{Texts, annotations, labels, starts_ms};
-use super::meter::Meter;
-use super::queue::Item;
-use crate::lock::lock;
+use super::waiting::{Content, Due, Item, Kept};
 use crate::system;
 
 /// As much is kept, in bytes. Beyond it what has ended goes first, then what has fired for the longest: that ends at the
@@ -86,23 +83,26 @@ fn time(ms: i64) -> String {
 
 /// What is to be shown.
 pub struct Board {
-    inner: Mutex<Inner>,
-    news: Notify,
-    resend: Duration,
-    meter: Meter,
-}
-
-#[derive(Default)]
-struct Inner {
     entries: BTreeMap<Arc<Texts>, Entry>,
     /// The labels of each flood that goes on: they stay what they were when it was first told.
     floods: HashMap<String, Arc<Texts>>,
     bytes: usize,
     next: u64,
-    closed: bool,
+    resend: Duration,
 }
 
-impl Inner {
+impl Board {
+    /// An empty one, all of which is said anew after each pause.
+    pub fn new(resend: Duration) -> Board {
+        Board {
+            entries: BTreeMap::new(),
+            floods: HashMap::new(),
+            bytes: 0,
+            next: 0,
+            resend,
+        }
+    }
+
     /// Puts an entry in its place, to be told at once.
     fn put(&mut self, labels: Arc<Texts>, mut entry: Entry) {
         self.next += 1;
@@ -124,14 +124,6 @@ impl Inner {
         Some(entry)
     }
 
-    /// The labels of an alert that is known by its place.
-    fn at(&self, place: u64) -> Option<Arc<Texts>> {
-        let mut entries = self.entries.iter();
-        entries
-            .find(|(_, it)| it.place == place)
-            .map(|(labels, _)| Arc::clone(labels))
-    }
-
     /// Makes room; answers how many alerts had to go that were to be told.
     fn shrink(&mut self) -> u64 {
         let mut dropped = 0;
@@ -150,25 +142,13 @@ impl Inner {
     }
 }
 
-impl Board {
-    /// An empty one, all of which is said anew after each pause.
-    pub fn new(resend: Duration, meter: Meter) -> Board {
-        Board {
-            inner: Mutex::default(),
-            news: Notify::new(),
-            resend,
-            meter,
-        }
-    }
-
-    /// An alert changes what is to be shown.
-    pub fn push(&self, alert: &Alert) {
+impl Content for Board {
+    fn push(&mut self, alert: &Alert) -> u64 {
         let now_ms = system::now_ms();
         let document = alert.document();
-        let mut inner = lock(&self.inner);
-        let known = inner.floods.get(&alert.flood).cloned();
+        let known = self.floods.get(&alert.flood).cloned();
         let labels = known.unwrap_or_else(|| Arc::new(labels(&document)));
-        let mut entry = inner.take(&labels).unwrap_or_else(|| Entry {
+        let mut entry = self.take(&labels).unwrap_or_else(|| Entry {
             labels: Texts::clone(&labels),
             annotations: Texts::new(),
             starts_ms: i64::MAX,
@@ -180,152 +160,109 @@ impl Board {
         });
         // The log's clock may be ahead of ours, and no alert may begin after it ends.
         let starts_ms = starts_ms(&document).unwrap_or(now_ms).min(now_ms);
-        match (alert.state, entry.ended_ms.take()) {
-            (FloodState::End, ended_ms) => {
-                entry.starts_ms = entry.starts_ms.min(starts_ms);
-                entry.open.remove(&alert.flood);
-                if entry.open.is_empty() {
-                    entry.ended_ms = ended_ms.or(Some(now_ms));
-                }
-            }
-            (_, Some(_)) => {
-                entry.starts_ms = starts_ms;
-                entry.open.insert(alert.flood.clone());
-            }
-            (_, None) => {
-                entry.starts_ms = entry.starts_ms.min(starts_ms);
-                entry.open.insert(alert.flood.clone());
+        let ended_ms = entry.ended_ms.take();
+        let is_end = alert.state == FloodState::End;
+        entry.starts_ms = match ended_ms {
+            Some(_) if !is_end => starts_ms,
+            _ => entry.starts_ms.min(starts_ms),
+        };
+        if !is_end {
+            entry.open.insert(alert.flood.clone());
+        } else {
+            entry.open.remove(&alert.flood);
+            if entry.open.is_empty() {
+                entry.ended_ms = ended_ms.or(Some(now_ms));
             }
         }
         entry.annotations = annotations(&document);
-        inner.put(labels, entry);
-        let dropped = inner.shrink();
-        if dropped > 0 {
-            self.meter.dropped_at_limit(dropped);
-        }
-        self.show(&inner);
-        drop(inner);
-        self.news.notify_one();
+        self.put(labels, entry);
+        self.shrink()
     }
 
-    /// What is due, the longest due first, up to `most`, once there is something. `None` at the end.
-    pub async fn next(&self, most: usize) -> Option<Vec<Item>> {
-        loop {
-            let next = {
-                let mut inner = lock(&self.inner);
-                let (now, now_ms) = (Instant::now(), system::now_ms());
-                let said_ms = (self.resend * END_SAID_PAUSES).as_millis() as i64;
-                let over = inner.entries.iter().filter(|(_, it)| {
-                    it.is_told
-                        && it
-                            .ended_ms
-                            .is_some_and(|ended_ms| now_ms - ended_ms >= said_ms)
-                });
-                let over: Vec<_> = over.map(|(labels, _)| Arc::clone(labels)).collect();
-                for labels in over {
-                    inner.take(&labels);
-                }
-                let mut due: Vec<&Entry> =
-                    inner.entries.values().filter(|it| it.due <= now).collect();
-                if inner.closed {
-                    due.retain(|it| !it.is_told);
-                    if due.is_empty() {
-                        return None;
-                    }
-                }
-                if !due.is_empty() {
-                    due.sort_by_key(|it| (it.due, it.place));
-                    let items = due.into_iter().take(most).map(|it| Item {
-                        place: it.place,
-                        alert: Alert {
-                            line: Bytes::from(it.posted(now_ms, self.resend).to_string()),
-                            flood: String::new(),
-                            state: if it.ended_ms.is_some() {
-                                FloodState::End
-                            } else {
-                                FloodState::Ongoing
-                            },
-                        },
-                    });
-                    return Some(items.collect());
-                }
-                inner.entries.values().map(|it| it.due).min()
-            };
-            let news = self.news.notified();
-            match next {
-                Some(next) => drop(timeout_at(next, news).await),
-                None => news.await,
-            }
+    /// The longest due first.
+    fn due(&mut self, most: usize, is_end: bool) -> Due {
+        let (now, now_ms) = (Instant::now(), system::now_ms());
+        let said_ms = (self.resend * END_SAID_PAUSES).as_millis() as i64;
+        let is_over = |it: &Entry| {
+            let is_long_ago = |ended_ms| now_ms - ended_ms >= said_ms;
+            it.is_told && it.ended_ms.is_some_and(is_long_ago)
+        };
+        let over = self.entries.iter().filter(|(_, it)| is_over(it));
+        let over: Vec<_> = over.map(|(labels, _)| Arc::clone(labels)).collect();
+        for labels in over {
+            self.take(&labels);
         }
+        let is_due = |it: &&Entry| it.due <= now && !(is_end && it.is_told);
+        let mut due: Vec<&Entry> = self.entries.values().filter(is_due).collect();
+        if due.is_empty() {
+            return Due::Later(self.entries.values().map(|it| it.due).min());
+        }
+        due.sort_by_key(|it| (it.due, it.place));
+        let items = due.into_iter().take(most).map(|it| Item {
+            place: it.place,
+            alert: Alert {
+                line: Bytes::from(it.posted(now_ms, self.resend).to_string()),
+                flood: String::new(),
+                state: match it.ended_ms {
+                    Some(_) => FloodState::End,
+                    None => FloodState::Ongoing,
+                },
+            },
+        });
+        Due::Now(items.collect())
     }
 
-    /// An alert was taken; it is said again after a pause, if nothing has changed it since.
-    pub fn taken(&self, item: &Item) {
-        let mut inner = lock(&self.inner);
-        if let Some(labels) = inner.at(item.place)
-            && let Some(entry) = inner.entries.get_mut(&labels)
+    /// It is said again after a pause, if nothing has changed it since.
+    fn taken(&mut self, item: &Item) {
+        let due = Instant::now() + self.resend;
+        if let Some((_, entry)) = self
+            .entries
+            .iter_mut()
+            .find(|(_, it)| it.place == item.place)
         {
-            (entry.is_told, entry.due) = (true, Instant::now() + self.resend);
+            (entry.is_told, entry.due) = (true, due);
         }
-        self.show(&inner);
     }
 
-    /// An alert is refused for good, as it is now.
-    pub fn refused(&self, item: &Item) {
-        let mut inner = lock(&self.inner);
-        if let Some(labels) = inner.at(item.place) {
-            inner.take(&labels);
+    /// As it is now.
+    fn refused(&mut self, item: &Item) {
+        let mut entries = self.entries.iter();
+        let found = entries.find(|(_, it)| it.place == item.place);
+        if let Some(labels) = found.map(|(labels, _)| Arc::clone(labels)) {
+            self.take(&labels);
         }
-        self.show(&inner);
     }
 
-    /// Nothing more comes.
-    pub fn close(&self) {
-        lock(&self.inner).closed = true;
-        self.news.notify_one();
+    fn untold(&self) -> usize {
+        let untold = self.entries.values().filter(|it| !it.is_told);
+        untold.count()
     }
 
-    /// Whether nothing more comes.
-    pub fn is_closed(&self) -> bool {
-        lock(&self.inner).closed
+    fn firing(&self) -> Option<usize> {
+        let entries = self.entries.values();
+        let firing = entries.filter(|it| it.is_told && it.ended_ms.is_none());
+        Some(firing.count())
     }
 
-    /// Moves on with every change of what is kept.
-    pub fn revision(&self) -> u64 {
-        lock(&self.inner).next
+    fn revision(&self) -> u64 {
+        self.next
     }
 
-    /// How many were not told as they are now.
-    pub fn untold(&self) -> usize {
-        lock(&self.inner)
-            .entries
-            .values()
-            .filter(|it| !it.is_told)
-            .count()
+    fn keep(&self, line: &mut dyn FnMut(Kept)) {
+        for entry in self.entries.values() {
+            line(Kept {
+                shown: Some(entry.clone()),
+                ..Kept::default()
+            });
+        }
     }
 
-    /// All of it.
-    pub fn entries(&self) -> Vec<Entry> {
-        lock(&self.inner).entries.values().cloned().collect()
-    }
-
-    /// Goes on from what an earlier process left: all of it is said at once.
-    pub fn restore(&self, entry: Entry) {
-        let mut inner = lock(&self.inner);
-        inner.put(Arc::new(entry.labels.clone()), entry);
-        self.show(&inner);
-        drop(inner);
-        self.news.notify_one();
-    }
-
-    fn show(&self, inner: &Inner) {
-        let untold = inner.entries.values().filter(|it| !it.is_told);
-        self.meter.waiting(untold.count());
-        let firing = inner
-            .entries
-            .values()
-            .filter(|it| it.is_told && it.ended_ms.is_none());
-        self.meter.firing(firing.count());
+    /// All of it is said at once.
+    fn restore(&mut self, kept: Kept) -> u64 {
+        if let Some(entry) = kept.shown {
+            self.put(Arc::new(entry.labels.clone()), entry);
+        }
+        0
     }
 }
 
@@ -333,6 +270,8 @@ impl Board {
 mod tests {
     use super::*;
     use crate::alerts::labels::LABEL_MAX_BYTES;
+    use crate::alerts::meter::Meter;
+    use crate::alerts::waiting::{Waiting, restore};
 
     fn alert(flood: &str, user: &str, state: &str, severity: u64) -> Alert {
         let document = json!({
@@ -344,12 +283,12 @@ mod tests {
         Alert::read(document.to_string().as_bytes())
     }
 
-    fn board() -> Board {
-        Board::new(Duration::from_secs(60), Meter::none())
+    fn board() -> Waiting {
+        Waiting::new(Board::new(Duration::from_secs(60)), Meter::none())
     }
 
     /// What is due is taken.
-    async fn take(board: &Board) -> Vec<Value> {
+    async fn take(board: &Waiting) -> Vec<Value> {
         let items = board.next(99).await.unwrap();
         items.iter().for_each(|it| board.taken(it));
         items.iter().map(|it| it.alert.document()).collect()
@@ -370,10 +309,8 @@ mod tests {
         // Another severity, and more users than one: still the same alert.
         board.push(&alert("1", "", "ongoing", 99));
         let later = take(&board).await.remove(0);
-        assert_eq!(
-            (&later["labels"], &later["annotations"]["severity_now"]),
-            (&first["labels"], &"99".into())
-        );
+        assert_eq!(later["labels"], first["labels"]);
+        assert_eq!(later["annotations"]["severity_now"], "99");
         board.push(&alert("1", "", "end", 99));
         let end = take(&board).await.remove(0);
         assert_eq!(end["labels"], first["labels"]);
@@ -385,8 +322,8 @@ mod tests {
     #[tokio::test]
     async fn an_alert_of_two_floods_ends_with_the_last_and_fires_again_with_the_next() {
         let board = board();
-        let far =
-            |it: &Value| it["endsAt"].as_str().unwrap() > time(system::now_ms() + 1000).as_str();
+        let soon = || time(system::now_ms() + 1000);
+        let far = |it: &Value| it["endsAt"].as_str().unwrap() > soon().as_str();
         for (flood, state, fires) in [
             ("1", "start", true),
             ("2", "start", true),
@@ -418,11 +355,9 @@ mod tests {
         let before = board();
         before.push(&alert("1", "bob", "start", 21));
         take(&before).await;
-        let after = board();
-        for entry in before.entries() {
-            let kept = serde_json::to_string(&entry).unwrap();
-            after.restore(serde_json::from_str(&kept).unwrap());
-        }
+        let (after, mut kept) = (board(), Vec::new());
+        before.keep("test", &mut kept);
+        assert_eq!(restore(&kept.into(), |_| Some(&after)), 0);
         assert_eq!(take(&after).await.len(), 1);
         after.push(&alert("1", "alice", "end", 21));
         let end = take(&after).await.remove(0);
@@ -431,22 +366,17 @@ mod tests {
 
     #[test]
     fn the_board_is_bounded_and_drops_what_has_ended_first() {
-        let meter = Meter::none();
-        let board = Board::new(Duration::from_secs(60), meter.clone());
+        let mut board = Board::new(Duration::from_secs(60));
         let long = "\u{1F4A3}".repeat(99);
+        let mut dropped = 0;
         for number in 0..20_000 {
             let user = format!("{number}{long}");
-            board.push(&alert(&number.to_string(), &user, "start", 21));
+            dropped += board.push(&alert(&number.to_string(), &user, "start", 21));
         }
-        let kept = board.entries();
-        let floods = lock(&board.inner).floods.len();
-        assert!(
-            (1000..20_000).contains(&kept.len()) && floods == kept.len(),
-            "{}",
-            kept.len()
-        );
-        assert_eq!(meter.drops() as usize, 20_000 - kept.len());
-        for entry in kept {
+        let kept = board.entries.len();
+        assert!((1000..20_000).contains(&kept), "{kept}");
+        assert_eq!((board.floods.len(), dropped), (kept, 20_000 - kept as u64));
+        for entry in board.entries.values() {
             assert!(entry.labels.values().all(|it| it.len() <= LABEL_MAX_BYTES));
         }
     }

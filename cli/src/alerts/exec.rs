@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::alert::{Alert, fields};
 use super::outcome::{AlertTrouble, Outcome};
-use super::queue::Item;
+use super::waiting::Item;
 use crate::lock::lock;
 use crate::output::http::words;
 

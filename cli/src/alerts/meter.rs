@@ -120,17 +120,6 @@ impl Meter {
     pub fn firing(&self, count: usize) {
         set(&self.all.firing, &self.labels(), count);
     }
-
-    /// How many were dropped.
-    #[cfg(test)]
-    pub fn drops(&self) -> u64 {
-        let of = |reason: &str| {
-            let mut labels = self.labels();
-            labels.push(("reason", reason.to_string()));
-            self.all.drops.get_or_create(&labels).get()
-        };
-        of("limit") + of("refused")
-    }
 }
 
 fn set(family: &Family<Labels, Gauge>, labels: &Labels, count: usize) {

@@ -14,7 +14,7 @@
 //! | `alert` | knows an alert's flood, and makes its fields fit for people and programs |
 //! | `queue`, `board`, `labels`, `waiting` | keep what an output is to be told: one by one, or all that fires |
 //! | `courier`, `outcome` | tell it, again and again |
-//! | `alertmanager`, `exec`, `webhook`, `journal` | are the ways to it, besides those of [`crate::output`] |
+//! | `alertmanager`, `exec`, `webhook`, `journal`, `post` | are the ways to it, besides those of [`crate::output`] |
 //! | `meter` | counts |
 
 mod address;
@@ -28,6 +28,7 @@ mod journal;
 mod labels;
 pub(crate) mod meter;
 mod outcome;
+mod post;
 mod queue;
 mod waiting;
 mod webhook;
@@ -37,7 +38,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Method};
+use hyper::Method;
 use rustix::fs::{Access, access};
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -54,8 +55,9 @@ use self::exec::Exec;
 use self::journal::{Form, Journal};
 use self::meter::Meters;
 use self::outcome::{AlertTrouble, Outcome};
-use self::queue::{Item, Queue};
-use self::waiting::Waiting;
+use self::post::Post;
+use self::queue::Queue;
+use self::waiting::{Item, Waiting};
 use self::webhook::{Template, Webhook, WebhookError};
 use crate::address::{AddressError, HttpAddress};
 use crate::http::client::Client;
@@ -169,19 +171,14 @@ pub struct Couriers {
 }
 
 /// Opens what the command line names, and begins to tell it; `is_kept` says that what waits outlives the process.
-///
-/// # Errors
-/// See [`AlertsOpenError`].
 pub fn start(
     options: &AlertsOptions,
     meters: &Meters,
     is_kept: bool,
 ) -> Result<(Alerts, Couriers), AlertsOpenError> {
-    let dead = match &options.dead_letter {
-        // What is set aside is counted by output.
-        Some(path) => Some(DeadLetters::open(path, crate::output::meter::Meter::new())?),
-        None => None,
-    };
+    // What is set aside is counted by output.
+    let open_dead = |path| DeadLetters::open(path, crate::output::meter::Meter::new());
+    let dead = options.dead_letter.as_deref().map(open_dead).transpose()?;
     let dead = dead.map(|dead| Arc::new(Mutex::new(dead)));
     let (mut couriers, mut outputs) = (Vec::new(), Vec::new());
     for output in &options.outputs {
@@ -189,9 +186,9 @@ pub fn start(
         let meter = meters.of(&name);
         let waiting = Arc::new(match output.address {
             AlertsAddress::Alertmanager(_) => {
-                Waiting::Board(Board::new(options.resend, meter.clone()))
+                Waiting::new(Board::new(options.resend), meter.clone())
             }
-            _ => Waiting::Queue(Queue::new(meter.clone())),
+            _ => Waiting::new(Queue::default(), meter.clone()),
         });
         outputs.push((name.clone(), Arc::clone(&waiting)));
         couriers.push(Courier {
@@ -220,37 +217,27 @@ pub fn start(
 }
 
 fn open(output: &AlertsOutput, name: &str, timeout: Duration) -> Result<Sender, AlertsOpenError> {
-    let client = |address: &HttpAddress| -> Result<(Client, HeaderMap), AlertsOpenError> {
-        let settings = &output.settings;
-        let tls = match address.is_tls() {
-            true => Some(tls::connector(settings.ca.as_deref())?),
-            false => None,
-        };
-        let headers = settings
-            .headers
-            .as_deref()
-            .map(webhook::read_headers)
-            .transpose()?;
-        let client = Client::new(address.clone(), settings.key.clone(), tls, PATIENCE)?;
-        Ok((client, headers.unwrap_or_default()))
+    let settings = &output.settings;
+    let post = |address: &HttpAddress| -> Result<Post, AlertsOpenError> {
+        let tls = tls::connector_for(address, settings.ca.as_deref())?;
+        let headers = settings.headers.as_deref().map(webhook::read_headers);
+        Ok(Post {
+            headers: headers.transpose()?.unwrap_or_default(),
+            client: Client::new(address.clone(), settings.key.clone(), tls, PATIENCE)?,
+            name: name.to_string(),
+        })
     };
     let webhook = |address: &HttpAddress| -> Result<Sender, AlertsOpenError> {
-        let (client, headers) = client(address)?;
-        let method = output.settings.method.clone().unwrap_or(Method::POST);
-        let template = output
-            .settings
-            .template
-            .as_deref()
-            .map(Template::read)
-            .transpose()?;
-        let webhook = Webhook::new(client, method, headers, template, name.to_string());
-        Ok(Sender::Webhook(Box::new(webhook)))
+        let template = settings.template.as_deref().map(Template::read);
+        Ok(Sender::Webhook(Box::new(Webhook {
+            post: post(address)?,
+            method: settings.method.clone().unwrap_or(Method::POST),
+            template: template.transpose()?,
+        })))
     };
     Ok(match &output.address {
         AlertsAddress::Alertmanager(address) => {
-            let (client, headers) = client(address)?;
-            let alertmanager = Alertmanager::new(client, headers, name.to_string());
-            Sender::Alertmanager(Box::new(alertmanager))
+            Sender::Alertmanager(Box::new(Alertmanager::new(post(address)?)))
         }
         AlertsAddress::Exec(command, _)
             if command.contains('/') && access(command.as_str(), Access::EXEC_OK).is_err() =>

@@ -2,13 +2,9 @@
 //! later one and to the end, so an output that is down for days costs no more than the floods there were.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
-
-use tokio::sync::Notify;
 
 use super::alert::{Alert, FloodState};
-use super::meter::Meter;
-use crate::lock::lock;
+use super::waiting::{Content, Due, Item, Kept};
 
 /// As much waits for one output, in bytes. Beyond it the oldest `ongoing` goes first; then the oldest flood of which nobody
 /// was told yet, whole; then whatever is oldest.
@@ -16,35 +12,19 @@ pub const WAITING_MAX_BYTES: usize = 6 << 20;
 /// What an alert costs beside its document, in bytes.
 const OWN_BYTES: usize = 256;
 
-/// An alert on its way.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// What it is known by until it is taken.
-    pub place: u64,
-    /// What is sent.
-    pub alert: Alert,
-}
-
 /// What waits.
-pub struct Queue {
-    inner: Mutex<Inner>,
-    news: Notify,
-    meter: Meter,
-}
-
 #[derive(Default)]
-struct Inner {
+pub struct Queue {
     /// In order.
     waiting: BTreeMap<u64, Alert>,
     /// Where each flood's last alert is, if that is an `ongoing`.
     ongoing: HashMap<String, u64>,
     next: u64,
     bytes: usize,
-    closed: bool,
     revision: u64,
 }
 
-impl Inner {
+impl Queue {
     fn remove(&mut self, place: u64) -> Option<Alert> {
         let alert = self.waiting.remove(&place)?;
         self.bytes -= weight(&alert);
@@ -95,95 +75,70 @@ fn weight(alert: &Alert) -> usize {
     OWN_BYTES + alert.line.len()
 }
 
-impl Queue {
-    /// Nothing waits.
-    pub fn new(meter: Meter) -> Queue {
-        Queue {
-            inner: Mutex::default(),
-            news: Notify::new(),
-            meter,
-        }
-    }
-
-    /// Adds an alert.
-    pub fn push(&self, alert: Alert) {
-        let mut inner = lock(&self.inner);
-        let before = inner.ongoing.get(&alert.flood).copied();
-        let replaced = before.and_then(|place| inner.remove(place));
+impl Content for Queue {
+    fn push(&mut self, alert: &Alert) -> u64 {
+        let before = self.ongoing.get(&alert.flood).copied();
+        let replaced = before.and_then(|place| self.remove(place));
         let place = match (before, alert.state, replaced) {
             (Some(place), FloodState::Ongoing, Some(_)) => place,
             _ => {
-                inner.next += 1;
-                inner.next
+                self.next += 1;
+                self.next
             }
         };
-        inner.insert(place, alert);
-        let dropped = inner.shrink();
-        if dropped > 0 {
-            self.meter.dropped_at_limit(dropped);
-        }
-        self.show(&inner);
-        drop(inner);
-        self.news.notify_one();
+        self.insert(place, alert.clone());
+        self.shrink()
     }
 
-    /// The first alerts, up to `most`, no two of one flood, once there are any. They stay until they are known to be
-    /// taken. `None` at the end.
-    pub async fn next(&self, most: usize) -> Option<Vec<Item>> {
-        loop {
-            {
-                let inner = lock(&self.inner);
-                if !inner.waiting.is_empty() {
-                    let mut floods = HashSet::new();
-                    let first = inner.waiting.iter();
-                    let first = first.filter(|(_, it)| floods.insert(it.flood.as_str()));
-                    let first = first.take(most).map(|(place, alert)| Item {
-                        place: *place,
-                        alert: alert.clone(),
-                    });
-                    return Some(first.collect());
-                }
-                if inner.closed {
-                    return None;
-                }
-            }
-            self.news.notified().await;
+    /// No two of one flood: they might overtake each other.
+    fn due(&mut self, most: usize, _is_end: bool) -> Due {
+        let mut floods = HashSet::new();
+        let first = self.waiting.iter();
+        let first = first.filter(|(_, it)| floods.insert(it.flood.as_str()));
+        let first = first.take(most).map(|(place, alert)| Item {
+            place: *place,
+            alert: alert.clone(),
+        });
+        match first.collect::<Vec<_>>() {
+            none if none.is_empty() => Due::Later(None),
+            some => Due::Now(some),
         }
     }
 
-    /// An alert is dealt with, unless a later one has taken its place since.
-    pub fn remove(&self, item: &Item) {
-        let mut inner = lock(&self.inner);
+    /// Unless a later one has taken its place since.
+    fn taken(&mut self, item: &Item) {
         let is_same = |it: &Alert| it.line.as_ptr() == item.alert.line.as_ptr();
-        if inner.waiting.get(&item.place).is_some_and(is_same) {
-            inner.remove(item.place);
+        if self.waiting.get(&item.place).is_some_and(is_same) {
+            self.remove(item.place);
         }
-        self.show(&inner);
     }
 
-    /// Nothing more comes.
-    pub fn close(&self) {
-        lock(&self.inner).closed = true;
-        self.news.notify_one();
+    fn refused(&mut self, item: &Item) {
+        self.taken(item);
     }
 
-    /// Whether nothing more comes.
-    pub fn is_closed(&self) -> bool {
-        lock(&self.inner).closed
+    fn untold(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// Moves on with every change.
-    pub fn revision(&self) -> u64 {
-        lock(&self.inner).revision
+    fn revision(&self) -> u64 {
+        self.revision
     }
 
-    /// All that waits, in order.
-    pub fn waiting(&self) -> Vec<Alert> {
-        lock(&self.inner).waiting.values().cloned().collect()
+    fn keep(&self, line: &mut dyn FnMut(Kept)) {
+        for alert in self.waiting.values() {
+            if let Ok(alert) = serde_json::from_slice(&alert.line) {
+                line(Kept {
+                    alert: Some(alert),
+                    ..Kept::default()
+                });
+            }
+        }
     }
 
-    fn show(&self, inner: &Inner) {
-        self.meter.waiting(inner.waiting.len());
+    fn restore(&mut self, kept: Kept) -> u64 {
+        let alert = kept.alert.map(|it| Alert::read(it.get().as_bytes()));
+        alert.map_or(0, |alert| self.push(&alert))
     }
 }
 
@@ -199,15 +154,21 @@ mod tests {
     }
 
     fn shape(queue: &Queue) -> Vec<String> {
-        let waiting = queue.waiting().into_iter();
-        waiting
-            .map(|it| format!("{}{:?}", it.flood, it.state))
-            .collect()
+        let waiting = queue.waiting.values();
+        let shapes = waiting.map(|it| format!("{}{:?}", it.flood, it.state));
+        shapes.collect()
+    }
+
+    fn due(queue: &mut Queue) -> Vec<Item> {
+        match queue.due(9, false) {
+            Due::Now(items) => items,
+            Due::Later(_) => Vec::new(),
+        }
     }
 
     #[test]
     fn of_each_flood_the_start_and_the_latest_wait() {
-        let queue = Queue::new(Meter::none());
+        let mut queue = Queue::default();
         for (flood, state) in [
             ("a", "start"),
             ("b", "start"),
@@ -217,43 +178,40 @@ mod tests {
             ("b", "end"),
             ("a", "ongoing"),
         ] {
-            queue.push(alert(flood, state, 0));
+            queue.push(&alert(flood, state, 0));
         }
         assert_eq!(shape(&queue), ["aStart", "bStart", "aOngoing", "bEnd"]);
     }
 
-    #[tokio::test]
-    async fn what_was_replaced_while_it_was_sent_stays() {
-        let queue = Queue::new(Meter::none());
-        queue.push(alert("a", "ongoing", 0));
-        queue.push(alert("b", "start", 0));
-        queue.push(alert("b", "end", 0));
-        let items = queue.next(9).await.unwrap();
+    #[test]
+    fn what_was_replaced_while_it_was_sent_stays() {
+        let mut queue = Queue::default();
+        queue.push(&alert("a", "ongoing", 0));
+        queue.push(&alert("b", "start", 0));
+        queue.push(&alert("b", "end", 0));
+        let items = due(&mut queue);
         // Not two of one flood: they might overtake each other.
         assert_eq!(items.len(), 2);
-        queue.push(alert("a", "ongoing", 1));
-        items.iter().for_each(|it| queue.remove(it));
+        queue.push(&alert("a", "ongoing", 1));
+        items.iter().for_each(|it| queue.taken(it));
         assert_eq!(shape(&queue), ["aOngoing", "bEnd"]);
-        queue.close();
-        let items = queue.next(9).await.unwrap();
-        items.iter().for_each(|it| queue.remove(it));
-        assert!(queue.next(9).await.is_none());
+        let items = due(&mut queue);
+        items.iter().for_each(|it| queue.taken(it));
+        assert!(due(&mut queue).is_empty());
     }
 
     #[test]
     fn at_the_limit_updates_go_first_and_then_floods_that_nobody_knows_of() {
-        let meter = Meter::none();
-        let queue = Queue::new(meter.clone());
+        let mut queue = Queue::default();
         let half = WAITING_MAX_BYTES / 2;
-        queue.push(alert("told", "end", 0));
-        queue.push(alert("a", "start", half));
-        queue.push(alert("b", "ongoing", half - 10_000));
-        queue.push(alert("a", "end", 0));
+        queue.push(&alert("told", "end", 0));
+        queue.push(&alert("a", "start", half));
+        queue.push(&alert("b", "ongoing", half - 10_000));
+        queue.push(&alert("a", "end", 0));
         assert_eq!(shape(&queue).len(), 4);
-        queue.push(alert("c", "start", half - 20_000));
+        assert_eq!(queue.push(&alert("c", "start", half - 20_000)), 1);
         assert_eq!(shape(&queue), ["toldEnd", "aStart", "aEnd", "cStart"]);
-        queue.push(alert("d", "start", half));
+        assert_eq!(queue.push(&alert("d", "start", half)), 2);
         assert_eq!(shape(&queue), ["toldEnd", "cStart", "dStart"]);
-        assert_eq!(meter.drops(), 3);
     }
 }

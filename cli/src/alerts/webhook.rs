@@ -5,18 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
-use hyper::{HeaderMap, Method, Request};
+use hyper::header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+use hyper::{HeaderMap, Method};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::alert::{Alert, field};
-use super::alertmanager::ANSWER_MAX_BYTES;
-use super::outcome::{AlertTrouble, Outcome, judge};
-use crate::http::Body;
-use crate::http::client::Client;
+use super::outcome::Outcome;
+use super::post::Post;
 
 /// In an address's path this stands for the alert's id, which is the same when it is sent again.
 const ID: &str = "{id}";
@@ -48,9 +46,6 @@ pub struct Template {
 
 impl Template {
     /// Reads a template. By one whose name ends in `.json` all that is put in is JSON: texts with their quotation marks.
-    ///
-    /// # Errors
-    /// See [`WebhookError`].
     pub fn read(path: &Path) -> Result<Template, WebhookError> {
         let text = fs::read_to_string(path);
         let text = text.map_err(|error| WebhookError::Unreadable(path.to_path_buf(), error))?;
@@ -108,9 +103,6 @@ fn context(document: &Value) -> minijinja::Value {
 }
 
 /// Reads headers, one a line; what they say is not shown.
-///
-/// # Errors
-/// See [`WebhookError`].
 pub fn read_headers(path: &Path) -> Result<HeaderMap, WebhookError> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|error| WebhookError::Unreadable(path.to_path_buf(), error))?;
@@ -136,31 +128,15 @@ fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
 
 /// Something that takes alerts one by one.
 pub struct Webhook {
-    client: Client,
-    method: Method,
-    headers: HeaderMap,
-    template: Option<Template>,
-    name: String,
+    /// The way to it.
+    pub post: Post,
+    /// How it wants them.
+    pub method: Method,
+    /// What makes bodies of alerts; else the alert itself is sent.
+    pub template: Option<Template>,
 }
 
 impl Webhook {
-    /// Posts what the template makes of an alert, or else the alert itself.
-    pub fn new(
-        client: Client,
-        method: Method,
-        headers: HeaderMap,
-        template: Option<Template>,
-        name: String,
-    ) -> Webhook {
-        Webhook {
-            client,
-            method,
-            headers,
-            template,
-            name,
-        }
-    }
-
     /// Posts an alert.
     pub async fn send(&mut self, alert: &Alert) -> Outcome {
         let document = alert.document();
@@ -172,35 +148,11 @@ impl Webhook {
                 Err(error) => return Outcome::Refused(format!("the template fails: {error:#}")),
             },
         };
-        let mut request = Request::builder()
-            .method(&self.method)
-            .uri(self.path(&document));
-        if let Some(headers) = request.headers_mut() {
-            headers.extend(self.headers.clone());
-            headers
-                .entry(CONTENT_TYPE)
-                .or_insert(HeaderValue::from_static(kind));
-        }
-        match self
-            .client
-            .request(request, &Body::new(body), ANSWER_MAX_BYTES)
-            .await
-        {
-            Ok(answer) => {
-                if matches!(answer.status.as_u16(), 401 | 403) {
-                    self.client.read_key_again();
-                }
-                judge(&self.name, &answer)
-            }
-            Err(error) => AlertTrouble::from(error).into(),
-        }
-    }
-
-    fn path(&self, document: &Value) -> String {
-        let mut id = field(document, "ID");
+        let mut id = field(&document, "ID");
         // A guest from a file may say anything.
         id.retain(|it| it.is_ascii_alphanumeric());
-        self.client.address().path().replace(ID, &id)
+        let path = self.post.client.address().path().replace(ID, &id);
+        self.post.send(&self.method, &path, kind, body).await
     }
 }
 
@@ -209,6 +161,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use test_support::command::Folder;
+    use test_support::{contains, lacks};
 
     #[test]
     fn no_name_breaks_out_of_a_body() {
@@ -224,54 +177,40 @@ mod tests {
         ] {
             let document = json!({"message": name, "user": {"name": name}, "maxconn": {"flood": {"count": 3}}});
             let body: Value = serde_json::from_str(&template.render(&document).unwrap()).unwrap();
-            assert_eq!(
-                body,
-                json!({"text": name, "by": format!("<{}>", name.to_uppercase()), "n": 3})
-            );
+            let by = format!("<{}>", name.to_uppercase());
+            assert_eq!(body, json!({"text": name, "by": by, "n": 3}));
         }
     }
 
     #[test]
     fn templates_and_headers_that_are_wrong_are_refused_at_the_start() {
         let folder = Folder::new();
+        let quoted = "{\"text\": \"{{ message }}\"}";
         for (name, text, words) in [
-            (
-                "a.json",
-                "{\"text\": \"{{ message }}\"}",
-                "without quotation marks",
-            ),
+            ("a.json", quoted, "without quotation marks"),
             ("b.json", "{\"text\": {{ message }", "cannot be used"),
             ("c.txt", "{{ message|nothing }}", "cannot be used"),
         ] {
             let path = folder.write(name, text);
             let sentence = Template::read(&path).err().unwrap().to_string();
-            assert!(
-                sentence.contains(words) && sentence.contains(name),
-                "{sentence}"
-            );
+            contains(&sentence, &[words, name]);
         }
         let path = folder.write("headers", "X-One: s3cret\n\nX Two: b\n");
         let sentence = read_headers(&path).unwrap_err().to_string();
-        assert!(
-            sentence.contains("line 3") && !sentence.contains("s3cret"),
-            "{sentence}"
-        );
+        contains(&sentence, &["line 3"]);
+        lacks(&sentence, &["s3cret"]);
         let path = folder.write("headers", "X-One: s3cret\nX-Two:b\n");
         let headers = read_headers(&path).unwrap();
-        assert_eq!(
-            (headers.len(), &headers["x-two"]),
-            (2, &HeaderValue::from_static("b"))
-        );
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["x-two"], "b");
         assert!(!format!("{headers:?}").contains("s3cret"));
     }
 
     #[test]
     fn what_an_alert_does_not_say_is_nothing() {
         let folder = Folder::new();
-        let path = folder.write(
-            "chat.txt",
-            "{{ user.name.more }}{% if not user %}nobody{% endif %}",
-        );
+        let text = "{{ user.name.more }}{% if not user %}nobody{% endif %}";
+        let path = folder.write("chat.txt", text);
         let template = Template::read(&path).unwrap();
         assert_eq!(template.render(&json!({"message": "x"})).unwrap(), "nobody");
     }

@@ -61,9 +61,6 @@ pub enum ModuleError {
 
 /// `maxconn config bake`: writes a guest with the configuration inside it. What the module held before is
 /// replaced; nothing is written if anything is wrong.
-///
-/// # Errors
-/// See [`ModuleError`].
 pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Baked, ModuleError> {
     let mut module = module(target)?;
     let refused = |error| ModuleError::Module(name(target), error);
@@ -90,9 +87,6 @@ pub fn write(config: Option<&Path>, target: &Target, output: &Path) -> Result<Ba
 }
 
 /// `maxconn config print --plugin FILE`: the configuration that a module holds.
-///
-/// # Errors
-/// See [`ModuleError`].
 pub fn read(path: &Path, form: Form<'_>) -> Result<String, ModuleError> {
     let target = Target::File(path.to_path_buf());
     let (module, name) = (module(&target)?, name(&target));

@@ -104,9 +104,6 @@ impl GenerateArgs {
     }
 
     /// Runs the command.
-    ///
-    /// # Errors
-    /// See [`GenerateError`].
     pub fn run(&self) -> Result<(), GenerateError> {
         let spec = self.spec();
         let Some(path) = &self.output else {

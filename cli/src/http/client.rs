@@ -93,14 +93,11 @@ impl Client {
         tls: Option<TlsConnector>,
         patience: Duration,
     ) -> Result<Client, SecretError> {
-        let authorization = match &key {
-            Some(key) => key.authorization()?,
-            None => None,
-        };
+        let authorization = key.as_ref().map(OutputKey::authorization).transpose()?;
         Ok(Client {
             address,
             key,
-            authorization,
+            authorization: authorization.flatten(),
             tls,
             patience,
             connection: None,
@@ -170,10 +167,13 @@ impl Client {
                 body,
             })
         });
-        match whole.await {
-            Ok(result) => result,
-            Err(_) => Err(ClientError::Late(self.address.clone(), self.patience)),
+        let answer = whole.await;
+        let late = |_| ClientError::Late(self.address.clone(), self.patience);
+        let answer = answer.map_err(late)??;
+        if matches!(answer.status.as_u16(), 401 | 403) {
+            self.read_key_again();
         }
+        Ok(answer)
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, ClientError> {

@@ -31,9 +31,6 @@ pub struct Secret(String);
 
 impl Secret {
     /// Reads a secret: the first line of a file, of visible ASCII characters.
-    ///
-    /// # Errors
-    /// See [`SecretError`].
     pub fn read(path: &Path) -> Result<Secret, SecretError> {
         let text = fs::read(path);
         let text = text.map_err(|error| SecretError::Unreadable(path.to_path_buf(), error))?;

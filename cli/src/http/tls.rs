@@ -11,6 +11,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::address::HttpAddress;
+
 /// Why TLS cannot be spoken with what the command line names.
 #[derive(Debug, Error)]
 pub enum TlsError {
@@ -38,7 +40,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// The file can't be read, or there is nobody to trust.
-pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, TlsError> {
+fn connector(ca: Option<&Path>) -> Result<TlsConnector, TlsError> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
@@ -60,6 +62,14 @@ pub fn connector(ca: Option<&Path>) -> Result<TlsConnector, TlsError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The same for an address, if it is spoken to by TLS.
+pub fn connector_for(
+    address: &HttpAddress,
+    ca: Option<&Path>,
+) -> Result<Option<TlsConnector>, TlsError> {
+    address.is_tls().then(|| connector(ca)).transpose()
 }
 
 /// Why TLS could not be spoken with a server, and what mends it.

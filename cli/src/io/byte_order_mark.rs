@@ -17,9 +17,6 @@ pub fn mark_bytes(text: &[u8]) -> usize {
 /// A stream in UTF-8. In that it stays as it is, but for a mark where JSON follows, which would not be seen to be JSON behind
 /// it. Before text the mark stays, for positions in a text file count, and the text is read all the same. A stream that
 /// begins with a mark of UTF-16, which no text in UTF-8 does, is converted.
-///
-/// # Errors
-/// As the stream says.
 pub fn in_utf8<R: Read + Send + 'static>(mut stream: R) -> io::Result<Box<dyn Read + Send>> {
     let mut begin = Vec::new();
     loop {

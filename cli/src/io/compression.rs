@@ -91,9 +91,6 @@ impl Compression {
 }
 
 /// What a stream holds, decompressed if it is compressed, and in UTF-8 ([`in_utf8`]).
-///
-/// # Errors
-/// As the stream says.
 pub fn decompressed<R: Read + Send + 'static>(mut stream: R) -> io::Result<Box<dyn Read + Send>> {
     // No more than it takes to tell: a live stream may wait for an answer to its first few bytes.
     let mut begin = Vec::new();

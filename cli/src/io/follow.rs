@@ -113,20 +113,16 @@ mod tests {
     use std::fs;
     use std::io::{BufRead, BufReader, Write};
     use std::path::Path;
+    use test_support::command::Folder;
 
     fn append(path: &Path, text: &str) {
-        let mut file = File::options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        let file = File::options().append(true).create(true).open(path);
+        file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     #[test]
     fn lines_come_over_rotation_and_truncation() {
-        let folder = std::env::temp_dir().join(format!("maxconn-follow-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new();
         let (path, old) = (folder.join("mail.log"), folder.join("mail.log.1"));
         append(&path, "one\ntwo\n");
         let mut reader = BufReader::new(Follow::open(path.clone()).unwrap());
@@ -147,6 +143,5 @@ mod tests {
         File::create(&path).unwrap();
         append(&path, "six\n");
         assert_eq!(next(), "six\n");
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

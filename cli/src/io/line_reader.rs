@@ -201,16 +201,7 @@ fn make_room(buffer: &mut Vec<u8>, len: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A reader that gives a few bytes at a time.
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..count])
-        }
-    }
+    use crate::io::slow::Slow;
 
     fn chunks(stream: impl Read, chunk_bytes: usize, fill: bool) -> Vec<(u64, Vec<u8>, bool)> {
         let mut reader = LineReader::new(stream, chunk_bytes, fill);
@@ -224,13 +215,14 @@ mod tests {
 
     #[test]
     fn lines_come_whole_and_the_last_gets_its_newline() {
-        for (size, chunk_bytes, fill) in [
+        let sizes = [
             (1, 4, false),
             (3, 4, true),
             (100, 4, true),
             (100, 100, false),
-        ] {
-            let all = chunks(Slow(b"one\n\ntwo two\nthree", size), chunk_bytes, fill);
+        ];
+        for (size, chunk_bytes, fill) in sizes {
+            let all = chunks(Slow(&b"one\n\ntwo two\nthree"[..], size), chunk_bytes, fill);
             let joined: Vec<u8> = all.iter().flat_map(|(_, lines, _)| lines.clone()).collect();
             assert_eq!(joined, b"one\n\ntwo two\nthree\n");
             let mut offset = 0;
@@ -253,15 +245,8 @@ mod tests {
         assert_eq!(all.iter().filter(|(_, _, cut)| *cut).count(), 1);
         let mut joined = Vec::new();
         for (offset, lines, _) in &all {
-            assert!(
-                lines.len() <= LINE_MAX_BYTES + 1,
-                "{} bytes at {offset}",
-                lines.len()
-            );
-            assert!(
-                std::str::from_utf8(lines).is_ok(),
-                "cut within a character at {offset}"
-            );
+            assert!(lines.len() <= LINE_MAX_BYTES + 1, "at {offset}");
+            assert!(std::str::from_utf8(lines).is_ok(), "at {offset}");
             let len = lines.len()
                 - usize::from(stream.get(*offset as usize + lines.len() - 1) != Some(&b'\n'));
             assert_eq!(stream[*offset as usize..][..len], lines[..len]);
@@ -274,7 +259,7 @@ mod tests {
     fn nuls_before_the_first_line_are_skipped_and_count_in_offsets() {
         let stream = [&[0; 10_000][..], b"one\n\0two\n"].concat();
         for (size, fill) in [(1, false), (7, true), (1 << 20, true)] {
-            let all = chunks(Slow(&stream, size), 4096, fill);
+            let all = chunks(Slow(&stream[..], size), 4096, fill);
             let joined: Vec<u8> = all.iter().flat_map(|(_, lines, _)| lines.clone()).collect();
             assert_eq!((all[0].0, joined), (10_000, b"one\n\0two\n".to_vec()));
         }

@@ -18,4 +18,6 @@ pub mod framing;
 pub mod line_reader;
 pub mod lines;
 pub mod ndjson;
+#[cfg(test)]
+pub mod slow;
 pub mod utf16;

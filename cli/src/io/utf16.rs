@@ -101,15 +101,7 @@ impl<R: Read> Read for Utf16<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Slow<'a>(&'a [u8], usize);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..count])
-        }
-    }
+    use crate::io::slow::Slow;
 
     fn converted(units: &[u16], order: Utf16Order, at_once: usize) -> String {
         let bytes: Vec<u8> = units
@@ -120,7 +112,7 @@ mod tests {
             })
             .collect();
         let mut text = String::new();
-        Utf16::new(Slow(&bytes, at_once), order)
+        Utf16::new(Slow(&bytes[..], at_once), order)
             .read_to_string(&mut text)
             .unwrap();
         text

@@ -92,9 +92,6 @@ fn namespace(text: &str) -> Result<String, &'static str> {
 
 impl OutputArgs {
     /// What was said, or what is wrong with it.
-    ///
-    /// # Errors
-    /// See [`OutputArgsError`].
     pub fn options(&self) -> Result<OutputOptions, OutputArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
         let address = self.output.parse();

@@ -166,11 +166,12 @@ fn last_bytes(file: &mut File, count: u64) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use std::fs;
+    use test_support::command::Folder;
+    use test_support::contains;
 
     #[test]
     fn a_last_line_without_an_end_is_cut_if_it_is_a_part_of_ours_and_else_ended() {
-        let folder = std::env::temp_dir().join(format!("maxconn-dead-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new();
         let path = folder.join("dead.ndjson");
         let whole = "{\"document\":\"a\",\"reason\":\"b\"}";
         for (before, after) in [
@@ -184,34 +185,25 @@ mod tests {
             let mut dead = DeadLetters::open(&path, Meter::new()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), after, "of {before}");
             dead.write("b", b"a\n").unwrap();
-            assert_eq!(
-                fs::read_to_string(&path).unwrap(),
-                format!("{after}{whole}\n")
-            );
+            let written = fs::read_to_string(&path).unwrap();
+            assert_eq!(written, format!("{after}{whole}\n"));
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_file_of_somebody_else_is_left_as_it_is() {
         use std::os::unix::fs::PermissionsExt;
-        let path = std::env::temp_dir().join(format!("maxconn-foreign-{}", std::process::id()));
+        let folder = Folder::new();
         for text in ["somebody's own", "{\"message\":\"a record\"}\n", "\n\n"] {
-            fs::write(&path, text).unwrap();
+            let path = folder.write("foreign", text);
             fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
             let Err(error) = DeadLetters::open(&path, Meter::new()) else {
                 panic!("taken for ours: {text}");
             };
-            let sentence = error.to_string();
-            assert!(
-                sentence.contains("something else than dead letters"),
-                "{sentence}"
-            );
+            contains(&error.to_string(), &["something else than dead letters"]);
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
-            let mode = fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o664);
+            assert_eq!(folder.mode("foreign"), 0o664);
         }
-        fs::remove_file(&path).unwrap();
     }
 
     /// Tells the process that the test starts that it is the one with little room.
@@ -220,21 +212,19 @@ mod tests {
     #[test]
     fn a_full_disk_leaves_whole_lines_and_what_is_tried_again_is_there_once() {
         let Some(path) = std::env::var_os(LITTLE_ROOM).map(PathBuf::from) else {
-            let path = std::env::temp_dir().join(format!("maxconn-full-{}", std::process::id()));
+            let folder = Folder::new();
+            let path = folder.join("full");
             let name = "output::dead::tests::a_full_disk_leaves_whole_lines_and_what_is_tried_again_is_there_once";
             // No file may be larger than a block or so, which is an error like any other.
+            let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact \"$1\" --test-threads 1";
             let status = std::process::Command::new("sh")
-                .args([
-                    "-c",
-                    "trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact \"$1\" --test-threads 1",
-                ])
+                .args(["-c", script])
                 .arg(std::env::current_exe().unwrap())
                 .arg(name)
                 .env(LITTLE_ROOM, &path)
                 .stdout(std::process::Stdio::null())
                 .status();
             let lines = fs::read_to_string(&path).unwrap();
-            fs::remove_file(&path).unwrap();
             assert!(status.unwrap().success());
             assert_eq!(lines, "{\"document\":\"last\",\"reason\":\"b\"}\n");
             return;

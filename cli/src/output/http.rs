@@ -85,11 +85,8 @@ impl HttpOutput {
                         buried.inspect_err(|_| self.parts.push(part))?;
                     }
                 },
-                status => {
+                _ => {
                     self.parts.push(part);
-                    if matches!(status, 401 | 403) {
-                        self.client.read_key_again();
-                    }
                     return Err(SendError::Retry {
                         trouble: self.refusal(&answer),
                         after: answer.retry_after,

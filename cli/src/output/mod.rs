@@ -105,9 +105,6 @@ impl Destination {
     }
 
     /// Hands a group on. Once this says `Ok`, the next hop is responsible for it.
-    ///
-    /// # Errors
-    /// See [`SendError`].
     pub async fn send(&mut self, group: &[Arc<Delivery>]) -> Result<(), SendError> {
         match self {
             Destination::Stdout(output) => output.send(group).await,
@@ -120,9 +117,6 @@ impl Destination {
 }
 
 /// Opens what the command line names; `None` where the answers to posts are the output.
-///
-/// # Errors
-/// See [`OpenError`].
 pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Destination>, OpenError> {
     let (address, is_store) = match &options.address {
         OutputAddress::Reply => return Ok(None),
@@ -135,15 +129,9 @@ pub fn open(options: &OutputOptions, meter: &Meter) -> Result<Option<Destination
         OutputAddress::Http(address) => (address, false),
         OutputAddress::Elasticsearch(address) => (address, true),
     };
-    let tls = if address.is_tls() {
-        Some(tls::connector(options.ca.as_deref())?)
-    } else {
-        None
-    };
-    let dead = match &options.dead_letter {
-        Some(path) => Some(DeadLetters::open(path, meter.clone())?),
-        None => None,
-    };
+    let tls = tls::connector_for(address, options.ca.as_deref())?;
+    let open_dead = |path| DeadLetters::open(path, meter.clone());
+    let dead = options.dead_letter.as_deref().map(open_dead).transpose()?;
     let client = Client::new(address.clone(), options.key.clone(), tls, PATIENCE)?;
     let path = address.path();
     Ok(Some(if is_store {

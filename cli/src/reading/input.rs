@@ -86,9 +86,6 @@ impl Input {
 
     /// Opens it for reading what it holds, decompressed, in UTF-8 and a record a line, in chunks ([`LineReader::new`]). `position` is moved on
     /// by every byte that is read as it lies there.
-    ///
-    /// # Errors
-    /// As the system says.
     pub fn open(
         &self,
         position: Arc<AtomicU64>,

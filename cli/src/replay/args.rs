@@ -11,11 +11,9 @@ use thiserror::Error;
 use super::Options;
 use crate::address::OutputAddress;
 use crate::output::{OutputArgs, OutputArgsError};
-use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
 use crate::selection::Selection;
 use crate::summary::{Summary, ViewArgs};
-use crate::zone::Zone;
 
 /// Replays logs through the plugin and says what floods are in them.
 #[derive(Debug, Args)]
@@ -41,8 +39,9 @@ Elasticsearch or OpenSearch. A next hop that takes nothing is tried again for a 
 Exit codes: 0 fine, 1 the run failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C) \
 or 143 (SIGTERM) interrupted: what was read until then has been replayed. A second signal ends at once.")]
 pub struct ReplayArgs {
+    /// What is read.
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub reading: ReadingArgs,
     /// Write no output, the summary alone.
     #[arg(long, short, conflicts_with = "only")]
     quiet: bool,
@@ -81,19 +80,6 @@ pub enum ReplayArgsError {
 }
 
 impl ReplayArgs {
-    /// The zone that was asked for.
-    pub fn timezone(&self) -> Option<&Zone> {
-        self.reading.timezone()
-    }
-
-    /// From when until when lines are read, on the clocks of a zone.
-    ///
-    /// # Errors
-    /// What is written is no time, or leaves none between.
-    pub fn span(&self, zone: &Zone) -> Result<Span, ReadingArgsError> {
-        self.reading.span(zone)
-    }
-
     /// What becomes of the events of open floods, whatever the rules say.
     pub fn policy(&self) -> Option<Policy> {
         let is_it = |policy: &&Policy| self.policy.as_deref() == Some(policy.name());

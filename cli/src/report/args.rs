@@ -6,10 +6,8 @@ use clap::Args;
 use thiserror::Error;
 
 use super::Options;
-use crate::reading::range::Span;
 use crate::reading::{ReadingArgs, ReadingArgsError};
 use crate::summary::{View, ViewArgs};
-use crate::zone::Zone;
 
 /// Writes a report of logs: what was refused when, who is behind it, what to do, and whether the load went with it.
 #[derive(Debug, Args)]
@@ -29,8 +27,9 @@ and rrdtool fetch, Prometheus' answers to range queries, collectd's CSV files, M
 Exit codes: 0 fine, 1 the report failed, 2 the command line or the configuration is wrong, 130 (Ctrl-C) or 143 (SIGTERM) \
 interrupted: the report is of what was read until then. A second signal ends at once.")]
 pub struct ReportArgs {
+    /// What is read.
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub reading: ReadingArgs,
     /// Write the page.
     #[arg(long, value_name = "OUT")]
     html: Option<PathBuf>,
@@ -63,23 +62,7 @@ pub enum ReportArgsError {
 }
 
 impl ReportArgs {
-    /// The zone that was asked for.
-    pub fn timezone(&self) -> Option<&Zone> {
-        self.reading.timezone()
-    }
-
-    /// From when until when lines are read, on the clocks of a zone.
-    ///
-    /// # Errors
-    /// What is written is no time, or leaves none between.
-    pub fn span(&self, zone: &Zone) -> Result<Span, ReadingArgsError> {
-        self.reading.span(zone)
-    }
-
     /// What is to be done, or what is wrong with the command line.
-    ///
-    /// # Errors
-    /// See [`ReportArgsError`].
     pub fn options(&self) -> Result<Options, ReportArgsError> {
         if self
             .html

@@ -81,9 +81,6 @@ impl ReportError {
 }
 
 /// Reports what an instance, which is configured already, says of the logs. An interrupt ends the reading early.
-///
-/// # Errors
-/// See [`ReportError`].
 pub fn report(
     mut instance: Instance,
     options: &Options,

@@ -125,9 +125,6 @@ impl RunArgs {
     }
 
     /// What is to be done, or what is wrong with the command line.
-    ///
-    /// # Errors
-    /// See [`RunArgsError`].
     pub fn options(&self) -> Result<Options, RunArgsError> {
         // Read here and not by clap, which would repeat what was written, and a secret with it.
         let inputs = self.input.iter().map(|text| {

@@ -121,9 +121,6 @@ impl Clock {
 
 impl Engine {
     /// Works until it is told to stop; then ends the floods, or gives back the state to keep.
-    ///
-    /// # Errors
-    /// The guest failed and could not be replaced.
     pub async fn run(
         mut self,
         jobs: UnboundedReceiver<Job>,
@@ -263,9 +260,6 @@ impl Engine {
     }
 
     /// Tells monitoring what the guest counts.
-    ///
-    /// # Errors
-    /// The guest failed and could not be replaced.
     pub fn measure(&mut self) -> Result<(), HostError> {
         let document = self.guest.statistics()?;
         // Of records that are not wanted only the guest knows, which reads few of them.

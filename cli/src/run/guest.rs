@@ -44,7 +44,7 @@ impl Journal {
     }
 }
 
-/// A guest that is replaced when it fails.
+/// A guest that is replaced when it fails; what is asked of it fails where it cannot be replaced.
 pub struct Guest {
     plugin: Plugin,
     config: String,
@@ -93,8 +93,7 @@ impl Guest {
     /// # Errors
     /// [`HostError::Refused`] where it is foreign or damaged.
     pub fn restore(&mut self, snapshot: Bytes, out: &mut GuestOutput) -> Result<(), HostError> {
-        self.instance
-            .restore(&snapshot, |kind, bytes| out.add(kind, bytes))?;
+        self.instance.restore(&snapshot, out.sink())?;
         self.snapshot = Some(snapshot);
         self.journal = Journal::default();
         Ok(())
@@ -106,9 +105,7 @@ impl Guest {
     /// The guest refuses it (the old one stays in force), or can't be replaced.
     pub fn configure(&mut self, config: String, out: &mut GuestOutput) -> Result<(), HostError> {
         self.attempt(out, |guest, out| {
-            guest
-                .instance
-                .configure(config.as_bytes(), |kind, bytes| out.add(kind, bytes))
+            guest.instance.configure(config.as_bytes(), out.sink())
         })?;
         self.config = config;
         // The last snapshot's floods are those of the old rules: a guest in need goes on from these.
@@ -116,9 +113,6 @@ impl Guest {
     }
 
     /// The sources' clock, for timestamps without a year.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn set_reference_time(&mut self, now_ms: i64) -> Result<(), HostError> {
         for source in &mut self.sources {
             source.reference_time_ms = Some(now_ms);
@@ -132,9 +126,6 @@ impl Guest {
     }
 
     /// Pushes whole lines of a source. Lines that the guest fails in twice do not go on as they should.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn push(
         &mut self,
         source: u16,
@@ -155,9 +146,7 @@ impl Guest {
             }
             let attempt = |guest: &mut Guest, out: &mut GuestOutput| {
                 guest.select(source)?;
-                guest
-                    .instance
-                    .push(piece, None, |kind, bytes| out.add(kind, bytes))
+                guest.instance.push(piece, None, out.sink())
             };
             let mut tried = self.try_once(out, attempt);
             let halves = halves(piece);
@@ -182,9 +171,6 @@ impl Guest {
 
     /// Pushes lines that were counted before: all of their records go on, whatever floods are open now, but
     /// for those that `out` drops, and nothing is counted. A guest of its own does it, and is thrown away.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn repeat(
         &mut self,
         source: u16,
@@ -214,42 +200,25 @@ impl Guest {
     }
 
     /// Says that time goes on.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn tick(&mut self, now_ms: i64, out: &mut GuestOutput) -> Result<(), HostError> {
         if self.journal.is_full() {
             self.keep_snapshot()?;
         }
-        self.attempt(out, |guest, out| {
-            guest
-                .instance
-                .tick(now_ms, |kind, bytes| out.add(kind, bytes))
-        })?;
+        self.attempt(out, |guest, out| guest.instance.tick(now_ms, out.sink()))?;
         self.journal.add(Call::Tick(now_ms));
         Ok(())
     }
 
     /// Ends every flood.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn shutdown(&mut self, out: &mut GuestOutput) -> Result<(), HostError> {
-        self.attempt(out, |guest, out| {
-            guest.instance.shutdown(|kind, bytes| out.add(kind, bytes))
-        })
+        self.attempt(out, |guest, out| guest.instance.shutdown(out.sink()))
     }
 
     /// What the guest has counted: a line of JSON.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn statistics(&mut self) -> Result<Vec<u8>, HostError> {
         let mut document = GuestOutput::default();
         self.attempt(&mut document, |guest, out| {
-            guest
-                .instance
-                .statistics(|kind, bytes| out.add(kind, bytes))
+            guest.instance.statistics(out.sink())
         })?;
         Ok(document.bytes)
     }
@@ -265,9 +234,6 @@ impl Guest {
     }
 
     /// Keeps all state for a guest that has to be replaced.
-    ///
-    /// # Errors
-    /// The guest can't be replaced.
     pub fn keep_snapshot(&mut self) -> Result<(), HostError> {
         let mut snapshot = None;
         self.attempt(&mut GuestOutput::default(), |guest, _| {

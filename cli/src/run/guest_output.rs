@@ -99,6 +99,11 @@ impl GuestOutput {
         }
     }
 
+    /// Takes what a guest says.
+    pub fn sink(&mut self) -> impl FnMut(Kind, &[u8]) {
+        |kind, piece| self.add(kind, piece)
+    }
+
     /// Adds a piece.
     pub fn add(&mut self, kind: Kind, piece: &[u8]) {
         if kind == Kind::Alert {

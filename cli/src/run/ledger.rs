@@ -255,9 +255,6 @@ impl Ledger {
     }
 
     /// See [`Marks::begin`].
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn begin_marks(&self, file: File, known: u64) -> io::Result<()> {
         lock(&self.entries).marks.begin(file, known)
     }

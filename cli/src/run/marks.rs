@@ -111,9 +111,6 @@ impl Marks {
 
     /// A state that knows of the first `known` marks has been written to a file, which is about to take its place: from now on it has
     /// all the others.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn begin(&mut self, mut file: File, known: u64) -> io::Result<()> {
         self.is_kept = true;
         let skip = usize::try_from(known.saturating_sub(self.before)).unwrap_or(usize::MAX);
@@ -143,34 +140,20 @@ fn written(marks: &[Mark]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::path::PathBuf;
+    use test_support::command::Folder;
 
-    struct States(PathBuf);
+    struct States(Folder);
 
     impl States {
-        fn new(name: &str) -> States {
-            let folder = format!("maxconn-marks-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(folder);
-            fs::create_dir_all(&folder).unwrap();
-            States(folder)
-        }
-
         fn make(&self, number: u8) -> File {
             File::create(self.0.join(number.to_string())).unwrap()
         }
 
         /// The first bytes of the names of its marks.
         fn marks(&self, number: u8) -> Vec<u8> {
-            let bytes = fs::read(self.0.join(number.to_string())).unwrap();
+            let bytes = self.0.read(&number.to_string());
             let marks = Mark::read_all(&bytes).into_iter();
             marks.map(|it| it.bytes()[1]).collect()
-        }
-    }
-
-    impl Drop for States {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -180,7 +163,7 @@ mod tests {
 
     #[test]
     fn each_state_has_what_came_after_it_was_taken() {
-        let states = States::new("each");
+        let states = States(Folder::new());
         let mut marks = Marks::default();
         marks.add(&mark(0));
         assert_eq!(marks.count(), 0, "nothing is kept");
@@ -193,10 +176,8 @@ mod tests {
         marks.begin(states.make(2), known).unwrap();
         let newer = marks.count();
         marks.add(&mark(3));
-        assert_eq!(
-            (states.marks(1), states.marks(2)),
-            (vec![1, 2, 3], vec![2, 3])
-        );
+        assert_eq!(states.marks(1), [1, 2, 3]);
+        assert_eq!(states.marks(2), [2, 3]);
         // It was not to be: it is tried again.
         marks.end(known, false);
         marks.add(&mark(4));
@@ -207,20 +188,15 @@ mod tests {
         marks.begin(states.make(4), newer).unwrap();
         marks.end(newer, true);
         marks.add(&mark(6));
-        assert_eq!(
-            [1, 2, 3, 4].map(|it| states.marks(it)),
-            [
-                vec![1, 2, 3, 4],
-                vec![2, 3],
-                vec![2, 3, 4, 5],
-                vec![3, 4, 5, 6]
-            ]
-        );
+        assert_eq!(states.marks(1), [1, 2, 3, 4]);
+        assert_eq!(states.marks(2), [2, 3]);
+        assert_eq!(states.marks(3), [2, 3, 4, 5]);
+        assert_eq!(states.marks(4), [3, 4, 5, 6]);
     }
 
     #[test]
     fn a_state_and_the_memory_have_only_so_many() {
-        let states = States::new("many");
+        let states = States(Folder::new());
         let mut marks = Marks::default();
         marks.begin(states.make(1), 0).unwrap();
         marks.end(0, true);

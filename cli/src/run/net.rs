@@ -75,9 +75,6 @@ pub enum Listener {
 impl Listener {
     /// Listens at `HOST:PORT`, and says where, in the words of the command line: the port may have been
     /// left to the system.
-    ///
-    /// # Errors
-    /// See [`ListenError`].
     pub async fn tcp(address: &str, what: &str, scheme: &str) -> Result<Listener, ListenError> {
         #[cfg(test)]
         if let Some(listener) = crate::sim::listen(address) {
@@ -92,9 +89,6 @@ impl Listener {
     }
 
     /// Listens at a path. A socket that a process left behind there is removed; nothing else is.
-    ///
-    /// # Errors
-    /// See [`ListenError`].
     pub async fn unix(path: &Path, what: &str) -> Result<Listener, ListenError> {
         let failed = |error| ListenError::Unix(path.to_path_buf(), error);
         let there = fs::symlink_metadata(path).map(|it| it.file_type());

@@ -34,9 +34,6 @@ use crate::{log, system};
 use maxconn_host::{HostError, Kind, Plugin, Source};
 
 /// Starts everything.
-///
-/// # Errors
-/// See [`RunError`].
 pub async fn start(
     options: &Options,
     plugin: Plugin,

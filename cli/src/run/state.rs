@@ -103,9 +103,6 @@ pub struct StateFile {
 
 impl StateFile {
     /// Takes hold of a file and reads it, if it is there. With `reset` what is there is set aside.
-    ///
-    /// # Errors
-    /// See [`StateError`].
     pub fn open(path: &Path, reset: bool) -> Result<(StateFile, Option<State>), StateError> {
         let name = path.display().to_string();
         let refused = |error| StateError::Unusable(name.clone(), error);
@@ -315,6 +312,15 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+    use test_support::command::Folder;
+    use test_support::contains;
+
+    fn refusal(path: &Path) -> String {
+        match StateFile::open(path, false) {
+            Ok(_) => panic!("{} is taken", path.display()),
+            Err(error) => error.to_string(),
+        }
+    }
 
     fn kept() -> State {
         State {
@@ -334,37 +340,26 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_no_other_process_may() {
-        let folder = std::env::temp_dir().join(format!("maxconn-state-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new();
         let path = folder.join("state");
         let (file, nothing) = StateFile::open(&path, false).unwrap();
         assert_eq!(nothing, None);
         let ledger = Ledger::default();
         file.write(&State::default(), &ledger).unwrap();
         file.write(&kept(), &ledger).unwrap();
-        let Err(sentence) = StateFile::open(&path, false) else {
-            panic!("two at once");
-        };
-        assert!(sentence.to_string().contains("in use"), "{sentence}");
+        contains(&refusal(&path), &["in use"]);
         drop(file);
         assert_eq!(StateFile::open(&path, false).unwrap().1, Some(kept()));
         assert_eq!(StateFile::open(&path, true).unwrap().1, None);
-        let aside = fs::read_dir(&folder).unwrap().flatten();
-        assert!(
-            aside
-                .into_iter()
-                .any(|it| it.file_name().to_string_lossy().contains("aside-"))
-        );
-        fs::remove_dir_all(&folder).unwrap();
+        let mut there = fs::read_dir(&*folder).unwrap().flatten();
+        assert!(there.any(|it| it.file_name().to_string_lossy().contains("aside-")));
     }
 
     #[test]
     fn a_file_of_somebody_else_is_left_as_it_is_without_a_lock_and_an_empty_one_is_new() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = std::env::temp_dir().join(format!("maxconn-others-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new();
         let (path, lock) = (folder.join("mail.log"), folder.join("mail.log.lock"));
-        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         for (text, words) in [
             ("somebody's own", "not one of"),
             ("M", "not one of"),
@@ -372,14 +367,9 @@ mod tests {
         ] {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-            let Err(error) = StateFile::open(&path, false) else {
-                panic!("taken for ours: {text}");
-            };
-            assert!(error.to_string().contains(words), "{error}");
-            assert_eq!(
-                (fs::read_to_string(&path).unwrap().as_str(), mode()),
-                (text, 0o644)
-            );
+            contains(&refusal(&path), &[words]);
+            assert_eq!(folder.read("mail.log"), text.as_bytes());
+            assert_eq!(folder.mode("mail.log"), 0o644);
             assert!(!lock.exists());
         }
         fs::remove_file(&path).unwrap();
@@ -388,32 +378,21 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "").unwrap();
         let (file, kept) = StateFile::open(&path, false).unwrap();
-        assert_eq!((kept, mode()), (None, 0o600));
+        assert_eq!((kept, folder.mode("mail.log")), (None, 0o600));
         drop(file);
         // What lies where the lock has to be is not taken for it.
         fs::write(&lock, "somebody's own").unwrap();
-        let Err(error) = StateFile::open(&path, false) else {
-            panic!("taken for a lock");
-        };
-        assert!(
-            error.to_string().contains("something else than a lock"),
-            "{error}"
-        );
-        fs::remove_dir_all(&folder).unwrap();
+        contains(&refusal(&path), &["something else than a lock"]);
     }
 
     #[test]
     fn two_processes_share_no_state_whatever_they_call_it() {
-        let folder = std::env::temp_dir().join(format!("maxconn-shared-{}", std::process::id()));
+        let folder = Folder::new();
         let (real, link) = (folder.join("real"), folder.join("link"));
         fs::create_dir_all(&real).unwrap();
         symlink(&real, &link).unwrap();
         let (file, _) = StateFile::open(&real.join("state"), false).unwrap();
         file.write(&kept(), &Ledger::default()).unwrap();
-        let refusal = |path: &Path| match StateFile::open(path, false) {
-            Ok(_) => panic!("two at once by {}", path.display()),
-            Err(error) => error.to_string(),
-        };
         // By a link to its folder, to itself, and by another name.
         assert!(refusal(&link.join("state")).contains("in use"));
         symlink(real.join("state"), folder.join("state")).unwrap();
@@ -421,7 +400,6 @@ mod tests {
         fs::remove_file(folder.join("state")).unwrap();
         fs::hard_link(real.join("state"), folder.join("state")).unwrap();
         assert!(refusal(&folder.join("state")).contains("hard links"));
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
@@ -431,10 +409,8 @@ mod tests {
         let [_, snapshot, alerts, ..] = encoded.parts();
         // What may be large is there once, in a copy of what is kept as well.
         let copy = kept.clone();
-        assert_eq!(
-            [snapshot.as_ptr(), alerts.as_ptr()],
-            [copy.snapshot.as_ptr(), copy.alerts.as_ptr()]
-        );
+        assert_eq!(snapshot.as_ptr(), copy.snapshot.as_ptr());
+        assert_eq!(alerts.as_ptr(), copy.alerts.as_ptr());
         let whole = encoded.parts().concat();
         assert_eq!(decode(&whole).unwrap(), kept);
         for at in 0..whole.len() {
@@ -480,9 +456,7 @@ mod tests {
         let hash = Sha256::digest(&rest);
         let bytes = [MAGIC_BEFORE.as_slice(), hash.as_slice(), &rest].concat();
         assert_eq!(decode(&bytes), Ok(kept));
-        assert_eq!(
-            decode(&[&bytes[..], b"x"].concat()),
-            Err(NotAState::Damaged)
-        );
+        let longer = [&bytes[..], b"x"].concat();
+        assert_eq!(decode(&longer), Err(NotAState::Damaged));
     }
 }

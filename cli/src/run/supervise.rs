@@ -57,9 +57,6 @@ impl Process {
     }
 
     /// Waits for the end, whatever brings it, and brings everything else to it.
-    ///
-    /// # Errors
-    /// See [`RunError`].
     pub async fn supervise(mut self) -> Result<(), RunError> {
         let only_pipes = self.only_pipes;
         let pipes = std::mem::take(&mut self.inputs.pipes);

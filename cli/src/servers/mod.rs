@@ -65,9 +65,6 @@ struct Example {
 
 impl ServersArgs {
     /// What the command prints: the rules are those of `config`.
-    ///
-    /// # Errors
-    /// See [`UnknownServer`].
     pub fn page(&self, config: &Config) -> Result<String, UnknownServer> {
         let is_asked =
             |server: &&&Server| self.name.as_deref().is_none_or(|name| server.name == name);

@@ -25,9 +25,6 @@ struct Product {
 }
 
 /// Puts every object there that is not yet; a line for each goes to `say`.
-///
-/// # Errors
-/// See [`SetupError`].
 pub async fn run(
     server: &mut Server,
     address: &HttpAddress,

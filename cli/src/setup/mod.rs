@@ -275,9 +275,6 @@ pub fn print_files(folder: &Path) -> Result<Vec<PathBuf>, SetupError> {
 }
 
 /// Puts everything there that is not yet; a line for each part goes to `say`.
-///
-/// # Errors
-/// See [`SetupError`].
 pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<(), SetupError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -43,7 +43,7 @@ impl Index {
     }
 }
 
-/// A server.
+/// A server. What is asked of it fails where it can't be reached, and what is read of its answer where it says no.
 pub struct Server {
     client: Client,
     place: Place,
@@ -65,10 +65,7 @@ impl Server {
         address: &HttpAddress,
         options: &Options,
     ) -> Result<Server, SetupError> {
-        let tls = match address.is_tls() {
-            true => Some(tls::connector(options.ca.as_deref())?),
-            false => None,
-        };
+        let tls = tls::connector_for(address, options.ca.as_deref())?;
         let address = address.clone();
         Ok(Server {
             place,
@@ -133,9 +130,6 @@ impl Server {
     }
 
     /// What is at a path; `None` if there is nothing.
-    ///
-    /// # Errors
-    /// It can't be reached, or says no.
     pub async fn get(&mut self, path: &str) -> Result<Option<Value>, SetupError> {
         let answer = self.ask(Method::GET, path, None).await?;
         match answer.status {
@@ -145,9 +139,6 @@ impl Server {
     }
 
     /// The indices of a pattern, those of data streams included; `None` if the server does not tell.
-    ///
-    /// # Errors
-    /// It can't be reached.
     pub async fn indices(&mut self, pattern: &str) -> Result<Option<Vec<Index>>, SetupError> {
         let path = format!(
             "/_cluster/state/metadata/{pattern}?filter_path=metadata.indices.*.state,\
@@ -165,9 +156,6 @@ impl Server {
     }
 
     /// The name of the index template that a data stream is of; `None` if the server does not tell.
-    ///
-    /// # Errors
-    /// It can't be reached.
     pub async fn template_of(&mut self, stream: &str) -> Result<Option<String>, SetupError> {
         let path = format!("/_data_stream/{stream}?filter_path=data_streams.template");
         let answer = self.ask(Method::GET, &path, None).await?;
@@ -176,25 +164,16 @@ impl Server {
     }
 
     /// Puts something at a path.
-    ///
-    /// # Errors
-    /// It can't be reached, or says no.
     pub async fn put(&mut self, path: &str, body: &Value) -> Result<(), SetupError> {
         self.must(Method::PUT, path, Some(body)).await
     }
 
     /// Removes what is at a path.
-    ///
-    /// # Errors
-    /// It can't be reached, or says no.
     pub async fn delete(&mut self, path: &str) -> Result<(), SetupError> {
         self.must(Method::DELETE, path, None).await
     }
 
     /// Has something done.
-    ///
-    /// # Errors
-    /// It can't be reached, or says no.
     pub async fn post(&mut self, path: &str) -> Result<(), SetupError> {
         self.must(Method::POST, path, None).await
     }
@@ -210,9 +189,6 @@ impl Server {
     }
 
     /// What it answers to a request with JSON.
-    ///
-    /// # Errors
-    /// It can't be reached.
     pub async fn ask(
         &mut self,
         method: Method,
@@ -224,9 +200,6 @@ impl Server {
     }
 
     /// What it answers to a request.
-    ///
-    /// # Errors
-    /// It can't be reached.
     pub async fn send(
         &mut self,
         method: Method,

@@ -11,9 +11,6 @@ use crate::address::HttpAddress;
 const STREAMS: &str = "logs-*.maxconn-*";
 
 /// Puts everything there that is not yet; a line for each part goes to `say`.
-///
-/// # Errors
-/// See [`SetupError`].
 pub async fn run(
     server: &mut Server,
     address: &HttpAddress,

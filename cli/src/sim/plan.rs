@@ -6,7 +6,7 @@ use crate::generate::random::Random;
 use crate::selection::Selection;
 
 /// How connections are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Net {
     pub latency_max_ms: u64,
     pub reset_percent: u64,
@@ -107,10 +107,8 @@ impl Plan {
         let is_heavy = between(random, 0, 9) == 0;
         let count = if is_heavy { 24 } else { between(random, 1, 4) };
         let senders = (0..count).map(|_| sender(random, is_heavy)).collect();
-        let weather = spans(random, 6, 60_000, active_ms);
-        let weather = weather
-            .into_iter()
-            .map(|(from, to)| (from, to, storm(random)));
+        let weather = spans(random, 6, 60_000, active_ms).into_iter();
+        let weather = weather.map(|(from, to)| (from, to, storm(random)));
         let weather = weather.collect();
         let full = spans(random, 2, 15_000, active_ms);
         let deaths = (0..between(random, 0, 5)).map(|_| {
@@ -124,7 +122,7 @@ impl Plan {
         });
         let deaths = deaths.collect();
         let ms = Duration::from_millis;
-        let plan = Plan {
+        let mut plan = Plan {
             senders,
             keys: between(random, 1, 5),
             events_percent: pick(random, [5, 50, 95]),
@@ -147,64 +145,40 @@ impl Plan {
             deaths,
             active_ms: active_ms as i64,
         };
-        match is_heavy {
-            true => plan.heavy(),
-            false => plan,
+        if is_heavy {
+            plan.make_heavy();
         }
+        plan
     }
 
     /// Much comes while the next hop is away, more than may wait; and little else fails.
-    fn heavy(self) -> Plan {
+    fn make_heavy(&mut self) {
         let away = Weather {
             refuses: true,
             ..Weather::default()
         };
-        let away_ms = 40_000;
-        Plan {
-            events_percent: 5,
-            selection: Selection::All,
-            net: Net {
-                latency_max_ms: 3,
-                reset_percent: 0,
-                reset_bytes_max: 0,
-                stall_percent: 0,
-                pieces_percent: 0,
-            },
-            weather: vec![(500, away_ms, away)],
-            full: Vec::new(),
-            deaths: self
-                .deaths
-                .into_iter()
-                .take(1)
-                .filter(|it| it.1 == Death::Stop)
-                .collect(),
-            active_ms: away_ms,
-            ..self
-        }
+        (self.events_percent, self.active_ms) = (5, 40_000);
+        self.selection = Selection::All;
+        self.net = Net::default();
+        self.net.latency_max_ms = 3;
+        self.weather = vec![(500, self.active_ms, away)];
+        self.full.clear();
+        self.deaths.truncate(1);
+        self.deaths.retain(|it| it.1 == Death::Stop);
     }
 }
 
 fn sender(random: &mut Random, is_heavy: bool) -> Sender {
+    // Drawn, or what is heavy.
+    let mut drawn = |draw: fn(&mut Random) -> u64, heavy| match is_heavy {
+        true => heavy,
+        false => draw(random),
+    };
     Sender {
-        batches: if is_heavy {
-            12
-        } else {
-            between(random, 5, 40) as usize
-        },
-        lines_max: if is_heavy {
-            20
-        } else {
-            pick(random, [4, 20, 60])
-        },
-        pause_max_ms: if is_heavy {
-            1500
-        } else {
-            pick(random, [20, 1000, 8000])
-        },
-        patience_ms: match is_heavy {
-            true => 700,
-            false => pick(random, [700, 5000, 120_000]),
-        },
+        batches: drawn(|random| between(random, 5, 40), 12) as usize,
+        lines_max: drawn(|random| pick(random, [4, 20, 60]), 20),
+        pause_max_ms: drawn(|random| pick(random, [20, 1000, 8000]), 1500),
+        patience_ms: drawn(|random| pick(random, [700, 5000, 120_000]), 700),
         is_text: between(random, 0, 1) == 0,
         padding: if is_heavy { 12_000 } else { 0 },
         gives_up: is_heavy && between(random, 0, 5) > 0,
@@ -212,31 +186,18 @@ fn sender(random: &mut Random, is_heavy: bool) -> Sender {
 }
 
 fn storm(random: &mut Random) -> Weather {
-    let calm = Weather::default();
+    let mut weather = Weather::default();
     match between(random, 0, 4) {
-        0 => Weather {
-            refuses: true,
-            ..calm
-        },
-        1 => Weather {
-            busy_percent: 100,
-            ..calm
-        },
-        2 => Weather {
-            torn_percent: between(random, 10, 100),
-            ..calm
-        },
-        3 => Weather {
-            silent_percent: between(random, 10, 100),
-            ..calm
-        },
-        _ => Weather {
-            busy_percent: 30,
-            torn_percent: 30,
-            silent_percent: 5,
-            ..calm
-        },
+        0 => weather.refuses = true,
+        1 => weather.busy_percent = 100,
+        2 => weather.torn_percent = between(random, 10, 100),
+        3 => weather.silent_percent = between(random, 10, 100),
+        _ => {
+            (weather.busy_percent, weather.torn_percent) = (30, 30);
+            weather.silent_percent = 5;
+        }
     }
+    weather
 }
 
 fn spans(random: &mut Random, most: u64, longest_ms: u64, within_ms: u64) -> Vec<(i64, i64)> {

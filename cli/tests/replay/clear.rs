@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
-use test_support::command::{Folder, program, run};
-use test_support::data::{self, FLOOD};
+use flate2::Compression;
+use test_support::command::{Folder, Process, program, run};
+use test_support::data::{self, FLOOD, rows};
+use test_support::http::gzip;
+use test_support::lacks;
 use test_support::refusal::{line, message};
 
 use crate::replay_stdin;
@@ -28,29 +31,23 @@ fn what_is_no_log_is_said_to_be_none() {
     let text = at_second(0, "a", "192.0.2.7").repeat(50);
     let tar = [&[b'a'; 257][..], b"ustar\0", &[0; 500]].concat();
     let folder = Folder::new();
+    let binary = [1, 2, 3, 0, 0, 0, 0, 0, 9, 200].repeat(99);
+    let zip = b"PK\x03\x04\x14\0\0\0";
+    let little = utf16(&text, u16::to_le_bytes);
+    let big = utf16(&text, u16::to_be_bytes);
+    let journal = "journalctl --file FILE -o json | maxconn replay -";
+    let empty = "Nothing was read: mail.log is empty.";
     for (content, sentence) in [
-        (
-            &b"PK\x03\x04\x14\0\0\0"[..],
-            "mail.log: it is a zip archive; unpack it",
-        ),
+        (&zip[..], "mail.log: it is a zip archive; unpack it"),
         (&tar, "mail.log: it is a tar archive; unpack it"),
-        (
-            b"LPKSHHRH\0\0\0\0",
-            "journalctl --file FILE -o json | maxconn replay -",
-        ),
-        (&utf16(&text, u16::to_le_bytes), "iconv -f UTF-16LE"),
-        (
-            &utf16(&text, u16::to_be_bytes),
-            "UTF-16 without a byte order mark",
-        ),
-        (
-            &[1, 2, 3, 0, 0, 0, 0, 0, 9, 200].repeat(99),
-            "mail.log: it is binary data",
-        ),
+        (b"LPKSHHRH\0\0\0\0", journal),
+        (&little, "iconv -f UTF-16LE"),
+        (&big, "UTF-16 without a byte order mark"),
+        (&binary, "mail.log: it is binary data"),
         (b"-- No entries --\n", "journalctl found no entries"),
-        (b"", "Nothing was read: mail.log is empty."),
-        (b"\n \r\n\n", "Nothing was read: mail.log is empty."),
-        (&[0; 100_000], "Nothing was read: mail.log is empty."),
+        (b"", empty),
+        (b"\n \r\n\n", empty),
+        (&[0; 100_000], empty),
     ] {
         folder.write("mail.log", content);
         let ran = run(&folder, "replay mail.log");
@@ -72,21 +69,14 @@ fn utf_16_with_a_mark_is_read_like_any_text() {
     let plain = format!("\u{feff}{}", data::text(FLOOD));
     let folder = Folder::new();
     folder.write("mail.log", utf16(&plain, u16::to_le_bytes));
-    folder.write(
-        "packed",
-        test_support::http::gzip(
-            &utf16(&plain, u16::to_be_bytes),
-            flate2::Compression::fast(),
-        ),
-    );
+    let big = utf16(&plain, u16::to_be_bytes);
+    folder.write("packed", gzip(&big, Compression::fast()));
     for file in ["mail.log", "packed"] {
         run(&folder, &format!("replay --quiet {file}"))
             .is(0, "1 flood in 7,514 records: 7,500 refused");
     }
-    let record = format!(
-        "\u{feff}{{\"message\":{:?}}}\r\n",
-        message("a", "192.0.2.7")
-    );
+    let message = message("a", "192.0.2.7");
+    let record = format!("\u{feff}{{\"message\":{message:?}}}\r\n");
     folder.write("records", utf16(&record, u16::to_le_bytes));
     let found = run(&folder, "replay --summary none records").documents();
     assert_eq!(found[0]["user"]["name"], "a");
@@ -109,10 +99,8 @@ fn steady_pressure_is_told_with_who_it_is() {
         .collect();
     let folder = Folder::new();
     folder.write("mail.log", &lines);
-    let ran = run(
-        &folder,
-        "replay --quiet --year 2026 --timezone UTC mail.log",
-    );
+    let quiet = "replay --quiet --year 2026";
+    let ran = run(&folder, &format!("{quiet} --timezone UTC mail.log"));
     for part in [
         "No flood found in 28,800 records: 28,800 refused connections, never enough at a time for a flood",
         "\nbob from 198.51.100.7\n",
@@ -123,16 +111,10 @@ fn steady_pressure_is_told_with_who_it_is() {
     ] {
         ran.is(0, part);
     }
-    let summary = run(
-        &folder,
-        "replay --quiet --year 2026 --summary json mail.log",
-    )
-    .summary();
+    let summary = run(&folder, &format!("{quiet} --summary json mail.log")).summary();
     let steady = &summary["steady"][0];
-    assert_eq!(
-        (&steady["count"], &steady["user"]),
-        (&28_800.into(), &"bob".into())
-    );
+    assert_eq!(steady["count"], 28_800);
+    assert_eq!(steady["user"], "bob");
     assert_eq!(steady["hint"], "retry-storm");
     assert_eq!(summary["top"]["users"][0]["count"], 28_800);
 }
@@ -145,32 +127,19 @@ fn steady_pressure_beside_floods_is_told_and_what_a_flood_began_with_is_not() {
         .collect();
     folder.write("flood.log", &flood);
     let alone = run(&folder, "replay --quiet --year 2026 flood.log");
-    assert!(
-        !alone
-            .is(0, "1 flood in 60 records")
-            .stderr
-            .contains("Outside"),
-        "{alone:?}"
-    );
-    let steady: String = (0..400)
-        .map(|number| {
-            at_second(
-                number * 30,
-                ["bob", "kim"][number as usize % 2],
-                "203.0.113.7",
-            )
-        })
+    lacks(&alone.is(0, "1 flood in 60 records").stderr, &["Outside"]);
+    let user = |number: u32| ["bob", "kim"][number as usize % 2];
+    let mut steady: String = (0..400)
+        .map(|number| at_second(number * 30, user(number), "203.0.113.7"))
         .collect();
     // A flood of nobody's takes nothing from anybody.
-    let full: String = (0..3)
-        .map(|second| {
-            format!(
-                "Jan  5 04:00:0{second} mail dovecot: master: Warning: service(imap-login): process_limit (100) reached, \
-                 client connections are being dropped\n"
-            )
-        })
-        .collect();
-    folder.write("steady.log", steady + &full);
+    for second in 0..3 {
+        steady += &format!(
+            "Jan  5 04:00:0{second} mail dovecot: master: Warning: service(imap-login): process_limit (100) reached, \
+             client connections are being dropped\n"
+        );
+    }
+    folder.write("steady.log", steady);
     let both = run(&folder, "replay --quiet --year 2026 flood.log steady.log");
     for part in [
         "2 floods in 463 records",
@@ -185,43 +154,16 @@ fn steady_pressure_beside_floods_is_told_and_what_a_flood_began_with_is_not() {
 
 #[test]
 fn the_cause_of_steady_pressure_is_told_as_that_of_floods() {
-    for (user, ips, hint, advice) in [
-        (
-            &["web"][..],
-            &["192.0.2.2"][..],
-            "webmail-or-proxy: 1 user behind 192.0.2.2, the server's own address",
-            "a webmail",
-        ),
-        (
-            &["web"],
-            &["10.1.2.3"],
-            "webmail-or-proxy: 1 user behind 10.1.2.3, a private address",
-            "a webmail",
-        ),
-        (
-            &["a", "b", "c", "d", "e"],
-            &["203.0.113.7"],
-            "shared-address: 5 users behind the public address 203.0.113.7",
-            "Many users",
-        ),
-        (
-            &["a"],
-            &[
-                "203.0.113.7",
-                "198.51.100.1",
-                "8.8.8.8",
-                "1.1.1.1",
-                "9.9.9.9",
-            ],
-            "many-addresses: 1 user from 5 addresses",
-            "ask the user",
-        ),
-    ] {
+    let table = "
+        web       | 192.0.2.2   | webmail-or-proxy: 1 user behind 192.0.2.2, the server's own address | a webmail
+        web       | 10.1.2.3    | webmail-or-proxy: 1 user behind 10.1.2.3, a private address         | a webmail
+        a b c d e | 203.0.113.7 | shared-address: 5 users behind the public address 203.0.113.7       | Many users
+        a | 203.0.113.7 198.51.100.1 8.8.8.8 1.1.1.1 9.9.9.9 | many-addresses: 1 user from 5 addresses | ask the user";
+    for [users, ips, hint, advice] in rows(table) {
+        let clients = users.split(' ').cycle().zip(ips.split(' ').cycle());
         let lines: String = (0..1_000)
-            .map(|number| {
-                let at = number as usize;
-                at_second(number * 20, user[at % user.len()], ips[at % ips.len()])
-            })
+            .zip(clients)
+            .map(|(number, (user, ip))| at_second(number * 20, user, ip))
             .collect();
         replay_stdin("--quiet --year 2026", lines)
             .is(0, hint)
@@ -257,33 +199,32 @@ fn floods_that_go_on_come_first_and_programs_get_all_of_them() {
 
 #[test]
 fn what_says_a_refusal_and_cannot_be_read_is_shown_with_what_helps() {
+    let message = message("a", "192.0.2.7");
+    let limit =
+        "service(imap-login): client_limit (10) reached, client connections are being dropped";
+    let says = "1 record says what a refusal says";
+    let helps = "journalctl -o json -u dovecot | maxconn replay -";
+    let shown = "The first is: ~~ service(imap-login)";
+    let place = "Its message is in odd.place";
+    let odd = format!("{{\"odd\":{{\"place\":{message:?}}}}}");
     for (record, parts) in [
-        (
-            format!("~~ {} ~~", message("a", "192.0.2.7")),
-            ["1 record says what a refusal says", "journalctl -o json -u dovecot | maxconn replay -"],
-        ),
-        (
-            "~~ service(imap-login): client_limit (10) reached, client connections are being dropped".to_string(),
-            ["1 record says what a refusal says", "The first is: ~~ service(imap-login)"],
-        ),
-        (
-            format!("{{\"odd\":{{\"place\":{:?}}}}}", message("a", "192.0.2.7")),
-            ["Its message is in odd.place", "message_keys"],
-        ),
+        (format!("~~ {message} ~~"), [says, helps]),
+        (format!("~~ {limit}"), [says, shown]),
+        (odd, [place, "message_keys"]),
     ] {
         let ran = replay_stdin("--quiet", format!("{record}\n"));
-        ran.is(0, "none could be read as a refused connection, but see below.");
+        ran.is(
+            0,
+            "none could be read as a refused connection, but see below.",
+        );
         for part in parts {
             ran.is(0, part);
         }
         assert!(!ran.stderr.contains(ALL_CLEAR), "{ran:?}");
     }
     // A needle alone is no message.
-    replay_stdin(
-        "--quiet",
-        "Jan  5 00:00:00 mail x: Maximum number of connections is 10\n",
-    )
-    .is(0, ALL_CLEAR);
+    let needle = "Jan  5 00:00:00 mail x: Maximum number of connections is 10\n";
+    replay_stdin("--quiet", needle).is(0, ALL_CLEAR);
 }
 
 #[test]
@@ -301,11 +242,8 @@ fn refusals_whose_time_cannot_be_read_make_no_flood_and_are_told() {
     }
     let events = ran.documents();
     assert_eq!(events.len(), 40);
-    assert!(
-        events.iter().all(|event| event.get("@timestamp").is_none()),
-        "{}",
-        events[0]
-    );
+    let has_time = |event: &serde_json::Value| event.get("@timestamp").is_some();
+    assert!(!events.iter().any(has_time), "{}", events[0]);
     let summary = run(&folder, "replay --quiet --summary json mail.log").summary();
     assert_eq!(summary["statistics"]["untimed"], 40);
 }
@@ -318,54 +256,19 @@ fn times_are_read_and_shown_in_the_zone_that_is_asked_for() {
         .collect();
     folder.write("mail.log", lines);
     folder.write("maxconn.toml", "timezone = \"Asia/Tokyo\"\n");
-    for (zone, arguments, start, shown) in [
-        (
-            "Europe/Berlin",
-            "",
-            "2026-01-04T23:00:00.000Z",
-            "from 2026-01-05 00:00:00 until 2026-01-05 00:00:59 CET",
-        ),
-        (
-            ":Europe/Berlin",
-            "",
-            "2026-01-04T23:00:00.000Z",
-            "00:00:59 CET",
-        ),
-        (
-            "EST5EDT,M3.2.0,M11.1.0",
-            "",
-            "2026-01-05T05:00:00.000Z",
-            "00:00:59 EST",
-        ),
-        ("", "", "2026-01-05T00:00:00.000Z", "00:00:59 UTC"),
-        (
-            "Europe/Berlin",
-            "--config maxconn.toml",
-            "2026-01-04T15:00:00.000Z",
-            "00:00:59 JST",
-        ),
-        (
-            "Europe/Berlin",
-            "--config maxconn.toml --timezone UTC",
-            "2026-01-05T00:00:00.000Z",
-            "00:00:59 UTC",
-        ),
-    ] {
+    let table = "
+        Europe/Berlin          | | 2026-01-04T23:00:00.000Z | from 2026-01-05 00:00:00 until 2026-01-05 00:00:59 CET
+        :Europe/Berlin         | | 2026-01-04T23:00:00.000Z | 00:00:59 CET
+        EST5EDT,M3.2.0,M11.1.0 | | 2026-01-05T05:00:00.000Z | 00:00:59 EST
+                               | | 2026-01-05T00:00:00.000Z | 00:00:59 UTC
+        Europe/Berlin | --config maxconn.toml                | 2026-01-04T15:00:00.000Z | 00:00:59 JST
+        Europe/Berlin | --config maxconn.toml --timezone UTC | 2026-01-05T00:00:00.000Z | 00:00:59 UTC";
+    for [zone, arguments, start, shown] in rows(table) {
         let mut command = Command::new(program());
         let command = command.args(["replay", "--only", "alerts", "--year", "2026"]);
         let command = command.args(arguments.split_whitespace()).arg("mail.log");
-        let output = command
-            .current_dir(&*folder)
-            .env("TZ", zone)
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(shown), "{zone} {arguments}: {said}");
-        let alerts = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            alerts.contains(&format!("\"start\":\"{start}\"")),
-            "{zone} {arguments}: {alerts}"
-        );
+        let ran = Process::of(command.current_dir(&*folder).env("TZ", zone)).end();
+        ran.is(0, shown).prints(&format!("\"start\":\"{start}\""));
     }
     run(&folder, "replay --timezone Europe/Berln mail.log")
         .is(2, "did you mean \"Europe/Berlin\"?");

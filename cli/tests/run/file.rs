@@ -34,11 +34,8 @@ fn append(log: &Path, text: &str) {
 }
 
 fn start(folder: &Folder, sink: &Sink) -> Process {
-    let arguments = format!(
-        "run --input file:mail.log --admin :0 --output {} {STATE}",
-        sink.url()
-    );
-    let process = Process::at(folder, &arguments);
+    let output = format!("--admin :0 --output {} {STATE}", sink.url());
+    let process = Process::at(folder, &format!("run --input file:mail.log {output}"));
     process.said("maxconn run takes records");
     process
 }
@@ -52,6 +49,19 @@ fn arrived(sink: &Sink) -> BTreeMap<String, usize> {
         }
     }
     all
+}
+
+/// Holds that none has arrived twice.
+#[track_caller]
+fn each_once(sink: &Sink) {
+    let arrived = arrived(sink);
+    assert!(arrived.values().all(|times| *times == 1), "{arrived:?}");
+}
+
+/// A refusal in that second of an hour.
+fn refusal(second: u32) -> String {
+    let time = format!("Jan  5 00:{:02}:{:02}", second / 60, second % 60);
+    line(&time, "bob", "192.0.2.7")
 }
 
 fn until_all(sink: &Sink, count: u32) {
@@ -109,11 +119,7 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     append(&log, &serials(900_160..900_200));
     until("all others", || sink.count("serial 9001") == 100);
     process.stop();
-    assert!(
-        arrived(&sink).values().all(|times| *times == 1),
-        "{:?}",
-        arrived(&sink)
-    );
+    each_once(&sink);
     // Rotated while nobody looks: the rest of the old one comes first.
     append(&log, &serials(25..30));
     fs::rename(&log, folder.join("mail.log.1")).unwrap();
@@ -121,8 +127,7 @@ fn a_log_is_followed_from_its_end_over_rotation_and_truncation() {
     let mut process = start(&folder, &sink);
     until_all(&sink, 135);
     process.stop();
-    let arrived = arrived(&sink);
-    assert!(arrived.values().all(|times| *times == 1), "{arrived:?}");
+    each_once(&sink);
 }
 
 #[test]
@@ -171,11 +176,7 @@ fn whatever_rotation_did_meanwhile_each_line_comes_once() {
         append(&log, &serials(40..41));
         until_all(&sink, count + 1);
         process.stop();
-        let arrived = arrived(&sink);
-        assert!(
-            arrived.values().all(|times| *times == 1),
-            "{what}: {arrived:?}"
-        );
+        each_once(&sink);
     }
 }
 
@@ -187,13 +188,7 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     until_begun(&folder);
     let (mut written, mut confirmed) = (0, BTreeMap::new());
     for round in 0..20_u32 {
-        let refusals: String = (0..5)
-            .map(|number| {
-                let second = round * 5 + number;
-                let time = format!("Jan  5 00:{:02}:{:02}", second / 60, second % 60);
-                line(&time, "bob", "192.0.2.7")
-            })
-            .collect();
+        let refusals: String = (round * 5..round * 5 + 5).map(refusal).collect();
         append(&log, &serials(written..written + 30));
         append(&log, &refusals);
         written += 30;
@@ -217,15 +212,7 @@ fn killed_twenty_times_nothing_is_missing_and_no_refusal_counts_twice() {
     append(&log, &serials(written..written + 1));
     until_all(&sink, written + 1);
     // Of the moment before a kill totals may lack something, as of every input: here is a flood that has it all behind it.
-    let more: String = (200..260)
-        .map(|second| {
-            line(
-                &format!("Jan  5 00:{:02}:{:02}", second / 60, second % 60),
-                "bob",
-                "192.0.2.7",
-            )
-        })
-        .collect();
+    let more: String = (200..260).map(refusal).collect();
     append(&log, &more);
     until("a flood", || sink.count("flood-start") > 0);
     // Time moves on the word of several.

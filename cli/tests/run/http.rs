@@ -8,7 +8,7 @@ use serde_json::Value;
 use test_support::command::{Folder, Process};
 use test_support::http::{Sink, answer, get, post, reply, request, send};
 use test_support::refusal::{each_second, others};
-use test_support::until;
+use test_support::{contains, lacks, until};
 
 fn gzip(text: &str) -> Vec<u8> {
     test_support::http::gzip(text.as_bytes(), Compression::fast())
@@ -24,10 +24,8 @@ fn every_way_that_shippers_post_arrives_as_lines() {
     let sink = Sink::start();
     let mut process = Process::http(&sink.url(), "");
     let input = process.address("input");
-    let (json, ndjson) = (
-        "Content-Type: application/json",
-        "Content-Type: application/x-ndjson",
-    );
+    let json = "Content-Type: application/json";
+    let ndjson = "Content-Type: application/x-ndjson";
     let utf8 = "Content-Type: application/json; charset=utf-8";
     let (text, gzipped) = ("Content-Type: text/plain", "Content-Encoding: gzip");
     let two = r#"[{"message":"nothing 2"},{"message":"nothing 3"}]"#;
@@ -65,10 +63,9 @@ fn every_way_that_shippers_post_arrives_as_lines() {
         assert_eq!(answer.status, 204, "{headers:?}: {answer:?}");
     }
     let lines = sink.lines();
-    let documents = lines
-        .iter()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let messages: Vec<Value> = documents.map(|mut it| it["message"].take()).collect();
+    let document = |line: &String| serde_json::from_str::<Value>(line).unwrap();
+    let messages = lines.iter().map(|it| document(it)["message"].take());
+    let messages: Vec<Value> = messages.collect();
     let expected: Vec<_> = (0..19).map(|number| format!("nothing {number}")).collect();
     assert_eq!(messages, expected);
     for head in sink.heads() {
@@ -87,19 +84,13 @@ fn a_batch_is_answered_after_its_delivery_and_counted_once_however_often_it_come
     for _ in 0..3 {
         let answer = post(input, &[], &batch);
         assert_eq!(answer.status, 503);
-        assert!(
-            answer.head.to_lowercase().contains("retry-after: "),
-            "{answer:?}"
-        );
+        contains(&answer.head.to_lowercase(), &["retry-after: "]);
         let why = "it answers with an error; send the same bytes again";
-        assert!(answer.body.contains(why), "{answer:?}");
+        contains(&answer.body, &[why]);
     }
     let said = process.said("tried again");
-    assert!(
-        said.contains("500") && said.contains("out of order"),
-        "{said}"
-    );
-    assert!(!said.contains("secret"), "{said}");
+    contains(&said, &["500", "out of order"]);
+    lacks(&said, &["secret"]);
     assert_eq!(get(admin, "/readyz").status, 503);
 
     sink.says(200);
@@ -184,10 +175,8 @@ fn tokens_are_asked_for_and_given_and_never_shown() {
     sink.says(401);
     let stream = send(input, request(&right, b"y\n"));
     let said = process.said("answers 401");
-    assert!(
-        said.contains("--output-token") && !said.contains("shibboleth"),
-        "{said}"
-    );
+    contains(&said, &["--output-token"]);
+    lacks(&said, &["shibboleth"]);
     sink.says(200);
     assert_eq!(answer(stream).status, 204);
     process.stop();

@@ -53,10 +53,8 @@ fn lines_of_any_length_are_answered_undo_no_detection_and_show_no_name() {
     let (folder, sink) = (Folder::new(), Sink::start());
     folder.write("maxconn.toml", "redact_key = \"0123456789abcdef\"");
     let mut process = Process::http_at(&folder, &sink.url(), "--config maxconn.toml");
-    let refusal = format!(
-        "Jan  5 00:00:00 mail dovecot: {}",
-        message("hidden", "192.0.2.7")
-    );
+    let said = message("hidden", "192.0.2.7");
+    let refusal = format!("Jan  5 00:00:00 mail dovecot: {said}");
     let mut long = Vec::new();
     for bytes in [300_000, (1 << 20) + 1, 3 << 20] {
         for fill in ["x", "\x01", "\\u0001"] {
@@ -71,11 +69,8 @@ fn lines_of_any_length_are_answered_undo_no_detection_and_show_no_name() {
         }
     }
     // One after each ten refusals of an honest user.
-    for (number, body) in (0..).zip(&long) {
-        assert_eq!(
-            process.post(each_second(10 * number..10 * number + 10)),
-            204
-        );
+    for (number, body) in (0..).step_by(10).zip(&long) {
+        assert_eq!(process.post(each_second(number..number + 10)), 204);
         assert_eq!(process.post(body), 204);
     }
     assert!(sink.count("connection-limit-flood-start") > 0);
@@ -147,11 +142,8 @@ fn everything_that_is_too_much_is_refused_and_the_rest_goes_on() {
     ] {
         assert_eq!(post(input, headers, body).status, status, "{headers:?}");
     }
-    let broken = post(
-        input,
-        &["Content-Type: application/json"],
-        r#"[{"a":1},{"b":]"#,
-    );
+    let json = ["Content-Type: application/json"];
+    let broken = post(input, &json, r#"[{"a":1},{"b":]"#);
     let is_told = broken.body.contains("at byte 14");
     assert_eq!((broken.status, is_told), (400, true), "{broken:?}");
     assert_eq!(get(input, "/").status, 405);

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
 use serde_json::Value;
-use test_support::command::{Folder, Process, run};
+use test_support::command::{Folder, Process, run_rows};
 use test_support::http::{Answer, post, request, send};
 use test_support::refusal::{each_second, line, others};
 use test_support::until;
@@ -45,10 +45,8 @@ fn an_answer_is_what_became_of_the_body_in_order() {
     let answer = post(input, &[NDJSON], &body);
     assert!(answer.head.contains("application/x-ndjson"), "{answer:?}");
     let told = documents(&answer);
-    assert_eq!(
-        (told.len(), count(&told, EVENT), count(&told, START)),
-        (32, 29, 1)
-    );
+    assert_eq!(told.len(), 32);
+    assert_eq!((count(&told, EVENT), count(&told, START)), (29, 1));
     assert_eq!(told[0]["message"], "nothing 0");
     assert_eq!(told[30]["event"]["action"], START);
     assert_eq!(told[31]["message"], "nothing 1");
@@ -139,12 +137,9 @@ fn an_answer_that_was_not_written_is_given_again_and_counted_once() {
             process.metric("maxconn_connections") <= 1
         });
         let told = documents(&post(input, &[NDJSON], &body));
-        let (events, starts) = if round == 0 { (29, 1) } else { (0, 0) };
-        assert_eq!(
-            (count(&told, EVENT), count(&told, START)),
-            (events, starts),
-            "{round}"
-        );
+        let expected = if round == 0 { (29, 1) } else { (0, 0) };
+        let counts = (count(&told, EVENT), count(&told, START));
+        assert_eq!(counts, expected, "{round}");
         let is_other = |it: &&Value| it.get("event").is_none();
         assert_eq!(told.iter().filter(is_other).count(), 200_000);
         assert!(process.metric("maxconn_repeated_batches_total") > 0);
@@ -221,11 +216,8 @@ fn sends(input: SocketAddr, sender: u32, batches: u32) -> (u64, u64) {
     let (mut sent, mut told) = (0, 0);
     for batch in 0..batches {
         let number = (sender * batches + batch) * 10;
-        let time = format!(
-            "2026-01-01T12:{:02}:{:02}.000Z",
-            batch / 60 % 60,
-            batch % 60
-        );
+        let (minute, second) = (batch / 60 % 60, batch % 60);
+        let time = format!("2026-01-01T12:{minute:02}:{second:02}.000Z");
         let refusals = chance(batch, 4);
         let refused =
             line(&time, &format!("user{sender}"), "203.0.113.7").repeat(refusals as usize);
@@ -237,11 +229,8 @@ fn sends(input: SocketAddr, sender: u32, batches: u32) -> (u64, u64) {
             stream.write_all(&bytes[..bytes.len() - 1]).unwrap();
         }
         let documents = documents(&post(input, &[NDJSON], &body));
-        let own = documents.iter().filter(|it| {
-            it["message"]
-                .as_str()
-                .is_some_and(|it| it.starts_with("nothing"))
-        });
+        let messages = documents.iter().filter_map(|it| it["message"].as_str());
+        let own = messages.filter(|it| it.starts_with("nothing"));
         assert_eq!(own.count(), 2, "{batch}");
         sent += u64::from(refusals);
         told += count(&documents, EVENT) as u64;
@@ -251,25 +240,10 @@ fn sends(input: SocketAddr, sender: u32, batches: u32) -> (u64, u64) {
 
 #[test]
 fn what_does_not_answer_posts_is_refused() {
-    let folder = Folder::new();
-    for (arguments, sentence) in [
-        (
-            "run --output reply",
-            "stdin posts nothing; give http(s):// inputs alone",
-        ),
-        (
-            "run --input http://:0 --input tcp://:0 --output reply",
-            "tcp://127.0.0.1:0 posts nothing",
-        ),
-        (
-            "replay --output reply x.log",
-            "--output reply is for `maxconn run`",
-        ),
-        (
-            "run --input http://:0 --output reply --dead-letter x",
-            "--dead-letter is for http outputs",
-        ),
-    ] {
-        run(&folder, arguments).is(2, sentence);
-    }
+    let table = "
+        2 | run --output reply                                    | stdin posts nothing; give http(s):// inputs alone
+        2 | run --input http://:0 --input tcp://:0 --output reply | tcp://127.0.0.1:0 posts nothing
+        2 | replay --output reply x.log                           | --output reply is for `maxconn run`
+        2 | run --input http://:0 --output reply --dead-letter x  | --dead-letter is for http outputs";
+    run_rows(&Folder::new(), table, |_| ());
 }

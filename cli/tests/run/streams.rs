@@ -59,10 +59,8 @@ fn each_server_and_each_pattern_has_one_and_a_reload_is_heard() {
     folder.write("maxconn.toml", configuration("your-app"));
     process.signal("HUP");
     process.said("was read again");
-    assert_eq!(
-        process.post("Nov 28 16:50:30 host app: session limit reached for ben\n"),
-        204
-    );
+    let ben = "Nov 28 16:50:30 host app: session limit reached for ben\n";
+    assert_eq!(process.post(ben), 204);
     assert_eq!(counts(&store)["logs-your-app.maxconn-eu"], 2);
     process.stop();
 }
@@ -71,11 +69,8 @@ fn each_server_and_each_pattern_has_one_and_a_reload_is_heard() {
 fn a_replay_knows_the_patterns_inside_a_plugin_and_statistics_have_a_stream() {
     let (folder, store) = (Folder::new(), Store::start());
     folder.write("maxconn.toml", configuration("my-app"));
-    run(
-        &folder,
-        "config bake --config maxconn.toml --guest embed -o baked.wasm",
-    )
-    .is(0, "");
+    let bake = "config bake --config maxconn.toml --guest embed -o baked.wasm";
+    run(&folder, bake).is(0, "");
     folder.write("mixed.log", LOG);
     let into = format!(
         "replay mixed.log --only changed --statistics --output {}",

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use test_support::command::{self, Folder, Ran};
+use test_support::contains;
 use test_support::dashboards::{Dashboards, Product, header};
+use test_support::data::rows;
 use test_support::http::{self, Sink, reply};
 
 use crate::setup;
@@ -29,23 +31,14 @@ fn a_second_run_changes_nothing() {
     ] {
         let to = Dashboards::start(product);
         let first = put(&to, "");
-        assert!(first.is(0, "").stdout.contains(name), "{}", first.stdout);
+        first.is(0, "").prints(name);
         assert_eq!(count(&first, "created"), objects, "{}", first.stdout);
-        assert!(
-            first.stdout.contains("statistics_every = \"1m\""),
-            "{}",
-            first.stdout
-        );
+        first.prints("statistics_every = \"1m\"");
         let after_first = to.objects();
         assert_eq!(after_first.len(), objects);
         let asked = to.heads().len();
         let second = put(&to, "");
-        assert_eq!(
-            count(second.is(0, ""), "left alone"),
-            objects,
-            "{}",
-            second.stdout
-        );
+        assert_eq!(count(second.is(0, ""), "left alone"), objects);
         assert_eq!(to.objects(), after_first);
         let heads = to.heads();
         let imports = heads[asked..].iter().filter(|it| it.contains("_import"));
@@ -60,66 +53,38 @@ fn what_an_older_version_put_is_updated_and_what_others_put_is_not() {
     let to = Dashboards::start(Product::Kibana);
     put(&to, "").is(0, "");
     to.remove("visualization", "maxconn-overview-hosts");
-    to.put(
-        "dashboard",
-        "maxconn-flood",
-        json!({"description": "x (maxconn digest older)"}),
-    );
+    let older = json!({"description": "x (maxconn digest older)"});
+    to.put("dashboard", "maxconn-flood", older);
     let ran = put(&to, "");
-    let said = &ran.is(0, "").stdout;
-    assert!(
-        said.contains("  created     visualization/maxconn-overview-hosts\n"),
-        "{said}"
-    );
-    assert!(
-        said.contains("  updated     dashboard/maxconn-flood\n"),
-        "{said}"
-    );
-    assert_eq!(count(&ran, "left alone"), 28, "{said}");
-    to.put(
-        "search",
-        "maxconn-alerts",
-        json!({"title": "mine", "description": ""}),
-    );
+    ran.is(0, "")
+        .prints("  created     visualization/maxconn-overview-hosts\n")
+        .prints("  updated     dashboard/maxconn-flood\n");
+    assert_eq!(count(&ran, "left alone"), 28, "{}", ran.stdout);
+    let mine = json!({"title": "mine", "description": ""});
+    to.put("search", "maxconn-alerts", mine);
     let before = to.objects();
     let ran = put(&to, "");
-    let said = &ran.is(1, "search/maxconn-alerts at http://").stdout;
-    assert!(
-        said.contains("  NOT OURS    search/maxconn-alerts\n"),
-        "{said}"
-    );
+    ran.is(1, "search/maxconn-alerts at http://")
+        .prints("  NOT OURS    search/maxconn-alerts\n");
     assert_eq!(to.objects(), before, "nothing is imported");
     let forced = put(&to, "--force");
-    assert!(
-        forced
-            .is(0, "")
-            .stdout
-            .contains("  updated     search/maxconn-alerts\n")
-    );
+    forced
+        .is(0, "")
+        .prints("  updated     search/maxconn-alerts\n");
 }
 
 /// A status of 200 says nothing: what is refused is told, with what became of the others.
 #[test]
 fn success_alone_is_believed() {
-    // (what the answer says of one object, is that of all others a lie, what is told)
-    for (error, nothing_is_stored, told) in [
-        (
-            json!({"type": "missing_references", "references": [{"type": "index-pattern", "id": "maxconn-logs"}]}),
-            true,
-            "it refers to index-pattern/maxconn-logs, which is gone; run this again",
-        ),
-        (json!({"type": "conflict"}), true, "another space has it"),
-        (
-            json!({"type": "unsupported_type"}),
-            false,
-            "this version has no such objects; update it",
-        ),
-        (
-            json!({"type": "unknown", "message": "mapping set to strict, dynamic\u{1b} introduction of [x]"}),
-            false,
-            "mapping set to strict, dynamic introduction of [x]",
-        ),
-    ] {
+    // What the answer says of one object, what becomes of the others though it lists them as done, what is told.
+    let table = r#"
+        {"type": "missing_references", "references": [{"type": "index-pattern", "id": "maxconn-logs"}]} | not stored | it refers to index-pattern/maxconn-logs, which is gone; run this again
+        {"type": "conflict"} | not stored | another space has it
+        {"type": "unsupported_type"} | created | this version has no such objects; update it
+        {"type": "unknown", "message": "mapping set to strict, dynamic\u001b introduction of [x]"} | created | mapping set to strict, dynamic introduction of [x]"#;
+    for [error, others, told] in rows(table) {
+        let error: Value = serde_json::from_str(error).unwrap();
+        let is_stored = others == "created";
         let to = Dashboards::start(Product::OpenSearch);
         let judge = to.judge();
         to.answers(move |head, body| {
@@ -131,7 +96,7 @@ fn success_alone_is_believed() {
             let is_it = |line: &&str| !line.contains("\"id\":\"maxconn-overview-hosts\"") || !line.ends_with("\"type\":\"visualization\"}");
             let kept: Vec<&str> = all.split('\n').filter(is_it).collect();
             assert_eq!(kept.len() + 1, all.split('\n').count());
-            if !nothing_is_stored {
+            if is_stored {
                 judge(head, kept.join("\n").as_bytes());
             }
             let results = json!([{"type": "dashboard", "id": "maxconn-overview", "meta": {}}]);
@@ -140,105 +105,48 @@ fn success_alone_is_believed() {
             reply(200, &answer.to_string())
         });
         let ran = put(&to, "");
-        let said = &ran.is(1, "refused 1 of the objects").stdout;
-        assert!(
-            said.contains(&format!(
-                "  REFUSED     visualization/maxconn-overview-hosts: {told}"
-            )),
-            "{said}"
-        );
-        let others = if nothing_is_stored {
-            "not stored"
-        } else {
-            "created"
-        };
-        assert_eq!(count(&ran, others), 32, "{said}");
+        let refused = format!("  REFUSED     visualization/maxconn-overview-hosts: {told}");
+        ran.is(1, "refused 1 of the objects").prints(&refused);
+        assert_eq!(count(&ran, others), 32, "{}", ran.stdout);
     }
     // The stand-in's own words for it, which are those of the real one.
     let to = Dashboards::start(Product::OpenSearch);
     put(&to, "").is(0, "");
-    let form = "content-type: multipart/form-data; boundary=b";
     let import = |query: &str, headers: &[&str], object: &Value| {
         let file = "content-disposition: form-data; name=\"file\"; filename=\"x.ndjson\"";
         let body = format!("--b\r\n{file}\r\n\r\n{object}\r\n--b--\r\n");
         let request = http::request(headers, body.as_bytes());
         let path = format!("POST /api/saved_objects/_import?{query} HTTP");
-        let request = String::from_utf8(request)
-            .unwrap()
-            .replacen("POST / HTTP", &path, 1);
-        http::ask(to.address, request)
+        let request = String::from_utf8(request).unwrap();
+        http::ask(to.address, request.replacen("POST / HTTP", &path, 1))
     };
-    let search =
-        json!({"type": "search", "id": "maxconn-alerts", "attributes": {}, "references": []});
-    let lens = json!({"type": "lens", "id": "x", "attributes": {}, "references": []});
-    let newer = json!({"type": "search", "id": "x", "attributes": {}, "migrationVersion": {"search": "7.11.0"}});
-    let lost = json!({"type": "search", "id": "x", "attributes": {}, "references": [{"type": "index-pattern", "id": "y"}]});
-    let odd = json!({"type": "dashboard", "id": "x", "attributes": {"controlGroupInput": {}}, "references": []});
-    let guard = "osd-xsrf: x";
-    for (query, headers, object, status, words) in [
-        (
-            "overwrite=false",
-            &[form, guard][..],
-            &search,
-            200,
-            "\"conflict\"",
-        ),
-        (
-            "overwrite=true",
-            &[form, guard],
-            &search,
-            200,
-            "\"success\":true",
-        ),
-        (
-            "overwrite=true",
-            &[form, guard],
-            &lens,
-            200,
-            "\"unsupported_type\"",
-        ),
-        (
-            "overwrite=true",
-            &[form, guard],
-            &lost,
-            200,
-            "\"missing_references\"",
-        ),
-        (
-            "overwrite=true",
-            &[form, guard],
-            &odd,
-            200,
-            "introduction of [controlGroupInput]",
-        ),
-        (
-            "overwrite=true",
-            &[form, guard],
-            &newer,
-            422,
-            "more recent version",
-        ),
-        (
-            "overwrite=true",
-            &[form, "kbn-xsrf: x"],
-            &search,
-            400,
-            "must contain the osd-xsrf header",
-        ),
-        ("overwrite=true", &[guard], &search, 415, "Unsupported"),
-        (
-            "x=true",
-            &[form, guard],
-            &search,
-            400,
-            "definition for this key",
-        ),
-    ] {
-        let answer = import(query, headers, object);
-        assert!(
-            answer.status == status && answer.body.contains(words),
-            "{words}: {answer:?}"
-        );
+    let objects = json!({
+        "search": {"type": "search", "id": "maxconn-alerts", "attributes": {}, "references": []},
+        "lens": {"type": "lens", "id": "x", "attributes": {}, "references": []},
+        "newer": {"type": "search", "id": "x", "attributes": {}, "migrationVersion": {"search": "7.11.0"}},
+        "lost": {"type": "search", "id": "x", "attributes": {}, "references": [{"type": "index-pattern", "id": "y"}]},
+        "odd": {"type": "dashboard", "id": "x", "attributes": {"controlGroupInput": {}}, "references": []},
+    });
+    let header = |name: &str| match name {
+        "form" => "content-type: multipart/form-data; boundary=b",
+        "osd" => "osd-xsrf: x",
+        _ => "kbn-xsrf: x",
+    };
+    let table = r#"
+        overwrite=false | form osd | search | 200 | "conflict"
+        overwrite=true  | form osd | search | 200 | "success":true
+        overwrite=true  | form osd | lens   | 200 | "unsupported_type"
+        overwrite=true  | form osd | lost   | 200 | "missing_references"
+        overwrite=true  | form osd | odd    | 200 | introduction of [controlGroupInput]
+        overwrite=true  | form osd | newer  | 422 | more recent version
+        overwrite=true  | form kbn | search | 400 | must contain the osd-xsrf header
+        overwrite=true  | osd      | search | 415 | Unsupported
+        x=true          | form osd | search | 400 | definition for this key"#;
+    for [query, headers, object, status, words] in rows(table) {
+        let headers: Vec<&str> = headers.split(' ').map(header).collect();
+        let answer = import(query, &headers, &objects[object]);
+        assert_eq!(answer.status.to_string(), status, "{words}: {answer:?}");
+        contains(&answer.body, &[words]);
     }
 }
 
@@ -246,53 +154,35 @@ fn success_alone_is_believed() {
 fn spaces_and_tenants_are_entered() {
     let to = Dashboards::start(Product::Kibana);
     let ran = put(&to, "--space mail");
-    assert!(
-        ran.is(0, "").stdout.contains(": Kibana, space mail\n"),
-        "{}",
-        ran.stdout
-    );
+    ran.is(0, "").prints(": Kibana, space mail\n");
     assert!(to.objects().keys().all(|(space, ..)| space == "mail"));
-    assert_eq!(
-        count(&put(&to, ""), "created"),
-        30,
-        "another space has its own"
-    );
+    // Another space has its own.
+    assert_eq!(count(&put(&to, ""), "created"), 30);
     put(&to, "--tenant mail").is(2, "Kibana, which has no tenants; name a space by --space");
     put(&to, "--space a/../b").is(2, "--space: write the name");
 
     let to = Dashboards::start(Product::OpenSearch);
     let ran = put(&to, "--tenant global");
-    assert!(
-        ran.is(0, "").stdout.contains(", tenant global\n"),
-        "{}",
-        ran.stdout
-    );
+    ran.is(0, "").prints(", tenant global\n");
     let heads = to.heads();
     let (status, rest) = heads.split_first().expect("it was asked");
     assert_eq!(header(status, "securitytenant"), None);
-    assert!(
-        rest.iter()
-            .all(|it| header(it, "securitytenant") == Some("global")),
-        "{rest:?}"
-    );
+    for head in rest {
+        assert_eq!(header(head, "securitytenant"), Some("global"), "{head}");
+    }
     put(&to, "--space mail").is(2, "has no spaces; name a tenant by --tenant");
 }
 
 #[test]
 fn what_cannot_be_done_is_told_with_what_to_do() {
-    for (product, sentence) in [
-        (
-            Product::OpenSearch,
-            "is not ready: it waits for its store. Start that, or mend opensearch.hosts",
-        ),
-        (
-            Product::Kibana,
-            "is not ready: it waits for its store. Start that, or mend elasticsearch.hosts",
-        ),
+    for (product, hosts) in [
+        (Product::OpenSearch, "opensearch.hosts"),
+        (Product::Kibana, "elasticsearch.hosts"),
     ] {
         let to = Dashboards::start(product);
         to.waits();
-        put(&to, "").is(1, sentence);
+        let sentence = "is not ready: it waits for its store. Start that, or mend";
+        put(&to, "").is(1, &format!("{sentence} {hosts}"));
     }
     let folder = Folder::new();
     let login = folder.write("login", "maxconn:secret\n");
@@ -305,30 +195,15 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
     put(&to, &format!("--api-key {}", login.display())).is(0, "");
 
     // Each of these answers everything alike.
-    for (status, body, sentence) in [
-        (
-            200,
-            json!({"cluster_name": "es", "version": {"number": "8.19.21"}}),
-            "is neither Kibana nor OpenSearch Dashboards",
-        ),
-        (
-            404,
-            json!({"error": "no handler found"}),
-            "is neither Kibana nor OpenSearch Dashboards",
-        ),
-        (302, json!({}), "it has moved, name its new address"),
-        (
-            403,
-            json!({"message": "Forbidden"}),
-            "answered 403 Forbidden: Forbidden; the user needs to manage saved objects",
-        ),
-        (
-            200,
-            json!({"version": {"number": "8.7.1"}, "status": {"overall": {"level": "available"}}}),
-            "is Kibana 8.7.1, and these dashboards need 8.8 or newer",
-        ),
-    ] {
-        let to = Sink::judging(move |_, _| reply(status, &body.to_string()));
+    let table = r#"
+        200 | {"cluster_name": "es", "version": {"number": "8.19.21"}} | is neither Kibana nor OpenSearch Dashboards
+        404 | {"error": "no handler found"} | is neither Kibana nor OpenSearch Dashboards
+        302 | {} | it has moved, name its new address
+        403 | {"message": "Forbidden"} | answered 403 Forbidden: Forbidden; the user needs to manage saved objects
+        200 | {"version": {"number": "8.7.1"}, "status": {"overall": {"level": "available"}}} | is Kibana 8.7.1, and these dashboards need 8.8 or newer"#;
+    for [status, body, sentence] in rows(table) {
+        let answer = reply(status.parse().unwrap(), body);
+        let to = Sink::judging(move |_, _| answer.clone());
         setup(&format!("--kibana http://{}", to.address)).is(1, sentence);
     }
     // Without a header it is told by the words of its status.
@@ -339,10 +214,8 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
         let body = json!({"status": {"overall": overall}, "saved_objects": []}).to_string();
         let to = Sink::judging(move |_, _| reply(200, &body));
         let ran = setup(&format!("--kibana http://{}", to.address));
-        let said = &ran
-            .is(1, "does not say that the import was a success, nor why not")
-            .stdout;
-        assert!(said.contains(&format!(": {name}\n")), "{said}");
+        ran.is(1, "does not say that the import was a success, nor why not")
+            .prints(&format!(": {name}\n"));
     }
     let table = "
         2 | setup --kibana kibana:5601              | --kibana: write it like http://127.0.0.1:5601
@@ -368,11 +241,9 @@ fn files_for_an_import_by_hand_hold_the_same_objects() {
     ] {
         let to = Dashboards::start(product);
         put(&to, "").is(0, "");
-        let text = String::from_utf8(folder.read(&format!("files/{name}.ndjson"))).unwrap();
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|it| serde_json::from_str(it).unwrap())
-            .collect();
+        let text = folder.read(&format!("files/{name}.ndjson"));
+        let lines = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
+        let lines: Vec<Value> = lines.map(Result::unwrap).collect();
         assert_eq!(lines.len(), to.objects().len());
         let held: Vec<Value> = to.objects().into_values().collect();
         assert!(lines.iter().all(|it| held.contains(it)));
@@ -386,32 +257,19 @@ fn files_for_an_import_by_hand_hold_the_same_objects() {
 fn a_rule_of_kibana_keeps_whom_it_tells() {
     let to = Dashboards::start(Product::Kibana);
     let first = put(&to, "--alerting");
-    let said = &first.is(0, "").stdout;
-    assert!(said.contains("created     /api/alerting/rule/"), "{said}");
-    assert!(said.contains("it tells nobody yet"), "{said}");
+    first
+        .is(0, "")
+        .prints("created     /api/alerting/rule/")
+        .prints("it tells nobody yet");
     let second = put(&to, "--alerting");
-    assert!(
-        second
-            .is(0, "")
-            .stdout
-            .contains("left alone  /api/alerting/rule/"),
-        "{}",
-        second.stdout
-    );
+    second.is(0, "").prints("left alone  /api/alerting/rule/");
     let (path, mut rule) = to.rules().pop_first().expect("a rule");
     assert_eq!(rule["rule_type_id"], ".es-query");
     rule["tags"] = json!(["maxconn digest older"]);
     rule["actions"] = json!([{"id": "mail", "connector_type_id": ".email", "params": {}}]);
     to.put_rule(&path, rule.clone());
     let third = put(&to, "--alerting");
-    assert!(
-        third
-            .is(0, "")
-            .stdout
-            .contains("updated     /api/alerting/rule/"),
-        "{}",
-        third.stdout
-    );
+    third.is(0, "").prints("updated     /api/alerting/rule/");
     let actions = to.rules()[&path]["actions"].clone();
     assert_eq!(actions, json!([{"id": "mail", "params": {}}]));
     rule["tags"] = json!([]);
@@ -420,11 +278,7 @@ fn a_rule_of_kibana_keeps_whom_it_tells() {
     // It is not asked for, so nobody looks at it.
     put(&to, "").is(0, "");
     let other = Dashboards::start(Product::OpenSearch);
-    let said = put(&other, "--alerting").stdout;
-    assert!(
-        said.contains(
-            "left out    alerting: OpenSearch has its monitors itself; name it by --elasticsearch"
-        ),
-        "{said}"
+    put(&other, "--alerting").prints(
+        "left out    alerting: OpenSearch has its monitors itself; name it by --elasticsearch",
     );
 }

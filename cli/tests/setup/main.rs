@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use test_support::command::{self, Ran};
 use test_support::http::{Sink, reply};
+use test_support::lacks;
 
 /// What a server holds, by path.
 type Held = Arc<Mutex<BTreeMap<String, Value>>>;
@@ -85,10 +86,8 @@ fn answer(
         let mut others = held.iter().filter(|(it, _)| *it != path);
         let rivals = |it: &Value| it["priority"].is_u64() && it["priority"] == body["priority"];
         if others.any(|(_, it)| rivals(it)) {
-            return (
-                400,
-                json!({"error": {"reason": "that have the same priority"}}),
-            );
+            let reason = "that have the same priority";
+            return (400, json!({"error": {"reason": reason}}));
         }
         held.insert(path.to_string(), body);
         return (200, json!({"acknowledged": true}));
@@ -115,6 +114,16 @@ fn setup(arguments: &str) -> Ran {
     command::run(Path::new("/"), &format!("setup {arguments}"))
 }
 
+fn put(held: &Held, path: &str, body: Value) {
+    held.lock().unwrap().insert(path.to_string(), body);
+}
+
+fn put_indices(held: &Held, names: impl IntoIterator<Item = impl Into<String>>) {
+    let names = names.into_iter().map(Into::into);
+    let indices = names.map(|name: String| (name, json!({"state": "open"})));
+    put(held, "indices", Value::Object(indices.collect()));
+}
+
 fn elasticsearch() -> Value {
     let modules = json!([{"name": "mapper-extras"}, {"name": "x-pack-ilm"}]);
     json!({"version": "8.19.21", "build_flavor": "default", "modules": modules})
@@ -138,8 +147,7 @@ fn a_second_run_changes_nothing() {
     ] {
         let (held, setup) = server(nodes);
         let first = setup("");
-        let said = &first.is(0, "").stdout;
-        assert!(said.contains(product), "{said}");
+        let said = &first.is(0, "").prints(product).stdout;
         assert_eq!(said.matches("created").count(), 4, "{said}");
         let after_first = held.lock().unwrap().clone();
         assert!(after_first.contains_key(lifecycle), "{after_first:?}");
@@ -155,35 +163,21 @@ fn what_an_older_version_put_is_updated_and_what_others_put_is_not() {
         ("maxconn-ecs", json!({"_meta": {"digest": "older"}})),
         ("maxconn-fields", json!({"template": {}})),
     ] {
-        let path = format!("/_component_template/{name}");
-        held.lock().unwrap().insert(path, body);
+        put(&held, &format!("/_component_template/{name}"), body);
     }
     let ran = setup("");
-    let said = &ran.is(1, "replace it with --force").stdout;
-    assert!(
-        said.contains("updated     /_component_template/maxconn-ecs"),
-        "{said}"
-    );
-    assert!(
-        said.contains("NOT OURS    /_component_template/maxconn-fields"),
-        "{said}"
-    );
+    ran.is(1, "replace it with --force")
+        .prints("updated     /_component_template/maxconn-ecs")
+        .prints("NOT OURS    /_component_template/maxconn-fields");
     setup("--force").is(0, "");
 }
 
 #[test]
 fn what_is_missing_is_left_out_and_said() {
     let (held, setup) = server(json!({"version": "8.19.21", "modules": []}));
-    let said = setup("").stdout;
-    assert!(
-        said.contains("left out    lifecycle: this server has none"),
-        "{said}"
-    );
+    setup("").prints("left out    lifecycle: this server has none");
     let held = format!("{:?}", held.lock().unwrap());
-    assert!(
-        !held.contains("match_only_text") && !held.contains("lifecycle"),
-        "{held}"
-    );
+    lacks(&held, &["match_only_text", "lifecycle"]);
 }
 
 #[test]
@@ -203,23 +197,18 @@ fn print_needs_no_server_and_wrong_addresses_are_told() {
 #[test]
 fn an_index_where_the_data_stream_should_be_is_told() {
     let (held, setup) = server(elasticsearch());
-    let indices = |names: &[&str]| {
-        let indices = names
-            .iter()
-            .map(|name| (name.to_string(), json!({"state": "open"})));
-        let indices = Value::Object(indices.collect());
-        held.lock().unwrap().insert("indices".to_string(), indices);
-    };
-    indices(&[
+    let hidden = [
         ".ds-logs-nginx.maxconn-default-000001",
         "partial-.ds-logs-nginx.maxconn-default-000002",
-    ]);
+    ];
+    put_indices(&held, hidden);
     setup("").is(0, "");
-    indices(&["logs-nginx.maxconn-default", "logs-dovecot.maxconn-eu"]);
+    let plain = ["logs-nginx.maxconn-default", "logs-dovecot.maxconn-eu"];
+    put_indices(&held, plain);
     let ran = setup("");
-    let said = &ran.is(1, "logs-dovecot.maxconn-eu at http://").stdout;
-    for name in ["logs-dovecot.maxconn-eu", "logs-nginx.maxconn-default"] {
-        assert!(said.contains(&format!("IN THE WAY  {name}")), "{said}");
+    ran.is(1, "logs-dovecot.maxconn-eu at http://");
+    for name in plain {
+        ran.prints(&format!("IN THE WAY  {name}"));
     }
 }
 
@@ -229,9 +218,7 @@ fn what_an_earlier_version_put_under_its_name_is_taken_over() {
     const EARLIER: &str = "/_index_template/logs-dovecot.maxconn";
     let (held, setup) = server(elasticsearch());
     let ours = json!({"priority": 300, "_meta": {"digest": "earlier"}});
-    held.lock()
-        .unwrap()
-        .insert(EARLIER.to_string(), ours.clone());
+    put(&held, EARLIER, ours);
     let index = |stream: &str, number: u32| format!(".ds-logs-{stream}-2026.11.28-{number:06}");
     let indices = [
         index("dovecot.maxconn-default", 1),
@@ -240,11 +227,7 @@ fn what_an_earlier_version_put_under_its_name_is_taken_over() {
         ".ds-logs-nginx.maxconn-default-000001".to_string(),
         index("nginx.maxconn-own", 1),
     ];
-    let indices = indices
-        .into_iter()
-        .map(|name| (name, json!({"state": "open"})));
-    let indices = Value::Object(indices.collect());
-    held.lock().unwrap().insert("indices".to_string(), indices);
+    put_indices(&held, indices);
     let ran = setup("");
     let said = &ran.is(0, "").stdout;
     let end = "
@@ -264,22 +247,15 @@ Refusals over time need statistics_every = \"1m\" in the configuration of maxcon
     assert!(!said.contains("new index"), "{said}");
     assert_eq!(*held.lock().unwrap(), after);
     // Broken off in the midst, it goes on.
-    held.lock().unwrap().insert(
-        EARLIER.to_string(),
-        json!({"priority": 299, "_meta": {"digest": "replaced"}}),
-    );
-    assert!(setup("").stdout.contains("removed"));
+    let replaced = json!({"priority": 299, "_meta": {"digest": "replaced"}});
+    put(&held, EARLIER, replaced);
+    setup("").prints("removed");
     assert_eq!(*held.lock().unwrap(), after);
     // Somebody else's is not touched.
-    held.lock()
-        .unwrap()
-        .insert(EARLIER.to_string(), json!({"priority": 200}));
+    put(&held, EARLIER, json!({"priority": 200}));
     let ran = setup("");
-    assert!(
-        ran.is(1, "replace it with --force")
-            .stdout
-            .contains("NOT OURS    /_index_template/logs-dovecot.maxconn")
-    );
+    ran.is(1, "replace it with --force")
+        .prints("NOT OURS    /_index_template/logs-dovecot.maxconn");
     setup("--force").is(0, "");
     assert_eq!(*held.lock().unwrap(), after);
 }
@@ -294,14 +270,9 @@ fn a_monitor_of_opensearch_keeps_whom_it_tells() {
     let line = |word: &str| {
         format!("  {word:<10}  /_plugins/_alerting/monitors: maxconn: a connection-limit flood")
     };
-    let first = setup("--alerting");
-    assert!(
-        first.is(0, "").stdout.contains(&line("created")),
-        "{}",
-        first.stdout
-    );
+    setup("--alerting").is(0, "").prints(&line("created"));
     let before = monitors();
-    assert!(setup("--alerting").stdout.contains(&line("left alone")));
+    setup("--alerting").prints(&line("left alone"));
     assert_eq!(monitors(), before);
     let trigger = "/0/_source/triggers/0/query_level_trigger";
     let change = |place: &str, by: Value| {
@@ -310,11 +281,9 @@ fn a_monitor_of_opensearch_keeps_whom_it_tells() {
         *monitors.pointer_mut(&format!("{trigger}/{place}")).unwrap() = by;
     };
     change("actions", json!([{"name": "mail"}]));
-    change(
-        "condition/script/source",
-        json!("true /* maxconn digest older */"),
-    );
-    assert!(setup("--alerting").stdout.contains(&line("updated")));
+    let older = json!("true /* maxconn digest older */");
+    change("condition/script/source", older);
+    setup("--alerting").prints(&line("updated"));
     let mut expected = before;
     expected.pointer_mut(trigger).unwrap()["actions"] = json!([{"name": "mail"}]);
     assert_eq!(monitors(), expected);
@@ -322,17 +291,10 @@ fn a_monitor_of_opensearch_keeps_whom_it_tells() {
     setup("--alerting").is(1, "replace it with --force");
     // Others have none.
     let (_, setup) = server(json!({"version": "3.8.0", "plugins": []}));
-    let said = setup("--alerting").stdout;
-    assert!(
-        said.contains("left out    monitor: this server lacks the plugin opensearch-alerting"),
-        "{said}"
-    );
+    setup("--alerting")
+        .prints("left out    monitor: this server lacks the plugin opensearch-alerting");
     let (_, setup) = server(elasticsearch());
-    let said = setup("--alerting").stdout;
-    assert!(
-        said.contains(
-            "left out    alerting: rules for Elasticsearch are Kibana's; name that by --kibana"
-        ),
-        "{said}"
+    setup("--alerting").prints(
+        "left out    alerting: rules for Elasticsearch are Kibana's; name that by --kibana",
     );
 }

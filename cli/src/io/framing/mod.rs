@@ -27,9 +27,6 @@ trait Framing: Send {
 
 /// The stream with each record on a line of its own, if it is framed in a way that is known. It is read until its first
 /// line is there, but no further.
-///
-/// # Errors
-/// As the stream says.
 pub fn unframed(mut stream: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let mut begin = vec![0; BEGIN_BYTES];
     let mut len = 0;
@@ -107,16 +104,7 @@ impl<R: Read> Read for Unframed<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Gives a few bytes at a time.
-    struct Slow(io::Cursor<Vec<u8>>, usize);
-
-    impl Read for Slow {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..count])
-        }
-    }
+    use crate::io::slow::Slow;
 
     fn unframe(text: &[u8]) -> String {
         let mut all = [1, 7, usize::MAX].map(|step| {

@@ -204,39 +204,29 @@ mod tests {
 
     #[test]
     fn every_document_has_an_id_a_stream_and_a_time() {
+        let at = |members: &str| format!("{{\"@timestamp\":\"t\",{members}}}\n");
+        let own = r#""event.id":"y","event.module":"dovecot","event":1"#;
         let lines = [
-            (Kind::Passed, 3, "{\"message\":\"a\"}\n{}\nnot JSON\n"),
+            (
+                Kind::Passed,
+                3,
+                "{\"message\":\"a\"}\n{}\nnot JSON\n".to_string(),
+            ),
             (
                 Kind::Alert,
                 6,
-                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"x\\u0022\",\"module\":\"m\"}}\n",
+                at(r#""event":{"id":"x\u0022","module":"m"}"#),
             ),
-            (
-                Kind::Enriched,
-                6,
-                "{\"@timestamp\":\"t\",\"event\":{\"module\":\"ngin\\u0078\"}}\n",
-            ),
-            (
-                Kind::Identified,
-                7,
-                "{\"@timestamp\":\"t\",\"event.id\":\"y\",\"event.module\":\"dovecot\",\"event\":1}\n",
-            ),
-            (Kind::Statistics, 0, "{\"@timestamp\":\"t\",\"event\":{}}\n"),
+            (Kind::Enriched, 6, at(r#""event":{"module":"ngin\u0078"}"#)),
+            (Kind::Identified, 7, at(own)),
+            (Kind::Statistics, 0, at(r#""event":{}"#)),
             // The sender's own.
-            (
-                Kind::Enriched,
-                8,
-                "{\"@timestamp\":\"t\",\"event.id\":\"y\"}\n",
-            ),
-            (
-                Kind::Passed,
-                9,
-                "{\"@timestamp\":\"t\",\"event\":{\"id\":\"y\"}}\n",
-            ),
+            (Kind::Enriched, 8, at(r#""event.id":"y""#)),
+            (Kind::Passed, 9, at(r#""event":{"id":"y"}"#)),
         ];
         let (mut bytes, mut segments) = (String::new(), Vec::new());
         for (kind, number, text) in lines {
-            bytes.push_str(text);
+            bytes.push_str(&text);
             segments.push(LineRange {
                 kind,
                 number,
@@ -256,27 +246,14 @@ mod tests {
             records: records.map(str::to_string),
         };
         let (mut all, mut cursor) = (Vec::new(), Cursor::default());
+        let others = streams(Some("others"));
         // Taken in two parts they are the same.
-        assert!(!items(
-            &delivery,
-            &mut cursor,
-            &streams(Some("others")),
-            2,
-            &mut all
-        ));
+        assert!(!items(&delivery, &mut cursor, &others, 2, &mut all));
         assert_eq!(all.len(), 2);
-        assert!(items(
-            &delivery,
-            &mut cursor,
-            &streams(Some("others")),
-            99,
-            &mut all
-        ));
-        let whole: Vec<bool> = all.iter().map(Item::is_whole).collect();
-        assert_eq!(
-            whole,
-            [true, true, false, true, true, true, true, true, true]
-        );
+        assert!(items(&delivery, &mut cursor, &others, 99, &mut all));
+        let is_torn = |item: &Item| !item.is_whole();
+        assert_eq!(all.iter().position(is_torn), Some(2));
+        assert_eq!(all.iter().filter(|it| it.is_whole()).count(), 8);
         all.retain(Item::is_whole);
         let mut text = String::new();
         let compressed = body(&all);
@@ -305,24 +282,13 @@ mod tests {
             }
         }
         assert_eq!(lines[10]["create"]["_id"].as_str().unwrap().len(), 32);
-        assert!(
-            lines
-                .iter()
-                .skip(1)
-                .step_by(2)
-                .all(|it| it["@timestamp"].is_string()),
-            "{text}"
-        );
+        let mut documents = lines.iter().skip(1).step_by(2);
+        assert!(documents.all(|it| it["@timestamp"].is_string()), "{text}");
         assert_eq!(lines[1]["message"], "a");
 
         all.clear();
-        items(
-            &delivery,
-            &mut Cursor::default(),
-            &streams(None),
-            9,
-            &mut all,
-        );
+        let ours = streams(None);
+        items(&delivery, &mut Cursor::default(), &ours, 9, &mut all);
         assert_eq!(all.len(), 5);
 
         // Where lines return, one with an id of its own is known by what it is, wherever it comes.

@@ -172,9 +172,6 @@ impl Elasticsearch {
             _ => {
                 let documents = part.len();
                 self.parts.push(part);
-                if matches!(status, 401 | 403) {
-                    self.client.read_key_again();
-                }
                 self.busy += u32::from(status == 429);
                 if status == 429 && self.busy >= BUSY_MAX && documents > BUSY_PART_MIN {
                     self.halve_all(documents.div_ceil(2));

@@ -38,10 +38,10 @@ pub async fn start(
 ) -> Result<Started, RunError> {
     let token = options.input_token.as_deref().map(Secret::read);
     let token = token.transpose()?;
-    let tls = match &options.input_tls {
-        Some((certificate, key)) => Some(tls::acceptor(certificate, key)?),
-        None => None,
-    };
+    let tls = options.input_tls.as_ref();
+    let tls = tls
+        .map(|(certificate, key)| tls::acceptor(certificate, key))
+        .transpose()?;
     let (senders, mut all) = (Senders::new(), Started::default());
     for (number, input) in options.inputs.iter().enumerate() {
         let source = u16::try_from(number).unwrap_or(u16::MAX);

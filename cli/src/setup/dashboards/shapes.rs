@@ -3,114 +3,45 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use test_support::data::rows;
 
 use super::*;
 
-/// What an object may have: its versions, and its attributes, to which OpenSearch Dashboards adds none.
-fn shapes(flavour: Flavour, kind: &str) -> (Value, &'static [&'static str]) {
-    let classic = |version: &str| json!({"migrationVersion": {kind: version}});
-    let newer =
-        |version: &str| json!({"coreMigrationVersion": "8.8.0", "typeMigrationVersion": version});
-    match (flavour, kind) {
-        (Flavour::OpenSearch, "index-pattern") => (
-            classic("7.6.0"),
-            &["title", "name", "timeFieldName", "fields", "fieldFormatMap"],
-        ),
-        (Flavour::Kibana, "index-pattern") => (
-            newer("8.0.0"),
-            &[
-                "title",
-                "name",
-                "timeFieldName",
-                "fields",
-                "fieldFormatMap",
-                "allowNoIndex",
-            ],
-        ),
-        (flavour, "visualization") => (
-            match flavour {
-                Flavour::OpenSearch => classic("7.10.0"),
-                Flavour::Kibana => newer("7.10.0"),
-            },
-            &[
-                "title",
-                "description",
-                "version",
-                "uiStateJSON",
-                "visState",
-                "kibanaSavedObjectMeta",
-            ],
-        ),
-        (Flavour::OpenSearch, "search") => (
-            classic("7.9.3"),
-            &[
-                "title",
-                "description",
-                "hits",
-                "version",
-                "columns",
-                "sort",
-                "kibanaSavedObjectMeta",
-            ],
-        ),
-        (Flavour::Kibana, "search") => (
-            newer("8.0.0"),
-            &[
-                "title",
-                "description",
-                "columns",
-                "sort",
-                "grid",
-                "hideChart",
-                "isTextBasedQuery",
-                "kibanaSavedObjectMeta",
-            ],
-        ),
-        (Flavour::OpenSearch, _) => (
-            classic("7.9.3"),
-            &[
-                "title",
-                "description",
-                "hits",
-                "version",
-                "timeRestore",
-                "timeFrom",
-                "timeTo",
-                "refreshInterval",
-                "optionsJSON",
-                "panelsJSON",
-                "kibanaSavedObjectMeta",
-            ],
-        ),
-        (Flavour::Kibana, _) => (
-            newer("8.9.0"),
-            &[
-                "title",
-                "description",
-                "version",
-                "timeRestore",
-                "timeFrom",
-                "timeTo",
-                "refreshInterval",
-                "optionsJSON",
-                "panelsJSON",
-                "kibanaSavedObjectMeta",
-                "controlGroupInput",
-            ],
-        ),
-    }
+/// Of each product and type the version, and the attributes, to which OpenSearch Dashboards adds none.
+const SHAPES: &str = "
+    opensearch-dashboards | index-pattern | 7.6.0  | title name timeFieldName fields fieldFormatMap
+    kibana                | index-pattern | 8.0.0  | title name timeFieldName fields fieldFormatMap allowNoIndex
+    opensearch-dashboards | visualization | 7.10.0 | title description version uiStateJSON visState kibanaSavedObjectMeta
+    kibana                | visualization | 7.10.0 | title description version uiStateJSON visState kibanaSavedObjectMeta
+    opensearch-dashboards | search        | 7.9.3  | title description hits version columns sort kibanaSavedObjectMeta
+    kibana                | search        | 8.0.0  | title description columns sort grid hideChart isTextBasedQuery \
+                                                     kibanaSavedObjectMeta
+    opensearch-dashboards | dashboard     | 7.9.3  | title description hits version timeRestore timeFrom timeTo \
+                                                     refreshInterval optionsJSON panelsJSON kibanaSavedObjectMeta
+    kibana                | dashboard     | 8.9.0  | title description version timeRestore timeFrom timeTo refreshInterval \
+                                                     optionsJSON panelsJSON kibanaSavedObjectMeta controlGroupInput";
+
+/// What an object may have: its versions, and its attributes.
+fn shape(flavour: Flavour, kind: &str) -> (Value, Vec<&'static str>) {
+    let mut shapes = rows::<4>(SHAPES);
+    let shape = shapes.find(|[product, it, ..]| *product == flavour.name() && *it == kind);
+    let [_, _, version, attributes] = shape.unwrap_or_else(|| panic!("{flavour:?} has no {kind}"));
+    let versions = match flavour {
+        Flavour::OpenSearch => json!({"migrationVersion": {kind: version}}),
+        Flavour::Kibana => {
+            json!({"coreMigrationVersion": "8.8.0", "typeMigrationVersion": version})
+        }
+    };
+    (versions, attributes.split_whitespace().collect())
 }
 
 /// Types of visualizations that were seen to be drawn.
-const DRAWN: [&str; 7] = [
-    "histogram",
-    "area",
-    "metric",
-    "table",
-    "pie",
-    "markdown",
-    "vega",
-];
+const DRAWN: &str = "histogram area metric table pie markdown vega";
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    let members = object.as_object().into_iter().flatten();
+    members.map(|(key, _)| key.as_str()).collect()
+}
 
 /// What is wrong with the objects of a file.
 fn faults(flavour: Flavour, objects: &[Value]) -> Vec<String> {
@@ -124,23 +55,12 @@ fn faults(flavour: Flavour, objects: &[Value]) -> Vec<String> {
                 faults.push(format!("{kind}/{id}: {words}"));
             }
         };
-        let members: BTreeSet<&str> = object
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
-        let (versions, allowed) = shapes(flavour, object["type"].as_str().unwrap_or_default());
+        let (versions, allowed) = shape(flavour, object["type"].as_str().unwrap_or_default());
         let mut expected = versions.clone();
         for key in ["type", "id", "attributes", "references"] {
             expected[key] = json!(null);
         }
-        let expected: BTreeSet<&str> = expected
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
+        let (members, expected) = (keys(object), keys(&expected));
         say(
             members == expected,
             format!("it has {members:?} in place of {expected:?}"),
@@ -148,15 +68,12 @@ fn faults(flavour: Flavour, objects: &[Value]) -> Vec<String> {
         for (key, version) in versions.as_object().into_iter().flatten() {
             say(object[key] == *version, format!("{key} is {}", object[key]));
         }
-        let attributes = object["attributes"]
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
-        for key in attributes.keys() {
-            say(allowed.contains(&key.as_str()), format!("{key} is refused"));
+        let attributes = keys(&object["attributes"]);
+        for key in &attributes {
+            say(allowed.contains(key), format!("{key} is refused"));
         }
         for key in allowed {
-            say(attributes.contains_key(*key), format!("{key} is missing"));
+            say(attributes.contains(key), format!("{key} is missing"));
         }
         let mut named = BTreeSet::new();
         for reference in object["references"].as_array().into_iter().flatten() {
@@ -201,7 +118,7 @@ fn names(flavour: Flavour, object: &Value, say: &mut impl FnMut(bool, String)) -
     if object["type"] == "visualization" {
         let is_control = kind == "input_control_vis" && flavour == Flavour::OpenSearch;
         say(
-            is_control || DRAWN.contains(&kind),
+            is_control || DRAWN.split(' ').any(|it| it == kind),
             format!("{kind} is not drawn"),
         );
     }
@@ -262,113 +179,30 @@ fn what_is_written_has_the_shape_that_was_seen_to_be_taken() {
 
 #[test]
 fn what_would_be_refused_or_blank_is_found() {
-    let dashboard = |of: &[Value]| {
-        of.iter()
-            .position(|it| it["type"] == "dashboard")
-            .expect("one")
-    };
-    for (flavour, at, place, by, fault) in [
-        (
-            Flavour::OpenSearch,
-            0,
-            "/migrationVersion/index-pattern",
-            json!("7.11.0"),
-            "migrationVersion is",
-        ),
-        (
-            Flavour::OpenSearch,
-            0,
-            "/coreMigrationVersion",
-            json!("8.8.0"),
-            "in place of",
-        ),
-        (
-            Flavour::Kibana,
-            0,
-            "/migrationVersion",
-            json!({}),
-            "in place of",
-        ),
-        (
-            Flavour::OpenSearch,
-            0,
-            "/attributes/fields",
-            json!("[]"),
-            "it lists 0 fields",
-        ),
-        (
-            Flavour::OpenSearch,
-            9,
-            "/attributes/controlGroupInput",
-            json!({}),
-            "controlGroupInput is refused",
-        ),
-        (
-            Flavour::OpenSearch,
-            1,
-            "/references/0/id",
-            json!("maxconn-none"),
-            "leads nowhere",
-        ),
-        (
-            Flavour::OpenSearch,
-            1,
-            "/references",
-            json!([]),
-            "but names",
-        ),
-        (
-            Flavour::OpenSearch,
-            5,
-            "/attributes/visState",
-            json!("{\"type\":\"lens\"}"),
-            "is not drawn",
-        ),
-        (
-            Flavour::Kibana,
-            5,
-            "/attributes/visState",
-            json!("{\"type\":\"input_control_vis\"}"),
-            "is not drawn",
-        ),
-        (
-            Flavour::OpenSearch,
-            99,
-            "/attributes/panelsJSON",
-            json!("[{\"panelIndex\":\"0\",\"gridData\":{\"i\":\"0\"}}]"),
-            "the page stays blank",
-        ),
-        (
-            Flavour::OpenSearch,
-            99,
-            "/attributes/panelsJSON",
-            json!("[{\"version\":\"1\",\"panelIndex\":\"0\",\"gridData\":{\"i\":\"1\"}}]"),
-            "another index",
-        ),
-        (
-            Flavour::Kibana,
-            99,
-            "/attributes/controlGroupInput/panelsJSON",
-            json!("{}"),
-            "but names",
-        ),
-        (
-            Flavour::Kibana,
-            99,
-            "/references/0/name",
-            json!("panel_0"),
-            "but names",
-        ),
-        (
-            Flavour::Kibana,
-            1,
-            "/id",
-            json!("maxconn-words"),
-            "it is there twice",
-        ),
-    ] {
+    let table = r#"
+        opensearch-dashboards | 0 | /migrationVersion/index-pattern | "7.11.0" | migrationVersion is
+        opensearch-dashboards | 0 | /coreMigrationVersion | "8.8.0" | in place of
+        kibana | 0 | /migrationVersion | {} | in place of
+        opensearch-dashboards | 0 | /attributes/fields | "[]" | it lists 0 fields
+        opensearch-dashboards | 9 | /attributes/controlGroupInput | {} | controlGroupInput is refused
+        opensearch-dashboards | 1 | /references/0/id | "maxconn-none" | leads nowhere
+        opensearch-dashboards | 1 | /references | [] | but names
+        opensearch-dashboards | 5 | /attributes/visState | "{\"type\":\"lens\"}" | is not drawn
+        kibana | 5 | /attributes/visState | "{\"type\":\"input_control_vis\"}" | is not drawn
+        opensearch-dashboards | dashboard | /attributes/panelsJSON | "[{\"panelIndex\":\"0\",\"gridData\":{\"i\":\"0\"}}]" | the page stays blank
+        opensearch-dashboards | dashboard | /attributes/panelsJSON | "[{\"version\":\"1\",\"panelIndex\":\"0\",\"gridData\":{\"i\":\"1\"}}]" | another index
+        kibana | dashboard | /attributes/controlGroupInput/panelsJSON | "{}" | but names
+        kibana | dashboard | /references/0/name | "panel_0" | but names
+        kibana | 1 | /id | "maxconn-words" | it is there twice"#;
+    for [product, at, place, by, fault] in rows(table) {
+        let flavour = Flavour::ALL.into_iter().find(|it| it.name() == product);
+        let flavour = flavour.expect("a product");
         let mut all = bodies(flavour);
-        let at = if at == 99 { dashboard(&all) } else { at };
+        let at = match at {
+            "dashboard" => all.iter().position(|it| it["type"] == at).expect("one"),
+            number => number.parse().expect("a number"),
+        };
+        let by: Value = serde_json::from_str(by).expect("JSON");
         let (parent, key) = place.rsplit_once('/').expect("a place");
         let within = all[at].pointer_mut(parent).expect("a place");
         match within.as_array_mut() {

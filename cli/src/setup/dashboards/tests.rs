@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use test_support::data::rows;
 
 use super::checks::complaints;
 use super::description::{Description, values};
 use super::*;
 
-/// Ours, with something of it replaced: `view` or the id of a dashboard, where in it, and by what.
+/// Ours, with something of it replaced: `view` or which dashboard, where in it, and by what.
 fn spoilt(file: &str, place: &str, by: Value) -> Description {
     let (mut view, mut dashboards) = values();
     let within = match file {
         "view" => Some(&mut view),
-        id => dashboards.iter_mut().find(|it| it["id"] == id),
+        name => {
+            let id = format!("maxconn-{name}");
+            dashboards.iter_mut().find(|it| it["id"] == id)
+        }
     };
     let within = within.unwrap_or_else(|| panic!("there is no {file}"));
     // Panels go by their ids.
@@ -47,228 +51,56 @@ fn ours_is_read_and_nothing_is_wrong_with_it() {
 
 #[test]
 fn what_would_be_wrong_is_found() {
-    let metric = |op: &str, field: &str| json!({"op": op, "field": field, "label": "x"});
-    let terms = |field: &str| json!({"op": "terms", "field": field, "label": "x", "size": 3});
-    let (overview, flood) = ("maxconn-overview", "maxconn-flood");
-    for (file, place, by, complaint) in [
-        // Fields and operations.
-        (
-            "view",
-            "/time_field",
-            json!("@time"),
-            "no template has @time",
-        ),
-        (
-            "view",
-            "/search/0/columns/1",
-            json!("mesage"),
-            "no template has mesage",
-        ),
-        (overview, "/control/0/field", json!("message"), "is text"),
-        (
-            overview,
-            "/panel/limits/buckets/0/field",
-            json!("error.message"),
-            "is text",
-        ),
-        (
-            overview,
-            "/panel/limits/metrics/0/field",
-            json!("event.module"),
-            "of which there is no Sum",
-        ),
-        (
-            overview,
-            "/panel/floods/metrics/0/field",
-            json!("user.name"),
-            "of which there is no Max",
-        ),
-        (
-            overview,
-            "/panel/floods/metrics/1/by",
-            json!("message"),
-            "is text",
-        ),
-        (
-            overview,
-            "/panel/limits/where",
-            json!({"event.acton": "x"}),
-            "no template has event.acton",
-        ),
-        (
-            overview,
-            "/panel/limits/where",
-            json!({"event.action": "x\" or *"}),
-            "would end its quotes",
-        ),
-        // Shapes.
-        (
-            overview,
-            "/panel/floods/metrics/0/op",
-            json!("latest"),
-            "in the order of the latest",
-        ),
-        (
-            overview,
-            "/panel/causes/buckets",
-            json!([]),
-            "lacks something",
-        ),
-        (
-            overview,
-            "/panel/alerts/search",
-            json!("maxconn-none"),
-            "lacks something",
-        ),
-        (
-            overview,
-            "/panel/open/spec",
-            json!("none"),
-            "lacks something",
-        ),
-        (
-            overview,
-            "/panel/limits/buckets/0/size",
-            json!(0),
-            "values have a size",
-        ),
-        (
-            overview,
-            "/panel/limits/grid",
-            json!([0, 77, 49, 12]),
-            "outside of the grid",
-        ),
-        (
-            overview,
-            "/panel/limits/grid",
-            json!([0, 77, 25, 12]),
-            "lies on hosts",
-        ),
-        (overview, "/panel/limits/id", json!("hosts"), "there twice"),
-        // 2: running totals over time.
-        (
-            overview,
-            "/panel/alerts-over-time/metrics/0",
-            metric("max", "maxconn.flood.count"),
-            "has gaps where no alert is",
-        ),
-        (
-            overview,
-            "/panel/floods/metrics/4",
-            metric("sum", "maxconn.flood.count"),
-            "no sum fits",
-        ),
-        // 3: floods that go on, and rules beside each other.
-        (
-            overview,
-            "/panel/causes/metrics/0",
-            metric("sum", "maxconn.flood.increase.count"),
-            "leave out floods that go on",
-        ),
-        (
-            overview,
-            "/panel/users/buckets/0",
-            terms("event.module"),
-            "counts in each rule's flood",
-        ),
-        (
-            overview,
-            "/panel/limits/metrics/0",
-            metric("sum", "maxconn.flood.increase.count"),
-            "look at alerts alone",
-        ),
-        (
-            overview,
-            "/panel/limits/where",
-            json!({"event.kind": "alert"}),
-            "of the statistics documents",
-        ),
-        (
-            overview,
-            "/panel/limits/metrics/0/op",
-            json!("max"),
-            "to be summed",
-        ),
-        (
-            overview,
-            "/panel/limits/metrics/0",
-            metric("sum", "maxconn.floods.open"),
-            "cannot be added",
-        ),
-        // 4: hints that change.
-        (
-            overview,
-            "/panel/causes/where",
-            json!({"event.kind": "alert"}),
-            "counted by their ends",
-        ),
-        (
-            flood,
-            "/panel/cause/buckets/0",
-            terms("rule.name"),
-            "counted by their ends",
-        ),
-        // 5: events have the state of their flood, too.
-        (
-            overview,
-            "/panel/floods/where",
-            json!({}),
-            "look at alerts alone",
-        ),
-        (
-            overview,
-            "/panel/alerts-over-time/where",
-            json!({"event.kind": "event"}),
-            "look at alerts alone",
-        ),
-        // 6: below a saved search.
-        (
-            flood,
-            "/panel/cause/grid",
-            json!([0, 60, 48, 7]),
-            "below a saved search",
-        ),
-        (
-            overview,
-            "/panel/alerts/grid",
-            json!([0, 0, 48, 16]),
-            "below a saved search",
-        ),
-        // 7: logs of long ago.
-        (flood, "/from", json!("now-24h"), "logs of long ago"),
-        (
-            overview,
-            "/panel/guide/markdown",
-            json!("[x](#/view/maxconn-overview?_g=(time:(from:now-24h,to:now)))"),
-            "logs of long ago",
-        ),
-        (
-            overview,
-            "/panel/guide/markdown",
-            json!("[x](#/view/maxconn-none)"),
-            "which is none",
-        ),
-        // Links.
-        (
-            "view",
-            "/format/5/dashboard",
-            json!("maxconn-none"),
-            "opens no dashboard",
-        ),
-        (
-            "view",
-            "/format/5/field",
-            json!("user.name"),
-            "a client chooses",
-        ),
-        (
-            "view",
-            "/format/5/query",
-            json!("flood.id"),
-            "no template has flood.id",
-        ),
-        ("view", "/index", json!("logs-*"), "it looks elsewhere"),
-    ] {
+    let table = r##"
+        # Fields and operations.
+        view | /time_field | "@time" | no template has @time
+        view | /search/0/columns/1 | "mesage" | no template has mesage
+        overview | /control/0/field | "message" | is text
+        overview | /panel/limits/buckets/0/field | "error.message" | is text
+        overview | /panel/limits/metrics/0/field | "event.module" | of which there is no Sum
+        overview | /panel/floods/metrics/0/field | "user.name" | of which there is no Max
+        overview | /panel/floods/metrics/1/by | "message" | is text
+        overview | /panel/limits/where | {"event.acton": "x"} | no template has event.acton
+        overview | /panel/limits/where | {"event.action": "x\" or *"} | would end its quotes
+        # Shapes.
+        overview | /panel/floods/metrics/0/op | "latest" | in the order of the latest
+        overview | /panel/causes/buckets | [] | lacks something
+        overview | /panel/alerts/search | "maxconn-none" | lacks something
+        overview | /panel/open/spec | "none" | lacks something
+        overview | /panel/limits/buckets/0/size | 0 | values have a size
+        overview | /panel/limits/grid | [0, 77, 49, 12] | outside of the grid
+        overview | /panel/limits/grid | [0, 77, 25, 12] | lies on hosts
+        overview | /panel/limits/id | "hosts" | there twice
+        # 2: running totals over time.
+        overview | /panel/alerts-over-time/metrics/0 | {"op": "max", "field": "maxconn.flood.count", "label": "x"} | has gaps where no alert is
+        overview | /panel/floods/metrics/4 | {"op": "sum", "field": "maxconn.flood.count", "label": "x"} | no sum fits
+        # 3: floods that go on, and rules beside each other.
+        overview | /panel/causes/metrics/0 | {"op": "sum", "field": "maxconn.flood.increase.count", "label": "x"} | leave out floods that go on
+        overview | /panel/users/buckets/0 | {"op": "terms", "field": "event.module", "label": "x", "size": 3} | counts in each rule's flood
+        overview | /panel/limits/metrics/0 | {"op": "sum", "field": "maxconn.flood.increase.count", "label": "x"} | look at alerts alone
+        overview | /panel/limits/where | {"event.kind": "alert"} | of the statistics documents
+        overview | /panel/limits/metrics/0/op | "max" | to be summed
+        overview | /panel/limits/metrics/0 | {"op": "sum", "field": "maxconn.floods.open", "label": "x"} | cannot be added
+        # 4: hints that change.
+        overview | /panel/causes/where | {"event.kind": "alert"} | counted by their ends
+        flood | /panel/cause/buckets/0 | {"op": "terms", "field": "rule.name", "label": "x", "size": 3} | counted by their ends
+        # 5: events have the state of their flood, too.
+        overview | /panel/floods/where | {} | look at alerts alone
+        overview | /panel/alerts-over-time/where | {"event.kind": "event"} | look at alerts alone
+        # 6: below a saved search.
+        flood | /panel/cause/grid | [0, 60, 48, 7] | below a saved search
+        overview | /panel/alerts/grid | [0, 0, 48, 16] | below a saved search
+        # 7: logs of long ago.
+        flood | /from | "now-24h" | logs of long ago
+        overview | /panel/guide/markdown | "[x](#/view/maxconn-overview?_g=(time:(from:now-24h,to:now)))" | logs of long ago
+        overview | /panel/guide/markdown | "[x](#/view/maxconn-none)" | which is none
+        # Links.
+        view | /format/5/dashboard | "maxconn-none" | opens no dashboard
+        view | /format/5/field | "user.name" | a client chooses
+        view | /format/5/query | "flood.id" | no template has flood.id
+        view | /index | "logs-*" | it looks elsewhere"##;
+    for [file, place, by, complaint] in rows(table) {
+        let by = serde_json::from_str(by).expect("JSON");
         let found = complaints(&spoilt(file, place, by));
         let is_found = found.iter().any(|it| it.contains(complaint));
         assert!(
@@ -295,10 +127,7 @@ fn each_object_has_a_digest_of_its_own_that_changes_with_it() {
         assert!(digests.iter().all(|it| it.len() == 32), "{digests:?}");
     }
     let before = write(&Description::load(), Flavour::Kibana);
-    let after = write(
-        &spoilt("maxconn-flood", "/title", json!("X")),
-        Flavour::Kibana,
-    );
+    let after = write(&spoilt("flood", "/title", json!("X")), Flavour::Kibana);
     let changed = before
         .iter()
         .zip(&after)

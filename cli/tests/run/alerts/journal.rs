@@ -15,15 +15,8 @@ fn each_alert_is_one_message_with_its_priority() {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
     });
-    let arguments = [
-        "--output",
-        "none",
-        "--alerts",
-        "journald:journald",
-        "--alerts",
-        "syslog:syslog",
-    ];
-    let mut process = start(&folder, &arguments);
+    let outputs = ["journald:journald", "syslog:syslog"];
+    let mut process = start(&folder, "--output none", &outputs);
     let next = |socket: &UnixDatagram| {
         let mut buffer = vec![0; 100_000];
         let bytes = socket.recv(&mut buffer).unwrap();
@@ -50,16 +43,10 @@ fn each_alert_is_one_message_with_its_priority() {
         ] {
             assert_eq!(all.matches(words).count(), count, "{words}: {all}");
         }
-        assert!(
-            all.starts_with("MESSAGE=Flood started: ") && all.ends_with('\n'),
-            "{all}"
-        );
-        assert!(
-            line.starts_with("<28>")
-                && line.contains(" maxconn[")
-                && !line.contains(char::is_control),
-            "{line}"
-        );
+        assert!(all.starts_with("MESSAGE=Flood started: "), "{all}");
+        assert!(all.ends_with('\n'), "{all}");
+        let is_tagged = line.starts_with("<28>") && line.contains(" maxconn[");
+        assert!(is_tagged && !line.contains(char::is_control), "{line}");
     }
     process.stop();
 }

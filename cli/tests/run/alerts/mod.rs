@@ -19,14 +19,7 @@ const CONFIG: &str = "allowed_lateness = \"0s\"\n[[rule]]\nname = \"userip\"\nth
                       update_every = \"20s\"\nupdate_max = \"20s\"\n";
 
 /// Alerts alone, and a state that a restart goes on from.
-const KEPT: [&str; 6] = [
-    "--output",
-    "none",
-    "--state",
-    "kept.state",
-    "--state-interval",
-    "20ms",
-];
+const KEPT: &str = "--output none --state kept.state --state-interval 20ms";
 
 /// Names that try to get out of wherever they are written.
 const HOSTILE: [&str; 8] = [
@@ -40,12 +33,15 @@ const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{202e}\u{9b}\u{0}x",
 ];
 
-/// One that takes batches by HTTP; arguments as a shell would have parted them.
-fn start(folder: &Folder, arguments: &[&str]) -> Process {
+/// One that takes batches by HTTP and tells these of alerts; other arguments are words between spaces.
+fn start(folder: &Folder, arguments: &str, outputs: &[&str]) -> Process {
     folder.write("maxconn.toml", CONFIG);
     let usual = "run --config maxconn.toml --input http://127.0.0.1:0 --admin :0";
     let mut command = Command::new(program());
-    let command = command.args(usual.split(' ')).args(arguments);
+    command.args(usual.split(' ').chain(arguments.split_whitespace()));
+    for output in outputs {
+        command.args(["--alerts", output]);
+    }
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     Process::of(
         command
@@ -78,7 +74,6 @@ fn script(folder: &Folder, name: &str, text: &str) -> PathBuf {
 
 /// A figure of the output with that name.
 fn figure(process: &Process, metric: &str, output: &str) -> u64 {
-    process
-        .figure(&format!("{metric}{{output=\"{output}\"}}"))
-        .unwrap_or(0)
+    let name = format!("{metric}{{output=\"{output}\"}}");
+    process.figure(&name).unwrap_or(0)
 }
