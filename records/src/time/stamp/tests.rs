@@ -2,6 +2,7 @@ use super::super::{parse_rfc3339, write_rfc3339_ms};
 use super::*;
 use alloc::string::String;
 use alloc::vec::Vec;
+use test_support::data::rows;
 
 fn read(text: &str, reference: &str) -> Option<(String, usize)> {
     let zone = TimeZone::parse("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
@@ -115,6 +116,7 @@ fn what_is_no_time() {
     }
 }
 
+/// Also of a log that was never rotated, read in November.
 #[test]
 fn a_missing_year_is_the_latest_that_is_not_ahead() {
     let read = |text: &str, reference: &str| {
@@ -125,59 +127,19 @@ fn a_missing_year_is_the_latest_that_is_not_ahead() {
         write_rfc3339_ms(time_ms?, &mut out);
         String::from_utf8(out).ok()
     };
-    for (text, reference, expected) in [
-        (
-            "Nov 22 20:13:51 imap",
-            "2026-11-23T00:00:00Z",
-            "2026-11-22T20:13:51.000Z",
-        ),
-        (
-            "Dec 31 23:59:59 imap",
-            "2027-01-01T00:00:05Z",
-            "2026-12-31T23:59:59.000Z",
-        ),
-        (
-            "Jan  1 00:00:01 imap",
-            "2026-12-31T23:59:59Z",
-            "2027-01-01T00:00:01.000Z",
-        ),
-        (
-            "Jan  1 23:59:59 imap",
-            "2026-12-31T23:59:59Z",
-            "2027-01-01T23:59:59.000Z",
-        ),
-        (
-            "Jan  2 00:00:00 imap",
-            "2026-12-31T23:59:59Z",
-            "2026-01-02T00:00:00.000Z",
-        ),
-        // A log that was never rotated, read in November.
-        (
-            "Feb  1 11:39:45 imap",
-            "2026-11-28T00:00:00Z",
-            "2026-02-01T11:39:45.000Z",
-        ),
-        (
-            "Jun 3 10:11:12 imap",
-            "2026-06-03T12:00:00Z",
-            "2026-06-03T10:11:12.000Z",
-        ),
-        (
-            "Feb 29 10:11:12.5 x",
-            "2026-06-03T12:00:00Z",
-            "2024-02-29T10:11:12.500Z",
-        ),
-        (
-            "Feb 29 10:11:12 x",
-            "2103-06-03T12:00:00Z",
-            "2096-02-29T10:11:12.000Z",
-        ),
-        (
-            "Nov 22 2019 20:13:51 x",
-            "2026-11-23T00:00:00Z",
-            "2019-11-22T20:13:51.000Z",
-        ),
-    ] {
+    for [text, reference, expected] in rows(
+        "
+        Nov 22 20:13:51 imap   | 2026-11-23T00:00:00Z | 2026-11-22T20:13:51.000Z
+        Dec 31 23:59:59 imap   | 2027-01-01T00:00:05Z | 2026-12-31T23:59:59.000Z
+        Jan  1 00:00:01 imap   | 2026-12-31T23:59:59Z | 2027-01-01T00:00:01.000Z
+        Jan  1 23:59:59 imap   | 2026-12-31T23:59:59Z | 2027-01-01T23:59:59.000Z
+        Jan  2 00:00:00 imap   | 2026-12-31T23:59:59Z | 2026-01-02T00:00:00.000Z
+        Feb  1 11:39:45 imap   | 2026-11-28T00:00:00Z | 2026-02-01T11:39:45.000Z
+        Jun 3 10:11:12 imap    | 2026-06-03T12:00:00Z | 2026-06-03T10:11:12.000Z
+        Feb 29 10:11:12.5 x    | 2026-06-03T12:00:00Z | 2024-02-29T10:11:12.500Z
+        Feb 29 10:11:12 x      | 2103-06-03T12:00:00Z | 2096-02-29T10:11:12.000Z
+        Nov 22 2019 20:13:51 x | 2026-11-23T00:00:00Z | 2019-11-22T20:13:51.000Z",
+    ) {
         assert_eq!(read(text, reference).as_deref(), Some(expected), "{text}");
     }
     for text in ["Nov 32 20:13:51 x", "Feb 30 00:00:00 x"] {
