@@ -39,8 +39,8 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
     let mut out = Output::default();
     let mut tallies = Tallies::new();
     for (sighted, line) in stream.0.iter().zip(stream.lines()) {
-        let record = line.trim_end().as_bytes();
-        let verdict = engine.push(&json_source(), record, None, None, &mut out);
+        let record = line.trim_end();
+        let verdict = push(&mut engine, record, &mut out);
         out.clear();
         let Some(sighted) = sighted else { continue };
         let every_ms = config.statistics_every_ms;
@@ -56,6 +56,15 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
             .for_each(|(sum, more)| *sum += more);
     }
     tallies
+}
+
+/// The statistics among what came out.
+fn statistics(out: &mut Output) -> Vec<Vec<u8>> {
+    let pieces = out.pieces(&[]);
+    let statistics = pieces.filter(|(kind, _)| *kind == Kind::Statistics);
+    let statistics = statistics.map(|(_, piece)| piece.to_vec()).collect();
+    out.clear();
+    statistics
 }
 
 fn rfc3339(time_ms: i64) -> String {
@@ -112,7 +121,7 @@ proptest! {
         let mut out = Output::default();
         let mut alerts = Vec::new();
         for (number, line) in stream.lines().iter().enumerate() {
-            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            push(&mut engine, line, &mut out);
             out.clear();
             if number % every == 0 {
                 alerts.extend(engine.take_queued());
@@ -146,14 +155,11 @@ proptest! {
         let mut out = Output::default();
         let mut documents = Vec::new();
         let take = |engine: &mut Engine, out: &mut Output| {
-            let pieces = out.pieces(&[]).filter(|(kind, _)| *kind == Kind::Statistics);
-            let taken: Vec<Vec<u8>> = pieces.map(|(_, piece)| piece.to_vec()).collect();
-            out.clear();
             let queued = std::iter::from_fn(|| engine.take_queued()).filter(|(kind, _)| *kind == Kind::Statistics);
-            taken.into_iter().chain(queued.map(|(_, document)| document)).collect::<Vec<_>>()
+            statistics(out).into_iter().chain(queued.map(|(_, document)| document)).collect::<Vec<_>>()
         };
         for (number, line) in stream.lines().iter().enumerate() {
-            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            push(&mut engine, line, &mut out);
             documents.extend(take(&mut engine, &mut out));
             if number == at {
                 let snapshot = engine.snapshot();
@@ -180,17 +186,11 @@ fn further_servers_limits_and_hosts_are_one() {
     let mut out = Output::default();
     for host in 0..500 {
         let line = Sighted::after(host, "bob", 7).line();
-        let record = line
-            .trim_end()
-            .replacen('{', &format!("{{\"host\":\"h{host}\","), 1);
-        engine.push(&json_source(), record.as_bytes(), None, None, &mut out);
+        let line = line.replacen('{', &format!("{{\"host\":\"h{host}\","), 1);
+        push(&mut engine, &line, &mut out);
     }
     assert!(engine.finish(None, &mut out));
-    let pieces = out
-        .pieces(&[])
-        .filter(|(kind, _)| *kind == Kind::Statistics);
-    let pieces: Vec<Vec<u8>> = pieces.map(|(_, piece)| piece.to_vec()).collect();
-    let documents = documents(&pieces);
+    let documents = documents(&statistics(&mut out));
     let counts = documents
         .iter()
         .map(|it| it["maxconn"]["refusals"]["count"].as_u64().unwrap());
@@ -217,26 +217,13 @@ fn statistics_that_wait_outlast_another_redaction() {
     let mut out = Output::default();
     for second in 0..240 {
         let line = Sighted::after(second * 1_000, "bob", 7).line();
-        engine.push(
-            &json_source(),
-            line.trim_end().as_bytes(),
-            None,
-            None,
-            &mut out,
-        );
+        push(&mut engine, &line, &mut out);
     }
     engine
         .reconfigure(config(Some("0123456789abcdef0123456789abcdef")), &mut out)
         .unwrap();
-    let queued: Vec<_> = std::iter::from_fn(|| engine.take_queued()).collect();
-    let statistics: Vec<Vec<u8>> = queued
-        .into_iter()
-        .filter(|(kind, _)| *kind == Kind::Statistics)
-        .map(|(_, it)| it)
-        .collect();
-    assert_eq!(
-        told(&statistics).len(),
-        4,
-        "all minutes but the one that goes on"
-    );
+    let queued = std::iter::from_fn(|| engine.take_queued());
+    let statistics = queued.filter(|(kind, _)| *kind == Kind::Statistics);
+    let minutes = told(&statistics.map(|(_, it)| it).collect::<Vec<_>>()).len();
+    assert_eq!(minutes, 4, "all minutes but the one that goes on");
 }
