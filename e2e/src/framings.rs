@@ -145,7 +145,7 @@ fn busybox() -> Result<String, Error> {
 }
 
 /// Replays a log; its ends must have all refusals.
-fn held(log: &Path, refusals: u64) -> Result<String, Error> {
+pub fn held(log: &Path, refusals: u64) -> Result<String, Error> {
     let log = log.to_string_lossy();
     let alerts = maxconn::output(&["replay", "--only", "alerts", &log])?;
     let total = maxconn::ended(&alerts)?;

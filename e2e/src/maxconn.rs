@@ -1,17 +1,14 @@
 //! The command under test.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use host_test::Error;
 use serde_json::Value;
 
 use crate::process::{Running, guarded, run};
 use crate::stores::client::Client;
-
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where `make build` puts it: beside this program.
 pub fn path() -> PathBuf {
@@ -24,6 +21,16 @@ pub fn path() -> PathBuf {
 /// It fails.
 pub fn output(arguments: &[&str]) -> Result<String, Error> {
     run(Command::new(path()).args(arguments))
+}
+
+/// The documents that it writes, one a line.
+///
+/// # Errors
+/// It fails, or writes something else.
+pub fn documents(arguments: &[&str]) -> Result<Vec<Value>, Error> {
+    let lines = output(arguments)?;
+    let documents = lines.lines().map(serde_json::from_str);
+    Ok(documents.collect::<Result<_, _>>()?)
 }
 
 /// How many events the ends among alerts have in all.
@@ -43,8 +50,6 @@ pub fn ended(alerts: &str) -> Result<u64, Error> {
 
 /// A `maxconn run`.
 pub struct Run {
-    arguments: Vec<String>,
-    log: PathBuf,
     running: Running,
     admin: String,
 }
@@ -54,24 +59,23 @@ impl Run {
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(arguments: Vec<String>, admin: u16, log: &Path) -> Result<Run, Error> {
+    pub fn start(
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        admin: u16,
+        log: &Path,
+    ) -> Result<Run, Error> {
         let admin = format!("127.0.0.1:{admin}");
-        let mut all = vec!["run".to_string(), "--admin".to_string(), admin.clone()];
-        all.extend(arguments);
-        let running = launch(&all, log)?;
-        let mut run = Run {
-            arguments: all,
-            log: log.to_path_buf(),
-            running,
-            admin,
-        };
+        let mut command = guarded(path());
+        command.args(["run", "--admin", &admin]).args(arguments);
+        let running = Running::start("maxconn", command, log)?;
+        let mut run = Run { running, admin };
         run.wait()?;
         Ok(run)
     }
 
     fn wait(&mut self) -> Result<(), Error> {
         let admin = Client::new(format!("http://{}", self.admin), None, None)?;
-        self.running.until("it answers", PATIENCE, |_| {
+        self.running.until("it answers", |_| {
             Ok(admin.ask("GET", "/healthz", "").ok().map(drop))
         })
     }
@@ -81,8 +85,7 @@ impl Run {
     /// # Errors
     /// It does not start again.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
-        self.running.kill()?;
-        self.running = launch(&self.arguments, &self.log)?;
+        self.running.crash_and_restart()?;
         self.wait()
     }
 
@@ -91,7 +94,7 @@ impl Run {
     /// # Errors
     /// It does not.
     pub fn said(&mut self, words: &str) -> Result<String, Error> {
-        self.running.until(words, PATIENCE, |running| {
+        self.running.until(words, |running| {
             let said = running.said();
             Ok(said
                 .lines()
@@ -124,16 +127,7 @@ impl Run {
     ///
     /// # Errors
     /// It does not.
-    pub fn stop(mut self) -> Result<(), Error> {
-        let status = self.running.stop(PATIENCE)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("maxconn ended with {status}: {}", self.running.said()).into())
-        }
+    pub fn stop(self) -> Result<(), Error> {
+        self.running.end_well()
     }
-}
-
-fn launch(arguments: &[String], log: &Path) -> Result<Running, Error> {
-    Running::start("maxconn", guarded(path()).args(arguments), log)
 }

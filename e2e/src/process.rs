@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use host_test::Error;
 
+/// How long anything may take, a store's start on a busy machine included: far more than it does.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// As much of a log is told when a program fails, in characters.
 const TOLD_MAX: usize = 2_000;
 
@@ -74,8 +76,14 @@ pub fn run(command: &mut Command) -> Result<String, Error> {
 /// A running program; dropping it kills it and what it has started.
 pub struct Running {
     child: Child,
+    command: Command,
     name: String,
     log: PathBuf,
+}
+
+fn spawned(name: &str, command: &mut Command) -> Result<Child, Error> {
+    let child = command.spawn();
+    Ok(child.map_err(|error| format!("cannot start {name} by setpriv: {error}"))?)
 }
 
 impl Running {
@@ -83,17 +91,16 @@ impl Running {
     ///
     /// # Errors
     /// It can't be started.
-    pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Running, Error> {
+    pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Running, Error> {
         let out = File::options().create(true).append(true).open(log)?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .process_group(0)
             .stderr(out.try_clone()?)
-            .stdout(out)
-            .spawn()
-            .map_err(|error| format!("cannot start {name} by setpriv: {error}"))?;
+            .stdout(out);
         Ok(Running {
-            child,
+            child: spawned(name, &mut command)?,
+            command,
             name: name.to_string(),
             log: log.to_path_buf(),
         })
@@ -112,7 +119,6 @@ impl Running {
     pub fn until<T>(
         &mut self,
         what: &str,
-        patience: Duration,
         mut look: impl FnMut(&Running) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let begun = Instant::now();
@@ -123,8 +129,8 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 return Err(self.complaint(&format!("ended with {status} before {what}")));
             }
-            if begun.elapsed() > patience {
-                let seconds = patience.as_secs();
+            if begun.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
                 return Err(self.complaint(&format!("{what} does not come within {seconds} s")));
             }
             thread::sleep(Duration::from_millis(20));
@@ -153,13 +159,14 @@ impl Running {
         run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).map(drop)
     }
 
-    /// Ends it as a power cut would.
+    /// Ends it as a power cut would, and starts it again.
     ///
     /// # Errors
-    /// It is gone already.
-    pub fn kill(&mut self) -> Result<(), Error> {
+    /// It is gone already, or can't be started.
+    pub fn crash_and_restart(&mut self) -> Result<(), Error> {
         self.child.kill()?;
         self.child.wait()?;
+        self.child = spawned(&self.name, &mut self.command)?;
         Ok(())
     }
 
@@ -167,16 +174,28 @@ impl Running {
     ///
     /// # Errors
     /// It is gone already, or does not stop in time.
-    pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
+    pub fn stop(&mut self) -> Result<ExitStatus, Error> {
         self.signal("TERM")?;
         let begun = Instant::now();
-        while begun.elapsed() < patience {
+        while begun.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(20));
         }
         Err(self.complaint("does not stop"))
+    }
+
+    /// The same, and expects it to end well.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn end_well(mut self) -> Result<(), Error> {
+        let status = self.stop()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(self.complaint(&format!("ended with {status}"))),
+        }
     }
 }
 

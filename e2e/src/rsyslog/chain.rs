@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use test_support::refusal::WORDS;
 
 use super::site::Site;
-use super::{PATIENCE, stop};
 use crate::dovecot::Server;
 use crate::process::folder;
 use crate::stores::OpenSearch;
@@ -44,12 +43,12 @@ pub fn check(store: &OpenSearch) -> Result<String, Error> {
     let log = fs::read_to_string(log)?;
     let refusals = log.lines().filter(|line| line.contains(WORDS)).count();
     let end = json!({"term": {"event.action": "connection-limit-flood-end"}});
-    daemon.until("the flood's end in the store", PATIENCE, |_| {
+    daemon.until("the flood's end in the store", |_| {
         // Before the first document there is no stream.
         let ends = store.client.count(STREAM, &end).unwrap_or(0);
         Ok((ends > 0).then_some(()))
     })?;
-    stop(daemon)?;
+    daemon.end_well()?;
     let documents = store.client.documents(STREAM, &json!({"match_all": {}}))?;
     let figures = compare(&documents, refusals)?;
     Ok(format!(

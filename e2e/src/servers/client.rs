@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use host_test::Error;
 
-use super::PATIENCE;
+use crate::process::PATIENCE;
 
 /// A connection that waits for its answer, but not for ever.
 ///
@@ -52,4 +52,12 @@ pub fn line(stream: &mut TcpStream) -> Result<String, Error> {
         line.extend(bytes(stream, 1)?);
     }
     Ok(String::from_utf8_lossy(&line).trim_end().to_string())
+}
+
+/// Holds that a server answers like this.
+pub fn must_begin(told: &str, beginning: &str) -> Result<(), Error> {
+    match told.starts_with(beginning) {
+        true => Ok(()),
+        false => Err(format!("{told:?} is told instead of {beginning}").into()),
+    }
 }

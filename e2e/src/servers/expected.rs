@@ -185,9 +185,7 @@ impl Log {
 
     fn replayed(&self, more: &[&str]) -> Result<Vec<Value>, Error> {
         let replay = ["replay", "--summary", "none", &self.path.to_string_lossy()];
-        let said = maxconn::output(&[&replay, more].concat())?;
-        let documents = said.lines().map(serde_json::from_str);
-        Ok(documents.collect::<Result<_, _>>()?)
+        maxconn::documents(&[&replay, more].concat())
     }
 }
 

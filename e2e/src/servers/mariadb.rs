@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use host_test::Error;
 
+use super::REFUSALS;
 use super::client::{bytes, connect, last_words};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop};
-use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, give_away, run, unprivileged};
 
 /// The least that it takes.
@@ -67,7 +67,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         "--server-audit-logging=ON",
         "--server-audit-events=CONNECT",
     ]);
-    let mut server = start("mariadbd", &mut mariadbd, folder, port)?;
+    let mut server = start("mariadbd", mariadbd, folder, port)?;
 
     let of = |limit, scope, stage| Refusal::of("mariadb", limit, scope, stage);
     let mut refusals = Vec::new();
@@ -96,7 +96,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     ] {
         for _ in 0..count {
             // Who was refused may still have a place for a moment.
-            held.push(server.until("there is room", PATIENCE, |_| come(user))?);
+            held.push(server.until("there is room", |_| come(user))?);
         }
         for _ in 0..REFUSALS {
             if come(refused)?.is_some() {

@@ -31,12 +31,9 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         ),
     )?;
     give_away(folder)?;
-    let server = start(
-        "pgbouncer",
-        unprivileged("pgbouncer")?.arg("-q").arg(&configuration),
-        folder,
-        port,
-    )?;
+    let mut pgbouncer = unprivileged("pgbouncer")?;
+    pgbouncer.arg("-q").arg(&configuration);
+    let server = start("pgbouncer", pgbouncer, folder, port)?;
     let mut held = Vec::new();
     for _ in 0..LIMIT {
         held.push(log_in(port, ("admin", "pgbouncer"))?);

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use host_test::Error;
 
-use super::PATIENCE;
 use super::client::connect;
 use super::expected::{Log, Refusal};
 use super::start::{newest, start, stop};
@@ -38,10 +37,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     give_away(folder)?;
     let mut program = unprivileged(newest("/usr/sbin", "php-fpm", "")?)?;
     program.arg("-n").arg("-y").arg(&configuration);
-    let mut server = start("php-fpm", &mut program, folder, api)?;
+    let mut server = start("php-fpm", program, folder, api)?;
     // They come and come; with its first byte one takes a child.
     let mut held = Vec::new();
-    server.until("both pools are full", PATIENCE, |_| {
+    server.until("both pools are full", |_| {
         for port in ports {
             let mut stream = connect(port)?;
             stream.write_all(&[1])?;

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use host_test::Error;
 
+use super::REFUSALS;
 use super::client::{bytes, connect, last_words};
 use super::expected::{Log, Refusal};
 use super::start::{newest, start, stop};
-use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, give_away, run, unprivileged};
 
 /// What an administrator writes, and Debian's prefix.
@@ -106,9 +106,9 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string()]);
-    let mut server = start("postgres", &mut postgres, folder, port)?;
+    let mut server = start("postgres", postgres, folder, port)?;
     // It listens a moment before it lets anybody in.
-    let mut admin = server.until("it lets somebody in", PATIENCE, |_| {
+    let mut admin = server.until("it lets somebody in", |_| {
         Ok(log_in(port, ("postgres", "postgres")).ok())
     })?;
     for statement in STATEMENTS {

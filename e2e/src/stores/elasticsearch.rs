@@ -8,7 +8,7 @@ use host_test::Error;
 use serde_json::json;
 
 use super::client::Client;
-use super::{Kit, START_MAX, files, is_ready};
+use super::{Kit, files, is_ready};
 use crate::process::{self, Running, free_ports, give_away, unprivileged};
 
 const VERSION: &str = "8.19.21";
@@ -88,11 +88,11 @@ impl Elasticsearch {
             .env("HOME", folder)
             .current_dir(folder);
         // Killed, it takes the server along: that ends when nobody is at the other end of its standard input.
-        let mut running = Running::start("Elasticsearch", &mut command, &folder.join("log"))?;
+        let mut running = Running::start("Elasticsearch", command, &folder.join("log"))?;
         let authority = tls.join("authority.pem");
         let url = format!("https://localhost:{http}");
         let client = Client::new(url, Some(BASIC.to_string()), Some(&authority))?;
-        running.until("it answers", START_MAX, |_| Ok(is_ready(&client)))?;
+        running.until("it answers", |_| Ok(is_ready(&client)))?;
         Ok(Elasticsearch {
             _running: running,
             client,
