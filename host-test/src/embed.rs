@@ -37,7 +37,8 @@ impl EmbedGuest {
         Ok(guest)
     }
 
-    pub(crate) fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
+    /// Calls an export.
+    pub fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
         self.module.call(name, args)
     }
 
