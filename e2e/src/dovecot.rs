@@ -23,9 +23,6 @@ pub struct Server {
 
 impl Server {
     /// Starts one on a free port of loopback, with some more of a configuration.
-    ///
-    /// # Errors
-    /// It is not installed, or says nothing in time.
     pub fn start(folder: &Path, more: &str) -> Result<Server, Error> {
         let [port] = free_ports()?;
         let log = folder.join("dovecot.log");
@@ -92,9 +89,6 @@ impl Server {
     }
 
     /// Stops it, and waits until its log is whole.
-    ///
-    /// # Errors
-    /// It can't be told to, or does not end well.
     pub fn stop(self) -> Result<(), Error> {
         self.running.end_well()
     }

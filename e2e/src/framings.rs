@@ -40,9 +40,6 @@ pub fn check(report: &mut Report) {
 }
 
 /// What a real server logged: the time of day and the text, and how many refusals are in it.
-///
-/// # Errors
-/// A line is none of its form.
 pub fn flood() -> Result<(Vec<(String, String)>, u64), Error> {
     let log = data::text(FLOOD);
     let mut lines = Vec::new();

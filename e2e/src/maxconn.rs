@@ -16,17 +16,11 @@ pub fn path() -> PathBuf {
 }
 
 /// Runs it to its end; answers what it wrote.
-///
-/// # Errors
-/// It fails.
 pub fn output(arguments: &[&str]) -> Result<String, Error> {
     run(Command::new(path()).args(arguments))
 }
 
 /// The documents that it writes, one a line.
-///
-/// # Errors
-/// It fails, or writes something else.
 pub fn documents(arguments: &[&str]) -> Result<Vec<Value>, Error> {
     let lines = output(arguments)?;
     let documents = lines.lines().map(serde_json::from_str);
@@ -34,9 +28,6 @@ pub fn documents(arguments: &[&str]) -> Result<Vec<Value>, Error> {
 }
 
 /// How many events the ends among alerts have in all.
-///
-/// # Errors
-/// They are no documents.
 pub fn ended(alerts: &str) -> Result<u64, Error> {
     let mut total = 0;
     for line in alerts.lines() {
@@ -56,9 +47,6 @@ pub struct Run {
 
 impl Run {
     /// Starts it. What it says goes to `log`; monitoring asks at `admin`.
-    ///
-    /// # Errors
-    /// It does not start.
     pub fn start(
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
         admin: u16,
@@ -81,18 +69,12 @@ impl Run {
     }
 
     /// Ends it as a power cut would, and starts it again.
-    ///
-    /// # Errors
-    /// It does not start again.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
         self.running.crash_and_restart()?;
         self.wait()
     }
 
     /// Waits until it has said something.
-    ///
-    /// # Errors
-    /// It does not.
     pub fn said(&mut self, words: &str) -> Result<String, Error> {
         self.running.until(words, |running| {
             let said = running.said();
@@ -110,9 +92,6 @@ impl Run {
     }
 
     /// A figure of monitoring.
-    ///
-    /// # Errors
-    /// It does not answer, or has none of that name.
     pub fn metric(&self, name: &str) -> Result<u64, Error> {
         let mut answer = ureq::get(format!("http://{}/metrics", self.admin)).call()?;
         let text = answer.body_mut().read_to_string()?;
@@ -124,9 +103,6 @@ impl Run {
     }
 
     /// Asks it to stop, and expects it to end well.
-    ///
-    /// # Errors
-    /// It does not.
     pub fn stop(self) -> Result<(), Error> {
         self.running.end_well()
     }

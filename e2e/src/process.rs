@@ -47,18 +47,12 @@ pub fn give_away(folder: &Path) -> Result<(), Error> {
 }
 
 /// Whether we are.
-///
-/// # Errors
-/// Nobody tells.
 pub fn is_root() -> Result<bool, Error> {
     let id = Command::new("id").arg("-u").output()?;
     Ok(id.stdout.trim_ascii() == b"0")
 }
 
 /// Runs a command to its end; answers what it wrote.
-///
-/// # Errors
-/// It can't be started, or fails.
 pub fn run(command: &mut Command) -> Result<String, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -88,9 +82,6 @@ fn spawned(name: &str, command: &mut Command) -> Result<Child, Error> {
 
 impl Running {
     /// Starts a command of [`guarded`] or [`unprivileged`]. What it says is appended to a file.
-    ///
-    /// # Errors
-    /// It can't be started.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Running, Error> {
         let out = File::options().create(true).append(true).open(log)?;
         command
@@ -113,9 +104,6 @@ impl Running {
     }
 
     /// Waits until something is there, as long as the program runs.
-    ///
-    /// # Errors
-    /// The program has ended, or the time is over.
     pub fn until<T>(
         &mut self,
         what: &str,
@@ -152,17 +140,11 @@ impl Running {
     }
 
     /// Sends a signal by its name.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
         run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).map(drop)
     }
 
     /// Ends it as a power cut would, and starts it again.
-    ///
-    /// # Errors
-    /// It is gone already, or can't be started.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
         self.child.kill()?;
         self.child.wait()?;
@@ -171,9 +153,6 @@ impl Running {
     }
 
     /// Asks it to stop and waits until it has.
-    ///
-    /// # Errors
-    /// It is gone already, or does not stop in time.
     pub fn stop(&mut self) -> Result<ExitStatus, Error> {
         self.signal("TERM")?;
         let begun = Instant::now();
@@ -187,9 +166,6 @@ impl Running {
     }
 
     /// The same, and expects it to end well.
-    ///
-    /// # Errors
-    /// It does not.
     pub fn end_well(mut self) -> Result<(), Error> {
         let status = self.stop()?;
         match status.success() {
@@ -214,9 +190,6 @@ impl Drop for Running {
 }
 
 /// Ports of loopback that nobody uses.
-///
-/// # Errors
-/// There are none.
 pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
     // All at once, so that they differ.
     let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0"));
@@ -229,9 +202,6 @@ pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
 }
 
 /// An empty folder below `target/e2e`.
-///
-/// # Errors
-/// It can't be made.
 pub fn folder(name: &str) -> Result<PathBuf, Error> {
     let folder = guest_build::workspace().join("target/e2e").join(name);
     if folder.exists() {

@@ -18,9 +18,6 @@ const STREAM: &str = "logs-dovecot.maxconn-default";
 const QUIET_SOON: &str = "[[rule]]\nname = \"userip\"\nwithin = \"10s\"\nquiet = \"20s\"\n";
 
 /// A genuine flood: events, alerts and totals as the log has them, one document each.
-///
-/// # Errors
-/// Something does not start, or the store has something else.
 pub fn check(store: &OpenSearch) -> Result<String, Error> {
     let mut site = Site::new("chain", "omprog.conf", store.port)?;
     let rules = site.folder.join("rules.toml");

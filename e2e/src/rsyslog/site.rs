@@ -31,9 +31,6 @@ pub struct Site {
 
 impl Site {
     /// With a file of `pipelines/rsyslog`, before a store at a port.
-    ///
-    /// # Errors
-    /// The file or the folder can't be had.
     pub fn new(name: &str, file: &str, store: u16) -> Result<Site, Error> {
         let folder = folder(&format!("rsyslog-{name}"))?;
         fs::create_dir(folder.join("work"))?;

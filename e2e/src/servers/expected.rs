@@ -124,9 +124,6 @@ impl Log {
     }
 
     /// Reads the log with the command and compares.
-    ///
-    /// # Errors
-    /// It finds something else.
     pub fn held(&self) -> Result<String, Error> {
         let (events, floods) = (self.events_held()?, self.floods_held()?);
         Ok(format!("{}: {events}{floods}", self.name))

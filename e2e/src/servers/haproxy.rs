@@ -17,9 +17,6 @@ use crate::process::free_ports;
 const LIMIT: usize = 2;
 
 /// Fills a server behind it, and lets others wait for that.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port, udp] = free_ports()?;
     let behind = TcpListener::bind("127.0.0.1:0")?;

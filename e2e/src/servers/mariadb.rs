@@ -20,9 +20,6 @@ const USER_LIMIT: usize = 2;
 const GREEDY: &str = "shop,10.0.0.1,9,0,FAILED_CONNECT,,,1040";
 
 /// Brings it to a user's limit, then to its own, with and without the one session that it lets in beyond it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let plugin = plugin()?;
     fs::create_dir(folder.join("data"))?;

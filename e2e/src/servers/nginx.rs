@@ -20,9 +20,6 @@ const LIE: &str = "Referer: \", client: 10.0.0.1, server: \"limiting connections
 /// Of each client and of each connection to the server behind.
 const WORKER_LIMIT: usize = 32;
 /// Brings it to both; what it has let in waits for a server behind it that never answers.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port] = free_ports()?;
     let behind = TcpListener::bind("127.0.0.1:0")?;

@@ -19,9 +19,6 @@ const LIMIT: usize = 3;
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// Fills it as it comes, and as it tells more.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     Ok(vec![fill(folder, "INFO")?, fill(folder, "VERBOSE")?])
 }

@@ -14,9 +14,6 @@ use crate::process::{free_ports, give_away, unprivileged};
 const LIMIT: usize = 4;
 
 /// Fills it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port, nobody] = free_ports()?;
     let log = folder.join("pgbouncer.log");

@@ -14,9 +14,6 @@ use crate::process::{free_ports, give_away, unprivileged};
 const LIMIT: usize = 3;
 
 /// Fills both.
-///
-/// # Errors
-/// It does not say so.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let ports: [u16; 2] = free_ports()?;
     let log = folder.join("php-fpm.log");

@@ -16,9 +16,6 @@ const LIMIT: usize = 3;
 const LIMIT_NAME: &str = "smtpd_client_connection_count_limit";
 
 /// Fills it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let at = folder.display();
     let [port] = free_ports()?;

@@ -84,9 +84,6 @@ const STEPS: [Step; 4] = [
 ];
 
 /// Brings it to each limit.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     give_away(folder)?;
     let data = folder.join("data");
@@ -174,9 +171,6 @@ pub fn refused(port: u16, names: Names, words: &str) -> Result<SocketAddr, Error
 }
 
 /// A session of a user without a password.
-///
-/// # Errors
-/// It is refused.
 pub fn log_in(port: u16, names: Names) -> Result<TcpStream, Error> {
     let mut stream = connect(port)?;
     stream.write_all(&startup(names))?;

@@ -28,9 +28,6 @@ pub struct Elasticsearch {
 
 impl Elasticsearch {
     /// Starts one in a folder.
-    ///
-    /// # Errors
-    /// It does not start.
     pub fn start(kit: &Kit, folder: &Path) -> Result<Elasticsearch, Error> {
         let home = kit.from.join(format!("elasticsearch-{VERSION}"));
         add_analysis(kit, &home)?;
@@ -101,9 +98,6 @@ impl Elasticsearch {
     }
 
     /// An API key, encoded: with privileges of the cluster, and others for some data streams.
-    ///
-    /// # Errors
-    /// It is refused.
     pub fn api_key(
         &self,
         cluster: &[&str],

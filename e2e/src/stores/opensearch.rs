@@ -19,9 +19,6 @@ pub struct OpenSearch {
 
 impl OpenSearch {
     /// Starts one that keeps its data in a folder. Settings are `KEY=VALUE`.
-    ///
-    /// # Errors
-    /// It does not start.
     pub fn start(kit: &Kit, folder: &Path, settings: &[&str]) -> Result<OpenSearch, Error> {
         let [http, transport] = free_ports()?;
         let mut command = guarded(kit.java.program("java"));
@@ -52,25 +49,16 @@ impl OpenSearch {
     }
 
     /// Holds it: its connections stay open, and nothing is answered.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn freeze(&self) -> Result<(), Error> {
         self.running.signal("STOP")
     }
 
     /// Lets it go on.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn thaw(&self) -> Result<(), Error> {
         self.running.signal("CONT")
     }
 
     /// Ends it as a power cut would, and starts it again with what it has on the disk.
-    ///
-    /// # Errors
-    /// It does not start again.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
         self.running.crash_and_restart()?;
         self.wait()

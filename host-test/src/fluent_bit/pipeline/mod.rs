@@ -139,9 +139,6 @@ impl Pipeline {
     }
 
     /// A record as another input, say `forward`, makes it.
-    ///
-    /// # Errors
-    /// The guest answers what Fluent Bit can't take.
     pub fn take(&mut self, tag: &str, body: Value, time_ms: i64) -> Result<(), Error> {
         let tag = tag.to_string();
         self.chunk(vec![Record { tag, time_ms, body }])

@@ -39,9 +39,6 @@ pub struct Configuration {
 
 impl Configuration {
     /// Reads it.
-    ///
-    /// # Errors
-    /// It has something that is not known.
     pub fn read(yaml: &str) -> Result<Configuration, Error> {
         let documents = Yaml::load_from_str(yaml)?;
         let root = documents.first().ok_or("the configuration is empty")?;
