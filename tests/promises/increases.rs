@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use maxconn_core::engine::Verdict;
 
 use super::*;
+use crate::reference::time_ms;
 
 /// What was counted, by what it is counted for.
 type Tallies<K> = BTreeMap<K, [u64; 4]>;
@@ -33,8 +34,17 @@ fn floods(alerts: &[Value]) -> (Tallies<String>, Tallies<String>) {
     (sums, ends)
 }
 
+/// The statistics among what came out.
+fn statistics(out: &mut Output) -> Vec<Vec<u8>> {
+    let pieces = out.pieces(&[]);
+    let statistics = pieces.filter(|(kind, _)| *kind == Kind::Statistics);
+    let statistics = statistics.map(|(_, piece)| piece.to_vec()).collect();
+    out.clear();
+    statistics
+}
+
 /// What became of the refusals of each period, as the verdicts say.
-fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
+fn truth(config: &Config, stream: &Stream) -> Tallies<i64> {
     let mut engine = Engine::new(config.clone()).unwrap();
     let mut out = Output::default();
     let mut tallies = Tallies::new();
@@ -50,7 +60,7 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
             Verdict::Suppressed => [count, 0, count, record.len() as u64],
             _ => [count, count, 0, 0],
         };
-        let sums: &mut [u64; 4] = tallies.entry(rfc3339(start_ms)).or_default();
+        let sums: &mut [u64; 4] = tallies.entry(start_ms).or_default();
         sums.iter_mut()
             .zip(tally)
             .for_each(|(sum, more)| *sum += more);
@@ -58,23 +68,8 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
     tallies
 }
 
-/// The statistics among what came out.
-fn statistics(out: &mut Output) -> Vec<Vec<u8>> {
-    let pieces = out.pieces(&[]);
-    let statistics = pieces.filter(|(kind, _)| *kind == Kind::Statistics);
-    let statistics = statistics.map(|(_, piece)| piece.to_vec()).collect();
-    out.clear();
-    statistics
-}
-
-fn rfc3339(time_ms: i64) -> String {
-    let mut text = Vec::new();
-    maxconn_core::time::write_rfc3339_ms(time_ms, &mut text);
-    String::from_utf8(text).unwrap()
-}
-
 /// The same, as the documents say.
-fn told(documents: &[Vec<u8>]) -> Tallies<String> {
+fn told(documents: &[Vec<u8>]) -> Tallies<i64> {
     let mut tallies = Tallies::new();
     let mut ids = std::collections::BTreeSet::new();
     for document in super::documents(documents) {
@@ -82,12 +77,9 @@ fn told(documents: &[Vec<u8>]) -> Tallies<String> {
             continue;
         };
         assert_eq!(document["event"]["dataset"], "dovecot.maxconn");
-        assert!(
-            ids.insert(document["event"]["id"].to_string()),
-            "{document}"
-        );
-        let start = document["@timestamp"].as_str().unwrap();
-        add(&mut tallies, start.to_string(), refusals);
+        let id = document["event"]["id"].to_string();
+        assert!(ids.insert(id), "{document}");
+        add(&mut tallies, time_ms(&document["@timestamp"]), refusals);
     }
     tallies
 }

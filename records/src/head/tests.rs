@@ -1,5 +1,6 @@
 use super::*;
-use crate::time::{parse_rfc3339, write_rfc3339_ms};
+use crate::time::parse_rfc3339;
+use crate::time::tests::written;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,16 +12,9 @@ fn read(text: &str) -> (String, Option<&str>, &str) {
     let head = parse(text, &zone, reference);
     assert_eq!(time(text, &zone, reference), head.time_ms, "{text}");
     let untimed = parse_untimed(text, &zone);
-    assert_eq!(
-        (untimed.host, untimed.body),
-        (head.host, head.body),
-        "{text}"
-    );
-    let mut out = Vec::new();
-    if let Some(time_ms) = head.time_ms {
-        write_rfc3339_ms(time_ms, &mut out);
-    }
-    let time = String::from_utf8(out).expect("ASCII");
+    assert_eq!(untimed.host, head.host, "{text}");
+    assert_eq!(untimed.body, head.body, "{text}");
+    let time = head.time_ms.map(written).unwrap_or_default();
     (time, head.host, text.get(head.body..).expect("within"))
 }
 

@@ -1,7 +1,7 @@
-use super::super::{parse_rfc3339, write_rfc3339_ms};
+use super::super::parse_rfc3339;
+use super::super::tests::written;
 use super::*;
 use alloc::string::String;
-use alloc::vec::Vec;
 use test_support::data::rows;
 
 fn read(text: &str, reference: &str) -> Option<(String, usize)> {
@@ -10,11 +10,7 @@ fn read(text: &str, reference: &str) -> Option<(String, usize)> {
     let (time_ms, len) = read_log_time(text.as_bytes(), &zone, Reference::Latest(reference_ms))?;
     let untimed = read_log_time(text.as_bytes(), &zone, Reference::NotNeeded);
     assert_eq!(untimed.map(|(_, len)| len), Some(len), "{text}");
-    let mut out = Vec::new();
-    if let Some(time_ms) = time_ms {
-        write_rfc3339_ms(time_ms, &mut out);
-    }
-    Some((String::from_utf8(out).expect("ASCII"), len))
+    Some((time_ms.map(written).unwrap_or_default(), len))
 }
 
 #[test]
@@ -123,9 +119,7 @@ fn a_missing_year_is_the_latest_that_is_not_ahead() {
         let reference_ms = parse_rfc3339(reference.as_bytes(), &TimeZone::utc());
         let reference = Reference::Latest(reference_ms);
         let (time_ms, _) = read_log_time(text.as_bytes(), &TimeZone::utc(), reference)?;
-        let mut out = Vec::new();
-        write_rfc3339_ms(time_ms?, &mut out);
-        String::from_utf8(out).ok()
+        time_ms.map(written)
     };
     for [text, reference, expected] in rows(
         "
