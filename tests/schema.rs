@@ -56,54 +56,45 @@ fn it_has_the_words() {
     }
 }
 
+/// Where `max_keys` of a configuration or `Rule.threshold` is.
+fn pointer(path: &str) -> String {
+    let is_definition = path.starts_with(char::is_uppercase);
+    let begin = if is_definition {
+        "definitions"
+    } else {
+        "properties"
+    };
+    format!("/{begin}/{}", path.replace('.', "/properties/"))
+}
+
 #[test]
 fn it_has_the_bounds() {
     let schema = schema();
-    for (pointer, bounds) in [
-        ("/properties/max_keys", limits::KEYS),
-        ("/properties/max_floods", limits::FLOODS),
-        ("/definitions/Rule/properties/threshold", limits::THRESHOLD),
-        (
-            "/definitions/Rule/properties/sample_every",
-            limits::SAMPLE_EVERY,
-        ),
-        (
-            "/definitions/Rule/properties/distinct/properties/at_least",
-            limits::DISTINCT_AT_LEAST,
-        ),
+    for (path, bounds) in [
+        ("max_keys", limits::KEYS),
+        ("max_floods", limits::FLOODS),
+        ("Rule.threshold", limits::THRESHOLD),
+        ("Rule.sample_every", limits::SAMPLE_EVERY),
+        ("Rule.distinct.at_least", limits::DISTINCT_AT_LEAST),
     ] {
+        let pointer = pointer(path);
         let number = |key| at(&schema, &format!("{pointer}/{key}")).as_u64();
         let known = number("minimum").zip(number("maximum"));
         let known = known.map(|(least, most)| RangeInclusive::new(least, most));
-        assert_eq!(known, Some(bounds), "{pointer}");
+        assert_eq!(known, Some(bounds), "{path}");
     }
-    for (pointer, most) in [
-        ("/properties/message_keys/maxItems", limits::RECORD_KEYS_MAX),
-        ("/properties/time_keys/maxItems", limits::RECORD_KEYS_MAX),
-        (
-            "/properties/message_keys/items/maxLength",
-            limits::RECORD_KEY_BYTES_MAX,
-        ),
-        (
-            "/properties/trusted_networks/maxItems",
-            limits::TRUSTED_NETWORKS_MAX,
-        ),
-        (
-            "/properties/redact_key/maxLength",
-            *limits::REDACT_KEY_BYTES.end(),
-        ),
-        ("/properties/rule/maxItems", limits::RULES_MAX),
-        ("/properties/pattern/maxItems", limits::PATTERNS_MAX),
-        (
-            "/definitions/Pattern/properties/contains/maxLength",
-            *limits::CONTAINS_BYTES.end(),
-        ),
-        (
-            "/definitions/Pattern/properties/regex/maxLength",
-            *limits::REGEX_BYTES.end(),
-        ),
+    for (path, most) in [
+        ("message_keys/maxItems", limits::RECORD_KEYS_MAX),
+        ("time_keys/maxItems", limits::RECORD_KEYS_MAX),
+        ("message_keys/items/maxLength", limits::RECORD_KEY_BYTES_MAX),
+        ("trusted_networks/maxItems", limits::TRUSTED_NETWORKS_MAX),
+        ("redact_key/maxLength", *limits::REDACT_KEY_BYTES.end()),
+        ("rule/maxItems", limits::RULES_MAX),
+        ("pattern/maxItems", limits::PATTERNS_MAX),
+        ("Pattern.contains/maxLength", *limits::CONTAINS_BYTES.end()),
+        ("Pattern.regex/maxLength", *limits::REGEX_BYTES.end()),
     ] {
-        assert_eq!(at(&schema, pointer), most, "{pointer}");
+        assert_eq!(at(&schema, &pointer(path)), most, "{path}");
     }
 }
 

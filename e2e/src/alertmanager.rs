@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use host_test::Error;
 use serde_json::Value;
@@ -14,9 +13,8 @@ use test_support::refusal;
 use crate::maxconn::Run;
 use crate::process::{Running, folder, free_ports, guarded};
 use crate::report::Report;
+use crate::stores::client::Client;
 
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// So many floods begin at once.
 const FLOODS: usize = 1000;
 /// Three refusals are a flood; time alone ends none.
@@ -38,17 +36,27 @@ pub fn check(report: &mut Report) {
 struct Alertmanager {
     hook: Sink,
     folder: PathBuf,
-    port: u16,
+    client: Client,
     running: Running,
 }
 
 impl Alertmanager {
     fn start(folder: &Path, port: u16) -> Result<Alertmanager, Error> {
         let hook = Sink::start();
+        configure(folder, &hook)?;
+        let at = folder.display();
+        let mut command = guarded("prometheus-alertmanager");
+        command.args([
+            format!("--config.file={at}/alertmanager.yml"),
+            format!("--storage.path={at}/data"),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--cluster.listen-address=".to_string(),
+        ]);
+        let log = folder.join("alertmanager.log");
         let mut alertmanager = Alertmanager {
-            running: launch(folder, port, &hook)?,
+            running: Running::start("prometheus-alertmanager", command, &log)?,
             folder: folder.to_path_buf(),
-            port,
+            client: Client::new(format!("http://127.0.0.1:{port}"), None, None)?,
             hook,
         };
         alertmanager.until_ready()?;
@@ -56,16 +64,16 @@ impl Alertmanager {
     }
 
     fn crash_and_restart(&mut self) -> Result<(), Error> {
-        self.running.kill()?;
         self.hook = Sink::start();
-        self.running = launch(&self.folder, self.port, &self.hook)?;
+        configure(&self.folder, &self.hook)?;
+        self.running.crash_and_restart()?;
         self.until_ready()
     }
 
     /// Waits until maxconn's state has it that a user's alert fires.
     fn until_kept(&mut self, state: &str, user: &str) -> Result<(), Error> {
         let words = format!("\"user\":\"{user}\"}}");
-        self.running.until("a state with the alert", PATIENCE, |_| {
+        self.running.until("a state with the alert", |_| {
             let state = fs::read(state)?;
             Ok(String::from_utf8_lossy(&state)
                 .contains(&words)
@@ -77,51 +85,32 @@ impl Alertmanager {
     fn until_notified(&mut self, status: &str, users: usize) -> Result<(), Error> {
         let hook = &self.hook;
         let what = format!("{users} users are notified of as {status}");
-        self.running.until(&what, PATIENCE, |_| {
+        self.running.until(&what, |_| {
             Ok((notified(hook, status)?.len() == users).then_some(()))
         })
     }
 
     fn until_ready(&mut self) -> Result<(), Error> {
-        let url = format!("http://127.0.0.1:{}/-/ready", self.port);
-        let ready = |_: &Running| Ok(ureq::get(&url).call().ok().map(drop));
-        self.running.until("it is ready", PATIENCE, ready)
+        let client = &self.client;
+        self.running.until("it is ready", |_| {
+            Ok(matches!(client.ask("GET", "/-/ready", ""), Ok((200, _))).then_some(()))
+        })
     }
 
     /// Waits until so many alerts fire, and answers them.
     fn until_fire(&mut self, count: usize) -> Result<Vec<Value>, Error> {
-        let url = format!("http://127.0.0.1:{}/api/v2/alerts?active=true", self.port);
-        self.running
-            .until(&format!("{count} alerts fire"), PATIENCE, |_| {
-                let text = ureq::get(&url)
-                    .call()?
-                    .body_mut()
-                    .with_config()
-                    .limit(64 << 20)
-                    .read_to_string()?;
-                let alerts: Vec<Value> = serde_json::from_str(&text)?;
-                Ok((alerts.len() == count).then_some(alerts))
-            })
+        let client = &self.client;
+        self.running.until(&format!("{count} alerts fire"), |_| {
+            let alerts = client.must("GET", "/api/v2/alerts?active=true", &Value::Null)?;
+            let alerts = alerts.as_array().ok_or("no list came")?.clone();
+            Ok((alerts.len() == count).then_some(alerts))
+        })
     }
 }
 
-fn launch(folder: &Path, port: u16, hook: &Sink) -> Result<Running, Error> {
+fn configure(folder: &Path, hook: &Sink) -> Result<(), Error> {
     let route = ROUTE.replace("URL", &format!("http://{}/", hook.address));
-    fs::write(folder.join("alertmanager.yml"), route)?;
-    let mut command = guarded("prometheus-alertmanager");
-    command
-        .arg(format!(
-            "--config.file={}",
-            folder.join("alertmanager.yml").display()
-        ))
-        .arg(format!("--storage.path={}", folder.join("data").display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--cluster.listen-address=");
-    Running::start(
-        "prometheus-alertmanager",
-        &mut command,
-        &folder.join("alertmanager.log"),
-    )
+    Ok(fs::write(folder.join("alertmanager.yml"), route)?)
 }
 
 /// The users of whom a receiver was told this.
@@ -163,8 +152,8 @@ fn told() -> Result<String, Error> {
         ["--alerts", &output],
         ["--alerts-resend", "1s"],
     ];
-    let arguments = arguments.concat().into_iter().map(str::to_string).collect();
-    let mut maxconn = Run::start(arguments, admin, &folder.join("maxconn.log"))?;
+    let log = folder.join("maxconn.log");
+    let mut maxconn = Run::start(arguments.concat(), admin, &log)?;
     let post = |lines: &str| ureq::post(&input).send(lines).map(drop);
 
     // One flood, over a crash of each side.

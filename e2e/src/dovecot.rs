@@ -2,21 +2,20 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use host_test::Error;
 
+use crate::process::{PATIENCE, Running, free_ports, guarded, run};
+
 /// How many sessions one user may hold from one address.
 const LIMIT: usize = 3;
-/// How long the server may take to start.
-const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server; dropping it stops it.
 pub struct Server {
-    child: Child,
+    running: Running,
     port: u16,
     /// Its own log file.
     pub log: PathBuf,
@@ -24,12 +23,8 @@ pub struct Server {
 
 impl Server {
     /// Starts one on a free port of loopback, with some more of a configuration.
-    ///
-    /// # Errors
-    /// It is not installed, or says nothing in time.
     pub fn start(folder: &Path, more: &str) -> Result<Server, Error> {
-        // Freed before Dovecot takes it; nothing else here asks for ports at this moment.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let [port] = free_ports()?;
         let log = folder.join("dovecot.log");
         let configuration = folder.join("dovecot.conf");
         let at = folder.display();
@@ -60,27 +55,12 @@ impl Server {
         let mail = folder.join("mail");
         fs::create_dir_all(&mail)?;
         // The mail user is another one, and must be able to get there.
-        let opened = Command::new("chmod").arg("777").arg(&mail).status()?;
-        if !opened.success() {
-            return Err("cannot open the mail folder to Dovecot's mail user".into());
-        }
-        let child = Command::new("dovecot")
-            .arg("-F")
-            .arg("-c")
-            .arg(&configuration)
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("cannot start dovecot: {error}; `e2e/run` installs it"))?;
-        let server = Server { child, port, log };
-        let since = Instant::now();
-        while Session::open(server.port).is_err() {
-            if since.elapsed() > START_LIMIT {
-                let said = fs::read_to_string(&server.log).unwrap_or_default();
-                return Err(format!("dovecot does not answer; its log says: {said}").into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
+        run(Command::new("chmod").arg("777").arg(&mail))?;
+        let mut command = guarded("dovecot");
+        command.args(["-F", "-c"]).arg(&configuration);
+        let mut running = Running::start("dovecot", command, &folder.join("said.log"))?;
+        running.until("it answers", |_| Ok(Session::open(port).ok().map(drop)))?;
+        Ok(Server { running, port, log })
     }
 
     /// Holds as many sessions of one user as are allowed, then tries to log in `attempts` times more, while
@@ -109,27 +89,8 @@ impl Server {
     }
 
     /// Stops it, and waits until its log is whole.
-    ///
-    /// # Errors
-    /// It can't be told to, or does not end well.
-    pub fn stop(mut self) -> Result<(), Error> {
-        Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()?;
-        let status = self.child.wait()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("dovecot ended with {status}").into())
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already when all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn stop(self) -> Result<(), Error> {
+        self.running.end_well()
     }
 }
 
@@ -141,7 +102,7 @@ struct Session {
 impl Session {
     fn open(port: u16) -> Result<Session, Error> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(START_LIMIT))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let mut session = Session {
             lines: BufReader::new(stream),
         };

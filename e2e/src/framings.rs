@@ -40,9 +40,6 @@ pub fn check(report: &mut Report) {
 }
 
 /// What a real server logged: the time of day and the text, and how many refusals are in it.
-///
-/// # Errors
-/// A line is none of its form.
 pub fn flood() -> Result<(Vec<(String, String)>, u64), Error> {
     let log = data::text(FLOOD);
     let mut lines = Vec::new();
@@ -145,7 +142,7 @@ fn busybox() -> Result<String, Error> {
 }
 
 /// Replays a log; its ends must have all refusals.
-fn held(log: &Path, refusals: u64) -> Result<String, Error> {
+pub fn held(log: &Path, refusals: u64) -> Result<String, Error> {
     let log = log.to_string_lossy();
     let alerts = maxconn::output(&["replay", "--only", "alerts", &log])?;
     let total = maxconn::ended(&alerts)?;

@@ -97,30 +97,17 @@ fn opensearch(kit: &Kit, report: &mut Report) {
         Ok(store) => store,
         Err(error) => return report.tell("OpenSearch starts", Err(error)),
     };
-    report.tell(
-        "OpenSearch: maxconn setup",
-        documents::setup(&store.client.url, &[]),
-    );
-    report.tell(
-        "OpenSearch: documents of all cases",
-        documents::held(&store.client),
-    );
-    report.tell(
-        "OpenSearch: logs of before, twice",
-        documents::replayed(&store.client),
-    );
-    report.tell(
-        "OpenSearch: dashboards",
-        dashboards::check(&store.client, "opensearch-dashboards"),
-    );
-    report.tell(
-        "OpenSearch: setup after an earlier version",
-        documents::taken_over(&store.client, &[]),
-    );
-    report.tell(
-        "Dovecot to rsyslog to maxconn to OpenSearch",
-        rsyslog::chain(&store),
-    );
+    let client = &store.client;
+    let mut tell = |name: &str, result| report.tell(&format!("OpenSearch: {name}"), result);
+    tell("maxconn setup", documents::setup(&client.url, &[]));
+    tell("documents of all cases", documents::held(client));
+    tell("logs of before, twice", documents::replayed(client));
+    let drawn = dashboards::check(client, "opensearch-dashboards");
+    tell("dashboards", drawn);
+    let taken_over = documents::taken_over(client, &[]);
+    tell("setup after an earlier version", taken_over);
+    let chain = rsyslog::chain(&store);
+    report.tell("Dovecot to rsyslog to maxconn to OpenSearch", chain);
     faults::check(&mut store, report);
 }
 
@@ -130,28 +117,17 @@ fn elasticsearch(kit: &Kit, report: &mut Report) {
         Ok(store) => store,
         Err(error) => return report.tell("Elasticsearch starts", Err(error)),
     };
-    report.tell(
-        "Elasticsearch: maxconn setup",
-        secure_setup(&store, None, |more| {
-            documents::setup(&store.client.url, more)
-        }),
-    );
-    report.tell(
-        "Elasticsearch: documents of all cases",
-        documents::held(&store.client),
-    );
-    report.tell(
-        "Elasticsearch: dashboards",
-        dashboards::check(&store.client, "kibana"),
-    );
-    let streams = ("logs-*.maxconn-*", &["manage"][..]);
-    report.tell(
-        "Elasticsearch: setup after an earlier version",
-        secure_setup(&store, Some(streams), |more| {
-            documents::taken_over(&store.client, more)
-        }),
-    );
-    report.tell("Elasticsearch: wrong keys", wrong_key::check(&store));
+    let client = &store.client;
+    let mut tell = |name: &str, result| report.tell(&format!("Elasticsearch: {name}"), result);
+    let setup = secure_setup(&store, None, |more| documents::setup(&client.url, more));
+    tell("maxconn setup", setup);
+    tell("documents of all cases", documents::held(client));
+    tell("dashboards", dashboards::check(client, "kibana"));
+    let streams = Some(("logs-*.maxconn-*", &["manage"][..]));
+    let taken_over = |more: &[&str]| documents::taken_over(client, more);
+    let taken_over = secure_setup(&store, streams, taken_over);
+    tell("setup after an earlier version", taken_over);
+    tell("wrong keys", wrong_key::check(&store));
 }
 
 /// By TLS, and with no more privileges than `maxconn setup --help` asks for.

@@ -1,8 +1,8 @@
 //! The command under test.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use host_test::Error;
 use serde_json::Value;
@@ -10,26 +10,24 @@ use serde_json::Value;
 use crate::process::{Running, guarded, run};
 use crate::stores::client::Client;
 
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Where `make build` puts it: beside this program.
 pub fn path() -> PathBuf {
     test_support::command::program()
 }
 
 /// Runs it to its end; answers what it wrote.
-///
-/// # Errors
-/// It fails.
 pub fn output(arguments: &[&str]) -> Result<String, Error> {
     run(Command::new(path()).args(arguments))
 }
 
+/// The documents that it writes, one a line.
+pub fn documents(arguments: &[&str]) -> Result<Vec<Value>, Error> {
+    let lines = output(arguments)?;
+    let documents = lines.lines().map(serde_json::from_str);
+    Ok(documents.collect::<Result<_, _>>()?)
+}
+
 /// How many events the ends among alerts have in all.
-///
-/// # Errors
-/// They are no documents.
 pub fn ended(alerts: &str) -> Result<u64, Error> {
     let mut total = 0;
     for line in alerts.lines() {
@@ -43,55 +41,42 @@ pub fn ended(alerts: &str) -> Result<u64, Error> {
 
 /// A `maxconn run`.
 pub struct Run {
-    arguments: Vec<String>,
-    log: PathBuf,
     running: Running,
     admin: String,
 }
 
 impl Run {
     /// Starts it. What it says goes to `log`; monitoring asks at `admin`.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub fn start(arguments: Vec<String>, admin: u16, log: &Path) -> Result<Run, Error> {
+    pub fn start(
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        admin: u16,
+        log: &Path,
+    ) -> Result<Run, Error> {
         let admin = format!("127.0.0.1:{admin}");
-        let mut all = vec!["run".to_string(), "--admin".to_string(), admin.clone()];
-        all.extend(arguments);
-        let running = launch(&all, log)?;
-        let mut run = Run {
-            arguments: all,
-            log: log.to_path_buf(),
-            running,
-            admin,
-        };
+        let mut command = guarded(path());
+        command.args(["run", "--admin", &admin]).args(arguments);
+        let running = Running::start("maxconn", command, log)?;
+        let mut run = Run { running, admin };
         run.wait()?;
         Ok(run)
     }
 
     fn wait(&mut self) -> Result<(), Error> {
         let admin = Client::new(format!("http://{}", self.admin), None, None)?;
-        self.running.until("it answers", PATIENCE, |_| {
+        self.running.until("it answers", |_| {
             Ok(admin.ask("GET", "/healthz", "").ok().map(drop))
         })
     }
 
     /// Ends it as a power cut would, and starts it again.
-    ///
-    /// # Errors
-    /// It does not start again.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
-        self.running.kill()?;
-        self.running = launch(&self.arguments, &self.log)?;
+        self.running.crash_and_restart()?;
         self.wait()
     }
 
     /// Waits until it has said something.
-    ///
-    /// # Errors
-    /// It does not.
     pub fn said(&mut self, words: &str) -> Result<String, Error> {
-        self.running.until(words, PATIENCE, |running| {
+        self.running.until(words, |running| {
             let said = running.said();
             Ok(said
                 .lines()
@@ -107,9 +92,6 @@ impl Run {
     }
 
     /// A figure of monitoring.
-    ///
-    /// # Errors
-    /// It does not answer, or has none of that name.
     pub fn metric(&self, name: &str) -> Result<u64, Error> {
         let mut answer = ureq::get(format!("http://{}/metrics", self.admin)).call()?;
         let text = answer.body_mut().read_to_string()?;
@@ -121,19 +103,7 @@ impl Run {
     }
 
     /// Asks it to stop, and expects it to end well.
-    ///
-    /// # Errors
-    /// It does not.
-    pub fn stop(mut self) -> Result<(), Error> {
-        let status = self.running.stop(PATIENCE)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("maxconn ended with {status}: {}", self.running.said()).into())
-        }
+    pub fn stop(self) -> Result<(), Error> {
+        self.running.end_well()
     }
-}
-
-fn launch(arguments: &[String], log: &Path) -> Result<Running, Error> {
-    Running::start("maxconn", guarded(path()).args(arguments), log)
 }

@@ -6,16 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use host_test::Error;
 use test_support::refusal;
 
-use crate::process::{Running, folder, free_ports, guarded, is_root, run};
+use crate::process::{PATIENCE, Running, folder, free_ports, guarded, is_root, run};
 use crate::report::Report;
 
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 const UNIT: &str = "/usr/lib/systemd/system/maxconn-log.service";
 /// Where the unit's service keeps its state.
 const STATE: &str = "/var/lib/maxconn-log";
@@ -80,7 +77,7 @@ fn told() -> Result<String, Error> {
     // The files change below the service, which is then started anew, as the package's script asks systemd for.
     install(&second)?;
     service.append(&refusal::each_second(40..50))?;
-    running.stop(PATIENCE)?;
+    running.stop()?;
     let mut running = service.start()?;
     service.append(&refusal::each_second(50..60))?;
     // Two of them say that it is an hour later.
@@ -88,7 +85,7 @@ fn told() -> Result<String, Error> {
     service.append(&refusal::line("Jan  5 05:00:01", "dave", "192.0.2.9"))?;
     let end = service.until_told("end", "\nMAXCONN_COUNT=60\n")?;
     service.until_mailed(&mut running, "Subject: [maxconn] Flood ended: ")?;
-    running.stop(PATIENCE)?;
+    running.stop()?;
 
     drop(installed);
     for path in ["/usr/bin/maxconn", "/usr/share/maxconn", UNIT, STATE] {
@@ -149,9 +146,9 @@ impl Service {
             .args(&self.command[1..])
             .env("PATH", format!("{}:/usr/bin:/bin", self.folder.display()));
         let log = self.folder.join("maxconn.log");
-        let mut running = Running::start("maxconn-log", &mut command, &log)?;
+        let mut running = Running::start("maxconn-log", command, &log)?;
         let health = format!("http://127.0.0.1:{}/healthz", self.admin);
-        running.until("it answers", PATIENCE, |_| {
+        running.until("it answers", |_| {
             Ok(ureq::get(&health).call().ok().map(drop))
         })?;
         Ok(running)
@@ -181,7 +178,7 @@ impl Service {
     }
 
     fn until_mailed(&self, running: &mut Running, words: &str) -> Result<(), Error> {
-        running.until(words, PATIENCE, |_| {
+        running.until(words, |_| {
             let mails = fs::read_to_string(self.folder.join("mails")).unwrap_or_default();
             Ok(mails.contains(words).then_some(()))
         })

@@ -6,13 +6,11 @@ use std::process::Command;
 
 use host_test::Error;
 use serde_json::Value;
+use test_support::data::FLOOD;
 
 use crate::maxconn::Run;
 use crate::process::{folder, free_ports, run};
 use crate::report::Report;
-
-/// A real flood of 7,514 lines.
-const LOG: &str = "testdata/dovecot/14_flood_servicecount0.log.gz";
 
 /// Runs each of them.
 pub fn check(report: &mut Report) {
@@ -23,7 +21,7 @@ pub fn check(report: &mut Report) {
 fn answers() -> Result<String, Error> {
     let folder = folder("posting")?;
     let log = folder.join("mail.log");
-    let lines = run(Command::new("gzip").args(["-dc", LOG]))?;
+    let lines = run(Command::new("gzip").args(["-dc", FLOOD]))?;
     fs::write(&log, &lines)?;
     let sent = lines.lines().count();
     let mut told = Vec::new();
@@ -33,8 +31,8 @@ fn answers() -> Result<String, Error> {
         ("Node", "node", Some("maxconn.mjs")),
     ] {
         let output = answer(&folder, program, script, &log)?;
-        let documents: Result<Vec<Value>, _> = output.lines().map(serde_json::from_str).collect();
-        let documents = documents?;
+        let documents = output.lines().map(serde_json::from_str);
+        let documents: Vec<Value> = documents.collect::<Result<_, _>>()?;
         let starts = documents
             .iter()
             .filter(|it| it["event"]["action"] == "connection-limit-flood-start");
@@ -61,9 +59,8 @@ fn answer(
 ) -> Result<String, Error> {
     let [input, admin] = free_ports()?;
     let url = format!("http://127.0.0.1:{input}");
-    let arguments = ["--input", &url, "--output", "reply"].map(str::to_string);
-    let file = folder.join(format!("{program}.log"));
-    let running = Run::start(arguments.to_vec(), admin, &file)?;
+    let arguments = ["--input", &url, "--output", "reply"];
+    let running = Run::start(arguments, admin, &folder.join(format!("{program}.log")))?;
     let mut command = Command::new(program);
     let output = match script {
         None => run(command

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use host_test::Error;
 
+/// How long anything may take, a store's start on a busy machine included: far more than it does.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// As much of a log is told when a program fails, in characters.
 const TOLD_MAX: usize = 2_000;
 
@@ -45,18 +47,12 @@ pub fn give_away(folder: &Path) -> Result<(), Error> {
 }
 
 /// Whether we are.
-///
-/// # Errors
-/// Nobody tells.
 pub fn is_root() -> Result<bool, Error> {
     let id = Command::new("id").arg("-u").output()?;
     Ok(id.stdout.trim_ascii() == b"0")
 }
 
 /// Runs a command to its end; answers what it wrote.
-///
-/// # Errors
-/// It can't be started, or fails.
 pub fn run(command: &mut Command) -> Result<String, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -74,26 +70,28 @@ pub fn run(command: &mut Command) -> Result<String, Error> {
 /// A running program; dropping it kills it and what it has started.
 pub struct Running {
     child: Child,
+    command: Command,
     name: String,
     log: PathBuf,
 }
 
+fn spawned(name: &str, command: &mut Command) -> Result<Child, Error> {
+    let child = command.spawn();
+    Ok(child.map_err(|error| format!("cannot start {name} by setpriv: {error}"))?)
+}
+
 impl Running {
     /// Starts a command of [`guarded`] or [`unprivileged`]. What it says is appended to a file.
-    ///
-    /// # Errors
-    /// It can't be started.
-    pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Running, Error> {
+    pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Running, Error> {
         let out = File::options().create(true).append(true).open(log)?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .process_group(0)
             .stderr(out.try_clone()?)
-            .stdout(out)
-            .spawn()
-            .map_err(|error| format!("cannot start {name} by setpriv: {error}"))?;
+            .stdout(out);
         Ok(Running {
-            child,
+            child: spawned(name, &mut command)?,
+            command,
             name: name.to_string(),
             log: log.to_path_buf(),
         })
@@ -106,13 +104,9 @@ impl Running {
     }
 
     /// Waits until something is there, as long as the program runs.
-    ///
-    /// # Errors
-    /// The program has ended, or the time is over.
     pub fn until<T>(
         &mut self,
         what: &str,
-        patience: Duration,
         mut look: impl FnMut(&Running) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let begun = Instant::now();
@@ -123,8 +117,8 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 return Err(self.complaint(&format!("ended with {status} before {what}")));
             }
-            if begun.elapsed() > patience {
-                let seconds = patience.as_secs();
+            if begun.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
                 return Err(self.complaint(&format!("{what} does not come within {seconds} s")));
             }
             thread::sleep(Duration::from_millis(20));
@@ -146,37 +140,38 @@ impl Running {
     }
 
     /// Sends a signal by its name.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
         run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).map(drop)
     }
 
-    /// Ends it as a power cut would.
-    ///
-    /// # Errors
-    /// It is gone already.
-    pub fn kill(&mut self) -> Result<(), Error> {
+    /// Ends it as a power cut would, and starts it again.
+    pub fn crash_and_restart(&mut self) -> Result<(), Error> {
         self.child.kill()?;
         self.child.wait()?;
+        self.child = spawned(&self.name, &mut self.command)?;
         Ok(())
     }
 
     /// Asks it to stop and waits until it has.
-    ///
-    /// # Errors
-    /// It is gone already, or does not stop in time.
-    pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
+    pub fn stop(&mut self) -> Result<ExitStatus, Error> {
         self.signal("TERM")?;
         let begun = Instant::now();
-        while begun.elapsed() < patience {
+        while begun.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             thread::sleep(Duration::from_millis(20));
         }
         Err(self.complaint("does not stop"))
+    }
+
+    /// The same, and expects it to end well.
+    pub fn end_well(mut self) -> Result<(), Error> {
+        let status = self.stop()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(self.complaint(&format!("ended with {status}"))),
+        }
     }
 }
 
@@ -195,9 +190,6 @@ impl Drop for Running {
 }
 
 /// Ports of loopback that nobody uses.
-///
-/// # Errors
-/// There are none.
 pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
     // All at once, so that they differ.
     let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0"));
@@ -210,9 +202,6 @@ pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
 }
 
 /// An empty folder below `target/e2e`.
-///
-/// # Errors
-/// It can't be made.
 pub fn folder(name: &str) -> Result<PathBuf, Error> {
     let folder = guest_build::workspace().join("target/e2e").join(name);
     if folder.exists() {

@@ -125,9 +125,6 @@ impl Processor {
     }
 
     /// What becomes of a message.
-    ///
-    /// # Errors
-    /// The guest trapped.
     pub fn process(&mut self, message: Message) -> Result<Message, Error> {
         self.module.host().message = message;
         self.module.call("process", &[])?;
@@ -147,9 +144,6 @@ impl Processor {
 
 /// Whether each message becomes what the core makes of its record where it counts nothing: no flood is named, and nothing is
 /// held back. What the host knows of time is its clock.
-///
-/// # Errors
-/// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let mut processor = Processor::new(wasm, runtime, ALL_PAGES, case.given_config())?;
     let clock_ms = case.source.reference_ms;

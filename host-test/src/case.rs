@@ -59,9 +59,6 @@ pub fn testdata() -> PathBuf {
 }
 
 /// Every case, by name.
-///
-/// # Errors
-/// A case that can't be read, named.
 pub fn all() -> Result<Vec<Case>, Error> {
     let entries = fs::read_dir(testdata().join("cases"))?.flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

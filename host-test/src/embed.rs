@@ -20,9 +20,6 @@ pub struct EmbedGuest {
 
 impl EmbedGuest {
     /// A fresh instance with this configuration.
-    ///
-    /// # Errors
-    /// The module can't be loaded, or refuses the configuration.
     pub fn new(wasm: &[u8], runtime: Runtime, config: Option<&str>) -> Result<EmbedGuest, Error> {
         let mut guest = EmbedGuest {
             module: Module::new(wasm, runtime, NoImports)?,
@@ -37,23 +34,18 @@ impl EmbedGuest {
         Ok(guest)
     }
 
-    pub(crate) fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
+    /// Calls an export.
+    pub fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
         self.module.call(name, args)
     }
 
     /// Puts bytes into the input buffer.
-    ///
-    /// # Errors
-    /// The guest has no room for them.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let address = self.call("maxconn_input", &[Arg::I32(bytes.len() as u32)])?;
         self.module.write(address as u32, bytes)
     }
 
     /// A call that must answer "done".
-    ///
-    /// # Errors
-    /// It refused; its reason.
     pub fn done(&mut self, name: &str, args: &[Arg]) -> Result<(), Error> {
         match self.call(name, args)? {
             0 => Ok(()),
@@ -66,9 +58,6 @@ impl EmbedGuest {
     }
 
     /// Pushes the input buffer's lines from `start`; how many bytes were consumed.
-    ///
-    /// # Errors
-    /// The guest refused.
     pub fn push(&mut self, start: usize, len: usize, offset: i64) -> Result<usize, Error> {
         let [start, len] = [start, len].map(|number| Arg::I32(number as u32));
         let consumed = self.call("maxconn_push", &[start, len, Arg::I64(offset)])?;
@@ -85,18 +74,12 @@ impl EmbedGuest {
     }
 
     /// The output's bytes.
-    ///
-    /// # Errors
-    /// The guest names memory that it has not.
     pub fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         let [_, _, bytes, len] = self.descriptor()?;
         Ok(self.module.read(bytes, len)?.to_vec())
     }
 
     /// Moves the output to `pieces`.
-    ///
-    /// # Errors
-    /// The guest names memory that it has not.
     pub fn gather(&mut self, input: &[u8], pieces: &mut Vec<Piece>) -> Result<(), Error> {
         let [at, count, bytes, len] = self.descriptor()?;
         if count == 0 {
@@ -113,9 +96,6 @@ impl EmbedGuest {
     }
 
     /// Gives it whole lines and takes all that it says of them; where they begin in their source, if that is known.
-    ///
-    /// # Errors
-    /// The guest refused, or took nothing.
     pub fn push_all(
         &mut self,
         lines: &[u8],
@@ -137,9 +117,6 @@ impl EmbedGuest {
     }
 
     /// Ends the input at its newest event, and takes all that it says of that.
-    ///
-    /// # Errors
-    /// The guest trapped.
     pub fn finish_all(&mut self, pieces: &mut Vec<Piece>) -> Result<(), Error> {
         loop {
             let answer = self.call("maxconn_finish", &[Arg::I64(NO_TIME)])?;
@@ -151,9 +128,6 @@ impl EmbedGuest {
     }
 
     /// Takes a source's description.
-    ///
-    /// # Errors
-    /// The guest refused it.
     pub fn source(&mut self, json: &str) -> Result<(), Error> {
         self.input(json.as_bytes())?;
         let args = [0, json.len() as u32].map(Arg::I32);
@@ -161,27 +135,18 @@ impl EmbedGuest {
     }
 
     /// All state.
-    ///
-    /// # Errors
-    /// The guest trapped.
     pub fn snapshot(&mut self) -> Result<Vec<u8>, Error> {
         self.done("maxconn_snapshot", &[])?;
         self.bytes()
     }
 
     /// Goes on from a snapshot.
-    ///
-    /// # Errors
-    /// The guest refused it.
     pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), Error> {
         self.input(snapshot)?;
         self.done("maxconn_restore", &[Arg::I32(snapshot.len() as u32)])
     }
 
     /// The event that a record carries, for [`EmbedGuest::step`].
-    ///
-    /// # Errors
-    /// It carries none.
     pub fn classify(&mut self, record: &[u8]) -> Result<Vec<u8>, Error> {
         self.input(record)?;
         let args = [Arg::I32(record.len() as u32), Arg::I64(NO_TIME)];
@@ -193,9 +158,6 @@ impl EmbedGuest {
     }
 
     /// Steps a key's state; the whole answer.
-    ///
-    /// # Errors
-    /// The guest refused.
     pub fn step(
         &mut self,
         rule: u8,
@@ -236,9 +198,6 @@ pub fn answer(step: &engine::Step) -> Vec<u8> {
 }
 
 /// Whether the guest says what the core says, in whole and in random batches.
-///
-/// # Errors
-/// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let expected = native::run(case, &mut Batches::Whole)?;
     for mut batches in [Batches::Whole, Batches::seeded(case)] {
@@ -249,9 +208,6 @@ pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
 }
 
 /// Everything that comes out, in order.
-///
-/// # Errors
-/// The guest trapped or refused.
 pub fn run(
     case: &Case,
     wasm: &[u8],
@@ -294,9 +250,6 @@ pub fn format_name(format: Format) -> &'static str {
 }
 
 /// An instance with a case's configuration and source.
-///
-/// # Errors
-/// The module can't be loaded, or refuses them.
 pub fn start(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<EmbedGuest, Error> {
     let mut guest = EmbedGuest::new(wasm, runtime, case.given_config())?;
     let mut source = json!({"format": format_name(case.source.format)});

@@ -15,9 +15,6 @@ const NO_TIME: i64 = i64::MIN;
 
 impl EmbedGuest {
     /// What the guest answers of a record, and the output.
-    ///
-    /// # Errors
-    /// The guest refused its arguments.
     pub fn observe(&mut self, record: &[u8], offset: i64) -> Result<(i64, Vec<u8>), Error> {
         self.input(record)?;
         let args = [
@@ -31,9 +28,6 @@ impl EmbedGuest {
     }
 
     /// The document of a record whose event goes on.
-    ///
-    /// # Errors
-    /// The record carries none.
     pub fn enrich(
         &mut self,
         record: &[u8],
@@ -56,9 +50,6 @@ impl EmbedGuest {
     }
 
     /// Moves a key on.
-    ///
-    /// # Errors
-    /// The guest refused, or its answer is cut.
     pub fn drive(
         &mut self,
         rule: u8,
@@ -130,9 +121,6 @@ struct Keyed {
 }
 
 /// Whether the keyed calls say what the core says: the same enriched records and alerts, in any order.
-///
-/// # Errors
-/// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let mut expected = native::run(case, &mut Batches::Whole)?;
     for piece in &mut expected {

@@ -33,9 +33,6 @@ pub mod wasm;
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The module of a guest that users get.
-///
-/// # Errors
-/// It does not build.
 pub fn guest(name: &str) -> Result<Vec<u8>, Error> {
     let path = guest_build::try_build(name, guest_build::Features::default())?;
     Ok(std::fs::read(path)?)

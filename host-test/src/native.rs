@@ -8,18 +8,12 @@ use crate::case::{Case, Step};
 use crate::run::{Batches, Piece};
 
 /// The configuration of a case.
-///
-/// # Errors
-/// It is wrong.
 pub fn config(case: &Case) -> Result<Config, Error> {
     let json = case.config.as_deref().unwrap_or("{}");
     Config::parse(json.as_bytes(), Config::default()).map_err(|error| error.to_string().into())
 }
 
 /// An engine with the configuration of a case.
-///
-/// # Errors
-/// It is wrong.
 pub fn engine(case: &Case) -> Result<Engine, Error> {
     Ok(Engine::new(config(case)?).map_err(|error| error.to_string())?)
 }
@@ -50,9 +44,6 @@ pub fn drain(mut call: impl FnMut(&mut Output) -> bool, pieces: &mut Vec<Piece>)
 }
 
 /// Everything that comes out, in order.
-///
-/// # Errors
-/// The configuration is wrong or a snapshot is refused.
 pub fn run(case: &Case, batches: &mut Batches) -> Result<Vec<Piece>, Error> {
     let mut engine = engine(case)?;
     let (mut pieces, mut offset) = (Vec::new(), 0);

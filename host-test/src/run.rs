@@ -82,9 +82,6 @@ pub struct Guests {
 
 impl Guests {
     /// Builds the guest of every driver.
-    ///
-    /// # Errors
-    /// One does not build, or the exclusions can't be read.
     pub fn build(cases: &[Case]) -> Result<Guests, Error> {
         let load = |driver: &'static Driver| -> Result<_, Error> {
             Ok((driver, crate::guest(driver.guest)?))
@@ -124,9 +121,6 @@ impl Guests {
 }
 
 /// Runs one case everywhere; an error is the first difference.
-///
-/// # Errors
-/// What differs, where, and what was expected.
 pub fn case(case: &Case, guests: &Guests) -> Result<(), Error> {
     let pieces = native::run(case, &mut Batches::Whole)?;
     let actual = expectation(&pieces);
@@ -190,9 +184,6 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// Both alike, but for the memory of the instance, of which statistics tell and which differs by design.
-///
-/// # Errors
-/// The first document that differs.
 pub fn compare(driver: &str, expected: &[Piece], actual: &[Piece]) -> Result<(), Error> {
     let text = |piece: &Piece| match piece.kind {
         STATISTICS => without_memory(&piece.text),
@@ -216,9 +207,6 @@ pub(crate) fn without_memory(text: &str) -> String {
 }
 
 /// Both alike, line by line.
-///
-/// # Errors
-/// The first line that differs.
 pub fn same<T: AsRef<str>>(driver: &str, expected: &[T], actual: &[T]) -> Result<(), Error> {
     for at in 0..expected.len().max(actual.len()) {
         let [expected, actual] =

@@ -5,9 +5,6 @@ use wasmparser::{Parser, Payload};
 use crate::Error;
 
 /// Every import (`import MODULE.NAME`) and every export (`Func NAME`), a line each.
-///
-/// # Errors
-/// It is no WebAssembly module.
 pub fn surface(wasm: &[u8]) -> Result<String, Error> {
     let (mut text, mut imports) = (String::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {

@@ -177,9 +177,6 @@ impl Imports for Wasi {
 }
 
 /// Runs the module to its end; the runtime's side afterwards, and the fuel that it took.
-///
-/// # Errors
-/// It can't be loaded, or trapped.
 pub fn run(wasm: &[u8], runtime: Runtime, wasi: Wasi) -> Result<(Wasi, u64), Error> {
     let mut module = Module::new(wasm, runtime, wasi)?;
     match module.call("_start", &[]) {
@@ -192,9 +189,6 @@ pub fn run(wasm: &[u8], runtime: Runtime, wasi: Wasi) -> Result<(Wasi, u64), Err
 
 /// Whether the guest says what the core says of the same lines, with the same reference time and clock. It has no
 /// ticks but those after its reads, and no snapshots: those steps of a case only move its clock.
-///
-/// # Errors
-/// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let mut wasi = Wasi {
         clock_ms: case.source.reference_ms.unwrap_or(CLOCK_MS),

@@ -72,18 +72,12 @@ pub fn at(args: &[i64], number: usize) -> usize {
 }
 
 /// A part of a guest's memory.
-///
-/// # Errors
-/// There is no memory there.
 pub fn span(memory: &[u8], start: usize, len: usize) -> Result<&[u8], Error> {
     let span = memory.get(start..).and_then(|rest| rest.get(..len));
     Ok(span.ok_or("an address outside of the guest's memory")?)
 }
 
 /// Writes into a guest's memory.
-///
-/// # Errors
-/// There is no memory there.
 pub fn put(memory: &mut [u8], start: usize, bytes: &[u8]) -> Result<(), Error> {
     let rest = memory.get_mut(start..);
     let span = rest.and_then(|rest| rest.get_mut(..bytes.len()));
@@ -93,27 +87,18 @@ pub fn put(memory: &mut [u8], start: usize, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// A number of 32 bits in a guest's memory.
-///
-/// # Errors
-/// There is no memory there.
 pub fn get(memory: &[u8], start: usize) -> Result<usize, Error> {
     let bytes = span(memory, start, 4)?.first_chunk();
     Ok(u32::from_le_bytes(*bytes.ok_or("a number is cut")?) as usize)
 }
 
 /// The same, written.
-///
-/// # Errors
-/// There is no memory there.
 pub fn put_number(memory: &mut [u8], start: usize, number: usize) -> Result<(), Error> {
     put(memory, start, &(number as u32).to_le_bytes())
 }
 
 /// WASI's `fd_write` of one piece, which is all that guests of ours write: where it goes, and its bytes. It counts as
 /// written as a whole, or the first `max` bytes.
-///
-/// # Errors
-/// There is no memory where the guest says.
 pub fn fd_write(args: &[i64], memory: &mut [u8], max: usize) -> Result<(usize, Vec<u8>), Error> {
     let (start, len) = (get(memory, at(args, 1))?, get(memory, at(args, 1) + 4)?);
     let bytes = span(memory, start, len.min(max))?.to_vec();
@@ -218,9 +203,6 @@ macro_rules! call {
 
 impl<H: Imports + 'static> Module<H> {
     /// An instance of `wasm`, which counts fuel.
-    ///
-    /// # Errors
-    /// It does not validate, or has no memory.
     pub fn new(wasm: &[u8], runtime: Runtime, host: H) -> Result<Module<H>, Error> {
         match runtime {
             Runtime::Wasmtime => {
@@ -249,9 +231,6 @@ impl<H: Imports + 'static> Module<H> {
     }
 
     /// Calls an export; 0 if it answers nothing.
-    ///
-    /// # Errors
-    /// There is none of that name and type, or it trapped.
     pub fn call(&mut self, name: &str, args: &[Arg]) -> Result<i64, Error> {
         Ok(match self {
             Module::Wasmtime(store, instance, _) => call!(wasmtime, store, instance, name, args),
@@ -276,25 +255,16 @@ impl<H: Imports + 'static> Module<H> {
     }
 
     /// Writes `bytes` at `address`.
-    ///
-    /// # Errors
-    /// There is no memory there.
     pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
         put(self.memory_mut(), address as usize, bytes)
     }
 
     /// The bytes of a span.
-    ///
-    /// # Errors
-    /// There is no memory there.
     pub fn read(&self, address: u32, len: u32) -> Result<&[u8], Error> {
         span(self.memory(), address as usize, len as usize)
     }
 
     /// The 32-bit numbers of a span.
-    ///
-    /// # Errors
-    /// There is no memory there.
     pub fn numbers(&self, address: u32, count: u32) -> Result<Vec<u32>, Error> {
         let numbers = self.read(address, count * 4)?.as_chunks().0.iter();
         Ok(numbers.map(|four| u32::from_le_bytes(*four)).collect())

@@ -69,18 +69,15 @@ impl Together {
     pub fn of(load: &Load, beside: &Beside<'_>) -> Together {
         let steps = Steps::of(load, beside);
         let inside = steps.within(beside.period_ms);
+        let (start, end) = beside.period_ms;
+        let zone = beside.zone;
+        let period = zone.from_until(zone.show_ms(start), zone.show_ms(end));
         if inside.is_empty() {
-            let (start, end) = beside.period_ms;
-            let period = beside
-                .zone
-                .from_until(beside.zone.show_ms(start), beside.zone.show_ms(end));
+            let sentence = format!("The load has no point in the time of the logs, {period}.");
+            let caveat = "Does it name another zone, or another day? See --timezone.";
             return Together {
-                sentences: vec![format!(
-                    "The load has no point in the time of the logs, {period}."
-                )],
-                caveat: Some(
-                    "Does it name another zone, or another day? See --timezone.".to_string(),
-                ),
+                sentences: vec![sentence],
+                caveat: Some(caveat.to_string()),
                 ..Together::default()
             };
         }
@@ -90,10 +87,6 @@ impl Together {
         if is_same(&refusals) && pairs.len() < steps.pairs.len() {
             // All the log is one flood: what there was before and after it, it does not tell.
             pairs.clone_from(&steps.pairs);
-            let (start, end) = beside.period_ms;
-            let period = beside
-                .zone
-                .from_until(beside.zone.show_ms(start), beside.zone.show_ms(end));
             caveats.push(format!(
                 "The logs tell of the time {period} alone; before and after it there were taken to be no refusals."
             ));

@@ -14,7 +14,7 @@ const EVEN: f64 = 0.1;
 const HOUR_S: u64 = 3_600;
 
 /// Floods of one key under one rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Entry<'a> {
     /// In the order of time; never empty.
     pub floods: Vec<&'a Flood>,
@@ -84,11 +84,7 @@ pub fn entries(floods: &[Flood]) -> Vec<Entry<'_>> {
         let at = *known
             .entry((what, &flood.rule, &flood.key, &flood.host))
             .or_insert_with(|| {
-                entries.push(Entry {
-                    floods: Vec::new(),
-                    also: Vec::new(),
-                    parts: Vec::new(),
-                });
+                entries.push(Entry::default());
                 near.entry((&flood.server, &flood.limit))
                     .or_default()
                     .push(entries.len() - 1);

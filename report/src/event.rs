@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use maxconn_core::record::read_stamp;
 use maxconn_core::time::TimeZone;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// So many bytes of a name are kept.
@@ -69,47 +70,34 @@ struct Document<'a> {
 /// The members of a group that are of interest, whichever group it is.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Group<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    hash: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    ip: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    code: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    module: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    scope: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+struct Group {
+    name: Option<String>,
+    hash: Option<String>,
+    ip: Option<String>,
+    code: Option<String>,
+    module: Option<String>,
+    scope: Option<String>,
+    id: Option<String>,
     count: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Maxconn<'a> {
-    #[serde(borrow)]
-    limit: Group<'a>,
-    #[serde(borrow)]
-    flood: Option<Group<'a>>,
-    #[serde(borrow)]
-    event: Group<'a>,
+struct Maxconn {
+    limit: Group,
+    flood: Option<Group>,
+    event: Group,
 }
 
-fn read<'a, T: Default + Deserialize<'a>>(raw: Option<&'a RawValue>) -> T {
+fn read<T: Default + DeserializeOwned>(raw: Option<&RawValue>) -> T {
     let value = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
     value.unwrap_or_default()
 }
 
 /// A name as it is kept.
-fn kept(name: Option<Cow<'_, str>>) -> String {
-    let mut name = name.unwrap_or_default().into_owned();
-    let end = (0..=NAME_BYTES_MAX)
-        .rev()
-        .find(|end| name.is_char_boundary(*end));
-    name.truncate(end.unwrap_or(0));
+fn kept(name: Option<String>) -> String {
+    let mut name = name.unwrap_or_default();
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     name
 }
 
@@ -117,7 +105,7 @@ impl Event {
     /// The event of a record; `None` if it cannot be read.
     pub fn read(document: &[u8]) -> Option<Event> {
         let document = serde_json::from_slice::<Document<'_>>(document).ok()?;
-        let maxconn: Maxconn<'_> = read(document.maxconn);
+        let maxconn: Maxconn = read(document.maxconn);
         let [event, user, source, destination, service] = [
             document.event,
             document.user,
@@ -125,7 +113,7 @@ impl Event {
             document.destination,
             document.service,
         ]
-        .map(read::<Group<'_>>);
+        .map(read::<Group>);
         let time = document
             .time
             .map(|raw| raw.get().trim_matches('"').as_bytes());

@@ -1,8 +1,8 @@
 //! Gathers floods from their alerts: how each went on, and the largest of them with all that their last alert says.
 
 use std::borrow::Cow;
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use maxconn_core::record::read_stamp;
 use maxconn_core::time::TimeZone;
@@ -32,7 +32,7 @@ const SHOWN_POINTS: usize = 120;
 pub struct Floods {
     detail: Detail,
     open: HashMap<String, Going>,
-    told: BinaryHeap<Reverse<Ended>>,
+    told: BTreeMap<Rank, Flood>,
     /// How many ended.
     pub ends: u64,
     /// Spans of all that ended, overlapping ones joined, so that their number is bounded.
@@ -46,15 +46,9 @@ struct Going {
     course: Course,
 }
 
-/// A flood that is over. The greater is told first.
-#[derive(Clone, Debug)]
-struct Ended {
-    /// Without curves those that were open at the end come first.
-    is_first: bool,
-    /// Equals stay in the order in which they ended.
-    number: Reverse<u64>,
-    flood: Flood,
-}
+/// The greater is told first. Without curves those that were open at the end come first, then the larger; equals stay in the
+/// order in which they ended.
+type Rank = (bool, u64, Reverse<u64>);
 
 #[derive(Deserialize)]
 struct Document<'a> {
@@ -88,7 +82,7 @@ impl Floods {
         Floods {
             detail,
             open: HashMap::new(),
-            told: BinaryHeap::new(),
+            told: BTreeMap::new(),
             ends: 0,
             spans: Vec::new(),
         }
@@ -128,14 +122,12 @@ impl Floods {
                     PLAIN_FLOODS_MAX
                 }
             };
-            self.told.push(Reverse(Ended {
-                is_first: flood.is_open && self.detail == Detail::Plain,
-                number: Reverse(self.ends),
-                flood,
-            }));
+            let is_first = flood.is_open && self.detail == Detail::Plain;
+            let rank = (is_first, flood.count, Reverse(self.ends));
+            self.told.insert(rank, flood);
             self.ends += 1;
             if self.told.len() > most {
-                self.told.pop();
+                self.told.pop_first();
             }
         }
         Some(alert)
@@ -163,21 +155,16 @@ impl Floods {
 
     /// Those that are told, the largest first, and how many are not.
     pub fn written(self, zone: &Zone) -> (Vec<Flood>, u64) {
-        let sorted = self.told.into_sorted_vec();
-        let more = self.ends - sorted.len() as u64;
-        let floods = sorted
-            .into_iter()
-            .enumerate()
-            .map(|(number, Reverse(ended))| {
-                let mut flood = ended.flood;
-                flood.sentence = who::sentence(&flood, zone);
-                flood.run_now = run_now::commands(&flood);
-                while number >= DETAILED && flood.curve.counts.len() > SHOWN_POINTS {
-                    flood.curve.halve();
-                }
-                flood
-            });
-        (floods.collect(), more)
+        let more = self.ends - self.told.len() as u64;
+        let mut floods: Vec<Flood> = self.told.into_values().rev().collect();
+        for (number, flood) in floods.iter_mut().enumerate() {
+            flood.sentence = who::sentence(flood, zone);
+            flood.run_now = run_now::commands(flood);
+            while number >= DETAILED && flood.curve.counts.len() > SHOWN_POINTS {
+                flood.curve.halve();
+            }
+        }
+        (floods, more)
     }
 }
 
@@ -282,32 +269,6 @@ fn flood(alert: &Value, course: Course, zone: &Zone) -> Flood {
 
 fn of_event_s(duration_ns: Option<u64>) -> f64 {
     duration_ns.unwrap_or(0) as f64 / 1e9
-}
-
-impl Ended {
-    fn order(&self) -> (bool, u64, Reverse<u64>) {
-        (self.is_first, self.flood.count, self.number)
-    }
-}
-
-impl PartialEq for Ended {
-    fn eq(&self, other: &Ended) -> bool {
-        self.order() == other.order()
-    }
-}
-
-impl Eq for Ended {}
-
-impl PartialOrd for Ended {
-    fn partial_cmp(&self, other: &Ended) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ended {
-    fn cmp(&self, other: &Ended) -> Ordering {
-        self.order().cmp(&other.order())
-    }
 }
 
 #[cfg(test)]

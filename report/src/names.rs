@@ -38,15 +38,7 @@ impl Names {
 
     /// The most frequent of each.
     pub fn written(&self) -> Tops {
-        let [users, addresses, networks, services, servers, hosts] = [
-            &self.users,
-            &self.addresses,
-            &self.networks,
-            &self.services,
-            &self.servers,
-            &self.hosts,
-        ]
-        .map(|top| {
+        let named = |top: &Top<String, ()>| {
             let ranked = top.ranked().into_iter().take(TOP_MAX);
             let named = ranked.map(|(name, all)| Named {
                 name: name.clone(),
@@ -54,14 +46,14 @@ impl Names {
                 excess: all.excess,
             });
             named.collect()
-        });
+        };
         Tops {
-            users,
-            addresses,
-            networks,
-            services,
-            servers,
-            hosts,
+            users: named(&self.users),
+            addresses: named(&self.addresses),
+            networks: named(&self.networks),
+            services: named(&self.services),
+            servers: named(&self.servers),
+            hosts: named(&self.hosts),
         }
     }
 }

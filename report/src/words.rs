@@ -80,26 +80,16 @@ mod tests {
 
     #[test]
     fn numbers_and_spans_read_as_people_write_them() {
-        assert_eq!(
-            [0, 999, 1_000, 9_316_085].map(grouped),
-            ["0", "999", "1,000", "9,316,085"]
-        );
-        assert_eq!(
-            [3, 75, 3_700, 187_200].map(span),
-            ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]
-        );
-        assert_eq!(
-            [60, 600, 7_200, 90].map(pause),
-            ["1 min", "10 min", "2 h", "90 s"]
-        );
-        assert_eq!(
-            [0.0, 999.0, 1_300_000_000.0, 803_520_000.0, 999_999.0].map(bytes),
-            ["0 B", "999 B", "1.3 GB", "804 MB", "1.0 MB"]
-        );
-        assert_eq!(
-            [50.0, 0.0, 0.02, 0.000_1, 12_345.6].map(rate),
-            ["50.0", "0.0", "0.020", "less than 0.001", "12,346"]
-        );
+        let told = [0, 999, 1_000, 9_316_085].map(grouped);
+        assert_eq!(told, ["0", "999", "1,000", "9,316,085"]);
+        let told = [3, 75, 3_700, 187_200].map(span);
+        assert_eq!(told, ["3 s", "1 min 15 s", "1 h 1 min", "2 d 4 h"]);
+        let told = [60, 600, 7_200, 90].map(pause);
+        assert_eq!(told, ["1 min", "10 min", "2 h", "90 s"]);
+        let told = [0.0, 999.0, 1_300_000_000.0, 803_520_000.0, 999_999.0].map(bytes);
+        assert_eq!(told, ["0 B", "999 B", "1.3 GB", "804 MB", "1.0 MB"]);
+        let told = [50.0, 0.0, 0.02, 0.000_1, 12_345.6].map(rate);
+        assert_eq!(told, ["50.0", "0.0", "0.020", "less than 0.001", "12,346"]);
         assert_eq!(first_sentence("A b. C."), "A b.");
         assert_eq!(first_sentence("A b"), "A b");
     }

@@ -1,4 +1,5 @@
 //! The report as programs and the page get it: version 1 of its JSON. Times are ms since the Unix epoch.
+#![allow(missing_docs)]
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +20,6 @@ pub const PLAIN_FLOODS_MAX: usize = 10_000;
 /// All of it.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Written {
     pub version: u32,
     pub generator: String,
@@ -42,7 +42,6 @@ pub struct Written {
 /// From when until when the logs tell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Period {
     pub start: i64,
     pub end: i64,
@@ -52,7 +51,6 @@ pub struct Period {
 /// What was read, and what of it could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Input {
     pub files: Vec<String>,
     pub lines: u64,
@@ -86,7 +84,6 @@ pub struct Input {
 /// An input that could not be read, or not to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Unread {
     pub file: String,
     pub error: String,
@@ -95,7 +92,6 @@ pub struct Unread {
 /// Refusals over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Points {
     pub start: i64,
     pub step_s: i64,
@@ -108,7 +104,6 @@ pub struct Points {
 /// Different values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Distinct {
     pub count: u64,
     pub is_estimate: bool,
@@ -118,7 +113,6 @@ pub struct Distinct {
 /// A flood.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Flood {
     pub id: String,
     pub rule: String,
@@ -160,7 +154,6 @@ pub struct Flood {
 /// Refusals a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Rate {
     pub mean: f64,
     pub peak: f64,
@@ -169,7 +162,6 @@ pub struct Rate {
 /// A likely cause.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Cause {
     pub hint: String,
     pub evidence: String,
@@ -179,7 +171,6 @@ pub struct Cause {
 /// Names, the most frequent first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Tops {
     pub users: Vec<Named>,
     pub addresses: Vec<Named>,
@@ -192,7 +183,6 @@ pub struct Tops {
 /// A name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Named {
     pub name: String,
     pub count: u64,
@@ -203,7 +193,6 @@ pub struct Named {
 /// A client that is refused outside of floods.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Steady {
     pub user: Option<String>,
     pub ip: Option<String>,
@@ -225,7 +214,6 @@ pub struct Steady {
 /// A load beside the refusals.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Load {
     pub source: Source,
     pub name: String,
@@ -239,7 +227,6 @@ pub struct Load {
 /// When the disk would have been full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[allow(missing_docs)]
 pub struct Disk {
     pub free_bytes: u64,
     pub bytes_per_day: f64,

@@ -55,16 +55,10 @@ fn each_form_is_told_by_its_content() {
             &Zone::default(),
         );
         let load = load.unwrap_or_else(|error| panic!("{file}: {error}"));
-        assert_eq!(
-            (load.source, load.name.as_str()),
-            (*source, *name),
-            "{file}"
-        );
-        assert_eq!(
-            (load.is_mean, load.left_out),
-            (*is_mean, *left_out),
-            "{file}"
-        );
+        assert_eq!(load.source, *source, "{file}");
+        assert_eq!(load.name, *name, "{file}");
+        assert_eq!(load.is_mean, *is_mean, "{file}");
+        assert_eq!(load.left_out, *left_out, "{file}");
         assert!(load.points.len() >= points.len(), "{file}");
         for (found, expected) in load.points.iter().zip(*points) {
             assert_eq!(found.0, expected.0, "{file}");
@@ -96,75 +90,23 @@ fn times_without_a_zone_are_in_the_one_that_is_asked_for() {
 
 #[test]
 fn what_cannot_be_read_is_named_with_place_and_mend() {
-    for (content, said) in [
-        (
-            data::text("testdata/load/prometheus-error.json"),
-            "Prometheus answered with an error: 1:7: parse error: unexpected \"{\"; mend the query",
-        ),
-        (
-            data::text("testdata/load/prometheus-instant.json"),
-            "it is the answer to a query of one moment; ask /api/v1/query_range with",
-        ),
-        (String::new(), "it is empty; write lines of time,value"),
-        (" \n".to_string(), "it is empty;"),
-        (
-            "hello\n".to_string(),
-            "it is in no form that is known; write lines of time,value",
-        ),
-        (
-            "to be, or not\nto be\n".to_string(),
-            "line 2: \"to be\" is no time that can be read; write it as 2027-01-05T03:12:00Z",
-        ),
-        (
-            "{\"a\": \n nonsense}".to_string(),
-            "line 2, column 3: it begins as JSON and is none: expected ident; export it again",
-        ),
-        ("{\"a\":1}".to_string(), "it is in no form that is known;"),
-        (
-            "time,load\n2027-01-01T00:00:00Z,0.4\nyesterday,0.5\n".to_string(),
-            "line 3: \"yesterday\" is no time",
-        ),
-        (
-            "2027-01-01T00:00:00Z,high\n2027-01-01T00:00:00Z,1\n".to_string(),
-            "line 1: \"high\" is no number; write it as 0.42",
-        ),
-        (
-            "2027-01-01T00:00:00Z,1\n2027-01-01T00:01:00Z\n".to_string(),
-            "line 2: there is a time and no value; write time,value",
-        ),
-        (
-            "2027-01-01T00:00:00Z,\n".to_string(),
-            "it has no value that is known;",
-        ),
-        (
-            "Linux 6.1.0 (mail) \t05/06/2027 \t_x86_64_\t(4 CPU)\n\n00:00:01 ldavg-1\n00:10:01 1\n"
-                .to_string(),
-            "line 1: \"Linux 6.1.0 (mail) \\t05/06/2027 \\t_x86_64_\\t(4 CPU)\" may be two dates; run sar again as: S_TIME_FORMAT=ISO",
-        ),
-        (
-            "{\"meta\":{\"start\":1},\"data\":[]}".to_string(),
-            "meta.step is missing, or no such thing as it should be; export",
-        ),
-        (
-            "# hostname;interval;timestamp;ldavg-1\nmail;600;noon;1\n".to_string(),
-            "line 2: \"noon\" is no time",
-        ),
-        (
-            "load.value 1798761600:high\n".to_string(),
-            "line 1: \"high\" is no number",
-        ),
-    ] {
-        let error = Load::read(content.as_bytes(), &Zone::default())
-            .expect_err(said)
-            .to_string();
-        assert!(error.starts_with(said), "{error}\n{said}");
+    let is_said = |content: &[u8], said: &str| {
+        let error = Load::read(content, &Zone::default()).expect_err(said);
+        assert!(error.to_string().starts_with(said), "{error}\n{said}");
+    };
+    let rows = include_str!("unreadable.json");
+    let rows: Vec<(String, String)> = serde_json::from_str(rows).unwrap();
+    for (content, said) in &rows {
+        is_said(content.as_bytes(), said);
     }
-    let error = Load::read(b"RRD\x000003\n\xff\xfe\0", &Zone::default()).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("line 2: it is no text in UTF-8; a binary file such as sa05")
-    );
+    let answer = |name| data::read(&format!("testdata/load/prometheus-{name}.json"));
+    let said =
+        "Prometheus answered with an error: 1:7: parse error: unexpected \"{\"; mend the query";
+    is_said(&answer("error"), said);
+    let said = "it is the answer to a query of one moment; ask /api/v1/query_range with";
+    is_said(&answer("instant"), said);
+    let said = "line 2: it is no text in UTF-8; a binary file such as sa05";
+    is_said(b"RRD\x000003\n\xff\xfe\0", said);
 }
 
 /// In one walk: what looked back at each line would never end.

@@ -153,34 +153,24 @@ fn the_flood_is_told_with_its_curve_and_what_to_do() {
     // 171 bytes a line: 308 MB in ten hours.
     let disk = written.disk.unwrap();
     assert_eq!(disk.bytes_per_day, 738_720_000.0);
-    assert!(
-        disk.sentence
-            .contains("the 20.0 GB that are free last 27 d 1 h"),
-        "{}",
-        disk.sentence
-    );
+    let said = disk.sentence;
+    let lasts = "the 20.0 GB that are free last 27 d 1 h";
+    assert!(said.contains(lasts), "{said}");
+}
+
+#[track_caller]
+fn is_near(what: &str, found: Option<f64>, expected: f64) {
+    let found = found.expect(what);
+    assert!((found - expected).abs() < 0.02, "{what}: {found}");
 }
 
 /// The figures were computed apart from this program, by Python's `statistics.correlation` on the same series.
 #[test]
 fn a_load_is_set_beside_the_refusals() {
-    let lagging = |at: i64| {
-        let before = at - 5;
-        let count = if (300..900).contains(&before) {
-            uneven(before)
-        } else {
-            0
-        };
-        0.5 + count as f64 / 1_000.0 + 0.5 * noise(at)
-    };
-    let refused = |at: i64| {
-        if (300..900).contains(&at) {
-            uneven(at) as f64
-        } else {
-            0.0
-        }
-    };
+    let is_flood = |at: i64| (300..900).contains(&at);
+    let refused = |at: i64| if is_flood(at) { uneven(at) as f64 } else { 0.0 };
     let followed = |at: i64| 0.5 + refused(at) / 1_000.0 + 3.0 * noise(at);
+    let lagging = |at: i64| 0.5 + refused(at - 5) / 1_000.0 + 0.5 * noise(at);
     for (what, load, correlation, lag_s, lag_correlation, says) in [
         (
             "it follows",
@@ -211,20 +201,11 @@ fn a_load_is_set_beside_the_refusals() {
         report.load(load.as_bytes()).unwrap();
         let load = finish(report).load.unwrap();
         let together = load.together;
-        let near = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 0.02;
-        assert!(
-            near(together.correlation, correlation),
-            "{what}: {together:?}"
-        );
-        assert!(
-            near(together.lag_correlation, lag_correlation),
-            "{what}: {together:?}"
-        );
+        is_near(what, together.correlation, correlation);
+        is_near(what, together.lag_correlation, lag_correlation);
         assert_eq!(together.lag_s, Some(lag_s), "{what}");
-        assert!(
-            together.sentences.iter().any(|it| it.contains(says)),
-            "{what}: {together:?}"
-        );
+        let is_said = together.sentences.iter().any(|it| it.contains(says));
+        assert!(is_said, "{what}: {together:?}");
         assert_eq!(load.times.len(), 1_440);
     }
     // Means of ten minutes, as sar has them of the processors.
@@ -241,13 +222,10 @@ fn a_load_is_set_beside_the_refusals() {
     let mut report = report("bob", 300..900, uneven);
     report.load(sar.as_bytes()).unwrap();
     let together = finish(report).load.unwrap().together;
-    assert!(
-        (together.correlation.unwrap() - 0.991_79).abs() < 0.02,
-        "{together:?}"
-    );
+    is_near("means", together.correlation, 0.991_79);
     assert_eq!((together.step_s, together.points), (600, 144));
     assert_eq!(together.high_share, Some(1.0));
-    assert!((together.flood_share.unwrap() - 600.0 / 1_440.0).abs() < 0.02);
+    is_near("floods", together.flood_share, 600.0 / 1_440.0);
 }
 
 #[test]
@@ -261,15 +239,10 @@ fn a_log_that_is_all_flood_is_set_beside_the_time_around_it() {
         ..Known::default()
     });
     let together = written.load.unwrap().together;
-    assert!(
-        (together.correlation.unwrap() - 0.862_64).abs() < 0.02,
-        "{together:?}"
-    );
+    is_near("all flood", together.correlation, 0.862_64);
     let caveat = together.caveat.unwrap();
-    assert!(
-        caveat.starts_with("The logs tell of the time from 2027-01-01 05:00:00 until"),
-        "{caveat}"
-    );
+    let begin = "The logs tell of the time from 2027-01-01 05:00:00 until";
+    assert!(caveat.starts_with(begin), "{caveat}");
     assert!(caveat.contains("say no more than about"), "{caveat}");
 }
 
@@ -296,19 +269,15 @@ fn little_is_said_to_be_little() {
         report.load(lines.as_bytes()).unwrap();
         let together = finish(report).load.unwrap().together;
         assert!(together.sentences[0].contains(says), "{together:?}");
-        assert!(
-            together.caveat.unwrap_or_default().contains(caveat),
-            "{caveat}"
-        );
+        let is_caveat = together.caveat.unwrap_or_default().contains(caveat);
+        assert!(is_caveat, "{caveat}");
     }
     let mut none = report("bob", 0..0, uneven);
     none.load(load(1, noise).as_bytes()).unwrap();
     let together = finish(none).load.unwrap().together;
     assert_eq!(together.correlation, None);
-    assert_eq!(
-        together.sentences,
-        ["The refusals are as many all the time: nothing can be compared."]
-    );
+    let sentence = "The refusals are as many all the time: nothing can be compared.";
+    assert_eq!(together.sentences, [sentence]);
 }
 
 #[test]
@@ -330,10 +299,8 @@ fn a_hostile_name_is_a_name_everywhere() {
         let page = html::page(&json);
         let (_, data) = page.split_once("id=\"report\">").unwrap();
         let (data, _) = data.split_once("</script>").unwrap();
-        assert!(
-            !data.contains(['<', '>', '&', '\u{2028}', '\u{2029}']),
-            "{name:?}"
-        );
+        let is_inert = !data.contains(['<', '>', '&', '\u{2028}', '\u{2029}']);
+        assert!(is_inert, "{name:?}");
         assert_eq!(serde_json::from_str::<Value>(data).unwrap(), read);
         let flood = &written.floods[0];
         // A command has the name as one word, or there is none with a name.
@@ -395,9 +362,6 @@ fn a_claimed_name_is_counted_as_that_of_events_is() {
         report.push(Kind::Alert, format!("{alert}\n").as_bytes());
     }
     let users = finish(report).top.users;
-    let users: Vec<(&str, u64)> = users
-        .iter()
-        .map(|it| (it.name.as_str(), it.count))
-        .collect();
-    assert_eq!(users, [("web", 108)]);
+    let users = users.iter().map(|it| (it.name.as_str(), it.count));
+    assert_eq!(users.collect::<Vec<_>>(), [("web", 108)]);
 }

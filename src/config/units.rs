@@ -155,56 +155,27 @@ mod tests {
             assert_eq!(parse_duration(text), Ok(ms), "{text}");
             assert_eq!(parse_duration(&duration_text(ms)), Ok(ms), "{text}");
         }
-        for text in [
-            "",
-            "5",
-            "s",
-            "5 s",
-            "5S",
-            "-5s",
-            "1.5s",
-            "30m1h",
-            "1s1s",
-            "5s ",
-            "é",
-            "9999999999999d",
-        ] {
+        for text in "|5|s|5 s|5S|-5s|1.5s|30m1h|1s1s|5s |é|9999999999999d".split('|') {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn networks_start_where_they_say() {
-        for text in [
-            "10.0.0.0/8",
-            "192.0.2.7",
-            "0.0.0.0/0",
-            "2001:db8::/32",
-            "::/0",
-            "::1",
-        ] {
+        for text in "10.0.0.0/8|192.0.2.7|0.0.0.0/0|2001:db8::/32|::/0|::1".split('|') {
             let network = parse_network(text).expect(text);
             assert_eq!(network_text(&network), text);
         }
-        assert_eq!(
-            parse_network("192.0.2.7/32").map(|n| network_text(&n)),
-            Ok("192.0.2.7".into())
-        );
-        assert_eq!(
-            parse_network("::ffff:203.0.113.0/120").map(|n| network_text(&n)),
-            Ok("203.0.113.0/24".into())
-        );
-        for text in [
-            "",
-            "/8",
-            "10.0.0.0/33",
-            "10.0.0.0/+8",
-            "10.0.0.0/",
-            "10.0.0/8",
-            "::/129",
-            "example.org",
-            "10.1.2.3/8",
+        for (text, shown) in [
+            ("192.0.2.7/32", "192.0.2.7"),
+            ("::ffff:203.0.113.0/120", "203.0.113.0/24"),
         ] {
+            let network = parse_network(text).expect(text);
+            assert_eq!(network_text(&network), shown);
+        }
+        for text in "|/8|10.0.0.0/33|10.0.0.0/+8|10.0.0.0/|10.0.0/8|::/129|example.org|10.1.2.3/8"
+            .split('|')
+        {
             assert!(parse_network(text).is_err(), "{text}");
         }
     }

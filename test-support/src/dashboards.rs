@@ -73,39 +73,18 @@ impl Product {
     }
 
     /// The attributes that a type has where others are refused.
-    fn attributes(self, kind: &str) -> Option<&'static [&'static str]> {
+    fn attributes(self, kind: &str) -> Option<&'static str> {
         match (self, kind) {
-            (Product::OpenSearch, "dashboard") => Some(&[
-                "title",
-                "description",
-                "hits",
-                "version",
-                "timeRestore",
-                "timeFrom",
-                "timeTo",
-                "refreshInterval",
-                "optionsJSON",
-                "panelsJSON",
-                "kibanaSavedObjectMeta",
-            ]),
-            (Product::OpenSearch, "visualization") => Some(&[
-                "title",
-                "description",
-                "version",
-                "uiStateJSON",
-                "visState",
-                "savedSearchRefName",
-                "kibanaSavedObjectMeta",
-            ]),
-            (Product::OpenSearch, "search") => Some(&[
-                "title",
-                "description",
-                "hits",
-                "version",
-                "columns",
-                "sort",
-                "kibanaSavedObjectMeta",
-            ]),
+            (Product::OpenSearch, "dashboard") => Some(
+                "title description hits version timeRestore timeFrom timeTo refreshInterval optionsJSON panelsJSON \
+                 kibanaSavedObjectMeta",
+            ),
+            (Product::OpenSearch, "visualization") => Some(
+                "title description version uiStateJSON visState savedSearchRefName kibanaSavedObjectMeta",
+            ),
+            (Product::OpenSearch, "search") => {
+                Some("title description hits version columns sort kibanaSavedObjectMeta")
+            }
             _ => None,
         }
     }
@@ -331,7 +310,7 @@ impl Held {
             let strict = product.attributes(kind);
             let odd = attributes
                 .keys()
-                .find(|it| strict.is_some_and(|known| !known.contains(&it.as_str())));
+                .find(|it| strict.is_some_and(|known| !known.split(' ').any(|known| known == *it)));
             let error = if product.version(kind).is_none() {
                 json!({"type": "unsupported_type"})
             } else if !missing.is_empty() {

@@ -4,19 +4,12 @@ use maxconn_core::config::{Config, Policy};
 use maxconn_core::engine::{Engine, Kind, Output};
 use serde_json::Value;
 
-use crate::stream::{Sighted, json_source};
-use crate::{Run, ends, finish, push_all, run, small};
-
-/// One record, as a host has it that has no batches.
-fn push(engine: &mut Engine, event: &Sighted, out: &mut Output) {
-    let line = event.line();
-    engine.push(&json_source(), line.trim_end().as_bytes(), None, None, out);
-}
+use crate::stream::Sighted;
+use crate::{Run, ends, finish, push, push_all, run, small};
 
 fn alerts(out: &Output) -> usize {
-    out.pieces(&[])
-        .filter(|(kind, _)| *kind == Kind::Alert)
-        .count()
+    let alerts = out.pieces(&[]).filter(|(kind, _)| *kind == Kind::Alert);
+    alerts.count()
 }
 
 /// A server whose clock is behind: one flood, whatever the others' events say, and an end once it is over.
@@ -52,11 +45,8 @@ fn ticks_end_what_is_quiet_and_nothing_else() {
     let mut engine = Engine::new(small(Policy::Suppress)).unwrap();
     let mut out = Output::default();
     for number in 0..20 {
-        push(
-            &mut engine,
-            &Sighted::after(number - 100_000_000_000, "u", 1),
-            &mut out,
-        );
+        let event = Sighted::after(number - 100_000_000_000, "u", 1);
+        push(&mut engine, &event.line(), &mut out);
     }
     out.clear();
     // The first tick only sets the clock, whatever it shows; then it takes `quiet` and the lateness.
@@ -80,11 +70,8 @@ fn one_flood_among_a_million_one_shot_keys_is_exact() {
             0 => ("victim".to_string(), 1),
             _ => (format!("u{number}"), 2 + number),
         };
-        push(
-            &mut engine,
-            &Sighted::after(number.into(), &user, ip),
-            &mut out,
-        );
+        let event = Sighted::after(number.into(), &user, ip);
+        push(&mut engine, &event.line(), &mut out);
         starts += alerts(&out);
         out.clear();
     }
@@ -111,11 +98,8 @@ fn what_was_kept_tells_no_user_in_another_form() {
         let line = |time_s| Sighted::after(time_s * 1_000, "alice", 1).line();
         (from..from + 20).map(line).collect()
     };
-    let keys = [
-        None,
-        Some("key-number-one-0000"),
-        Some("key-number-two-0000"),
-    ];
+    let [one, two] = ["key-number-one-0000", "key-number-two-0000"].map(Some);
+    let keys = [None, one, two];
     for (before, after) in [(0, 1), (1, 0), (1, 2), (1, 1), (0, 0)] {
         let (mut result, mut out) = (Run::default(), Output::default());
         let mut first = Engine::new(with_key(keys[before])).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use maxconn_core::engine::Verdict;
 
 use super::*;
+use crate::reference::time_ms;
 
 /// What was counted, by what it is counted for.
 type Tallies<K> = BTreeMap<K, [u64; 4]>;
@@ -33,14 +34,23 @@ fn floods(alerts: &[Value]) -> (Tallies<String>, Tallies<String>) {
     (sums, ends)
 }
 
+/// The statistics among what came out.
+fn statistics(out: &mut Output) -> Vec<Vec<u8>> {
+    let pieces = out.pieces(&[]);
+    let statistics = pieces.filter(|(kind, _)| *kind == Kind::Statistics);
+    let statistics = statistics.map(|(_, piece)| piece.to_vec()).collect();
+    out.clear();
+    statistics
+}
+
 /// What became of the refusals of each period, as the verdicts say.
-fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
+fn truth(config: &Config, stream: &Stream) -> Tallies<i64> {
     let mut engine = Engine::new(config.clone()).unwrap();
     let mut out = Output::default();
     let mut tallies = Tallies::new();
     for (sighted, line) in stream.0.iter().zip(stream.lines()) {
-        let record = line.trim_end().as_bytes();
-        let verdict = engine.push(&json_source(), record, None, None, &mut out);
+        let record = line.trim_end();
+        let verdict = push(&mut engine, record, &mut out);
         out.clear();
         let Some(sighted) = sighted else { continue };
         let every_ms = config.statistics_every_ms;
@@ -50,7 +60,7 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
             Verdict::Suppressed => [count, 0, count, record.len() as u64],
             _ => [count, count, 0, 0],
         };
-        let sums: &mut [u64; 4] = tallies.entry(rfc3339(start_ms)).or_default();
+        let sums: &mut [u64; 4] = tallies.entry(start_ms).or_default();
         sums.iter_mut()
             .zip(tally)
             .for_each(|(sum, more)| *sum += more);
@@ -58,14 +68,8 @@ fn truth(config: &Config, stream: &Stream) -> Tallies<String> {
     tallies
 }
 
-fn rfc3339(time_ms: i64) -> String {
-    let mut text = Vec::new();
-    maxconn_core::time::write_rfc3339_ms(time_ms, &mut text);
-    String::from_utf8(text).unwrap()
-}
-
 /// The same, as the documents say.
-fn told(documents: &[Vec<u8>]) -> Tallies<String> {
+fn told(documents: &[Vec<u8>]) -> Tallies<i64> {
     let mut tallies = Tallies::new();
     let mut ids = std::collections::BTreeSet::new();
     for document in super::documents(documents) {
@@ -73,12 +77,9 @@ fn told(documents: &[Vec<u8>]) -> Tallies<String> {
             continue;
         };
         assert_eq!(document["event"]["dataset"], "dovecot.maxconn");
-        assert!(
-            ids.insert(document["event"]["id"].to_string()),
-            "{document}"
-        );
-        let start = document["@timestamp"].as_str().unwrap();
-        add(&mut tallies, start.to_string(), refusals);
+        let id = document["event"]["id"].to_string();
+        assert!(ids.insert(id), "{document}");
+        add(&mut tallies, time_ms(&document["@timestamp"]), refusals);
     }
     tallies
 }
@@ -112,7 +113,7 @@ proptest! {
         let mut out = Output::default();
         let mut alerts = Vec::new();
         for (number, line) in stream.lines().iter().enumerate() {
-            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            push(&mut engine, line, &mut out);
             out.clear();
             if number % every == 0 {
                 alerts.extend(engine.take_queued());
@@ -146,14 +147,11 @@ proptest! {
         let mut out = Output::default();
         let mut documents = Vec::new();
         let take = |engine: &mut Engine, out: &mut Output| {
-            let pieces = out.pieces(&[]).filter(|(kind, _)| *kind == Kind::Statistics);
-            let taken: Vec<Vec<u8>> = pieces.map(|(_, piece)| piece.to_vec()).collect();
-            out.clear();
             let queued = std::iter::from_fn(|| engine.take_queued()).filter(|(kind, _)| *kind == Kind::Statistics);
-            taken.into_iter().chain(queued.map(|(_, document)| document)).collect::<Vec<_>>()
+            statistics(out).into_iter().chain(queued.map(|(_, document)| document)).collect::<Vec<_>>()
         };
         for (number, line) in stream.lines().iter().enumerate() {
-            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            push(&mut engine, line, &mut out);
             documents.extend(take(&mut engine, &mut out));
             if number == at {
                 let snapshot = engine.snapshot();
@@ -180,17 +178,11 @@ fn further_servers_limits_and_hosts_are_one() {
     let mut out = Output::default();
     for host in 0..500 {
         let line = Sighted::after(host, "bob", 7).line();
-        let record = line
-            .trim_end()
-            .replacen('{', &format!("{{\"host\":\"h{host}\","), 1);
-        engine.push(&json_source(), record.as_bytes(), None, None, &mut out);
+        let line = line.replacen('{', &format!("{{\"host\":\"h{host}\","), 1);
+        push(&mut engine, &line, &mut out);
     }
     assert!(engine.finish(None, &mut out));
-    let pieces = out
-        .pieces(&[])
-        .filter(|(kind, _)| *kind == Kind::Statistics);
-    let pieces: Vec<Vec<u8>> = pieces.map(|(_, piece)| piece.to_vec()).collect();
-    let documents = documents(&pieces);
+    let documents = documents(&statistics(&mut out));
     let counts = documents
         .iter()
         .map(|it| it["maxconn"]["refusals"]["count"].as_u64().unwrap());
@@ -217,26 +209,13 @@ fn statistics_that_wait_outlast_another_redaction() {
     let mut out = Output::default();
     for second in 0..240 {
         let line = Sighted::after(second * 1_000, "bob", 7).line();
-        engine.push(
-            &json_source(),
-            line.trim_end().as_bytes(),
-            None,
-            None,
-            &mut out,
-        );
+        push(&mut engine, &line, &mut out);
     }
     engine
         .reconfigure(config(Some("0123456789abcdef0123456789abcdef")), &mut out)
         .unwrap();
-    let queued: Vec<_> = std::iter::from_fn(|| engine.take_queued()).collect();
-    let statistics: Vec<Vec<u8>> = queued
-        .into_iter()
-        .filter(|(kind, _)| *kind == Kind::Statistics)
-        .map(|(_, it)| it)
-        .collect();
-    assert_eq!(
-        told(&statistics).len(),
-        4,
-        "all minutes but the one that goes on"
-    );
+    let queued = std::iter::from_fn(|| engine.take_queued());
+    let statistics = queued.filter(|(kind, _)| *kind == Kind::Statistics);
+    let minutes = told(&statistics.map(|(_, it)| it).collect::<Vec<_>>()).len();
+    assert_eq!(minutes, 4, "all minutes but the one that goes on");
 }

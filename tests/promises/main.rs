@@ -82,10 +82,8 @@ impl Run {
 }
 
 fn documents(alerts: &[Vec<u8>]) -> Vec<Value> {
-    let alerts = alerts.iter();
-    alerts
-        .map(|alert| serde_json::from_slice(alert).unwrap())
-        .collect()
+    let alert = |alert: &Vec<u8>| serde_json::from_slice(alert).unwrap();
+    alerts.iter().map(alert).collect()
 }
 
 /// Runs a whole stream in batches that end where `cuts` says (in lines).
@@ -109,6 +107,11 @@ fn finish(engine: &mut Engine, out: &mut Output, result: &mut Run) {
         result.take(&[], out);
     }
     result.take(&[], out);
+}
+
+/// One record, as a host has it that has no batches.
+fn push(engine: &mut Engine, line: &str, out: &mut Output) -> Verdict {
+    engine.push(&json_source(), line.trim_end().as_bytes(), None, None, out)
 }
 
 fn push_all(engine: &mut Engine, batch: &[u8], out: &mut Output, result: &mut Run) {
@@ -231,8 +234,7 @@ proptest! {
         let mut engine = Engine::new(config).unwrap();
         let (mut single, mut out) = (Run::default(), Output::default());
         for line in stream.terse_lines() {
-            let record = line.trim_end().as_bytes();
-            let verdict = engine.push(&json_source(), record, None, None, &mut out);
+            let verdict = push(&mut engine, &line, &mut out);
             single.take(&[], &mut out);
             if verdict == Verdict::Passed {
                 single.passed.push(line.into_bytes());
@@ -305,7 +307,7 @@ proptest! {
         let mut out = Output::default();
         let mut alerts = Vec::new();
         for (number, line) in stream.lines().iter().enumerate() {
-            engine.push(&json_source(), line.trim_end().as_bytes(), None, None, &mut out);
+            push(&mut engine, line, &mut out);
             out.clear();
             let levels = engine.levels();
             prop_assert!(levels.floods <= max_floods as u64);

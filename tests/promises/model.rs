@@ -21,6 +21,22 @@ pub struct Told {
     pub reason: String,
 }
 
+impl Told {
+    /// A flood that opened then, by the alert about its end.
+    pub fn of_end(alert: &Value, opened_ms: i64) -> Told {
+        let flood = &alert["maxconn"]["flood"];
+        Told {
+            key: flood["key"].as_str().unwrap().to_string(),
+            opened_ms,
+            start_ms: time_ms(&alert["event"]["start"]),
+            end_ms: time_ms(&alert["event"]["end"]),
+            count: flood["count"].as_u64().unwrap(),
+            ended_ms: time_ms(&alert["@timestamp"]),
+            reason: flood["end_reason"].as_str().unwrap().to_string(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Open {
     opened_ms: i64,
@@ -170,19 +186,12 @@ impl Model {
             end_ms: flood.end_ms,
             count: flood.times.len() as u64,
             ended_ms: at.map_or(flood.last_ms + self.quiet_ms, |at| at.max(flood.last_ms)),
-            reason: if at.is_some() {
-                "end_of_input"
-            } else {
-                "quiet"
-            }
-            .to_string(),
+            reason: at.map_or("quiet", |_| "end_of_input").to_string(),
         });
-        let second = std::mem::take(&mut key.second);
-        key.first = if second.is_counted {
-            Fed::default()
-        } else {
-            second
-        };
+        key.first = std::mem::take(&mut key.second);
+        if key.first.is_counted {
+            key.first = Fed::default();
+        }
     }
 
     fn is_near(&self, window: &Fed, time: i64) -> bool {
@@ -362,15 +371,10 @@ pub fn told(alerts: &[Value]) -> Vec<Told> {
             Some("start") => {
                 opened.insert(id, time_ms(&alert["@timestamp"]));
             }
-            Some("end") => told.push(Told {
-                key: flood["key"].as_str().unwrap().to_string(),
-                opened_ms: opened.remove(&id).expect("an end without a start"),
-                start_ms: time_ms(&alert["event"]["start"]),
-                end_ms: time_ms(&alert["event"]["end"]),
-                count: flood["count"].as_u64().unwrap(),
-                ended_ms: time_ms(&alert["@timestamp"]),
-                reason: flood["end_reason"].as_str().unwrap().to_string(),
-            }),
+            Some("end") => {
+                let opened_ms = opened.remove(&id).expect("an end without a start");
+                told.push(Told::of_end(alert, opened_ms));
+            }
             _ => {}
         }
     }

@@ -6,17 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
+use crate::model::Told;
 use crate::stream::{Sighted, Stream};
-
-/// One flood as the alerts tell it.
-struct Told {
-    start_ms: i64,
-    opened_ms: i64,
-    last_ms: i64,
-    ended_ms: i64,
-    count: u64,
-    reason: String,
-}
 
 /// Holds the alerts about every key against the key's events.
 pub fn check(rule: &Rule, stream: &Stream, alerts: &[Value]) -> Result<(), TestCaseError> {
@@ -56,14 +47,10 @@ fn floods(alerts: &[&Value]) -> Result<Vec<Told>, TestCaseError> {
                 opened_ms = Some(time_ms(&alert["@timestamp"]));
                 id = flood["id"].clone();
             }
-            Some("end") => floods.push(Told {
-                start_ms: time_ms(&alert["event"]["start"]),
-                opened_ms: opened_ms.take().expect("an end without a start"),
-                last_ms: time_ms(&alert["event"]["end"]),
-                ended_ms: time_ms(&alert["@timestamp"]),
-                count: flood["count"].as_u64().unwrap(),
-                reason: flood["end_reason"].as_str().unwrap().to_string(),
-            }),
+            Some("end") => {
+                let opened_ms = opened_ms.take().expect("an end without a start");
+                floods.push(Told::of_end(alert, opened_ms));
+            }
             _ => {}
         }
         prop_assert_eq!(&flood["id"], &id, "alert {} has another id", at);
@@ -93,9 +80,7 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
             let held = since(rule.within_ms);
             prop_assert!(
                 !must,
-                "no flood at {} although the window holds {}",
-                now_ms,
-                held
+                "no flood at {now_ms} although the window holds {held}"
             );
             at += 1;
             continue;
@@ -119,7 +104,7 @@ fn check_key(rule: &Rule, times: &[i64], told: &[Told]) -> Result<(), TestCaseEr
         prop_assert!(now_ms - flood.start_ms <= rule.within_ms * 17 / 16);
         let count = (last + 1 - first) as u64;
         prop_assert_eq!(flood.count, count, "every event from the first on");
-        prop_assert_eq!(flood.last_ms, times[last]);
+        prop_assert_eq!(flood.end_ms, times[last]);
         if flood.reason == "quiet" {
             prop_assert_eq!(flood.ended_ms, times[last] + rule.quiet_ms);
         } else {

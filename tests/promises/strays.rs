@@ -7,8 +7,8 @@ use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
 use crate::model::{Model, Told, told};
-use crate::stream::{BEGIN_MS, Sighted, Stream, counted, json_source, stream};
-use crate::{any_policy, cases, documents, keyed_alerts, run, small};
+use crate::stream::{BEGIN_MS, Sighted, Stream, counted, stream};
+use crate::{any_policy, cases, documents, keyed_alerts, push, run, small};
 
 /// A record of any time: near the stream's, or far from it on either side.
 fn any_time() -> impl Strategy<Value = i64> {
@@ -213,8 +213,7 @@ proptest! {
         let mut engine = Engine::new(config.clone()).unwrap();
         let mut out = Output::default();
         let is_held: Vec<bool> = shifted.lines().iter().map(|line| {
-            let record = line.trim_end().as_bytes();
-            engine.push(&json_source(), record, None, None, &mut out) == Verdict::Suppressed
+            push(&mut engine, line, &mut out) == Verdict::Suppressed
         }).collect();
         let run_len = 2 * config.rules[0].threshold as usize;
         for key in stream.keys() {

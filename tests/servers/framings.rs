@@ -117,30 +117,34 @@ fn said<'e>(event: &'e Event<'_>) -> Told<'e> {
     )
 }
 
+/// Every line that is an event: its place, its server and its bytes.
+fn event_lines() -> impl Iterator<Item = (String, String, Vec<u8>)> {
+    let expected = expected();
+    lines(FOLDER)
+        .into_iter()
+        .filter_map(move |(file, number, line)| {
+            let place = format!("{file}:{number}");
+            let row = expected.get(&(file, number))?;
+            let server = row["server"].as_str()?.to_string();
+            // A name with a line feed: what is left of it is on another line.
+            (row["class"] != "ambiguous").then_some((place, server, line))
+        })
+}
+
 #[test]
 fn what_a_host_searches_for_lets_all_messages_through() {
-    let expected = expected();
     let regexes = SERVERS.iter().map(|server| {
         let regexes = server.prefilter.iter().map(|it| Regex::new(it).expect(it));
         (server.name, regexes.collect::<Vec<_>>())
     });
     let regexes: BTreeMap<&str, Vec<Regex>> = regexes.collect();
     let mut checked = 0;
-    for (file, number, line) in lines(FOLDER) {
-        let Some(row) = expected.get(&(file.clone(), number)) else {
-            continue;
-        };
-        if row["class"] == "ambiguous" {
-            continue;
-        }
-        let regexes = &regexes[row["server"].as_str().expect("a server")];
+    for (place, server, line) in event_lines() {
+        let regexes = &regexes[server.as_str()];
         let text = String::from_utf8_lossy(&line);
         let is_let_through = regexes.iter().any(|regex| regex.is_match(&text));
         // Without expressions the needles are searched for.
-        assert!(
-            regexes.is_empty() || is_let_through,
-            "{file}:{number}: {text}"
-        );
+        assert!(regexes.is_empty() || is_let_through, "{place}: {text}");
         checked += usize::from(is_let_through);
     }
     assert!(checked > 3_000, "{checked}");
@@ -159,30 +163,20 @@ fn has_needle(line: &str, event: &Event<'_>) -> bool {
 #[test]
 fn a_line_says_the_same_in_every_framing() {
     let config = Config::default();
-    let expected = expected();
     let (mut checked, mut wrong) = (0, Vec::new());
-    for (file, number, line) in lines(FOLDER) {
-        let Some(row) = expected.get(&(file.clone(), number)) else {
-            continue;
-        };
-        // A name with a line feed: what is left of it is on another line.
-        if row["class"] == "ambiguous" {
-            continue;
-        }
+    for (place, server, line) in event_lines() {
         let record = read(&line, &config).expect("a record");
         let own = events(&line, &record, &config);
         let own = own.first().expect("an event");
         let text = String::from_utf8_lossy(&line);
-        let line = unframed(&text, &file);
-        for (framing, framed) in framed(&line, row["server"].as_str().expect("a server")) {
+        let line = unframed(&text, &place);
+        for (framing, framed) in framed(&line, &server) {
             let record = read(framed.as_bytes(), &config).expect("a record");
             let events = events(framed.as_bytes(), &record, &config);
             checked += 1;
             match &*events {
                 [event] if said(event) == said(own) && has_needle(&framed, event) => {}
-                events => wrong.push(format!(
-                    "{file}:{number} as {framing}: {events:?}: {framed}"
-                )),
+                events => wrong.push(format!("{place} as {framing}: {events:?}: {framed}")),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use host_test::Error;
 
-use super::{PATIENCE, program};
+use super::program;
 use crate::maxconn::Run;
 use crate::process::{Running, folder, free_ports, guarded};
 use crate::report::Report;
@@ -41,8 +41,8 @@ fn crashes() -> Result<String, Error> {
         format!("http://127.0.0.1:{input}"),
         folder.join("state").to_string_lossy().into_owned(),
     ];
-    let arguments = ["--input", &url, "--output", "stdout", "--state", &state].map(str::to_string);
-    let mut maxconn = Run::start(arguments.to_vec(), admin, &log)?;
+    let arguments = ["--input", &url, "--output", "stdout", "--state", &state];
+    let mut maxconn = Run::start(arguments, admin, &log)?;
     let counts = || -> Result<HashMap<usize, usize>, Error> {
         let mut counts = HashMap::new();
         for piece in fs::read_to_string(&log)?.split("a record ").skip(1) {
@@ -55,15 +55,15 @@ fn crashes() -> Result<String, Error> {
     };
     let mut command: Command = guarded(program());
     command.args(["-c", "bento.yaml"]).current_dir(&folder);
-    let mut bento = Running::start("bento", &mut command, &folder.join("bento.log"))?;
+    let mut bento = Running::start("bento", command, &folder.join("bento.log"))?;
     for kill in 1..=KILLS {
-        bento.until("records come", PATIENCE, |_| {
+        bento.until("records come", |_| {
             Ok((counts()?.len() >= kill * RECORDS / (KILLS + 1)).then_some(()))
         })?;
         maxconn.crash_and_restart()?;
     }
     // It ends by itself once all was taken.
-    let ended = bento.until("all records come", PATIENCE, |_| {
+    let ended = bento.until("all records come", |_| {
         Ok((counts()?.len() == RECORDS).then_some(()))
     });
     let counts = counts()?;

@@ -8,17 +8,15 @@ mod wasm;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use host_test::Error;
 use serde_json::Value;
 use ureq::Agent;
 
-use crate::process::{Running, guarded, run};
+use crate::process::{PATIENCE, Running, guarded, run};
 use crate::report::Report;
 
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports that our files name: Bento's own, its input, and that of `maxconn run`.
 const PORTS: [&str; 3] = ["127.0.0.1:4195", "127.0.0.1:4196", "127.0.0.1:8686"];
 /// The folder that our files write into.
@@ -68,14 +66,17 @@ fn start(folder: &Path, config: &str, port: u16) -> Result<Running, Error> {
     fs::write(folder.join("bento.yaml"), config)?;
     let mut command = guarded(program());
     command.args(["-c", "bento.yaml"]).current_dir(folder);
-    let mut running = Running::start("bento", &mut command, &folder.join("bento.log"))?;
-    let url = format!("http://127.0.0.1:{port}/");
-    let agent = agent();
-    // It answers a GET with 405 as soon as it listens.
-    running.until("it takes posts", PATIENCE, |_| {
-        Ok(agent.get(&url).call().ok().map(drop))
-    })?;
+    let mut running = Running::start("bento", command, &folder.join("bento.log"))?;
+    until_posts(&mut running, port)?;
     Ok(running)
+}
+
+/// It answers a GET with 405 as soon as it listens.
+fn until_posts(running: &mut Running, port: u16) -> Result<(), Error> {
+    let (url, agent) = (format!("http://127.0.0.1:{port}/"), agent());
+    running.until("it takes posts", |_| {
+        Ok(agent.get(&url).call().ok().map(drop))
+    })
 }
 
 fn agent() -> Agent {
@@ -108,10 +109,10 @@ fn lines(path: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Documents without what depends on where their lines were read: `maxconn replay` knows a file and a place in it.
-fn documents(lines: &[String]) -> Result<Vec<Value>, Error> {
+fn documents(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<Value>, Error> {
     let mut documents = Vec::new();
     for line in lines {
-        let mut document: Value = serde_json::from_str(line)?;
+        let mut document: Value = serde_json::from_str(line.as_ref())?;
         if let Some(members) = document.as_object_mut() {
             members.remove("log");
         }

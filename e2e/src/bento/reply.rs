@@ -9,7 +9,7 @@ use host_test::case::stamp;
 use serde_json::Value;
 use test_support::{data, refusal};
 
-use super::{documents, lines, post, printed, same, start};
+use super::{documents, lines, post, printed, same, start, until_posts};
 use crate::faults::sender;
 use crate::maxconn::{self, Run};
 use crate::process::{Running, folder, free_ports};
@@ -35,7 +35,6 @@ pub fn check(report: &mut Report) {
 /// Both programs.
 struct Site {
     folder: PathBuf,
-    config: String,
     port: u16,
     maxconn: Run,
     bento: Running,
@@ -50,12 +49,10 @@ impl Site {
         let url = format!("http://127.0.0.1:{input}");
         // As the README has it.
         let arguments = ["--input", &url, "--output", "reply", "--state", &state];
-        let arguments = arguments.map(str::to_string).to_vec();
         let maxconn = Run::start(arguments, admin, &folder.join("maxconn.log"))?;
         let bento = start(&folder, &config, port)?;
         Ok(Site {
             folder,
-            config,
             port,
             maxconn,
             bento,
@@ -68,9 +65,8 @@ impl Site {
 
     /// Ends Bento as a power cut would, and starts it again.
     fn crash_bento(&mut self) -> Result<(), Error> {
-        self.bento.kill()?;
-        self.bento = start(&self.folder, &self.config, self.port)?;
-        Ok(())
+        self.bento.crash_and_restart()?;
+        until_posts(&mut self.bento, self.port)
     }
 }
 
@@ -87,18 +83,12 @@ fn answered() -> Result<String, Error> {
     for batch in text.lines().collect::<Vec<_>>().chunks(500) {
         post(site.port, (batch.join("\n") + "\n").as_bytes())?;
     }
-    let replayed = |only: &str| replayed(&log, only);
-    let alerts = same(
-        "alerts",
-        replayed("alerts")?,
-        documents(&site.written("alerts.ndjson")?)?,
-    )?;
-    let events = same(
-        "events",
-        replayed("events")?,
-        documents(&site.written("events.ndjson")?)?,
-    )?;
-    let others = documents(&site.written("others.ndjson")?)?;
+    let both = |only: &str| {
+        let written = site.written(&format!("{only}.ndjson"))?;
+        same(only, replayed(&log, only)?, documents(written)?)
+    };
+    let (alerts, events) = (both("alerts")?, both("events")?);
+    let others = documents(site.written("others.ndjson")?)?;
     let words = refusal::WORDS;
     let plain = text.lines().filter(|line| !line.contains(words));
     let plain = plain.map(|line| serde_json::json!({"message": line}));
@@ -114,8 +104,7 @@ fn replayed(log: &Path, only: &str) -> Result<Vec<Value>, Error> {
     let log = log.to_string_lossy();
     let only = format!("--only={only}");
     let output = maxconn::output(&["replay", &only, "--summary=none", "--timezone=UTC", &log])?;
-    let lines: Vec<String> = output.lines().map(str::to_string).collect();
-    documents(&lines)
+    documents(output.lines())
 }
 
 /// Messages that are JSON, a post each, as the README says: a batch of them is an array both ways.
@@ -174,7 +163,7 @@ fn crashes() -> Result<String, Error> {
     if twice > KILLS * SENDERS * PLAIN {
         return Err(format!("{twice} records came twice: more than were without an answer").into());
     }
-    let alerts = documents(&site.written("alerts.ndjson")?)?;
+    let alerts = documents(site.written("alerts.ndjson")?)?;
     let starts = alerts
         .iter()
         .filter(|it| it["event"]["action"] == "connection-limit-flood-start");

@@ -119,9 +119,7 @@ fn fill(
         "changed",
     ];
     replay.extend(logs.iter().map(String::as_str));
-    let documents = maxconn::output(&replay)?;
-    let documents: Result<Vec<Value>, _> = documents.lines().map(serde_json::from_str).collect();
-    let documents = documents?;
+    let documents = maxconn::documents(&replay)?;
     // Into the store by hand, so that it need not be one that the command can reach.
     let mut streams = BTreeMap::<String, Vec<String>>::new();
     for document in &documents {

@@ -108,9 +108,6 @@ impl Load {
     }
 
     /// Holds the store against it.
-    ///
-    /// # Errors
-    /// Something is missing, or there twice.
     pub fn check(&self, client: &Client) -> Result<String, Error> {
         let (first, last) = (self.serials.first(), self.serials.last());
         let ours = json!({"range": {"serial": {"gte": first, "lte": last}}});
@@ -156,9 +153,6 @@ impl Load {
 }
 
 /// Lets a store take the records without an event; for events and alerts `maxconn setup` does.
-///
-/// # Errors
-/// It does not.
 pub fn put_template(client: &Client) -> Result<(), Error> {
     let template = json!({
         "index_patterns": ["logs-planted-*"],

@@ -28,17 +28,11 @@ pub struct Progress {
 
 impl Progress {
     /// Waits until so many batches were acknowledged.
-    ///
-    /// # Errors
-    /// They are not in time.
     pub fn wait_for(&self, batches: usize) -> Result<(), Error> {
         self.wait(&self.acknowledged, batches, "batches acknowledged")
     }
 
     /// Waits until so many posts were refused.
-    ///
-    /// # Errors
-    /// They are not in time.
     pub fn wait_for_refusals(&self, posts: usize) -> Result<(), Error> {
         self.wait(&self.refused, posts, "posts refused")
     }
@@ -69,9 +63,6 @@ impl Progress {
 }
 
 /// Sends all batches, and does something else meanwhile.
-///
-/// # Errors
-/// Something was not acknowledged in time, or what was done meanwhile failed.
 pub fn send(
     port: u16,
     batches: &[String],

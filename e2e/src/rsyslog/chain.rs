@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use test_support::refusal::WORDS;
 
 use super::site::Site;
-use super::{PATIENCE, stop};
 use crate::dovecot::Server;
 use crate::process::folder;
 use crate::stores::OpenSearch;
@@ -19,9 +18,6 @@ const STREAM: &str = "logs-dovecot.maxconn-default";
 const QUIET_SOON: &str = "[[rule]]\nname = \"userip\"\nwithin = \"10s\"\nquiet = \"20s\"\n";
 
 /// A genuine flood: events, alerts and totals as the log has them, one document each.
-///
-/// # Errors
-/// Something does not start, or the store has something else.
 pub fn check(store: &OpenSearch) -> Result<String, Error> {
     let mut site = Site::new("chain", "omprog.conf", store.port)?;
     let rules = site.folder.join("rules.toml");
@@ -44,12 +40,12 @@ pub fn check(store: &OpenSearch) -> Result<String, Error> {
     let log = fs::read_to_string(log)?;
     let refusals = log.lines().filter(|line| line.contains(WORDS)).count();
     let end = json!({"term": {"event.action": "connection-limit-flood-end"}});
-    daemon.until("the flood's end in the store", PATIENCE, |_| {
+    daemon.until("the flood's end in the store", |_| {
         // Before the first document there is no stream.
         let ends = store.client.count(STREAM, &end).unwrap_or(0);
         Ok((ends > 0).then_some(()))
     })?;
-    stop(daemon)?;
+    daemon.end_well()?;
     let documents = store.client.documents(STREAM, &json!({"match_all": {}}))?;
     let figures = compare(&documents, refusals)?;
     Ok(format!(

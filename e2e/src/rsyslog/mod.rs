@@ -8,7 +8,6 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
 
 use host_test::Error;
 use serde_json::Value;
@@ -21,8 +20,6 @@ use crate::process::{Running, guarded, run};
 use crate::report::Report;
 use crate::{framings, maxconn};
 
-/// Far more than anything takes here.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Records of which each goes on by itself.
 const SINGLE: usize = 3_000;
 /// When the flood has long been over: a refusal then, of somebody else, ends it.
@@ -43,14 +40,14 @@ fn omprog() -> Result<String, Error> {
     let (first, second) = lines.split_at(lines.len() / 2);
     let mut daemon = run.start()?;
     run.send(first)?;
-    daemon.until("the first half", PATIENCE, |_| {
+    daemon.until("the first half", |_| {
         Ok((run.records() == Some(first.len())).then_some(()))
     })?;
-    stop(daemon)?;
+    daemon.end_well()?;
     let mut daemon = run.start()?;
     run.send(second)?;
     let figures = run.totals(&mut daemon, refusals)?;
-    stop(daemon)?;
+    daemon.end_well()?;
     Ok(figures)
 }
 
@@ -69,7 +66,7 @@ fn killed() -> Result<String, Error> {
         }
     }
     run.stored(&mut daemon, SINGLE)?;
-    stop(daemon)?;
+    daemon.end_well()?;
     let documents: Vec<Value> = run.sink.documents().into_values().collect();
     let stored = documents.len();
     let messages = documents.iter().map(|it| it["message"].as_str());
@@ -92,17 +89,16 @@ fn omfwd() -> Result<String, Error> {
     let command = run
         .site
         .adapted(command.ok_or("the README starts no maxconn for omfwd.conf")?);
-    let service = Running::start(
-        "maxconn",
-        guarded(maxconn::path()).args(command.split_whitespace().skip(1)),
-        &run.site.folder.join("service.log"),
-    )?;
+    let mut service = guarded(maxconn::path());
+    service.args(command.split_whitespace().skip(1));
+    let log = run.site.folder.join("service.log");
+    let service = Running::start("maxconn", service, &log)?;
     let (lines, refusals) = flood()?;
     let mut daemon = run.start()?;
     run.send(&lines)?;
     let figures = run.totals(&mut daemon, refusals)?;
-    stop(daemon)?;
-    stop(service)?;
+    daemon.end_well()?;
+    service.end_well()?;
     Ok(figures)
 }
 
@@ -126,22 +122,14 @@ fn repeated() -> Result<String, Error> {
     TcpStream::connect(("127.0.0.1", port))?.write_all(lines.concat().as_bytes())?;
     let last = lines.last().and_then(|line| line.split_once("user=<"));
     let (_, last) = last.ok_or("the flood has no last line")?;
-    daemon.until("the last line", PATIENCE, |_| {
+    daemon.until("the last line", |_| {
         let text = fs::read_to_string(&log).unwrap_or_default();
         Ok(text.contains(last.trim_end()).then_some(()))
     })?;
-    stop(daemon)?;
+    daemon.end_well()?;
     let written = fs::read_to_string(&log)?.lines().count();
-    let log = log.to_string_lossy();
-    let alerts = maxconn::output(&["replay", "--only", "alerts", &log])?;
-    let total = maxconn::ended(&alerts)?;
-    if total == refusals {
-        Ok(format!(
-            "ends with {total} of {refusals} refusals, in {written} lines"
-        ))
-    } else {
-        Err(format!("ends with {total} of {refusals} refusals, in {written} lines").into())
-    }
+    let held = framings::held(&log, refusals)?;
+    Ok(format!("{held}, in {written} lines"))
 }
 
 /// A line of syslog; its time is told in full, so that it is the same on every day.
@@ -198,7 +186,7 @@ impl Run {
 
     /// Waits for so many documents.
     fn stored(&self, daemon: &mut Running, count: usize) -> Result<(), Error> {
-        daemon.until("documents in the store", PATIENCE, |_| {
+        daemon.until("documents in the store", |_| {
             Ok((self.sink.documents().len() >= count).then_some(()))
         })
     }
@@ -215,7 +203,7 @@ impl Run {
     /// Waits for the flood's end, and holds everything against what was counted.
     fn totals(&self, daemon: &mut Running, refusals: u64) -> Result<String, Error> {
         let of = |action: &str| self.sink.of_action(action);
-        let end = daemon.until("the flood's end", PATIENCE, |_| {
+        let end = daemon.until("the flood's end", |_| {
             Ok(of("connection-limit-flood-end").pop())
         })?;
         let starts = of("connection-limit-flood-start").len();
@@ -243,7 +231,7 @@ impl Run {
 
 /// Ends the program that rsyslogd has started as a power cut would.
 fn kill_program(daemon: &mut Running) -> Result<(), Error> {
-    daemon.until("its program", PATIENCE, |daemon| {
+    daemon.until("its program", |daemon| {
         for task in fs::read_dir(format!("/proc/{}/task", daemon.id()))? {
             // A thread may end while it is looked at.
             let children = fs::read_to_string(task?.path().join("children"));
@@ -254,13 +242,4 @@ fn kill_program(daemon: &mut Running) -> Result<(), Error> {
         Ok(None)
     })?;
     Ok(())
-}
-
-fn stop(mut running: Running) -> Result<(), Error> {
-    let status = running.stop(PATIENCE)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("it ended with {status}: {}", running.said()).into())
-    }
 }

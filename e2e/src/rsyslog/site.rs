@@ -7,7 +7,6 @@ use std::process::Command;
 
 use host_test::Error;
 
-use super::PATIENCE;
 use crate::maxconn;
 use crate::process::{Running, folder, free_ports, guarded};
 
@@ -32,9 +31,6 @@ pub struct Site {
 
 impl Site {
     /// With a file of `pipelines/rsyslog`, before a store at a port.
-    ///
-    /// # Errors
-    /// The file or the folder can't be had.
     pub fn new(name: &str, file: &str, store: u16) -> Result<Site, Error> {
         let folder = folder(&format!("rsyslog-{name}"))?;
         fs::create_dir(folder.join("work"))?;
@@ -104,8 +100,8 @@ impl Site {
         let pid = self.folder.join("pid");
         command.args(["-n", "-i"]).arg(pid).arg("-f").arg(main);
         let log = self.folder.join("rsyslogd.log");
-        let mut daemon = Running::start("rsyslogd", &mut command, &log)?;
-        daemon.until("it listens", PATIENCE, |_| {
+        let mut daemon = Running::start("rsyslogd", command, &log)?;
+        daemon.until("it listens", |_| {
             Ok(TcpStream::connect(("127.0.0.1", port)).ok())
         })?;
         Ok(daemon)

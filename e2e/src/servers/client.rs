@@ -5,12 +5,9 @@ use std::net::TcpStream;
 
 use host_test::Error;
 
-use super::PATIENCE;
+use crate::process::PATIENCE;
 
 /// A connection that waits for its answer, but not for ever.
-///
-/// # Errors
-/// There is nobody.
 pub fn connect(port: u16) -> Result<TcpStream, Error> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -18,9 +15,6 @@ pub fn connect(port: u16) -> Result<TcpStream, Error> {
 }
 
 /// What the server says until it hangs up.
-///
-/// # Errors
-/// It does not hang up.
 pub fn last_words(mut stream: TcpStream) -> Result<String, Error> {
     let mut said = Vec::new();
     match stream.read_to_end(&mut said) {
@@ -33,9 +27,6 @@ pub fn last_words(mut stream: TcpStream) -> Result<String, Error> {
 }
 
 /// Reads so much.
-///
-/// # Errors
-/// There is less.
 pub fn bytes(stream: &mut TcpStream, count: usize) -> Result<Vec<u8>, Error> {
     let mut read = vec![0; count];
     stream.read_exact(&mut read)?;
@@ -43,13 +34,18 @@ pub fn bytes(stream: &mut TcpStream, count: usize) -> Result<Vec<u8>, Error> {
 }
 
 /// Reads a line.
-///
-/// # Errors
-/// The server hangs up before its end.
 pub fn line(stream: &mut TcpStream) -> Result<String, Error> {
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
         line.extend(bytes(stream, 1)?);
     }
     Ok(String::from_utf8_lossy(&line).trim_end().to_string())
+}
+
+/// Holds that a server answers like this.
+pub fn must_begin(told: &str, beginning: &str) -> Result<(), Error> {
+    match told.starts_with(beginning) {
+        true => Ok(()),
+        false => Err(format!("{told:?} is told instead of {beginning}").into()),
+    }
 }

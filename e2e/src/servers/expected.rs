@@ -124,9 +124,6 @@ impl Log {
     }
 
     /// Reads the log with the command and compares.
-    ///
-    /// # Errors
-    /// It finds something else.
     pub fn held(&self) -> Result<String, Error> {
         let (events, floods) = (self.events_held()?, self.floods_held()?);
         Ok(format!("{}: {events}{floods}", self.name))
@@ -185,9 +182,7 @@ impl Log {
 
     fn replayed(&self, more: &[&str]) -> Result<Vec<Value>, Error> {
         let replay = ["replay", "--summary", "none", &self.path.to_string_lossy()];
-        let said = maxconn::output(&[&replay, more].concat())?;
-        let documents = said.lines().map(serde_json::from_str);
-        Ok(documents.collect::<Result<_, _>>()?)
+        maxconn::documents(&[&replay, more].concat())
     }
 }
 

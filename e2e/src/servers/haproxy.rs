@@ -8,7 +8,7 @@ use std::path::Path;
 use host_test::Error;
 
 use super::REFUSALS;
-use super::client::{connect, last_words};
+use super::client::{connect, last_words, must_begin};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop, written};
 use super::syslog::with_syslog;
@@ -17,9 +17,6 @@ use crate::process::free_ports;
 const LIMIT: usize = 2;
 
 /// Fills a server behind it, and lets others wait for that.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port, udp] = free_ports()?;
     let behind = TcpListener::bind("127.0.0.1:0")?;
@@ -36,7 +33,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     )?;
     let (mut haproxy, syslog) = with_syslog(folder, udp)?;
     haproxy.args(["haproxy", "-db", "-f"]).arg(&configuration);
-    let mut server = start("haproxy", &mut haproxy, folder, port)?;
+    let mut server = start("haproxy", haproxy, folder, port)?;
     // What is asked for may look like what is logged.
     let request =
         b"GET /?sQ--%201/1/1/1/0%200/1 HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n";
@@ -61,10 +58,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
             .with("maxconn.termination_state", "sQ--")
             .with("http.response.status_code", 503);
         refusals.push(refusal.from(stream.local_addr()?));
-        let told = last_words(stream)?;
-        if !told.starts_with("HTTP/1.1 503 ") {
-            return Err(format!("{told:?} is told instead of 503").into());
-        }
+        must_begin(&last_words(stream)?, "HTTP/1.1 503 ")?;
     }
     written(&mut server, &syslog, " sQ-- ", REFUSALS)?;
     drop(held);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use host_test::Error;
 
+use super::REFUSALS;
 use super::client::{bytes, connect, last_words};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop};
-use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, give_away, run, unprivileged};
 
 /// The least that it takes.
@@ -20,9 +20,6 @@ const USER_LIMIT: usize = 2;
 const GREEDY: &str = "shop,10.0.0.1,9,0,FAILED_CONNECT,,,1040";
 
 /// Brings it to a user's limit, then to its own, with and without the one session that it lets in beyond it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let plugin = plugin()?;
     fs::create_dir(folder.join("data"))?;
@@ -67,7 +64,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         "--server-audit-logging=ON",
         "--server-audit-events=CONNECT",
     ]);
-    let mut server = start("mariadbd", &mut mariadbd, folder, port)?;
+    let mut server = start("mariadbd", mariadbd, folder, port)?;
 
     let of = |limit, scope, stage| Refusal::of("mariadb", limit, scope, stage);
     let mut refusals = Vec::new();
@@ -96,7 +93,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     ] {
         for _ in 0..count {
             // Who was refused may still have a place for a moment.
-            held.push(server.until("there is room", PATIENCE, |_| come(user))?);
+            held.push(server.until("there is room", |_| come(user))?);
         }
         for _ in 0..REFUSALS {
             if come(refused)?.is_some() {

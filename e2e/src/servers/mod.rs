@@ -28,7 +28,7 @@ mod start;
 mod syslog;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use host_test::Error;
 
@@ -36,8 +36,6 @@ use self::expected::Log;
 use crate::process;
 use crate::report::Report;
 
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often clients are refused: more than every built-in rule needs for a flood.
 const REFUSALS: usize = 40;
 

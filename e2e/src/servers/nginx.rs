@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use host_test::Error;
 
-use super::client::{connect, last_words, line};
+use super::REFUSALS;
+use super::client::{connect, last_words, line, must_begin};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop};
-use super::{PATIENCE, REFUSALS};
-use crate::process::{free_ports, give_away, unprivileged};
+use crate::process::{PATIENCE, free_ports, give_away, unprivileged};
 
 const ADDRESS_LIMIT: usize = 3;
 /// It stands in the log as it is.
@@ -20,9 +20,6 @@ const LIE: &str = "Referer: \", client: 10.0.0.1, server: \"limiting connections
 /// Of each client and of each connection to the server behind.
 const WORKER_LIMIT: usize = 32;
 /// Brings it to both; what it has let in waits for a server behind it that never answers.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port] = free_ports()?;
     let behind = TcpListener::bind("127.0.0.1:0")?;
@@ -51,7 +48,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         .arg(folder.join("error.log"))
         .arg("-c")
         .arg(&configuration);
-    let server = start("nginx", &mut nginx, folder, port)?;
+    let server = start("nginx", nginx, folder, port)?;
 
     let mut held = Vec::new();
     for _ in 0..ADDRESS_LIMIT {
@@ -135,14 +132,6 @@ fn asked(behind: &TcpListener, client: &mut TcpStream) -> Result<Option<TcpStrea
         }
     }
     Err("a request gets no answer and does not come out behind".into())
-}
-
-fn must_begin(told: &str, beginning: &str) -> Result<(), Error> {
-    if told.starts_with(beginning) {
-        Ok(())
-    } else {
-        Err(format!("{told:?} is told instead of {beginning}").into())
-    }
 }
 
 /// Asks for a page, and says what looks like a refusal of somebody else.

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use host_test::Error;
 
-use super::client::{connect, last_words, line};
+use super::REFUSALS;
+use super::client::{connect, last_words, line, must_begin};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop, written};
 use super::syslog::with_syslog;
-use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, run};
 
 const LIMIT: usize = 3;
@@ -19,9 +19,6 @@ const LIMIT: usize = 3;
 const PROGRAM: &str = "/usr/sbin/sshd";
 
 /// Fills it as it comes, and as it tells more.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     Ok(vec![fill(folder, "INFO")?, fill(folder, "VERBOSE")?])
 }
@@ -44,15 +41,12 @@ fn fill(folder: &Path, level: &'static str) -> Result<Log, Error> {
     )?;
     let (mut sshd, syslog) = with_syslog(&folder, udp)?;
     sshd.args([PROGRAM, "-D", "-f"]).arg(&configuration);
-    let mut server = start("sshd", &mut sshd, &folder, port)?;
+    let mut server = start("sshd", sshd, &folder, port)?;
 
     let mut held = Vec::new();
     for _ in 0..LIMIT {
         let mut stream = connect(port)?;
-        let welcome = line(&mut stream)?;
-        if !welcome.starts_with("SSH-2.0-") {
-            return Err(format!("{welcome} is told, although there is room").into());
-        }
+        must_begin(&line(&mut stream)?, "SSH-2.0-")?;
         held.push(stream);
     }
     let mut refusals = Vec::new();
@@ -69,7 +63,7 @@ fn fill(folder: &Path, level: &'static str) -> Result<Log, Error> {
     // Up to 9.7 it tells the total when somebody comes and there is room again.
     let said = || fs::read_to_string(&syslog).unwrap_or_default();
     let tells_total = said().contains("beginning MaxStartups");
-    server.until("the total", PATIENCE, |_| {
+    server.until("the total", |_| {
         if !tells_total || said().contains("exited MaxStartups") {
             return Ok(Some(()));
         }

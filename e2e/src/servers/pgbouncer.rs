@@ -14,9 +14,6 @@ use crate::process::{free_ports, give_away, unprivileged};
 const LIMIT: usize = 4;
 
 /// Fills it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let [port, nobody] = free_ports()?;
     let log = folder.join("pgbouncer.log");
@@ -31,12 +28,9 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         ),
     )?;
     give_away(folder)?;
-    let server = start(
-        "pgbouncer",
-        unprivileged("pgbouncer")?.arg("-q").arg(&configuration),
-        folder,
-        port,
-    )?;
+    let mut pgbouncer = unprivileged("pgbouncer")?;
+    pgbouncer.arg("-q").arg(&configuration);
+    let server = start("pgbouncer", pgbouncer, folder, port)?;
     let mut held = Vec::new();
     for _ in 0..LIMIT {
         held.push(log_in(port, ("admin", "pgbouncer"))?);

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use host_test::Error;
 
-use super::PATIENCE;
 use super::client::connect;
 use super::expected::{Log, Refusal};
 use super::start::{newest, start, stop};
@@ -15,9 +14,6 @@ use crate::process::{free_ports, give_away, unprivileged};
 const LIMIT: usize = 3;
 
 /// Fills both.
-///
-/// # Errors
-/// It does not say so.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let ports: [u16; 2] = free_ports()?;
     let log = folder.join("php-fpm.log");
@@ -38,10 +34,10 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     give_away(folder)?;
     let mut program = unprivileged(newest("/usr/sbin", "php-fpm", "")?)?;
     program.arg("-n").arg("-y").arg(&configuration);
-    let mut server = start("php-fpm", &mut program, folder, api)?;
+    let mut server = start("php-fpm", program, folder, api)?;
     // They come and come; with its first byte one takes a child.
     let mut held = Vec::new();
-    server.until("both pools are full", PATIENCE, |_| {
+    server.until("both pools are full", |_| {
         for port in ports {
             let mut stream = connect(port)?;
             stream.write_all(&[1])?;

@@ -7,17 +7,15 @@ use std::process::Command;
 use host_test::Error;
 
 use super::REFUSALS;
-use super::client::{connect, last_words, line};
+use super::client::{connect, last_words, line, must_begin};
 use super::expected::{Log, Refusal};
 use super::start::{start, stop, written};
 use crate::process::{free_ports, guarded, run};
 
 const LIMIT: usize = 3;
+const LIMIT_NAME: &str = "smtpd_client_connection_count_limit";
 
 /// Fills it.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     let at = folder.display();
     let [port] = free_ports()?;
@@ -29,7 +27,7 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
              maillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n\
              inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmyhostname = mail.example.org\n\
              local_recipient_maps =\nalias_maps =\n\
-             smtpd_client_connection_count_limit = {LIMIT}\nsmtpd_client_event_limit_exceptions =\n"
+             {LIMIT_NAME} = {LIMIT}\nsmtpd_client_event_limit_exceptions =\n"
         ),
     )?;
     fs::write(
@@ -47,41 +45,26 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         .current_dir(folder))?;
     let mut postfix = guarded("/usr/lib/postfix/sbin/master");
     postfix.args(["-d", "-s", "-c"]).arg(folder);
-    let mut server = start("postfix", &mut postfix, folder, port)?;
+    let mut server = start("postfix", postfix, folder, port)?;
     let mut held = Vec::new();
     for _ in 0..LIMIT {
         let mut stream = connect(port)?;
-        let welcome = line(&mut stream)?;
-        if !welcome.starts_with("220 ") {
-            return Err(format!("{welcome} is told, although there is room").into());
-        }
+        must_begin(&line(&mut stream)?, "220 ")?;
         held.push(stream);
     }
-    let mut refusals = Vec::new();
     for _ in 0..REFUSALS {
-        let told = last_words(connect(port)?)?;
-        if !told.starts_with("421 ") {
-            return Err(format!("{told:?} is told instead of 421").into());
-        }
-        let refusal = Refusal::of(
-            "postfix",
-            "smtpd_client_connection_count_limit",
-            "ip",
-            "before-auth",
-        );
-        refusals.push(
-            refusal
-                .with("source.ip", "127.0.0.1")
-                .with("service.name", format!("127.0.0.1:{port}")),
-        );
+        must_begin(&last_words(connect(port)?)?, "421 ")?;
     }
+    let refusal = Refusal::of("postfix", LIMIT_NAME, "ip", "before-auth")
+        .with("source.ip", "127.0.0.1")
+        .with("service.name", format!("127.0.0.1:{port}"));
     written(&mut server, &log, "limit exceeded", REFUSALS)?;
     drop(held);
     stop(server)?;
     Ok(vec![Log::new(
         "maillog_file",
         log,
-        refusals,
-        &[("client-limit", "smtpd_client_connection_count_limit")],
+        vec![refusal; REFUSALS],
+        &[("client-limit", LIMIT_NAME)],
     )])
 }

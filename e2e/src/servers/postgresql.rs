@@ -7,10 +7,10 @@ use std::path::Path;
 
 use host_test::Error;
 
+use super::REFUSALS;
 use super::client::{bytes, connect, last_words};
 use super::expected::{Log, Refusal};
 use super::start::{newest, start, stop};
-use super::{PATIENCE, REFUSALS};
 use crate::process::{free_ports, give_away, run, unprivileged};
 
 /// What an administrator writes, and Debian's prefix.
@@ -84,9 +84,6 @@ const STEPS: [Step; 4] = [
 ];
 
 /// Brings it to each limit.
-///
-/// # Errors
-/// A client meets something else than it should.
 pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
     give_away(folder)?;
     let data = folder.join("data");
@@ -106,9 +103,9 @@ pub fn drive(folder: &Path) -> Result<Vec<Log>, Error> {
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string()]);
-    let mut server = start("postgres", &mut postgres, folder, port)?;
+    let mut server = start("postgres", postgres, folder, port)?;
     // It listens a moment before it lets anybody in.
-    let mut admin = server.until("it lets somebody in", PATIENCE, |_| {
+    let mut admin = server.until("it lets somebody in", |_| {
         Ok(log_in(port, ("postgres", "postgres")).ok())
     })?;
     for statement in STATEMENTS {
@@ -174,9 +171,6 @@ pub fn refused(port: u16, names: Names, words: &str) -> Result<SocketAddr, Error
 }
 
 /// A session of a user without a password.
-///
-/// # Errors
-/// It is refused.
 pub fn log_in(port: u16, names: Names) -> Result<TcpStream, Error> {
     let mut stream = connect(port)?;
     stream.write_all(&startup(names))?;

@@ -6,32 +6,18 @@ use std::process::Command;
 
 use host_test::Error;
 
-use super::PATIENCE;
 use crate::process::Running;
 
 /// Starts a server and waits until it listens at a port. What it says to nobody in particular goes to a file in the folder.
-///
-/// # Errors
-/// It does not start.
-pub fn start(
-    name: &str,
-    command: &mut Command,
-    folder: &Path,
-    port: u16,
-) -> Result<Running, Error> {
+pub fn start(name: &str, command: Command, folder: &Path, port: u16) -> Result<Running, Error> {
     let mut running = Running::start(name, command, &folder.join("said.log"))?;
-    running.until("it listens", PATIENCE, |_| {
-        Ok(is_listening(port)?.then_some(()))
-    })?;
+    running.until("it listens", |_| Ok(is_listening(port)?.then_some(())))?;
     Ok(running)
 }
 
 /// Waits until a log has words so often: what others write for a server may take a moment, and ends with it.
-///
-/// # Errors
-/// It does not get there.
 pub fn written(server: &mut Running, log: &Path, words: &str, count: usize) -> Result<(), Error> {
-    server.until("all of its log", PATIENCE, |_| {
+    server.until("all of its log", |_| {
         let text = fs::read(log).unwrap_or_default();
         let found = String::from_utf8_lossy(&text).matches(words).count();
         Ok((found >= count).then_some(()))
@@ -39,17 +25,11 @@ pub fn written(server: &mut Running, log: &Path, words: &str, count: usize) -> R
 }
 
 /// Stops a server, so that its logs are whole.
-///
-/// # Errors
-/// It does not end.
 pub fn stop(mut running: Running) -> Result<(), Error> {
-    running.stop(PATIENCE).map(drop)
+    running.stop().map(drop)
 }
 
 /// The program of the newest version, where each has a place of its own: `PLACE/BEGINNING8.2REST`.
-///
-/// # Errors
-/// There is none.
 pub fn newest(place: &str, beginning: &str, rest: &str) -> Result<PathBuf, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(place).into_iter().flatten() {

@@ -28,9 +28,6 @@ wait
 "#;
 
 /// A command for a program whose syslog, at /dev/log or by UDP, goes to a file in the folder.
-///
-/// # Errors
-/// The folder can't be written to.
 pub fn with_syslog(folder: &Path, udp: u16) -> Result<(Command, PathBuf), Error> {
     let log = folder.join("syslog");
     fs::write(

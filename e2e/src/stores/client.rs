@@ -29,9 +29,6 @@ pub struct Client {
 
 impl Client {
     /// A client of an address. With `authority` it trusts that one alone.
-    ///
-    /// # Errors
-    /// The authority can't be read.
     pub fn new(
         url: String,
         authorization: Option<String>,
@@ -53,9 +50,6 @@ impl Client {
     }
 
     /// Asks, and answers with the status and the document that came.
-    ///
-    /// # Errors
-    /// No answer.
     pub fn ask(
         &self,
         method: &str,

@@ -8,7 +8,7 @@ use host_test::Error;
 use serde_json::json;
 
 use super::client::Client;
-use super::{Kit, START_MAX, files, is_ready};
+use super::{Kit, files, is_ready};
 use crate::process::{self, Running, free_ports, give_away, unprivileged};
 
 const VERSION: &str = "8.19.21";
@@ -28,9 +28,6 @@ pub struct Elasticsearch {
 
 impl Elasticsearch {
     /// Starts one in a folder.
-    ///
-    /// # Errors
-    /// It does not start.
     pub fn start(kit: &Kit, folder: &Path) -> Result<Elasticsearch, Error> {
         let home = kit.from.join(format!("elasticsearch-{VERSION}"));
         add_analysis(kit, &home)?;
@@ -88,11 +85,11 @@ impl Elasticsearch {
             .env("HOME", folder)
             .current_dir(folder);
         // Killed, it takes the server along: that ends when nobody is at the other end of its standard input.
-        let mut running = Running::start("Elasticsearch", &mut command, &folder.join("log"))?;
+        let mut running = Running::start("Elasticsearch", command, &folder.join("log"))?;
         let authority = tls.join("authority.pem");
         let url = format!("https://localhost:{http}");
         let client = Client::new(url, Some(BASIC.to_string()), Some(&authority))?;
-        running.until("it answers", START_MAX, |_| Ok(is_ready(&client)))?;
+        running.until("it answers", |_| Ok(is_ready(&client)))?;
         Ok(Elasticsearch {
             _running: running,
             client,
@@ -101,9 +98,6 @@ impl Elasticsearch {
     }
 
     /// An API key, encoded: with privileges of the cluster, and others for some data streams.
-    ///
-    /// # Errors
-    /// It is refused.
     pub fn api_key(
         &self,
         cluster: &[&str],

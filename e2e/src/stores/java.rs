@@ -18,9 +18,6 @@ pub struct Java {
 
 impl Java {
     /// The first one that fits: `JAVA_HOME`, the one on the path, or one of those that are installed.
-    ///
-    /// # Errors
-    /// None fits.
     pub fn find() -> Result<Java, Error> {
         let mut homes: Vec<PathBuf> = env::var_os("JAVA_HOME")
             .into_iter()

@@ -8,7 +8,6 @@ mod opensearch;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use host_test::Error;
 
@@ -18,9 +17,6 @@ use crate::process;
 
 pub use self::elasticsearch::Elasticsearch;
 pub use self::opensearch::OpenSearch;
-
-/// How long a store may take to start on a busy machine.
-const START_MAX: Duration = Duration::from_secs(180);
 
 /// What all stores are made of.
 pub struct Kit {

@@ -1,19 +1,15 @@
 //! OpenSearch 3, from its libraries.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use host_test::Error;
 
 use super::client::Client;
-use super::{Kit, START_MAX, files, is_ready};
+use super::{Kit, files, is_ready};
 use crate::process::{Running, free_ports, guarded};
 
 /// An OpenSearch on loopback.
 pub struct OpenSearch {
-    program: PathBuf,
-    libraries: PathBuf,
-    folder: PathBuf,
-    settings: Vec<String>,
     running: Running,
     /// Where it listens.
     pub port: u16,
@@ -23,25 +19,22 @@ pub struct OpenSearch {
 
 impl OpenSearch {
     /// Starts one that keeps its data in a folder. Settings are `KEY=VALUE`.
-    ///
-    /// # Errors
-    /// It does not start.
     pub fn start(kit: &Kit, folder: &Path, settings: &[&str]) -> Result<OpenSearch, Error> {
         let [http, transport] = free_ports()?;
-        let mut all = vec![
-            format!("http.port={http}"),
-            format!("transport.port={transport}"),
-        ];
-        all.extend(settings.iter().map(|setting| setting.to_string()));
-        let program = kit.java.program("java");
-        let libraries = kit.from.join("opensearch-3.8.0.0/*");
-        let running = launch(&program, &libraries, folder, &all)?;
+        let mut command = guarded(kit.java.program("java"));
+        command
+            // Faster to start, and small.
+            .args(["-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(kit.from.join("opensearch-3.8.0.0/*"))
+            .arg(files().join("OpenSearch.java"))
+            .arg(folder.join("data"))
+            .arg(format!("http.port={http}"))
+            .arg(format!("transport.port={transport}"))
+            .args(settings)
+            .current_dir(folder);
+        let running = Running::start("OpenSearch", command, &folder.join("log"))?;
         let client = Client::new(format!("http://127.0.0.1:{http}"), None, None)?;
         let mut store = OpenSearch {
-            program,
-            libraries,
-            folder: folder.to_path_buf(),
-            settings: all,
             running,
             port: http,
             client,
@@ -52,51 +45,22 @@ impl OpenSearch {
 
     fn wait(&mut self) -> Result<(), Error> {
         let client = &self.client;
-        self.running
-            .until("it answers", START_MAX, |_| Ok(is_ready(client)))
+        self.running.until("it answers", |_| Ok(is_ready(client)))
     }
 
     /// Holds it: its connections stay open, and nothing is answered.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn freeze(&self) -> Result<(), Error> {
         self.running.signal("STOP")
     }
 
     /// Lets it go on.
-    ///
-    /// # Errors
-    /// It is gone.
     pub fn thaw(&self) -> Result<(), Error> {
         self.running.signal("CONT")
     }
 
     /// Ends it as a power cut would, and starts it again with what it has on the disk.
-    ///
-    /// # Errors
-    /// It does not start again.
     pub fn crash_and_restart(&mut self) -> Result<(), Error> {
-        self.running.kill()?;
-        self.running = launch(&self.program, &self.libraries, &self.folder, &self.settings)?;
+        self.running.crash_and_restart()?;
         self.wait()
     }
-}
-
-fn launch(
-    program: &Path,
-    libraries: &Path,
-    folder: &Path,
-    settings: &[String],
-) -> Result<Running, Error> {
-    let mut command = guarded(program);
-    command
-        // Faster to start, and small.
-        .args(["-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(libraries)
-        .arg(files().join("OpenSearch.java"))
-        .arg(folder.join("data"))
-        .args(settings)
-        .current_dir(folder);
-    Running::start("OpenSearch", &mut command, &folder.join("log"))
 }

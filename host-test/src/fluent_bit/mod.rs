@@ -102,9 +102,6 @@ impl Filter {
     }
 
     /// One record; `None` if it is dropped.
-    ///
-    /// # Errors
-    /// The guest trapped, or its answer is no text.
     pub fn filter(
         &mut self,
         tag: &[u8],
@@ -116,9 +113,6 @@ impl Filter {
     }
 
     /// One record of any bytes; the answer up to its NUL.
-    ///
-    /// # Errors
-    /// The guest trapped, or its answer lies outside its memory.
     pub fn filter_bytes(
         &mut self,
         tag: &[u8],
@@ -150,9 +144,6 @@ impl Filter {
 
 /// Whether the guest says what the core says of the same records: every record's own answer at its place, and
 /// the same alerts in the same order, each in a slot.
-///
-/// # Errors
-/// The first difference.
 pub fn check(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     let mut filter = Filter::new(wasm, runtime, case.given_config())?;
     let mut engine = reference(case)?;

@@ -36,9 +36,6 @@ pub struct Outcome {
 }
 
 /// Runs the program over all records of a host that gives so much memory.
-///
-/// # Errors
-/// The module can't be loaded, or has no room for the configuration.
 pub fn run(
     wasm: &[u8],
     runtime: Runtime,
@@ -102,17 +99,11 @@ fn push_leb(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Every record as a shipper writes it into a topic, JSON where it has a path or an offset, with the line's time.
-///
-/// # Errors
-/// The first difference.
 pub fn check_broker(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     check(case, wasm, runtime, Model::Broker)
 }
 
 /// Every line as it is, without a time.
-///
-/// # Errors
-/// The first difference.
 pub fn check_connect(case: &Case, wasm: &[u8], runtime: Runtime) -> Result<(), Error> {
     check(case, wasm, runtime, Model::Connect)
 }

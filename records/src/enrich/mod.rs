@@ -229,15 +229,23 @@ mod tests {
         };
         let mut out = b"before ".to_vec();
         let is_id_ours = enrich(record.as_bytes(), event, &context, extras, &mut out);
-        let is_there_before = record.contains(r#""id""#)
-            || record.contains("event.id")
-            || record.contains(r#""event":1"#);
-        assert_eq!(
-            is_id_ours,
-            Some(extras.id.is_some() && !is_there_before),
-            "{record}"
-        );
+        let is_there = |id: &&str| record.contains(*id);
+        let is_there_before = [r#""id""#, "event.id", r#""event":1"#].iter().any(is_there);
+        let is_ours = extras.id.is_some() && !is_there_before;
+        assert_eq!(is_id_ours, Some(is_ours), "{record}");
         String::from_utf8(out).expect("UTF-8").split_off(7)
+    }
+
+    /// A record with all that is known of it alone.
+    fn usual(record: &str) -> String {
+        enriched(record, &event(), &Extras::default())
+    }
+
+    #[track_caller]
+    fn holds(text: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     const EVENT: &str = concat!(
@@ -257,10 +265,8 @@ mod tests {
 
     #[test]
     fn adds_every_field_in_order() {
-        assert_eq!(
-            enriched("{}", &event(), &Extras::default()),
-            alloc::format!("{{{EVENT},{MIDDLE},\"maxconn\":{{{LIMIT},{REST}}}}}")
-        );
+        let whole = alloc::format!("{{{EVENT},{MIDDLE},\"maxconn\":{{{LIMIT},{REST}}}}}");
+        assert_eq!(usual("{}"), whole);
         let extras = Extras {
             add_timestamp: true,
             id: Some(10),
@@ -269,30 +275,25 @@ mod tests {
             plain: None,
         };
         let text = enriched(r#"{"@timestamp": 1e400 }"#, &event(), &extras);
-        assert!(
-            text.starts_with(r#"{"@timestamp": 1e400 ,"event":{"#),
-            "{text}"
+        holds(
+            &text,
+            &[r#""id":"0000000000000000000000000000000a"},"service""#],
         );
-        assert!(
-            text.contains(r#""id":"0000000000000000000000000000000a"},"service""#),
-            "{text}"
+        let (begin, end) = (
+            r#"{"@timestamp": 1e400 ,"event":{"#,
+            r#","flood":{"id":"f","state":"ongoing"}}}"#,
         );
-        assert!(
-            text.ends_with(r#","flood":{"id":"f","state":"ongoing"}}}"#),
-            "{text}"
-        );
+        assert!(text.starts_with(begin) && text.ends_with(end), "{text}");
         let text = enriched("{}", &event(), &extras);
-        assert!(
-            text.starts_with(r#"{"@timestamp":"1970-01-01T00:00:00.000Z","event""#),
-            "{text}"
-        );
+        let begin = r#"{"@timestamp":"1970-01-01T00:00:00.000Z","event""#;
+        assert!(text.starts_with(begin), "{text}");
     }
 
     #[test]
     fn merges_into_what_is_there() {
         let record = r#"{"maxconn":{"limit":{"value":1e400},"x":{}},"user":{ },"event":{"kind":null,"a":[1]} }"#;
         assert_eq!(
-            enriched(record, &event(), &Extras::default()),
+            usual(record),
             alloc::format!(
                 r#"{{"maxconn":{{"limit":{{"value":1e400,"name":"mail_max_userip_connections","scope":"user+ip"}},"x":{{}},{REST}}},"user":{{ "name":"ann"}},"event":{{"kind":null,"a":[1],{}}} ,{}}}"#,
                 &EVENT[r#""event":{"kind":"event","#.len()..EVENT.len() - 1],
@@ -304,36 +305,27 @@ mod tests {
     #[test]
     fn overwrites_no_dotted_leaf() {
         let record = r#"{"user.name":"x","source.ip.raw":1,"maxconn":{"limit.name":2},"maxconn.limit":{"value":3},"tls":{"established":false}}"#;
-        let text = enriched(record, &event(), &Extras::default());
+        let text = usual(record);
         assert!(!text.contains(r#""user":{"#), "{text}");
-        assert!(text.contains(r#""source":{"port":4000}"#), "{text}");
-        assert!(
-            text.contains(r#""tls":{"established":false,"version":"1.3"}"#),
-            "{text}"
-        );
-        assert!(
-            text.contains(r#""maxconn":{"limit.name":2,"limit":{"scope":"user+ip"},"#),
-            "{text}"
-        );
+        let parts = [
+            r#""source":{"port":4000}"#,
+            r#""tls":{"established":false,"version":"1.3"}"#,
+            r#""maxconn":{"limit.name":2,"limit":{"scope":"user+ip"},"#,
+        ];
+        holds(&text, &parts);
     }
 
     #[test]
     fn names_the_groups_that_scalars_keep_out() {
         let record = r#"{"user":"x","source":[],"maxconn":{"limit":null},"host":"mail1"}"#;
-        let text = enriched(record, &event(), &Extras::default());
-        assert!(
-            text.contains(r#""skipped":["user","source","maxconn.limit"]"#),
-            "{text}"
-        );
-        assert!(
-            text.contains(r#""maxconn":{"limit":null,"session""#),
-            "{text}"
-        );
-        let text = enriched(r#"{"user":"x","maxconn":1}"#, &event(), &Extras::default());
-        assert!(
-            !text.contains("skipped") && text.contains(r#""maxconn":1,"event""#),
-            "{text}"
-        );
+        let parts = [
+            r#""skipped":["user","source","maxconn.limit"]"#,
+            r#""maxconn":{"limit":null,"session""#,
+        ];
+        holds(&usual(record), &parts);
+        let text = usual(r#"{"user":"x","maxconn":1}"#);
+        holds(&text, &[r#""maxconn":1,"event""#]);
+        assert!(!text.contains("skipped"), "{text}");
         // Nothing of ours is kept out where the event has nothing to say.
         let quiet = Event {
             security: Security::None,
@@ -344,28 +336,21 @@ mod tests {
 
     #[test]
     fn a_name_in_the_place_of_the_user_goes_into_it() {
-        let text = enriched(
-            r#"{"user": "\u0061nn" ,"x":1}"#,
-            &event(),
-            &Extras::default(),
-        );
+        let text = usual(r#"{"user": "\u0061nn" ,"x":1}"#);
         let begin = r#"{"user": {"name":"\u0061nn"} ,"x":1,"event""#;
-        assert!(
-            text.starts_with(begin) && !text.contains("skipped"),
-            "{text}"
-        );
+        assert!(text.starts_with(begin), "{text}");
+        assert!(!text.contains("skipped"), "{text}");
     }
 
     #[test]
     fn adds_to_the_last_of_two_groups() {
         let record = r#"{"maxconn":{"limit":{"value":1}},"maxconn":{"limit":{}}}"#;
-        let text = enriched(record, &event(), &Extras::default());
-        assert!(text.starts_with(r#"{"maxconn":{"limit":{"value":1}},"maxconn":{"limit":{"name""#));
+        let begin = r#"{"maxconn":{"limit":{"value":1}},"maxconn":{"limit":{"name""#;
+        assert!(usual(record).starts_with(begin));
         let record = r#"{"maxconn":{"limit":{"value":1}},"maxconn":{}}"#;
-        let text = enriched(record, &event(), &Extras::default());
-        assert!(
-            text.contains(r#"{"value":1}},"maxconn":{"limit":{"name""#),
-            "{text}"
+        holds(
+            &usual(record),
+            &[r#"{"value":1}},"maxconn":{"limit":{"name""#],
         );
     }
 
@@ -377,24 +362,16 @@ mod tests {
             redactor: Some(&redactor),
             ..Extras::default()
         };
-        let text = enriched(
-            r#"{"message":"user=<ann>, rip","user":{"name":"ann"}}"#,
-            &event(),
-            &extras,
-        );
+        let record = r#"{"message":"user=<ann>, rip","user":{"name":"ann"}}"#;
+        let text = enriched(record, &event(), &extras);
         assert!(!text.contains("ann"), "{text}");
-        assert!(
-            text.contains(&alloc::format!(r#"{{"message":"user=<{hash}>, rip""#)),
-            "{text}"
-        );
-        assert!(
-            text.contains(&alloc::format!(r#""hash":"{hash}""#)),
-            "{text}"
-        );
-        assert!(
-            text.contains(&alloc::format!(r#""user":["{hash}"]"#)),
-            "{text}"
-        );
+        for part in [
+            r#"{"message":"user=<#>, rip""#,
+            r##""hash":"#""##,
+            r##""user":["#"]"##,
+        ] {
+            holds(&text, &[&part.replace('#', &hash)]);
+        }
     }
 
     #[test]
@@ -406,30 +383,25 @@ mod tests {
             record_bytes: 0,
         };
         let redactor = Redactor::new("key");
-        for extras in [
-            Extras::default(),
-            Extras {
-                redactor: Some(&redactor),
+        for redactor in [None, Some(&redactor)] {
+            let extras = Extras {
+                redactor,
                 ..Extras::default()
-            },
-        ] {
+            };
             let mut out = Vec::new();
+            let mut take = |record: &[u8]| enrich(record, &event(), &context, &extras, &mut out);
             for record in [
                 "",
                 "[]",
                 "{",
-                "{\"a\":nan}",
+                r#"{"a":nan}"#,
                 "{} x",
-                "{\"user\":{\"a\":01}}",
+                r#"{"user":{"a":01}}"#,
             ] {
-                assert!(
-                    enrich(record.as_bytes(), &event(), &context, &extras, &mut out).is_none(),
-                    "{record}"
-                );
-                assert!(out.is_empty());
+                assert!(take(record.as_bytes()).is_none(), "{record}");
             }
-            let result = enrich(b"{\"a\":\"\xff\"}", &event(), &context, &extras, &mut out);
-            assert!(result.is_some());
+            assert!(take(b"{\"a\":\"\xff\"}").is_some());
+            // Nothing was left of those before.
             assert!(out.starts_with("{\"a\":\"\u{fffd}\",".as_bytes()));
         }
     }

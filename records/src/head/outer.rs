@@ -103,82 +103,37 @@ fn rfc5424(text: &str) -> Option<Outer<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use test_support::data::rows;
 
     #[test]
     fn what_others_put_before_a_line_is_taken_and_no_more() {
-        for (message, host, tag, text) in [
-            (
-                "Nov 28 17:00:00 srv1 db[7]: [9-1] x",
-                "srv1",
-                "db",
-                "[9-1] x",
-            ),
-            ("<27>Nov 28 17:00:00 srv1 db: x", "srv1", "db", "x"),
-            (
-                "2026-11-28T17:00:00.1+00:00 srv1 srv1 web: x",
-                "srv1",
-                "web",
-                "x",
-            ),
-            (
-                "2026-11-28T17:00:00+0000 srv1 mail/smtpd[7]: x",
-                "srv1",
-                "mail/smtpd",
-                "x",
-            ),
-            (
-                "Nov 28 17:00:00 srv1 daemon.err db[7]: x",
-                "srv1",
-                "db",
-                "x",
-            ),
-            (
-                "<27>1 2026-11-28T17:00:00Z srv1 db 7 - -  x",
-                "srv1",
-                "db",
-                "x",
-            ),
-            (
-                "<27>1 2026-11-28T17:00:00Z srv1 - - - [a b=\"]\"] x",
-                "srv1",
-                "",
-                "x",
-            ),
-            ("<6>[ 6759.369821] x", "", "", "[ 6759.369821] x"),
-            (
-                "db_1-1  | 2026-11-28 17:00:00 UTC [7] x",
-                "",
-                "",
-                "2026-11-28 17:00:00 UTC [7] x",
-            ),
-            ("2026-11-28T17:00:00.1Z stderr F x", "", "", "x"),
-            (
-                "2026-11-28 17:00:00 evil db[7]: x",
-                "",
-                "",
-                "2026-11-28 17:00:00 evil db[7]: x",
-            ),
-            (
-                "2026-11-28 17:00:00 UTC [7] LOG C-0x1: x",
-                "",
-                "",
-                "2026-11-28 17:00:00 UTC [7] LOG C-0x1: x",
-            ),
-            (
-                "Nov 28 17:00:00 srv1 other db[7]: x",
-                "",
-                "",
-                "Nov 28 17:00:00 srv1 other db[7]: x",
-            ),
-            ("x", "", "", "x"),
-        ] {
+        // A bar would end a cell.
+        let compose = "db_1-1  | 2026-11-28 17:00:00 UTC [7] x";
+        let compose = [compose, "", "", "2026-11-28 17:00:00 UTC [7] x"];
+        let others = rows(
+            r#"
+            Nov 28 17:00:00 srv1 db[7]: [9-1] x               | srv1 | db         | [9-1] x
+            <27>Nov 28 17:00:00 srv1 db: x                    | srv1 | db         | x
+            2026-11-28T17:00:00.1+00:00 srv1 srv1 web: x      | srv1 | web        | x
+            2026-11-28T17:00:00+0000 srv1 mail/smtpd[7]: x    | srv1 | mail/smtpd | x
+            Nov 28 17:00:00 srv1 daemon.err db[7]: x          | srv1 | db         | x
+            <27>1 2026-11-28T17:00:00Z srv1 db 7 - -  x       | srv1 | db         | x
+            <27>1 2026-11-28T17:00:00Z srv1 - - - [a b="]"] x | srv1 |            | x
+            <6>[ 6759.369821] x                               |      |            | [ 6759.369821] x
+            2026-11-28T17:00:00.1Z stderr F x                 |      |            | x
+            2026-11-28 17:00:00 evil db[7]: x                 |      |            | 2026-11-28 17:00:00 evil db[7]: x
+            2026-11-28 17:00:00 UTC [7] LOG C-0x1: x          |      |            | 2026-11-28 17:00:00 UTC [7] LOG C-0x1: x
+            Nov 28 17:00:00 srv1 other db[7]: x               |      |            | Nov 28 17:00:00 srv1 other db[7]: x
+            x                                                 |      |            | x"#,
+        );
+        for [message, host, tag, text] in others.chain([compose]) {
             let found = outer(message, false);
-            let told = (
-                found.host.unwrap_or(""),
-                found.tag.unwrap_or(""),
-                found.text,
+            let [found_host, found_tag] = [found.host, found.tag].map(Option::unwrap_or_default);
+            assert_eq!(
+                [found_host, found_tag, found.text],
+                [host, tag, text],
+                "{message}"
             );
-            assert_eq!(told, (host, tag, text), "{message}");
         }
     }
 }

@@ -249,27 +249,13 @@ pub fn read_stamp(text: &[u8], zone: &TimeZone) -> Option<i64> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use test_support::data::rows;
 
     fn try_read(json: &str) -> Option<Record<'_>> {
-        let message = [
-            "message",
-            "log",
-            "MESSAGE",
-            "msg",
-            "event",
-            "event.original",
-            "a.b.c",
-        ];
-        let time = [
-            "@timestamp",
-            "timestamp",
-            "__REALTIME_TIMESTAMP",
-            "time",
-            "a.t",
-        ];
+        let keys = |keys: &str| keys.split(' ').map(String::from).collect::<Vec<_>>();
         let keys = Keys {
-            message: &message.map(String::from),
-            time: &time.map(String::from),
+            message: &keys("message log MESSAGE msg event event.original a.b.c"),
+            time: &keys("@timestamp timestamp __REALTIME_TIMESTAMP time a.t"),
         };
         read_json(json.as_bytes(), keys, &TimeZone::utc())
     }
@@ -278,103 +264,69 @@ mod tests {
         try_read(json).expect("a JSON object")
     }
 
+    /// A path leads through objects, dotted keys or both; what wraps a record is no part of it.
     #[test]
     fn prefers_message_keys_in_their_order() {
-        for (json, message) in [
-            (r#"{"msg":"4","log":"2","message":"1"}"#, Some("1")),
-            (r#"{"message":{"a":1},"log":"2"}"#, Some("2")),
-            (r#"{"message":null,"msg":"a\u003cb"}"#, Some("a<b")),
-            (r#"{"MESSAGE":[77, 97,120],"x":[1]}"#, Some("Max")),
-            (r#"{"MESSAGE":["a"]}"#, None),
-            (r#"{"message":[77]}"#, None),
-            (r#"{"message":"1","message":"2"}"#, Some("2")),
-            (r#"{"m\u0065ssage":"1"}"#, Some("1")),
-            (r#"{"log":{"message":"no"}}"#, None),
-            // A path leads through objects, dotted keys or both; what wraps a record is no part of it.
-            (r#"{"event":"1"}"#, Some("1")),
-            (
-                r#"{"event":{"original":"1","x":{"original":"no"}}}"#,
-                Some("1"),
-            ),
-            (r#"{"event.original":"1"}"#, Some("1")),
-            (r#"{"event":{"original":{"a":1}},"x":"no"}"#, None),
-            (
-                r#"{"a":{"b":{"c":"1","d":2},"c":"no"},"b":{"c":"no"},"c":"no"}"#,
-                Some("1"),
-            ),
-            (r#"{"a":{"b.c":"1"}}"#, Some("1")),
-            (r#"{"a.b":{"c":"1"}}"#, Some("1")),
-            (r#"{"x":{"message":"no"},"host":{"message":"no"}}"#, None),
-            (
-                r#"{"_source":{"message":"1","host":"h"},"_id":"x"}"#,
-                Some("1"),
-            ),
-            (r#"{"result":{"a":{"b":{"c":"1"}}}}"#, Some("1")),
-            (r#"{"_source":{"_source":{"message":"no"}}}"#, None),
-            ("{}", None),
-        ] {
-            assert_eq!(read(json).message.as_deref(), message, "{json}");
+        for [json, message] in rows(
+            r#"
+            {"msg":"4","log":"2","message":"1"}                          | 1
+            {"message":{"a":1},"log":"2"}                                | 2
+            {"message":null,"msg":"a\u003cb"}                            | a<b
+            {"MESSAGE":[77, 97,120],"x":[1]}                             | Max
+            {"MESSAGE":["a"]}                                            | -
+            {"message":[77]}                                             | -
+            {"message":"1","message":"2"}                                | 2
+            {"m\u0065ssage":"1"}                                         | 1
+            {"log":{"message":"no"}}                                     | -
+            {"event":"1"}                                                | 1
+            {"event":{"original":"1","x":{"original":"no"}}}             | 1
+            {"event.original":"1"}                                       | 1
+            {"event":{"original":{"a":1}},"x":"no"}                      | -
+            {"a":{"b":{"c":"1","d":2},"c":"no"},"b":{"c":"no"},"c":"no"} | 1
+            {"a":{"b.c":"1"}}                                            | 1
+            {"a.b":{"c":"1"}}                                            | 1
+            {"x":{"message":"no"},"host":{"message":"no"}}               | -
+            {"_source":{"message":"1","host":"h"},"_id":"x"}             | 1
+            {"result":{"a":{"b":{"c":"1"}}}}                             | 1
+            {"_source":{"_source":{"message":"no"}}}                     | -
+            {}                                                           | -"#,
+        ) {
+            let found = read(json).message;
+            assert_eq!(found.as_deref().unwrap_or("-"), message, "{json}");
         }
     }
 
     /// What common parsers make of Dovecot's own lines and of syslog's.
     #[test]
     fn a_service_that_a_parser_took_away_is_put_back() {
-        for (json, message, host) in [
-            (
-                r#"{"hostname":"imap-login:","message":"Info: x"}"#,
-                "imap-login: Info: x",
-                None,
-            ),
-            (
-                r#"{"host":"imap-login:","ident":"Info","message":"x"}"#,
-                "imap-login: Info: x",
-                None,
-            ),
-            (
-                r#"{"host":"mail","ident":"pop3-login","message":"Info: x"}"#,
-                "pop3-login: Info: x",
-                Some("mail"),
-            ),
-            (
-                r#"{"program":"master","message":"Warning: x"}"#,
-                "master: Warning: x",
-                None,
-            ),
-            (
-                r#"{"host":"mail","ident":"dovecot","message":"imap-login: x"}"#,
-                "imap-login: x",
-                Some("mail"),
-            ),
-            (
-                r#"{"host":"mail:","ident":"a","message":"x"}"#,
-                "x",
-                Some("mail:"),
-            ),
-        ] {
+        for [json, message, host] in rows(
+            r#"
+            {"hostname":"imap-login:","message":"Info: x"}              | imap-login: Info: x | -
+            {"host":"imap-login:","ident":"Info","message":"x"}         | imap-login: Info: x | -
+            {"host":"mail","ident":"pop3-login","message":"Info: x"}    | pop3-login: Info: x | mail
+            {"program":"master","message":"Warning: x"}                 | master: Warning: x  | -
+            {"host":"mail","ident":"dovecot","message":"imap-login: x"} | imap-login: x       | mail
+            {"host":"mail:","ident":"a","message":"x"}                  | x                   | mail:"#,
+        ) {
             let record = read(json);
             assert_eq!(record.message.as_deref(), Some(message), "{json}");
-            assert_eq!(record.host.as_deref(), host, "{json}");
+            assert_eq!(record.host.as_deref().unwrap_or("-"), host, "{json}");
         }
         assert_eq!(read(r#"{"ident":"imap-login","x":1}"#).message, None);
     }
 
     #[test]
     fn finds_the_host_wherever_it_is() {
-        for (json, host) in [
-            (
-                r#"{"_HOSTNAME":"j","hostname":"h","host":"s","host.name":"n"}"#,
-                Some("n"),
-            ),
-            (
-                r#"{"host":{"os":{"name":"x"},"name":"n"},"hostname":"h"}"#,
-                Some("n"),
-            ),
-            (r#"{"_HOSTNAME":"j","hostname":"h","host":"s"}"#, Some("s")),
-            (r#"{"_HOSTNAME":"j","host":["s"],"hostname":""}"#, Some("j")),
-            (r#"{"host":{"name":1}}"#, None),
-        ] {
-            assert_eq!(read(json).host.as_deref(), host, "{json}");
+        for [json, host] in rows(
+            r#"
+            {"_HOSTNAME":"j","hostname":"h","host":"s","host.name":"n"} | n
+            {"host":{"os":{"name":"x"},"name":"n"},"hostname":"h"}      | n
+            {"_HOSTNAME":"j","hostname":"h","host":"s"}                 | s
+            {"_HOSTNAME":"j","host":["s"],"hostname":""}                | j
+            {"host":{"name":1}}                                         | -"#,
+        ) {
+            let found = read(json).host;
+            assert_eq!(found.as_deref().unwrap_or("-"), host, "{json}");
         }
     }
 
@@ -387,72 +339,43 @@ mod tests {
             r#"{"log.offset":7,"log.file.path":"/a"}"#,
         ] {
             let record = read(json);
-            assert_eq!(
-                (record.path.as_deref(), record.offset),
-                (Some("/a"), Some(7)),
-                "{json}"
-            );
+            let place = (record.path.as_deref(), record.offset);
+            assert_eq!(place, (Some("/a"), Some(7)), "{json}");
         }
-        assert_eq!(
-            read(r#"{"log":{"offset":-1},"__CURSOR":"s=1"}"#)
-                .cursor
-                .as_deref(),
-            Some("s=1")
-        );
+        let record = read(r#"{"log":{"offset":-1},"__CURSOR":"s=1"}"#);
+        assert_eq!(record.cursor.as_deref(), Some("s=1"));
     }
 
     #[test]
     fn takes_the_best_time() {
-        for (json, time_ms) in [
-            (
-                r#"{"time":1,"timestamp":2,"__REALTIME_TIMESTAMP":"3","@timestamp":4}"#,
-                Some(4_000),
-            ),
-            (
-                r#"{"timestamp":"1763843054123","time":"5"}"#,
-                Some(1_763_843_054_123),
-            ),
-            (
-                r#"{"__REALTIME_TIMESTAMP":"1763843054123456"}"#,
-                Some(1_763_843_054_123),
-            ),
-            (r#"{"__REALTIME_TIMESTAMP":"soon"}"#, None),
-            (r#"{"@timestamp":null,"timestamp":9}"#, Some(9_000)),
-            (r#"{"@timestamp":"soon","timestamp":9}"#, Some(9_000)),
-            (r#"{"timestamp":9,"@timestamp":"soon"}"#, Some(9_000)),
-            (r#"{"a":{"t":9}}"#, Some(9_000)),
-            (
-                r#"{"@timestamp":"2025-11-22T20:24:14.123Z"}"#,
-                Some(1_763_843_054_123),
-            ),
-            (
-                r#"{"time":"2025-11-22T21:24:14.123456789+01:00"}"#,
-                Some(1_763_843_054_123),
-            ),
-        ] {
-            assert_eq!(read(json).time_ms, time_ms, "{json}");
+        for [json, time_ms] in rows(
+            r#"
+            {"time":1,"timestamp":2,"__REALTIME_TIMESTAMP":"3","@timestamp":4} | 4000
+            {"timestamp":"1763843054123","time":"5"}                           | 1763843054123
+            {"__REALTIME_TIMESTAMP":"1763843054123456"}                        | 1763843054123
+            {"__REALTIME_TIMESTAMP":"soon"}                                    | -
+            {"@timestamp":null,"timestamp":9}                                  | 9000
+            {"@timestamp":"soon","timestamp":9}                                | 9000
+            {"timestamp":9,"@timestamp":"soon"}                                | 9000
+            {"a":{"t":9}}                                                      | 9000
+            {"@timestamp":"2025-11-22T20:24:14.123Z"}                          | 1763843054123
+            {"time":"2025-11-22T21:24:14.123456789+01:00"}                     | 1763843054123"#,
+        ) {
+            assert_eq!(read(json).time_ms, time_ms.parse().ok(), "{json}");
         }
     }
 
     #[test]
     fn knows_our_own_documents() {
-        for (json, ours) in [
-            (
-                r#"{"event":{"action":"connection-limit-flood-start"},"maxconn":{}}"#,
-                true,
-            ),
-            (
-                r#"{"event.action":"connection-limit-exceeded","maxconn.limit.name":"x"}"#,
-                true,
-            ),
-            (r#"{"event":{"action":"connection-limit-exceeded"}}"#, false),
-            (r#"{"event":{"action":"other"},"maxconn":{}}"#, false),
-            (
-                r#"{"event":{"action":"connection-limit-exceeded"},"maxconn":1}"#,
-                false,
-            ),
-        ] {
-            assert_eq!(read(json).is_ours, ours, "{json}");
+        for [json, ours] in rows(
+            r#"
+            {"event":{"action":"connection-limit-flood-start"},"maxconn":{}}      | true
+            {"event.action":"connection-limit-exceeded","maxconn.limit.name":"x"} | true
+            {"event":{"action":"connection-limit-exceeded"}}                      | false
+            {"event":{"action":"other"},"maxconn":{}}                             | false
+            {"event":{"action":"connection-limit-exceeded"},"maxconn":1}          | false"#,
+        ) {
+            assert_eq!(read(json).is_ours.to_string(), ours, "{json}");
         }
     }
 

@@ -220,7 +220,7 @@ pub(crate) fn date_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::string::String;
 
@@ -228,7 +228,7 @@ mod tests {
         parse_rfc3339(text.as_bytes(), &TimeZone::utc()).expect(text)
     }
 
-    fn written(time_ms: i64) -> String {
+    pub(crate) fn written(time_ms: i64) -> String {
         let mut out = Vec::new();
         write_rfc3339_ms(time_ms, &mut out);
         String::from_utf8(out).expect("ASCII")
@@ -261,11 +261,8 @@ mod tests {
             "2026-11-22T20:26:1५",
         ];
         for text in wrong {
-            assert_eq!(
-                parse_rfc3339(text.as_bytes(), &TimeZone::utc()),
-                None,
-                "{text}"
-            );
+            let time = parse_rfc3339(text.as_bytes(), &TimeZone::utc());
+            assert_eq!(time, None, "{text}");
         }
         assert_eq!(written(i64::MAX), "9999-12-31T23:59:59.999Z");
         assert_eq!(written(i64::MIN), "0000-01-01T00:00:00.000Z");

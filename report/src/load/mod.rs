@@ -22,13 +22,14 @@ pub use error::LoadError;
 pub const LOAD_BYTES_MAX: usize = 64 << 20;
 
 /// The program that wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Source {
     Sar,
     Sadf,
+    #[default]
     Csv,
     Rrdtool,
     Prometheus,
@@ -37,7 +38,7 @@ pub enum Source {
 }
 
 /// A load over time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Load {
     /// Where it comes from.
     pub source: Source,

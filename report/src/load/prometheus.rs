@@ -33,10 +33,9 @@ pub(super) fn read(json: &Value) -> Result<Load, LoadError> {
     Ok(Load {
         source: Source::Prometheus,
         name: names.get(at).cloned().unwrap_or_default(),
-        unit: None,
         points,
-        is_mean: false,
         left_out: series.len().saturating_sub(1),
+        ..Load::default()
     })
 }
 

@@ -42,10 +42,10 @@ pub(super) fn json(json: &Value) -> Result<Load, LoadError> {
     Ok(Load {
         source: Source::Rrdtool,
         name: names.get(at).map_or("load", |name| name.trim()).to_string(),
-        unit: None,
         points,
         is_mean: true,
         left_out: names.len().saturating_sub(1),
+        ..Load::default()
     })
 }
 
@@ -79,19 +79,17 @@ pub(super) fn fetched(text: &str) -> Result<Load, LoadError> {
         let value = number(cell).ok_or_else(|| LoadError::value(line, cell))?;
         points.push((time_s.saturating_mul(1_000), value));
     }
-    let name = names.get(at).copied().unwrap_or_default();
-    let is_munin = name == MUNIN_SERIES;
+    let (source, name) = match names.get(at).copied().unwrap_or_default() {
+        MUNIN_SERIES => (Source::Munin, "load"),
+        name => (Source::Rrdtool, name),
+    };
     Ok(Load {
-        source: if is_munin {
-            Source::Munin
-        } else {
-            Source::Rrdtool
-        },
-        name: if is_munin { "load" } else { name }.to_string(),
-        unit: None,
+        source,
+        name: name.to_string(),
         points,
         is_mean: true,
         left_out: names.len().saturating_sub(1),
+        ..Load::default()
     })
 }
 
@@ -131,9 +129,8 @@ pub(super) fn spool(text: &str) -> Result<Load, LoadError> {
     Ok(Load {
         source: Source::Munin,
         name: name.to_string(),
-        unit: None,
         points,
-        is_mean: false,
         left_out: names.len().saturating_sub(1),
+        ..Load::default()
     })
 }

@@ -59,10 +59,9 @@ pub(super) fn read(text: &str, zone: &Zone) -> Result<Load, LoadError> {
             false => Source::Csv,
         },
         name: columns.name,
-        unit: None,
         points,
-        is_mean: false,
         left_out: columns.left_out,
+        ..Load::default()
     })
 }
 

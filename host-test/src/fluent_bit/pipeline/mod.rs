@@ -20,6 +20,7 @@ pub use self::settings::{Settings, text};
 use self::stage::Stage;
 use super::Filter;
 use crate::Error;
+use crate::case::stamp;
 use crate::wasm::Runtime;
 
 /// How many lines a chunk has at most: some number that no file is a multiple of.
@@ -139,9 +140,6 @@ impl Pipeline {
     }
 
     /// A record as another input, say `forward`, makes it.
-    ///
-    /// # Errors
-    /// The guest answers what Fluent Bit can't take.
     pub fn take(&mut self, tag: &str, body: Value, time_ms: i64) -> Result<(), Error> {
         let tag = tag.to_string();
         self.chunk(vec![Record { tag, time_ms, body }])
@@ -228,10 +226,8 @@ fn time(format: &str, value: &str, now_ms: i64) -> Option<i64> {
     let (month, rest) = value.split_at_checked(3)?;
     let month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(month)? / 3 + 1;
     let (day, clock) = rest.trim_start().split_once(' ')?;
-    let mut now = Vec::new();
-    maxconn_core::time::write_rfc3339_ms(now_ms, &mut now);
-    let year = String::from_utf8(now.get(..4)?.to_vec()).ok()?;
-    let day: u32 = day.parse().ok()?;
+    let now = stamp(now_ms);
+    let (year, day) = (now.get(..4)?, day.parse::<u32>().ok()?);
     let time = format!("{year}-{month:02}-{day:02}T{clock}Z");
     parse_rfc3339(time.as_bytes(), &utc)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 use saphyr::{LoadableYamlNode, Yaml};
+use test_support::data::rows;
 
 use crate::Error;
 
@@ -12,43 +13,20 @@ use crate::Error;
 pub type Settings = BTreeMap<String, String>;
 
 /// The keys that each plugin may have here.
-const PLUGINS: [(&str, &str); 13] = [
-    (
-        "service",
-        "flush log_level hot_reload storage.path storage.max_chunks_up storage.keep.rejected scheduler.base scheduler.cap",
-    ),
-    (
-        "input tail",
-        "path tag key parser path_key offset_key db skip_long_lines buffer_max_size storage.type",
-    ),
-    (
-        "input systemd",
-        "tag systemd_filter read_from_tail lowercase db storage.type",
-    ),
-    ("input dummy", "tag dummy rate"),
-    (
-        "filter wasm",
-        "match_regex wasm_path function_name event_format",
-    ),
-    (
-        "filter rewrite_tag",
-        "match match_regex rule emitter_name emitter_mem_buf_limit emitter_storage.type",
-    ),
-    ("filter modify", "match match_regex remove"),
-    ("filter lua", "match call code"),
-    (
-        "output http",
-        "match host port uri format json_date_key retry_limit",
-    ),
-    ("output stdout", "match match_regex format"),
-    ("output es", STORE),
-    ("output opensearch", STORE),
-    (
-        "parser",
-        "format regex time_key time_format time_strict time_keep time_system_timezone",
-    ),
-];
-const STORE: &str = "match match_regex host port index write_operation id_key generate_id time_key suppress_type_name retry_limit storage.total_limit_size";
+const PLUGINS: &str = "
+    service            | flush log_level hot_reload storage.path storage.max_chunks_up storage.keep.rejected scheduler.base scheduler.cap
+    input tail         | path tag key parser path_key offset_key db skip_long_lines buffer_max_size storage.type
+    input systemd      | tag systemd_filter read_from_tail lowercase db storage.type
+    input dummy        | tag dummy rate
+    filter wasm        | match_regex wasm_path function_name event_format
+    filter rewrite_tag | match match_regex rule emitter_name emitter_mem_buf_limit emitter_storage.type
+    filter modify      | match match_regex remove
+    filter lua         | match call code
+    output http        | match host port uri format json_date_key retry_limit
+    output stdout      | match match_regex format
+    output es          | match match_regex host port index write_operation id_key generate_id time_key suppress_type_name retry_limit storage.total_limit_size
+    output opensearch  | match match_regex host port index write_operation id_key generate_id time_key suppress_type_name retry_limit storage.total_limit_size
+    parser             | format regex time_key time_format time_strict time_keep time_system_timezone";
 
 /// All of a file.
 pub struct Configuration {
@@ -61,9 +39,6 @@ pub struct Configuration {
 
 impl Configuration {
     /// Reads it.
-    ///
-    /// # Errors
-    /// It has something that is not known.
     pub fn read(yaml: &str) -> Result<Configuration, Error> {
         let documents = Yaml::load_from_str(yaml)?;
         let root = documents.first().ok_or("the configuration is empty")?;
@@ -128,9 +103,8 @@ fn settings(entry: &Yaml<'_>, kind: &str) -> Result<Settings, Error> {
         "parser" | "service" => kind.to_string(),
         _ => format!("{kind} {}", text(&settings, "name")),
     };
-    let (_, known) = PLUGINS
-        .iter()
-        .find(|(name, _)| *name == plugin)
+    let [_, known] = rows(PLUGINS)
+        .find(|[name, _]| *name == plugin)
         .ok_or_else(|| format!("{plugin}: not known here"))?;
     let is_known = |key: &str| key == "name" || known.split_whitespace().any(|it| it == key);
     match settings.keys().find(|key| !is_known(key)) {

@@ -70,9 +70,6 @@ impl Stage {
     }
 
     /// A record through the filter: what goes on, while what is emitted anew goes to `emitted`.
-    ///
-    /// # Errors
-    /// The guest answers what Fluent Bit can't take.
     pub fn pass(
         &mut self,
         mut record: Record,

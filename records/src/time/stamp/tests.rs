@@ -1,7 +1,8 @@
-use super::super::{parse_rfc3339, write_rfc3339_ms};
+use super::super::parse_rfc3339;
+use super::super::tests::written;
 use super::*;
 use alloc::string::String;
-use alloc::vec::Vec;
+use test_support::data::rows;
 
 fn read(text: &str, reference: &str) -> Option<(String, usize)> {
     let zone = TimeZone::parse("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
@@ -9,11 +10,7 @@ fn read(text: &str, reference: &str) -> Option<(String, usize)> {
     let (time_ms, len) = read_log_time(text.as_bytes(), &zone, Reference::Latest(reference_ms))?;
     let untimed = read_log_time(text.as_bytes(), &zone, Reference::NotNeeded);
     assert_eq!(untimed.map(|(_, len)| len), Some(len), "{text}");
-    let mut out = Vec::new();
-    if let Some(time_ms) = time_ms {
-        write_rfc3339_ms(time_ms, &mut out);
-    }
-    Some((String::from_utf8(out).expect("ASCII"), len))
+    Some((time_ms.map(written).unwrap_or_default(), len))
 }
 
 #[test]
@@ -115,69 +112,28 @@ fn what_is_no_time() {
     }
 }
 
+/// Also of a log that was never rotated, read in November.
 #[test]
 fn a_missing_year_is_the_latest_that_is_not_ahead() {
     let read = |text: &str, reference: &str| {
         let reference_ms = parse_rfc3339(reference.as_bytes(), &TimeZone::utc());
         let reference = Reference::Latest(reference_ms);
         let (time_ms, _) = read_log_time(text.as_bytes(), &TimeZone::utc(), reference)?;
-        let mut out = Vec::new();
-        write_rfc3339_ms(time_ms?, &mut out);
-        String::from_utf8(out).ok()
+        time_ms.map(written)
     };
-    for (text, reference, expected) in [
-        (
-            "Nov 22 20:13:51 imap",
-            "2026-11-23T00:00:00Z",
-            "2026-11-22T20:13:51.000Z",
-        ),
-        (
-            "Dec 31 23:59:59 imap",
-            "2027-01-01T00:00:05Z",
-            "2026-12-31T23:59:59.000Z",
-        ),
-        (
-            "Jan  1 00:00:01 imap",
-            "2026-12-31T23:59:59Z",
-            "2027-01-01T00:00:01.000Z",
-        ),
-        (
-            "Jan  1 23:59:59 imap",
-            "2026-12-31T23:59:59Z",
-            "2027-01-01T23:59:59.000Z",
-        ),
-        (
-            "Jan  2 00:00:00 imap",
-            "2026-12-31T23:59:59Z",
-            "2026-01-02T00:00:00.000Z",
-        ),
-        // A log that was never rotated, read in November.
-        (
-            "Feb  1 11:39:45 imap",
-            "2026-11-28T00:00:00Z",
-            "2026-02-01T11:39:45.000Z",
-        ),
-        (
-            "Jun 3 10:11:12 imap",
-            "2026-06-03T12:00:00Z",
-            "2026-06-03T10:11:12.000Z",
-        ),
-        (
-            "Feb 29 10:11:12.5 x",
-            "2026-06-03T12:00:00Z",
-            "2024-02-29T10:11:12.500Z",
-        ),
-        (
-            "Feb 29 10:11:12 x",
-            "2103-06-03T12:00:00Z",
-            "2096-02-29T10:11:12.000Z",
-        ),
-        (
-            "Nov 22 2019 20:13:51 x",
-            "2026-11-23T00:00:00Z",
-            "2019-11-22T20:13:51.000Z",
-        ),
-    ] {
+    for [text, reference, expected] in rows(
+        "
+        Nov 22 20:13:51 imap   | 2026-11-23T00:00:00Z | 2026-11-22T20:13:51.000Z
+        Dec 31 23:59:59 imap   | 2027-01-01T00:00:05Z | 2026-12-31T23:59:59.000Z
+        Jan  1 00:00:01 imap   | 2026-12-31T23:59:59Z | 2027-01-01T00:00:01.000Z
+        Jan  1 23:59:59 imap   | 2026-12-31T23:59:59Z | 2027-01-01T23:59:59.000Z
+        Jan  2 00:00:00 imap   | 2026-12-31T23:59:59Z | 2026-01-02T00:00:00.000Z
+        Feb  1 11:39:45 imap   | 2026-11-28T00:00:00Z | 2026-02-01T11:39:45.000Z
+        Jun 3 10:11:12 imap    | 2026-06-03T12:00:00Z | 2026-06-03T10:11:12.000Z
+        Feb 29 10:11:12.5 x    | 2026-06-03T12:00:00Z | 2024-02-29T10:11:12.500Z
+        Feb 29 10:11:12 x      | 2103-06-03T12:00:00Z | 2096-02-29T10:11:12.000Z
+        Nov 22 2019 20:13:51 x | 2026-11-23T00:00:00Z | 2019-11-22T20:13:51.000Z",
+    ) {
         assert_eq!(read(text, reference).as_deref(), Some(expected), "{text}");
     }
     for text in ["Nov 32 20:13:51 x", "Feb 30 00:00:00 x"] {
