@@ -7,7 +7,8 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
-use crate::{Filter, Lease};
+use crate::Filter;
+use crate::buffers::Lease;
 
 /// What is answered where there is no answer: the host drops the record then.
 static NOTHING: [u8; 1] = [0];

@@ -5,8 +5,8 @@
 //! checked before it goes back, and every answer is ended by a NUL here.
 
 mod abi;
+mod buffers;
 
-use std::cell::Cell;
 use std::ptr::NonNull;
 
 use maxconn_core::config::baked::{Region, Room};
@@ -16,6 +16,7 @@ use maxconn_core::json::write::Writer;
 use maxconn_fluent_bit_json::{ROUTE, may_go_back, mend};
 
 use abi::find_quote;
+use buffers::{Buffer, Lease, place, split};
 
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
@@ -30,96 +31,6 @@ static ROOM: Room = Room::empty();
 const LARGE_BYTES: usize = 64 * 1024;
 /// What the decoded message, the enriched record and its growth may take beside a record, in its sizes.
 const COPIES: usize = 3;
-
-/// One of the two buffers that the host writes into.
-struct Buffer {
-    bytes: Vec<u8>,
-}
-
-/// What of a buffer is asked for at every call of the host's; in cells, which nothing has to borrow.
-struct Lease {
-    /// Where it is; 0 before it is anywhere.
-    address: Cell<usize>,
-    size: Cell<usize>,
-    /// Fewer bytes than these can be had: none while it is lent.
-    room: Cell<usize>,
-}
-
-impl Lease {
-    const fn new() -> Lease {
-        Lease {
-            address: Cell::new(0),
-            size: Cell::new(0),
-            room: Cell::new(1),
-        }
-    }
-
-    /// The address if it is not lent and holds so many bytes.
-    #[inline(always)]
-    fn lend(&self, size: usize) -> Option<usize> {
-        if size >= self.room.get() {
-            return None;
-        }
-        self.room.set(0);
-        Some(self.address.get())
-    }
-
-    #[inline(always)]
-    fn take_back(&self) {
-        self.room.set(self.size.get() + 1);
-    }
-}
-
-impl Buffer {
-    const fn new() -> Buffer {
-        Buffer { bytes: Vec::new() }
-    }
-
-    /// Makes room for `size` bytes if the memory has any.
-    fn grow(&mut self, size: usize) {
-        // Freed first, so that the new one may take its place; in powers of two, so that it happens rarely.
-        self.bytes = Vec::new();
-        let roomy = size.checked_next_power_of_two().unwrap_or(size).max(1024);
-        for capacity in [roomy, size] {
-            if self.bytes.try_reserve_exact(capacity).is_ok() {
-                self.bytes.resize(capacity, 0);
-                return;
-            }
-        }
-    }
-
-    /// Whether it is what the host calls by that address and length, and holds this.
-    fn holds(&self, (address, len): (usize, usize), text: &[u8]) -> bool {
-        self.bytes.as_ptr() as usize == address && self.bytes.get(..len) == Some(text)
-    }
-
-    /// What the host calls by that address and length. There is a NUL behind it, as behind all that it writes.
-    #[inline(always)]
-    fn text(&self, (address, len): (usize, usize)) -> Option<&[u8]> {
-        if self.bytes.as_ptr() as usize != address {
-            return None;
-        }
-        match self.bytes.get(..=len)?.split_last()? {
-            (0, text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-/// Where a text lies.
-fn place(text: &[u8]) -> Option<NonNull<u8>> {
-    NonNull::new(text.as_ptr().cast_mut())
-}
-
-/// The tag's buffer and the record, if there is one. Buffers are lent in turn, so which is the record's may change.
-#[inline(always)]
-fn split(buffers: &[Buffer; 2], record: (usize, usize)) -> (&Buffer, Option<&[u8]>) {
-    let [first, second] = buffers;
-    match second.text(record) {
-        Some(text) => (first, Some(text)),
-        None => (second, first.text(record)),
-    }
-}
 
 /// What is behind the filter once the configuration is read.
 enum Plugin {
