@@ -67,6 +67,8 @@ pub enum BuildError {
     Failed(String),
     /// The linker, which comes with the compiler, could not be started.
     NoLinker(std::io::Error),
+    /// The linker said no to this; its own words are above this one's.
+    NotLinked(PathBuf),
     /// What was built can't be read there.
     Read(PathBuf, std::io::Error),
     /// What the compiler made there is not what it makes.
@@ -92,11 +94,19 @@ impl fmt::Display for BuildError {
             ),
             BuildError::NoLinker(error) => write!(
                 out,
-                "cannot start rust-lld: {error}; it comes with Rust, or with a package of your distribution"
+                "cannot start rust-lld, wasm-ld or lld: {error}; the first comes with rustup's Rust, the others with the package \
+                 `lld` of your distribution"
             ),
-            BuildError::Read(file, error) => {
-                write!(out, "cannot read {}: {error}", file.display())
-            }
+            BuildError::NotLinked(object) => write!(
+                out,
+                "cannot link {}; the linker says why, above",
+                object.display()
+            ),
+            BuildError::Read(file, error) => write!(
+                out,
+                "cannot read {}: {error}; remove target/guest-build, and build again",
+                file.display()
+            ),
             BuildError::Damaged(file, problem) => write!(
                 out,
                 "cannot read {}: {problem}; remove target/guest-build, and build with the Rust of rust-toolchain.toml",

@@ -16,7 +16,8 @@ use wasmparser::{
     RelocAddendKind, RelocSectionReader, TypeRef,
 };
 
-/// The module of names that the linker finds elsewhere; what is imported from any other one is the host's.
+/// The module of names that the linker finds elsewhere; what is imported from any other one is the host's. What is the
+/// host's all the same (`memchr` for Fluent Bit) must be nothing that a host could notice.
 const LINKED: &str = "env";
 /// The opcode of `unreachable`.
 const UNREACHABLE: u8 = 0x00;
@@ -248,10 +249,16 @@ impl<'a> Functions<'a> {
         let mut is_reached = true;
         // So many blocks are open that cannot be reached.
         let mut skipped = 0;
+        // A block has just ended that nothing goes on behind, which is not known to who checks types.
+        let mut is_closed = false;
         while !reader.eof() {
             let start = reader.original_position();
             let operator = reader.read()?;
             if !is_reached {
+                if is_closed && !matches!(operator, Operator::Else | Operator::End) {
+                    pieces.push(Piece::Trap);
+                    is_closed = false;
+                }
                 match operator {
                     Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
                         skipped += 1;
@@ -316,6 +323,7 @@ impl<'a> Functions<'a> {
                 Operator::End => {
                     let block = blocks.pop().unwrap_or_default();
                     is_reached |= block.passed || (block.branched && !block.is_loop);
+                    is_closed = !is_reached;
                 }
                 Operator::Call { .. } | Operator::CallIndirect { .. } => {}
                 _ => continue,

@@ -1,8 +1,9 @@
 use super::*;
 use wasm_encoder::{
     BlockType, ElementSection, Elements, EntityType, Function, FunctionSection, ImportSection,
-    Instruction, TypeSection,
+    Instruction, RefType, TableSection, TableType, TypeSection, ValType,
 };
+use wasmparser::Validator;
 
 /// The host's function, one that panics, one that says why before it does, and the one that is looked at.
 const HOST: u32 = 0;
@@ -35,6 +36,14 @@ fn object(body: &[Instruction], relocations: &[(u8, usize, u32)]) -> Vec<u8> {
         }
         code.function(&function);
     }
+    let mut tables = TableSection::new();
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: 2,
+        maximum: None,
+        shared: false,
+    });
     let mut elements = ElementSection::new();
     let taken = Elements::Functions(vec![SAYS_WHY].into());
     elements.active(None, &wasm_encoder::ConstExpr::i32_const(1), taken);
@@ -49,6 +58,7 @@ fn object(body: &[Instruction], relocations: &[(u8, usize, u32)]) -> Vec<u8> {
     let mut module = Module::new();
     let sections = module.section(&types).section(&imports).section(&functions);
     sections
+        .section(&tables)
         .section(&elements)
         .section(&code)
         .section(&CustomSection { name, data });
@@ -84,7 +94,7 @@ fn read(object: &[u8]) -> (String, Vec<(u32, u32)>) {
 #[test]
 fn what_can_only_trap_is_a_trap() {
     let call = Instruction::Call;
-    let cases: [(&str, &[Instruction], &str); 10] = [
+    let cases: [(&str, &[Instruction], &str); 12] = [
         ("it panics", &[call(PANICS)], "Unreachable End"),
         (
             "what leads up to a panic",
@@ -178,10 +188,38 @@ fn what_can_only_trap_is_a_trap() {
             ],
             "I32Const CallIndirect Unreachable End",
         ),
+        (
+            "a block that nothing goes on behind",
+            &[
+                call(HOST),
+                Instruction::I32Const(1),
+                BLOCK,
+                call(PANICS),
+                Instruction::End,
+                Instruction::Drop,
+            ],
+            "Call I32Const Block Unreachable End Unreachable End",
+        ),
+        (
+            "and two, one in the other",
+            &[
+                call(HOST),
+                Instruction::Block(BlockType::Result(ValType::I32)),
+                BLOCK,
+                call(PANICS),
+                Instruction::End,
+                Instruction::I32Const(5),
+                Instruction::End,
+                Instruction::Drop,
+            ],
+            "Call Block Block Unreachable End Unreachable End Unreachable End",
+        ),
     ];
     for (case, body, expected) in cases {
         let short = shorten(&object(body, &[])).unwrap();
         assert_eq!(read(&short).0, expected, "{case}");
+        let valid = Validator::new().validate_all(&short);
+        assert_eq!(valid.err().map(|error| error.to_string()), None, "{case}");
     }
 }
 
