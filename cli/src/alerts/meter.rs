@@ -69,6 +69,14 @@ impl Meter {
         Meters::default().of("test")
     }
 
+    /// For tests: how many were dropped for a reason.
+    #[cfg(test)]
+    pub fn drops(&self, reason: &str) -> u64 {
+        let mut labels = self.labels();
+        labels.push(("reason", reason.to_string()));
+        self.all.drops.get_or_create(&labels).get()
+    }
+
     fn labels(&self) -> Labels {
         vec![("output", self.output.clone())]
     }

@@ -10,7 +10,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`args`], `address` | parse the command line |
+//! | `args`, `address` | parse the command line |
 //! | `alert` | knows an alert's flood, and makes its fields fit for people and programs |
 //! | `queue`, `board`, `labels`, `waiting` | keep what an output is to be told: one by one, or all that fires |
 //! | `courier`, `outcome` | tell it, again and again |

@@ -145,6 +145,8 @@ impl Content for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerts::meter::Meter;
+    use crate::alerts::waiting::Waiting;
     use serde_json::json;
 
     fn alert(flood: &str, state: &str, padding: usize) -> Alert {
@@ -213,5 +215,15 @@ mod tests {
         assert_eq!(shape(&queue), ["toldEnd", "aStart", "aEnd", "cStart"]);
         assert_eq!(queue.push(&alert("d", "start", half)), 2);
         assert_eq!(shape(&queue), ["toldEnd", "cStart", "dStart"]);
+    }
+
+    #[test]
+    fn what_has_to_go_is_counted() {
+        let meter = Meter::none();
+        let waiting = Waiting::new(Queue::default(), meter.clone());
+        for (flood, drops) in [("a", 0), ("b", 0), ("c", 1)] {
+            waiting.push(&alert(flood, "start", WAITING_MAX_BYTES / 2 - 1000));
+            assert_eq!((meter.drops("limit"), meter.drops("refused")), (drops, 0));
+        }
     }
 }

@@ -107,7 +107,8 @@ impl Client {
     /// Reads the key again: it was refused, and another one may be in its file by now. If that can't be read
     /// the one from before is shown again, and refused again.
     pub fn read_key_again(&mut self) {
-        if let Some(Ok(authorization)) = self.key.as_ref().map(OutputKey::authorization) {
+        let key = self.key.as_ref().filter(|key| key.can_change());
+        if let Some(Ok(authorization)) = key.map(OutputKey::authorization) {
             self.authorization = authorization;
         }
     }

@@ -103,6 +103,12 @@ pub enum OutputKey {
 }
 
 impl OutputKey {
+    /// Whether it may have changed: a pipe gives what it has once, and whoever reads it again waits.
+    pub(crate) fn can_change(&self) -> bool {
+        let (OutputKey::Token(path) | OutputKey::ApiKey(path) | OutputKey::Basic(path)) = self;
+        path.is_file()
+    }
+
     /// The header that shows it.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ impl Input {
         })
     }
 
-    /// Opens it for reading what it holds, decompressed, in UTF-8 and a record a line, in chunks ([`LineReader::new`]). `position` is moved on
+    /// Opens it for reading what it holds, decompressed, in UTF-8 and a record a line, in chunks (`LineReader::new`). `position` is moved on
     /// by every byte that is read as it lies there.
     pub fn open(
         &self,
