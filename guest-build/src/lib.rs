@@ -151,7 +151,7 @@ pub fn build(name: &str, features: Features) -> PathBuf {
 /// See [`BuildError`].
 pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> {
     let root = workspace();
-    ensure_target(&root)?;
+    let libraries = ensure_target(&root)?;
     // Other flags, another folder: in one cargo would build all anew for each.
     let kind = match name {
         EMBED => "speed",
@@ -212,7 +212,7 @@ pub fn try_build(name: &str, features: Features) -> Result<PathBuf, BuildError> 
     } else {
         "--strip-all"
     };
-    link::shorten(&root, &module, strip)
+    link::shorten(&libraries, &module, strip)
 }
 
 /// The folder of the workspace.
@@ -317,26 +317,23 @@ fn clean_command(program: &std::ffi::OsStr, root: &Path) -> Command {
     command
 }
 
-/// Adds the wasm target where it is missing and rustup is there.
-fn ensure_target(root: &Path) -> Result<(), BuildError> {
+/// Adds the wasm target where it is missing and rustup is there; the folder of its libraries.
+fn ensure_target(root: &Path) -> Result<PathBuf, BuildError> {
     let installed = || {
         let output = clean_command("rustc".as_ref(), root)
             .args(["--print", "target-libdir", "--target", TARGET])
-            .output();
-        output.is_ok_and(|output| {
-            output.status.success()
-                && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-        })
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
+        let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        libraries.is_dir().then_some(libraries)
     };
-    if installed() {
-        return Ok(());
-    }
-    let _ = clean_command("rustup".as_ref(), root)
-        .args(["target", "add", TARGET])
-        .status();
-    if installed() {
-        Ok(())
-    } else {
-        Err(BuildError::NoTarget)
-    }
+    installed()
+        .or_else(|| {
+            let _ = clean_command("rustup".as_ref(), root)
+                .args(["target", "add", TARGET])
+                .status();
+            installed()
+        })
+        .ok_or(BuildError::NoTarget)
 }

@@ -1,23 +1,22 @@
 //! Links a guest once more, when what only prepares a panic is out of it.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload, Validator};
 
-use crate::{BuildError, STACK_BYTES, TARGET, clean_command, traps};
+use crate::{BuildError, STACK_BYTES, traps};
 
 /// By these names linkers of wasm are called: the one that comes with Rust, and those of distributions.
 const LINKERS: [&str; 3] = ["rust-lld", "wasm-ld", "lld"];
 
 /// Links what the compiler made of a guest (`deps/NAME.o` beside its module) and returns the path of the new module,
-/// which exports what the first one does.
-pub fn shorten(root: &Path, module: &Path, strip: &str) -> Result<PathBuf, BuildError> {
+/// which exports what the first one does. `libraries` is the folder of the compiler's libraries for guests.
+pub fn shorten(libraries: &Path, module: &Path, strip: &str) -> Result<PathBuf, BuildError> {
     let read = |file: &Path| fs::read(file).map_err(|error| BuildError::Read(file.into(), error));
     let damaged =
         |file: &Path, error: BinaryReaderError| BuildError::Damaged(file.into(), error.to_string());
@@ -26,6 +25,7 @@ pub fn shorten(root: &Path, module: &Path, strip: &str) -> Result<PathBuf, Build
     let object = folder.join(name.with_extension("o"));
     let exports = exports(&read(module)?).map_err(|error| damaged(module, error))?;
     let short = traps::shorten(&read(&object)?).map_err(|error| damaged(&object, error))?;
+    let builtins = builtins(libraries)?;
     // Two builds at once write the same, so each has files of its own until they are whole.
     static BUILDS: AtomicU32 = AtomicU32::new(0);
     let build = BUILDS.fetch_add(1, Ordering::Relaxed);
@@ -34,57 +34,51 @@ pub fn shorten(root: &Path, module: &Path, strip: &str) -> Result<PathBuf, Build
     let (short_object, linked) = (own("o"), own("wasm"));
     fs::write(&short_object, &short)
         .map_err(|error| BuildError::Write(short_object.clone(), error))?;
-    let tools = libraries(root)?;
-    let mut arguments: Vec<OsString> = ["--no-entry", "--stack-first", "-z"]
-        .map(OsString::from)
-        .into();
-    arguments.push(format!("stack-size={STACK_BYTES}").into());
-    // Of the linker's optimisations all, and addresses as short as they are.
-    for argument in [
-        "--gc-sections",
-        "-O2",
-        "--compress-relocations",
-        "--allow-undefined",
-        strip,
-    ] {
-        arguments.push(argument.into());
-    }
-    arguments.extend(exports.iter().map(|name| format!("--export={name}").into()));
-    arguments.push(short_object.clone().into());
-    arguments.extend(builtins(&tools)?.into_iter().map(OsString::from));
-    arguments.extend(["-o".into(), linked.clone().into()]);
-    let status = link(&tools, &arguments);
+    let status = run(libraries, |linker| {
+        linker
+            .args(["--no-entry", "--stack-first", "-z"])
+            .arg(format!("stack-size={STACK_BYTES}"))
+            // Of the linker's optimisations all, and addresses as short as they are.
+            .args(["--gc-sections", "-O2", "--compress-relocations"])
+            .args(["--allow-undefined", strip])
+            .args(exports.iter().map(|name| format!("--export={name}")))
+            .arg(&short_object)
+            .args(&builtins)
+            .arg("-o")
+            .arg(&linked)
+            .status()
+    });
     let _ = fs::remove_file(&short_object);
     if !status?.success() {
         return Err(BuildError::NotLinked(object));
     }
-    let done = module.with_extension("short.wasm");
     Validator::new()
         .validate_all(&read(&linked)?)
         .map_err(|error| damaged(&linked, error))?;
+    let done = module.with_extension("short.wasm");
     fs::rename(&linked, &done).map_err(|error| BuildError::Write(done.clone(), error))?;
     Ok(done)
 }
 
 /// Runs the first of the linkers that is there: beside the compiler's own tools, or wherever else programs are.
-fn link(libraries: &Path, arguments: &[OsString]) -> Result<ExitStatus, BuildError> {
+fn run(
+    libraries: &Path,
+    link: impl Fn(&mut Command) -> io::Result<ExitStatus>,
+) -> Result<ExitStatus, BuildError> {
     // `rustlib/TARGET/lib`, beside the `rustlib/HOST/bin` of each host.
     let rustlib = libraries.ancestors().nth(2).unwrap_or(libraries);
     let tools = entries(rustlib).map(|folder| folder.join("bin"));
     let old = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(tools.chain(env::split_paths(&old))).unwrap_or(old.clone());
-    let mut missing = None;
+    let mut missing = io::Error::from(ErrorKind::NotFound);
     for linker in LINKERS {
         let mut command = Command::new(linker);
-        command.env("PATH", &path).args(["-flavor", "wasm"]);
-        match command.args(arguments).status() {
-            Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+        match link(command.env("PATH", &path).args(["-flavor", "wasm"])) {
+            Err(error) if error.kind() == ErrorKind::NotFound => missing = error,
             status => return status.map_err(BuildError::NoLinker),
         }
     }
-    Err(BuildError::NoLinker(
-        missing.unwrap_or_else(|| ErrorKind::NotFound.into()),
-    ))
+    Err(BuildError::NoLinker(missing))
 }
 
 /// What a module exports, but for its memory, which every linker exports.
@@ -101,17 +95,6 @@ fn exports(module: &[u8]) -> Result<Vec<String>, BinaryReaderError> {
         }
     }
     Ok(names)
-}
-
-/// The folder of the compiler's libraries for guests.
-fn libraries(root: &Path) -> Result<PathBuf, BuildError> {
-    let output = clean_command("rustc".as_ref(), root)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .map_err(BuildError::NoCargo)?;
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&output.stdout).trim(),
-    ))
 }
 
 /// What the compiler's code calls and does not hold, such as `memcmp`.

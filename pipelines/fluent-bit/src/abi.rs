@@ -1,8 +1,8 @@
 //! Declares the exports and the imports of the guest.
 //!
-//! Unsafe are the names without mangling, and the calls that search a record and that write a sentence before the end. Addresses go out as plain numbers, and those
-//! that come back are only compared with the addresses of the two buffers: none is ever followed, so no
-//! host can make the guest read or write anywhere else.
+//! Unsafe are the names without mangling, and the calls that search a record and that write a sentence before the end.
+//! Addresses go out as plain numbers, and those that come back are only compared with what they lie in: none is ever
+//! followed, so no host can make the guest read or write anywhere else.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -45,11 +45,11 @@ unsafe extern "C" {
 #[cfg(target_arch = "wasm32")]
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    /// C's own: Fluent Bit has its runtime give modules parts of libc, since before 3.0 (`WAMR_BUILD_LIBC_BUILTIN`).
+    /// C's own: in every release from 3.0 on Fluent Bit's runtime gives modules parts of libc (`WAMR_BUILD_LIBC_BUILTIN`).
     fn memchr(text: *const u8, byte: i32, len: usize) -> *const u8;
 }
 
-/// Where the first quote is. The host's search takes a tenth of what ours would, interpreted.
+/// Where the first quote is. The host's search is machine code, and ours would be interpreted.
 #[inline(always)]
 pub fn find_quote(text: &[u8]) -> Option<usize> {
     #[cfg(target_arch = "wasm32")]
