@@ -288,6 +288,13 @@ impl Table {
         }
     }
 
+    /// When [`Table::due`] has something next, at the earliest.
+    pub fn next_due_ms(&self) -> Option<i64> {
+        self.timers
+            .peek()
+            .map(|Reverse((deadline_ms, ..))| *deadline_ms)
+    }
+
     /// Takes the first slot whose timer is due at `up_to_ms` or before, and the timer's time. Its true
     /// deadline may be later: the caller looks, fires or not, and arms it again.
     pub fn due(&mut self, up_to_ms: i64) -> Option<(Slot, i64)> {

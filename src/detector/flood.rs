@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use super::Sighting;
 use super::seen::Seen;
+use super::{Again, Sighting};
 use crate::event::Scope;
 use crate::tally::Tally;
 use maxconn_records::codec::{Codec, Tape};
@@ -213,11 +213,18 @@ impl Flood {
         self.count_record(is_held_back, u64::from(sighting.event.count), record_bytes);
     }
 
-    /// Counts more records like the last one, at its time.
-    pub fn repeat(&mut self, is_held_back: bool, times: u64, record_bytes: u64) {
+    /// Counts more records like the last one, not earlier.
+    pub fn repeat(&mut self, is_held_back: bool, again: &Again) {
+        let times = u64::from(again.times);
         self.count += times;
-        self.pace.span_count += times;
-        self.count_record(is_held_back, times, record_bytes.saturating_mul(times));
+        self.end_ms = self.end_ms.max(again.time_ms);
+        self.pace.add(again.time_ms, self.last_ms, times);
+        self.last_ms = again.time_ms;
+        if let Some(session) = again.session {
+            self.seen.sessions.add(session);
+        }
+        let bytes = again.record_bytes.saturating_mul(times);
+        self.count_record(is_held_back, times, bytes);
     }
 
     fn count_record(&mut self, is_held_back: bool, times: u64, bytes: u64) {

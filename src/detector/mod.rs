@@ -27,6 +27,7 @@
 //! [`KeyState::apply`]. For each timer: `step` with the timer's time. [`KeyState::deadline_ms`] is when it
 //! wants to be called again; calling early costs nothing, calling late changes nothing but when an alert is seen.
 
+mod again;
 pub mod cause;
 pub mod distinct;
 mod fields;
@@ -37,6 +38,7 @@ pub mod seen;
 mod timeline;
 pub mod window;
 
+pub use again::{Again, Repeatable};
 pub use fields::{FieldHasher, FieldHashes};
 
 use alloc::boxed::Box;
@@ -129,6 +131,12 @@ pub struct KeyState {
     flood: Option<Box<Flood>>,
 }
 
+/// The time that is a duration of the configuration after another one. Times end with the year 9999 and durations with a week,
+/// so that the sum of no two is too large; what a made-up state holds may wrap around.
+pub fn after(time_ms: i64, duration_ms: i64) -> i64 {
+    time_ms.wrapping_add(duration_ms)
+}
+
 fn span_of(rule: &Rule, lateness_ms: i64) -> Span {
     Span {
         within_ms: rule.within_ms,
@@ -161,7 +169,7 @@ impl KeyState {
         Some(
             flood
                 .next_update_ms
-                .min(flood.last_ms.saturating_add(rule.quiet_ms)),
+                .min(after(flood.last_ms, rule.quiet_ms)),
         )
     }
 
@@ -180,8 +188,7 @@ impl KeyState {
             return None;
         }
         let newest_ms = self.windows.newest_ms()?;
-        let span_ms = rule.within_ms.saturating_add(lateness_ms);
-        Some(newest_ms.saturating_add(span_ms).saturating_add(1))
+        Some(after(newest_ms, rule.within_ms + lateness_ms + 1))
     }
 
     /// How far the open flood's last event was behind their time.
@@ -218,7 +225,7 @@ impl KeyState {
         let Some(flood) = self.flood.as_deref() else {
             return time_ms;
         };
-        let over_ms = flood.last_ms.saturating_add(rule.quiet_ms);
+        let over_ms = after(flood.last_ms, rule.quiet_ms);
         let is_believed = time_ms < over_ms
             || rule.threshold <= times
             || self.windows.is_over(rule, over_ms, time_ms, times);
@@ -230,7 +237,7 @@ impl KeyState {
     pub fn step(&mut self, rule: &Rule, up_to_ms: i64) -> Option<(Transition, i64)> {
         loop {
             let flood = self.flood.as_deref_mut()?;
-            let quiet_ms = flood.last_ms.saturating_add(rule.quiet_ms);
+            let quiet_ms = after(flood.last_ms, rule.quiet_ms);
             if quiet_ms <= flood.next_update_ms {
                 return (quiet_ms <= up_to_ms)
                     .then_some((Transition::End(EndReason::Quiet), quiet_ms));
@@ -269,13 +276,7 @@ impl KeyState {
     pub fn apply(&mut self, rule: &Rule, lateness_ms: i64, sighting: &Sighting<'_>) -> Applied {
         let time_ms = sighting.context.time_ms;
         let span = span_of(rule, lateness_ms);
-        let is_late = time_ms
-            < self
-                .windows
-                .first
-                .window
-                .newest_ms()
-                .saturating_sub(lateness_ms);
+        let is_late = time_ms < after(self.windows.first.window.newest_ms(), -lateness_ms);
         let mut applied = Applied {
             is_held_back: false,
             is_crossing: false,
@@ -287,11 +288,11 @@ impl KeyState {
             applied.is_crossing = self.windows.feed(rule, span, sighting);
             return applied;
         };
-        if time_ms >= flood.last_ms.saturating_add(rule.quiet_ms) {
+        if time_ms >= after(flood.last_ms, rule.quiet_ms) {
             self.windows.feed_second(rule, span, sighting, false);
             return applied;
         }
-        let is_own = time_ms >= flood.last_ms.saturating_sub(rule.quiet_ms);
+        let is_own = time_ms >= after(flood.last_ms, -rule.quiet_ms);
         flood.note(sighting, is_own);
         if is_own {
             self.windows.first.feed(span, time_ms, sighting.event.count);
@@ -327,39 +328,46 @@ impl KeyState {
     pub fn sum_up(&mut self, rule: &Rule, sighting: &Sighting<'_>) -> Option<u64> {
         let time_ms = sighting.context.time_ms;
         let flood = self.flood.as_deref_mut()?;
-        let from_ms = flood.last_ms.saturating_sub(rule.quiet_ms);
-        let is_own = (from_ms..flood.last_ms.saturating_add(rule.quiet_ms)).contains(&time_ms);
+        let from_ms = after(flood.last_ms, -rule.quiet_ms);
+        let is_own = (from_ms..after(flood.last_ms, rule.quiet_ms)).contains(&time_ms);
         is_own.then(|| flood.sum_up(sighting))
     }
 
-    /// How many more events that are in nothing different from the last one, time included, would change
-    /// nothing but numbers. Old logs are full of them: the same line, fifty times a second.
-    pub fn repeatable(&self, rule: &Rule, lateness_ms: i64, time_ms: i64) -> u32 {
-        let span = span_of(rule, lateness_ms);
+    /// How many more events that are in nothing different from the last one, which was at `time_ms`, but for their time
+    /// would change nothing but numbers. Logs are full of them: the same line, fifty times a second.
+    pub fn repeatable(&self, rule: &Rule, lateness_ms: i64, time_ms: i64) -> Repeatable {
         let first = &self.windows.first;
-        if time_ms != first.window.newest_ms() || self.windows.is_second_near(span, time_ms) {
-            return 0;
+        let second_ms = self
+            .windows
+            .second_from_ms(span_of(rule, lateness_ms), time_ms);
+        if time_ms != first.window.newest_ms() || second_ms <= time_ms {
+            return Repeatable::NONE;
         }
-        match self.flood.as_deref() {
+        let times = match self.flood.as_deref() {
             Some(flood) if flood.last_ms != time_ms || rule.policy == Policy::Sample => 0,
             Some(_) => u32::MAX,
-            None if !first.is_distinct_enough(rule, span, time_ms) => u32::MAX,
+            None if !first.is_distinct(rule, first.window.newest_number()) => u32::MAX,
             None => rule.threshold.saturating_sub(first.window.total() + 1),
+        };
+        let mut before_ms = first.window.end_ms().min(second_ms);
+        if let Some(deadline_ms) = self.deadline_ms(rule) {
+            before_ms = before_ms.min(deadline_ms);
         }
+        // A flood that is behind catches up with every event.
+        if self.behind_ms(i64::MIN) > 0 {
+            before_ms = i64::MIN;
+        }
+        Repeatable { times, before_ms }
     }
 
     /// Counts them.
-    pub fn repeat(&mut self, rule: &Rule, times: u32, record_bytes: u64) {
+    pub fn repeat(&mut self, rule: &Rule, lateness_ms: i64, again: &Again) {
+        let span = span_of(rule, lateness_ms);
         let first = &mut self.windows.first;
-        first.window.repeat(times);
-        first.stats.add(first.window.newest_ms(), times);
+        first.feed(span, again.time_ms, again.times);
         if let Some(flood) = self.flood.as_deref_mut() {
             flood.peak = flood.peak.max(first.stats.count);
-            flood.repeat(
-                rule.policy == Policy::Suppress,
-                u64::from(times),
-                record_bytes,
-            );
+            flood.repeat(rule.policy == Policy::Suppress, again);
         }
     }
 
@@ -374,7 +382,7 @@ impl KeyState {
         let key = key::text(rule, sighting);
         let stats = &self.windows.first.stats;
         // The busiest second before the opening counts only if it belongs to the flood.
-        let peak = if stats.peak_start_ms().saturating_add(1_000) > start_ms {
+        let peak = if after(stats.peak_start_ms(), 1_000) > start_ms {
             stats.peak
         } else {
             stats.count
@@ -411,7 +419,7 @@ impl KeyState {
             total: 0,
             count_at_total: 0,
             sequence: 0,
-            next_update_ms: time_ms.saturating_add(rule.update_every_ms),
+            next_update_ms: after(time_ms, rule.update_every_ms),
             pause_ms: rule.update_every_ms,
             told: Tally::default(),
             peak,

@@ -74,16 +74,12 @@ impl Timeline {
         self.window.total_to(number) >= rule.threshold && self.is_distinct(rule, number)
     }
 
-    fn is_distinct(&self, rule: &Rule, number: i64) -> bool {
+    /// Whether the window that ends with the slot of a number has as many different values as the rule asks for.
+    pub fn is_distinct(&self, rule: &Rule, number: i64) -> bool {
         rule.distinct.is_none_or(|distinct| {
             let at_least = usize::from(distinct.at_least);
             self.recent.has(at_least, number - SLOTS, number)
         })
-    }
-
-    /// Whether the window that ends at a time has as many different values as the rule asks for.
-    pub fn is_distinct_enough(&self, rule: &Rule, span: Span, time_ms: i64) -> bool {
-        self.is_distinct(rule, self.window.number(time_ms, span))
     }
 
     /// What a flood begins with that opens at `time_ms`: how many events, the time of the first, and of the values seen
@@ -152,6 +148,20 @@ impl Timelines {
         self.second
             .as_deref()
             .is_some_and(|second| second.timeline.is_near(span, time_ms))
+    }
+
+    /// From when on they do, of the times from one on; that one or before if they do now.
+    pub fn second_from_ms(&self, span: Span, time_ms: i64) -> i64 {
+        let newest_ms = self
+            .second
+            .as_deref()
+            .map(|second| second.timeline.window.newest_ms());
+        match newest_ms {
+            Some(newest_ms) if time_ms <= span.near_to_ms(newest_ms) => {
+                span.near_from_ms(newest_ms)
+            }
+            _ => i64::MAX,
+        }
     }
 
     /// Takes an event without an open flood; whether one may open. The window that it would open in is the first then.

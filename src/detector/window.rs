@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::after;
+
 use maxconn_records::codec;
 
 /// Slots per window. One more is judged, so that the slots always cover all of (t − within, t].
@@ -56,13 +58,22 @@ impl Span {
 
     /// Whether an event belongs to those whose newest time is `newest_ms`.
     pub fn is_near(self, newest_ms: i64, time_ms: i64) -> bool {
-        let oldest_ms = newest_ms.saturating_sub(self.within_ms + self.lateness_ms());
-        (oldest_ms..=newest_ms.saturating_add(self.within_ms)).contains(&time_ms)
+        (self.near_from_ms(newest_ms)..=self.near_to_ms(newest_ms)).contains(&time_ms)
+    }
+
+    /// The first time of an event that does.
+    pub fn near_from_ms(self, newest_ms: i64) -> i64 {
+        after(newest_ms, -self.within_ms - self.lateness_ms())
+    }
+
+    /// The last time of one.
+    pub fn near_to_ms(self, newest_ms: i64) -> i64 {
+        after(newest_ms, self.within_ms)
     }
 
     /// The number of the last slot that events can be in which came in another order than one of that time.
     pub fn last_number(self, time_ms: i64) -> i64 {
-        number_of(time_ms.saturating_add(self.lateness_ms()), self.within_ms)
+        number_of(after(time_ms, self.lateness_ms()), self.within_ms)
     }
 }
 
@@ -85,14 +96,16 @@ impl Slot {
 
 /// The number of the slot in which `time_ms` lies. `within`/16 need not be a whole number of ms.
 fn number_of(time_ms: i64, within_ms: i64) -> i64 {
-    // Times are within years 1970–9999 and so stay far from overflow; a wild one saturates.
-    time_ms.saturating_mul(SLOTS).div_euclid(within_ms.max(1))
+    // Times are within years 1970–9999 and so stay far from overflow.
+    time_ms.wrapping_mul(SLOTS).div_euclid(within_ms.max(1))
 }
 
 /// The first ms that can lie in the slot.
 fn start_of(number: i64, within_ms: i64) -> i64 {
-    let product = number.saturating_mul(within_ms);
-    product.div_euclid(SLOTS) + i64::from(product.rem_euclid(SLOTS) != 0)
+    number
+        .wrapping_mul(within_ms)
+        .wrapping_add(SLOTS - 1)
+        .div_euclid(SLOTS)
 }
 
 impl Window {
@@ -107,12 +120,6 @@ impl Window {
         self.last_ms = self.last_ms.max(offset_ms);
         self.total = self.total.saturating_add(times);
         self.number
-    }
-
-    /// Counts more events in the newest slot, at the time of one that it has.
-    pub fn repeat(&mut self, times: u32) {
-        self.newest.count = self.newest.count.saturating_add(times);
-        self.total = self.total.saturating_add(times);
     }
 
     #[inline(never)]
@@ -168,6 +175,11 @@ impl Window {
     #[inline]
     pub fn newest_ms(&self) -> i64 {
         self.start_ms + i64::from(self.last_ms)
+    }
+
+    /// When the newest slot ends.
+    pub fn end_ms(&self) -> i64 {
+        self.start_ms + i64::from(self.len_ms)
     }
 
     /// Whether nothing was counted.

@@ -1,5 +1,6 @@
 //! Tells event time, on the word of two records (docs/contract.md §4.1).
 
+use crate::detector::after;
 use maxconn_records::codec;
 
 /// So many events in succession that lie far before the time say that the time was wrong.
@@ -59,7 +60,7 @@ impl Clock {
             return false;
         }
         self.times.see(time_ms);
-        if newest_ms.is_some_and(|newest_ms| newest_ms.saturating_sub(time_ms) > far_ms) {
+        if newest_ms.is_some_and(|newest_ms| newest_ms > after(time_ms, far_ms)) {
             self.is_torn = true;
         }
         self.is_torn && self.leap(before_ms, far_ms)
@@ -68,7 +69,7 @@ impl Clock {
     #[inline(never)]
     fn leap(&mut self, before_ms: Option<i64>, far_ms: i64) -> bool {
         if let (Some(before_ms), Some(confirmed_ms)) = (before_ms, self.times.confirmed_ms)
-            && confirmed_ms.saturating_sub(before_ms) > far_ms
+            && confirmed_ms > after(before_ms, far_ms)
         {
             self.is_torn = false;
             self.leaps = self.leaps.wrapping_add(1);
@@ -96,7 +97,7 @@ impl Clock {
     /// Counts an event, once for each; `true` if time went back with it.
     #[inline]
     pub fn count(&mut self, time_ms: i64, far_ms: i64) -> bool {
-        let is_far = |confirmed_ms: i64| time_ms < confirmed_ms.saturating_sub(far_ms);
+        let is_far = |confirmed_ms: i64| time_ms < after(confirmed_ms, -far_ms);
         if !self.times.confirmed_ms.is_some_and(is_far) {
             self.earlier = 0;
             return false;
@@ -126,6 +127,14 @@ impl Clock {
         self.earlier == 0
     }
 
+    /// Up to which time one event more cannot make it leap; before all times where it leapt already.
+    pub fn leaps_after_ms(&self, far_ms: i64) -> i64 {
+        match self.times.confirmed_ms {
+            Some(confirmed_ms) if !self.has_leapt() => after(confirmed_ms, far_ms),
+            _ => i64::MIN,
+        }
+    }
+
     /// Up to here deadlines fire; none do before two events said what time it is.
     #[inline]
     pub fn watermark_ms(&self, lateness_ms: i64) -> i64 {
@@ -148,7 +157,7 @@ impl Clock {
     pub fn believed_ms(&self, lateness_ms: i64) -> Option<i64> {
         match (self.times.newest_ms, self.times.confirmed_ms) {
             (Some(newest_ms), Some(confirmed_ms))
-                if newest_ms.saturating_sub(confirmed_ms) > lateness_ms =>
+                if newest_ms > after(confirmed_ms, lateness_ms) =>
             {
                 Some(confirmed_ms)
             }
@@ -158,7 +167,7 @@ impl Clock {
 }
 
 fn before(time_ms: Option<i64>, lateness_ms: i64) -> i64 {
-    time_ms.map_or(i64::MIN, |time_ms| time_ms.saturating_sub(lateness_ms))
+    time_ms.map_or(i64::MIN, |time_ms| after(time_ms, -lateness_ms))
 }
 
 codec!(Times: newest_ms, confirmed_ms);

@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::floods::{Call, Floods, Limit};
 use crate::alert::Alert;
 use crate::config::Config;
-use crate::detector::{EndReason, KeyState, Transition};
+use crate::detector::{EndReason, KeyState, Repeatable, Transition};
 use crate::table::{Slot, Timer};
 
 impl Floods {
@@ -195,6 +195,7 @@ impl Floods {
             entry.state.close();
             self.table.settle(slot);
             self.same = None;
+            self.again = Some(Repeatable::NONE);
         }
     }
 }

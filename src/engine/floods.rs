@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use super::clock::Clock;
 use super::outbox::Outbox;
 use super::output::Output;
+use super::periods::period_of;
 use super::plan::{Plan, needs_net};
 use super::statistics::Statistics;
 use crate::config::{Config, Policy};
-use crate::detector::{EndReason, FieldHasher, FieldHashes, KeyState, Sighting, Transition};
+use crate::detector::{
+    Again, EndReason, FieldHasher, FieldHashes, KeyState, Repeatable, Sighting, Transition, after,
+};
 use crate::event::{Class, Context, Event, Scope};
 use crate::hash::Hash;
 use crate::line_cache::Like;
@@ -72,6 +75,8 @@ pub(super) struct Floods {
     hasher: Option<Box<FieldHasher>>,
     /// The remembered line that the last event's was like: another one like it has the same fields.
     last: Option<Like>,
+    /// How many more like it would be held back and change nothing but numbers; `None` until somebody asks.
+    pub again: Option<Repeatable>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
     /// What time it is.
@@ -103,6 +108,7 @@ impl Floods {
             plans: config.rules.iter().map(Plan::new).collect(),
             hasher: None,
             last: None,
+            again: Some(Repeatable::NONE),
             needs_net: config.rules.iter().any(needs_net),
             clock: Clock::default(),
             far_ms: config
@@ -130,6 +136,7 @@ impl Floods {
             self.table.seed(seed.number(time_ms as u64).finish() as u64);
         }
         self.tick_base_ms = None;
+        self.again = Some(Repeatable::NONE);
         // One without a time says nothing about it, but where nothing else did.
         if (is_timed || self.clock.is_unset()) && self.clock.see(time_ms, self.far_ms) {
             self.set_back(config, i64::MAX);
@@ -195,6 +202,9 @@ impl Floods {
         if event.count != 1 || event.class == Class::Summary {
             // The same line again is more than one event more.
             self.same = None;
+        }
+        if observed.is_held_back {
+            self.again = None;
         }
         observed
     }
@@ -334,31 +344,81 @@ impl Floods {
         true
     }
 
-    /// How many more events that are the last one over again, its time included, would change nothing but
-    /// numbers. Time does not move for them, so nothing is due that was not due before.
-    pub fn repeatable(&self, config: &Config) -> u32 {
+    /// How many more events that are the last one over again, which was held back, would change nothing but numbers, and before
+    /// which time.
+    pub fn again(&mut self, config: &Config) -> Repeatable {
+        let again = self.again.unwrap_or_else(|| self.repeatable(config));
+        self.again = Some(again);
+        again
+    }
+
+    fn repeatable(&self, config: &Config) -> Repeatable {
         let is_known = |same: (Scope, Class, u64)| same.2 == self.table.forgotten();
         if !self.same.is_some_and(is_known) || !self.clock.is_steady() {
-            return 0;
+            return Repeatable::NONE;
         }
         let repeatable = |&(number, slot): &(usize, Slot)| {
             let (rule, entry) = (config.rules.get(number)?, self.table.entry(slot)?);
             let state = &entry.state;
             Some(state.repeatable(rule, config.allowed_lateness_ms, self.last_ms))
         };
-        let times = self.own.iter().map(|own| repeatable(own).unwrap_or(0));
-        times.min().unwrap_or(0)
+        let own = self.own.iter().map(repeatable);
+        own.fold(self.undisturbed(config), |all, own| {
+            all.min(own.unwrap_or(Repeatable::NONE))
+        })
+    }
+
+    /// Before which time nothing of others is due, nor a period over, if all events are like the last one.
+    fn undisturbed(&self, config: &Config) -> Repeatable {
+        let mut before_ms = self.clock.leaps_after_ms(self.far_ms);
+        if let Some(due_ms) = self.table.next_due_ms() {
+            before_ms = before_ms.min(after(due_ms, config.allowed_lateness_ms));
+        }
+        let every_ms = config.statistics_every_ms;
+        if every_ms > 0 {
+            before_ms = before_ms.min(after(period_of(self.last_ms, every_ms), every_ms));
+        }
+        Repeatable {
+            times: u32::MAX,
+            before_ms,
+        }
+    }
+
+    /// Whether an event at a time that is like the last one would be held back as it was, and change nothing but numbers. If
+    /// so it is to be counted with [`Floods::repeat`].
+    #[inline]
+    pub fn is_again(&mut self, config: &Config, like: Like, time_ms: i64) -> bool {
+        if self.last != Some(like) || time_ms < self.last_ms {
+            return false;
+        }
+        let again = self.again(config);
+        again.times > 0 && (time_ms == self.last_ms || time_ms < again.before_ms)
     }
 
     /// Counts them.
-    pub fn repeat(&mut self, config: &Config, times: u32, record_bytes: u64) {
+    pub fn repeat(&mut self, config: &Config, again: &Again) {
+        self.tick_base_ms = None;
+        self.last_ms = again.time_ms;
+        if let Some(left) = &mut self.again {
+            left.times = left.times.saturating_sub(again.times);
+        }
         for &(number, slot) in &self.own {
             if let (Some(rule), Some(entry)) =
                 (config.rules.get(number), self.table.entry_mut(slot))
             {
-                entry.state.repeat(rule, times, record_bytes);
+                entry.state.repeat(rule, config.allowed_lateness_ms, again);
             }
         }
+    }
+
+    /// The time of the last event.
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
+    }
+
+    /// An event that does not count in windows is the last one.
+    pub fn pass_by(&mut self) {
+        self.last = None;
     }
 
     /// How many floods of a server's limit are open.

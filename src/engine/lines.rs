@@ -3,21 +3,23 @@
 use alloc::vec::Vec;
 
 use super::floods::{Call, Limit, Observed};
-use super::recognise::{Input, Sight, event_id, holds_known, is_json, recall, text};
+use super::recognise::{Input, Sight, event_id, holds_known, is_json, recall_ms, text};
 use super::{
     Engine, Format, Kind, LINE_MAX_BYTES, OUTPUT_SOFT_LIMIT, Output, RECORD_MAX_BYTES, Source,
     Verdict, view,
 };
+use crate::detector::Again;
 use crate::enrich::{Extras, enrich};
 use crate::event::{Class, Event};
-use crate::hash::hex32;
-use crate::line_cache::CachedLine;
+use crate::hash::{hex32, quick64};
+use crate::line_cache::{CachedLine, Like};
 use crate::record::{Plain, write_text_record};
 use crate::redact::Redactor;
 use crate::search;
 use crate::sentence::Part::Number;
 use crate::sentence::say;
 use crate::text::clipped;
+use maxconn_records::bytes::equal;
 
 /// So much of an unrecognised record is shown, in bytes.
 const SAMPLE_BYTES: usize = 1024;
@@ -44,33 +46,33 @@ impl Engine {
             return 0;
         }
         let next = rest.chunks_exact(line.len());
-        let mut same = next.take_while(|next| is_same(next, line)).peekable();
+        let mut same = next.take_while(|next| equal(next, line)).peekable();
         if same.peek().is_none() {
             return 0;
         }
-        let most = self.floods.repeatable(&self.config) as usize;
+        let most = self.floods.again(&self.config).times as usize;
         let times = same.take(most).count();
         if times > 0 {
-            let record_bytes = line.len() as u64 - 1;
-            self.floods.repeat(&self.config, times as u32, record_bytes);
-            self.statistics.repeat(times as u32);
-            if self.config.statistics_every_ms > 0 {
-                self.periods.repeat(times as u64, record_bytes);
-            }
+            self.count_again(&Again {
+                time_ms: self.floods.last_ms(),
+                times: times as u32,
+                record_bytes: line.len() as u64 - 1,
+                session: None,
+            });
             self.streams.go_on(self.statistics.records);
         }
         line.len() * times
     }
 
     /// One record that may carry an event. One that does not is left to the caller, uncounted. `None`, and
-    /// nothing counted, if the output is full of what was due before it. If `is_known`, the same where it is
-    /// not like a remembered one.
+    /// nothing counted, if the output is full of what was due before it. If it is known to be like a remembered
+    /// one, the same where it has to be read all the same.
     pub(super) fn line(
         &mut self,
         source: &Source,
         line: &[u8],
         place: Place<'_>,
-        is_known: bool,
+        known: Option<Like>,
         out: &mut Output,
         limit: Limit,
     ) -> Option<Verdict> {
@@ -90,17 +92,48 @@ impl Engine {
         };
         if line.len() > RECORD_MAX_BYTES {
             // What is not read was never known.
-            return (!is_known).then(|| self.unread());
+            return known.is_none().then(|| self.unread());
         }
         let is_json = input.is_json();
-        let like = self.line_cache.find(line, is_json);
-        let mut sight = Sight::NOTHING;
-        let cached = like
-            .and_then(|like| recall(&self.config, &mut self.line_cache, &input, like, &mut sight));
-        if is_known && cached.is_none() {
+        let like = known.or_else(|| self.line_cache.find(line, is_json));
+        let recalled = like.and_then(|like| {
+            let found_ms = recall_ms(&self.config, &mut self.line_cache, &input, like)?;
+            Some((like, found_ms))
+        });
+        if known.is_some() && recalled.is_none() {
             return None;
         }
-        let like = like.filter(|_| cached.is_some());
+        if let Some((like, Some(time_ms))) = recalled
+            && !out.want.views
+            && !out.want.held_back
+            && self.floods.is_again(&self.config, like, time_ms)
+        {
+            let session = self
+                .line_cache
+                .get(like)
+                .and_then(|cached| cached.session(line));
+            self.floods.clock.see(time_ms, self.floods.far_ms);
+            self.statistics.last_is_untimed = false;
+            self.count_again(&Again {
+                time_ms,
+                times: 1,
+                record_bytes: line.len() as u64,
+                session: session.map(quick64),
+            });
+            self.streams.note(line, self.statistics.records);
+            if self.config.statistics_every_ms > 0 {
+                self.statistics_if_due(self.floods.believed_ms(&self.config), out);
+            }
+            return Some(Verdict::Suppressed);
+        }
+        let like = recalled.map(|(like, _)| like);
+        let mut sight = Sight::NOTHING;
+        let cached = recalled.and_then(|(like, found_ms)| {
+            let cached = self.line_cache.get(like)?;
+            let (host, message) = (cached.host(), cached.message(line));
+            sight.fill(&input, (found_ms, found_ms), host, message);
+            Some(cached)
+        });
         let read = match cached {
             Some(_) => None,
             None => match self.recogniser.record(&self.config, &input) {
@@ -159,7 +192,10 @@ impl Engine {
         }
         let observed = match sight.counts {
             true => self.floods.observe(&mut call, event, context, like),
-            false => Observed::default(),
+            false => {
+                self.floods.pass_by();
+                Observed::default()
+            }
         };
         let every_ms = self.config.statistics_every_ms;
         if every_ms > 0 {
@@ -232,6 +268,16 @@ impl Engine {
             self.statistics_if_due(self.floods.believed_ms(&self.config), out);
         }
         Some(verdict)
+    }
+
+    /// Counts records that are like the last event and held back as that was: they say nothing new.
+    #[inline(never)]
+    fn count_again(&mut self, again: &Again) {
+        self.floods.repeat(&self.config, again);
+        self.statistics.repeat(again.times);
+        if self.config.statistics_every_ms > 0 {
+            self.periods.repeat(again);
+        }
     }
 
     /// A record that may carry an event and cannot be read passes. Where names are hidden it is withheld: which are in
@@ -394,17 +440,4 @@ pub(super) fn withheld(bytes: usize, out: &mut Vec<u8>) {
     );
     write_text_record(text.as_bytes(), None, None, out);
     out.push(b'\n');
-}
-
-/// Whether two lines of the same length are equal. They are compared by words, from the end, where lines of
-/// one second differ first; what compilers make of `==` here looks at single bytes under wasm.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let ((a_head, a_words), (b_head, b_words)) = (a.as_rchunks::<8>(), b.as_rchunks::<8>());
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    a_words
-        .iter()
-        .zip(b_words)
-        .rev()
-        .all(|(a, b)| word(a) == word(b))
-        && a_head == b_head
 }

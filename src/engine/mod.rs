@@ -31,8 +31,10 @@ use floods::{Call, Floods, Limit};
 use lines::withhold;
 use periods::Periods;
 use recognise::Recogniser;
+use recognise::is_json;
 use streams::Streams;
 
+pub use crate::line_cache::Like;
 pub use clock::Times;
 pub use keyed::{
     Enriched, Input as KeyedInput, KeyedEvent, KeyedRule, Observation, Step, StepError,
@@ -228,7 +230,7 @@ impl Engine {
                 offset: position,
                 position: None,
             };
-            let Some(verdict) = self.line(source, line, place, false, out, Limit::Soft) else {
+            let Some(verdict) = self.line(source, line, place, None, out, Limit::Soft) else {
                 return start;
             };
             match verdict {
@@ -278,12 +280,23 @@ impl Engine {
         self.count_passed();
     }
 
-    /// As [`Engine::push`], of a record that may carry an event, if it is one that was pushed before but for times and a
-    /// session, each as plain as it was. `None`, and nothing counted, if it is not.
+    /// The record of before that this one is like, if it carries an event and differs in nothing but times and a session.
+    /// Asked in the place of [`Engine::may_carry`], for it is less to look at.
+    #[inline]
+    pub fn known(&self, source: &Source, record: &[u8]) -> Option<Like> {
+        if !self.line_cache.may_hold(record) {
+            return None;
+        }
+        let is_json = is_json(source.format, record);
+        self.line_cache.find(record, is_json)
+    }
+
+    /// As [`Engine::push`], of a record that is like one before. `None`, and nothing counted, if what differs is not as plain
+    /// as it was there.
     pub fn push_known(
         &mut self,
         source: &Source,
-        record: &[u8],
+        (record, known): (&[u8], Like),
         time_ms: Option<i64>,
         out: &mut Output,
     ) -> Option<Verdict> {
@@ -293,7 +306,7 @@ impl Engine {
             offset: None,
             position: None,
         };
-        self.line(source, record, place, true, out, Limit::None)
+        self.line(source, record, place, Some(known), out, Limit::None)
     }
 
     /// As [`Engine::push`], for hosts with little memory: many floods may be over by the time of one record.
@@ -328,7 +341,7 @@ impl Engine {
             offset: None,
             position,
         };
-        let verdict = self.line(source, record, place, false, out, limit)?;
+        let verdict = self.line(source, record, place, None, out, limit)?;
         if verdict != Verdict::Passed {
             return Some(verdict);
         }

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::floods::Observed;
+use crate::detector::Again;
 use crate::document::{close, group, number, open, text, time};
 use crate::event::{Class, Context, Event};
 use crate::hash::Hash;
@@ -136,10 +137,11 @@ impl Periods {
     }
 
     /// Counts more records like the last one, all held back.
-    pub fn repeat(&mut self, times: u64, record_bytes: u64) {
+    pub fn repeat(&mut self, again: &Again) {
         if let Some(last) = self.counted.get_mut(self.last as usize) {
+            let times = u64::from(again.times);
             last.tally
-                .count(true, times, times.saturating_mul(record_bytes));
+                .count(true, times, times.saturating_mul(again.record_bytes));
         }
     }
 
@@ -264,7 +266,8 @@ impl Periods {
 }
 
 /// The start of the period that a time lies in; periods are aligned to the epoch.
-fn period_of(time_ms: i64, every_ms: i64) -> i64 {
+#[inline(never)]
+pub(super) fn period_of(time_ms: i64, every_ms: i64) -> i64 {
     time_ms.saturating_sub(time_ms.rem_euclid(every_ms.max(1)))
 }
 

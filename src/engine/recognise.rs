@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError};
 use crate::event::{Context, Event};
 use crate::hash::{Hash, hash128};
 use crate::head::{self, Head};
-use crate::line_cache::{CachedLine, Like, LineCache};
+use crate::line_cache::{Like, LineCache};
 use crate::patterns;
 use crate::recognisers::{self, Entry, READINGS_MAX, SERVERS, Said};
 use crate::record::{Record, read_json};
@@ -94,8 +94,8 @@ impl Sight<'_> {
 
 impl<'a> Sight<'a> {
     /// Says when it was: the time that was found, if any, and the same if it can be. `message` and `host` are the record's.
-    #[inline]
-    fn fill(
+    #[inline(never)]
+    pub fn fill(
         &mut self,
         input: &Input<'a>,
         (found_ms, time_ms): (Option<i64>, Option<i64>),
@@ -129,15 +129,14 @@ fn is_ahead(config: &Config, source: &Source, time_ms: i64) -> bool {
     clock_ms.is_some_and(|clock_ms| time_ms.saturating_sub(clock_ms) > ahead_ms)
 }
 
-/// Fills `sight` for a line that is like a remembered one. `None` if it has to be read.
+/// The time of a line that is like a remembered one, if it has one. `None` if it has to be read.
 #[inline]
-pub(super) fn recall<'a>(
+pub(super) fn recall_ms(
     config: &Config,
-    cache: &'a mut LineCache,
-    input: &Input<'a>,
+    cache: &mut LineCache,
+    input: &Input<'_>,
     like: Like,
-    sight: &mut Sight<'a>,
-) -> Option<&'a CachedLine> {
+) -> Option<Option<i64>> {
     let (line, zone) = (input.line, &config.timezone);
     // Without a time that the host or the record tells it is that of the text.
     let told_ms = input.time_ms.or(cache.get(like)?.time_ms(line, zone)?);
@@ -149,14 +148,7 @@ pub(super) fn recall<'a>(
     if found_ms.is_some_and(|time_ms| is_ahead(config, input.source, time_ms)) {
         return None;
     }
-    let cached = cache.get(like)?;
-    sight.fill(
-        input,
-        (found_ms, found_ms),
-        cached.host(),
-        cached.message(line),
-    );
-    Some(cached)
+    Some(found_ms)
 }
 
 /// Finds and reads events.

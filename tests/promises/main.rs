@@ -3,6 +3,7 @@
 //! Streams of events are generated, run through the engine and held against [`reference`], a detector
 //! that is slow and obviously right, and [`model`], which does by hand what the text says of time. Time is part of the input, so nothing here waits.
 
+mod again;
 mod incidents;
 mod increases;
 mod model;

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use maxconn_core::config::baked::{Region, Room};
 use maxconn_core::config::{Config, ConfigError};
-use maxconn_core::engine::{Engine, Kind, Output, Source, Verdict, Want};
+use maxconn_core::engine::{Engine, Kind, Like, Output, Source, Verdict, Want};
 use maxconn_core::json::write::Writer;
 use maxconn_fluent_bit_json::{ROUTE, may_go_back, mend};
 
@@ -133,19 +133,19 @@ impl Filter {
         record: (usize, usize),
         time: (u32, u32),
     ) -> Option<NonNull<u8>> {
-        let mut may_carry = false;
+        let mut known = None;
         let (tag_buffer, text) = split(&self.buffers, record);
         // Nearly every record ends here, so what comes before it is as little as can be.
         if let (Plugin::Running(running), Some(text)) = (&mut self.plugin, text)
             && (tag.1 != running.tick_tag.len() || !tag_buffer.holds(tag, &running.tick_tag))
         {
-            may_carry = running.engine.may_carry(text);
-            if !may_carry && may_go_back(text, find_quote) {
+            known = running.engine.known(&self.source, text);
+            if known.is_none() && !running.engine.may_carry(text) && may_go_back(text, find_quote) {
                 running.engine.pass(&self.source);
                 return place(text);
             }
         }
-        self.look_closely(tag, record, time, may_carry)
+        self.look_closely(tag, record, time, known)
     }
 
     /// Whatever else it is.
@@ -155,7 +155,7 @@ impl Filter {
         tag: (usize, usize),
         record: (usize, usize),
         time: (u32, u32),
-        may_carry: bool,
+        known: Option<Like>,
     ) -> Option<NonNull<u8>> {
         let time_ms = i64::from(time.0) * 1_000 + i64::from(time.1 / 1_000_000);
         let (tag_buffer, text) = split(&self.buffers, record);
@@ -184,9 +184,9 @@ impl Filter {
         self.out.clear();
         // Nothing need go back of an event that is held back, and one that is known but for its times was checked before.
         let mut verdict = None;
-        if may_carry && let Some(running) = &mut running {
+        if let (Some(known), Some(running)) = (known, &mut running) {
             let (engine, out) = (&mut running.engine, &mut self.out);
-            verdict = engine.push_known(&self.source, text, Some(time_ms), out);
+            verdict = engine.push_known(&self.source, (text, known), Some(time_ms), out);
         }
         let mut address = place(text);
         if verdict.is_none() {

@@ -8,6 +8,7 @@ mod remembered;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use crate::bytes::{equal, find};
 use crate::event::Event;
@@ -26,23 +27,30 @@ const LINE_MAX: usize = 2_048;
 #[derive(Debug, Default)]
 pub struct LineCache {
     lines: Vec<CachedLine>,
-    next: usize,
-    /// The number of the last one.
-    number: u32,
+    /// The last one's number; they follow each other in a circle.
+    last: u32,
+    /// A bit for each length that one has.
+    lengths: u64,
 }
 
 /// Which of the remembered lines another one is like.
+///
+/// It is that one's number: two lines that are like the same one are of one event, but for time and session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Like {
-    at: usize,
-    /// The remembered line's own number: two lines that are like the same one are of one event, but for time and session.
-    pub number: u32,
+pub struct Like(NonZeroU32);
+
+impl Like {
+    /// Its place among the remembered lines.
+    #[inline]
+    fn place(self) -> usize {
+        (self.0.get() - 1) as usize % LINES_MAX
+    }
 }
 
 /// A line that was read, and what was in it.
 #[derive(Debug)]
 pub struct CachedLine {
-    number: u32,
+    like: Like,
     line: Box<[u8]>,
     is_json: bool,
     /// What may not differ, in the order of the line.
@@ -62,20 +70,24 @@ pub struct CachedLine {
 }
 
 impl LineCache {
-    /// The remembered line that this one is like.
+    /// Whether one is as long as a line, perhaps: hardly any other line need be compared.
     #[inline]
+    pub fn may_hold(&self, line: &[u8]) -> bool {
+        self.lengths & bit_of(line) != 0
+    }
+
+    /// The remembered line that this one is like.
+    #[inline(never)]
     pub fn find(&self, line: &[u8], is_json: bool) -> Option<Like> {
         let is_like = |cached: &CachedLine| cached.is_json == is_json && cached.is_like(line);
-        let at = self.lines.iter().position(is_like)?;
-        let number = self.lines.get(at)?.number;
-        Some(Like { at, number })
+        Some(self.lines.iter().find(|cached| is_like(cached))?.like)
     }
 
     /// That line.
     #[inline]
     pub fn get(&self, like: Like) -> Option<&CachedLine> {
-        let cached = self.lines.get(like.at)?;
-        (cached.number == like.number).then_some(cached)
+        let cached = self.lines.get(like.place())?;
+        (cached.like == like).then_some(cached)
     }
 
     /// The first time in the head of a like line's message, if it has one and that is asked for. `None` if what stands in
@@ -88,7 +100,7 @@ impl LineCache {
         zone: &TimeZone,
         reference: Reference,
     ) -> Option<Option<i64>> {
-        let cached = self.lines.get_mut(like.at)?;
+        let cached = self.lines.get_mut(like.place())?;
         let (stamp, known) = (cached.stamp.bytes(line)?, cached.stamp.bytes(&cached.line)?);
         match cached.read {
             _ if stamp.is_empty() => Some(None),
@@ -101,6 +113,7 @@ impl LineCache {
     #[inline(never)]
     pub fn clear(&mut self) {
         self.lines.clear();
+        (self.last, self.lengths) = (0, 0);
     }
 
     /// Remembers a line.
@@ -109,15 +122,21 @@ impl LineCache {
         let Some(mut cached) = cached else {
             return;
         };
-        self.number = self.number.wrapping_add(1);
-        cached.number = self.number;
-        if self.lines.len() < LINES_MAX {
-            self.lines.push(cached);
-        } else if let Some(oldest) = self.lines.get_mut(self.next) {
-            *oldest = cached;
-            self.next = (self.next + 1) % LINES_MAX;
+        self.last = self.last.checked_add(1).unwrap_or(1);
+        cached.like = Like(NonZeroU32::new(self.last).unwrap_or(NonZeroU32::MIN));
+        match self.lines.get_mut(cached.like.place()) {
+            Some(oldest) => *oldest = cached,
+            None => self.lines.push(cached),
         }
+        let bits = self.lines.iter().map(|cached| bit_of(&cached.line));
+        self.lengths = bits.fold(0, |all, bit| all | bit);
     }
+}
+
+/// The bit that stands for its length.
+#[inline]
+fn bit_of(line: &[u8]) -> u64 {
+    1 << (line.len() % 64)
 }
 
 /// Whether all of it is base64, so that nothing in it could end a session.
@@ -245,7 +264,7 @@ impl CachedLine {
         let end = line.len();
         same.push(Span { start, end });
         Some(CachedLine {
-            number: 0,
+            like: Like(NonZeroU32::MIN),
             line: line.into(),
             is_json,
             same,
@@ -284,6 +303,13 @@ impl CachedLine {
     #[inline(never)]
     pub fn event<'a>(&'a self, line: &'a [u8]) -> Option<Event<'a>> {
         Some(self.event.event(self.session.bytes(line)?))
+    }
+
+    /// A like line's session, if that may be another.
+    #[inline]
+    pub fn session<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let session = self.session.bytes(line)?;
+        (!session.is_empty()).then_some(session)
     }
 
     /// A like line's message: UTF-8.
