@@ -87,15 +87,17 @@ const TIME_MS: i64 = 1_768_132_800_000;
 /// How many records a measurement takes, in one batch where the host has batches.
 const BATCH: usize = 100;
 
-/// The events of a flood: each with its own session, as Dovecot has written them since 2.1.
+/// The events of a flood.
 fn events(first: usize) -> Vec<String> {
-    let line = refusal::line("Jan 11 12:00:00", "alice@example.org", "203.0.113.7");
-    let line = line.trim_end();
-    let event = |n: usize| {
-        let session = 1_000_000_000 + n;
-        format!(r#"{{"log":"{line}, TLS, session=<{session}AAAAAA>"}}"#)
-    };
+    let event = |n: usize| event(n, "alice@example.org", "203.0.113.7");
     (first..first + BATCH).map(event).collect()
+}
+
+/// An event with its own session, as Dovecot has written them since 2.1.
+fn event(n: usize, user: &str, ip: &str) -> String {
+    let line = refusal::line("Jan 11 12:00:00", user, ip);
+    let (line, session) = (line.trim_end(), 1_000_000_000 + n);
+    format!(r#"{{"log":"{line}, TLS, session=<{session}AAAAAA>"}}"#)
 }
 
 /// Fuel of a record without an event, of an enriched one and of one held back, each when all is warm.
@@ -164,6 +166,11 @@ fn fuel_stays_within_its_budget() -> Result<(), Error> {
     }
     let [plain, enriched, _] = bento_costs()?;
     actual += &format!("[bento]\nrecord_without_event = {plain}\nenriched_event = {enriched}\n\n");
+    for users in [2, 20] {
+        let suppressed = fluent_bit_cost_in_turn(users)?;
+        actual +=
+            &format!("[fluent-bit-{users}-users-in-turn]\nsuppressed_event = {suppressed}\n\n");
+    }
     hold("fuel.toml", &actual)
 }
 
@@ -193,6 +200,26 @@ fn fluent_bit_costs(config: Option<&str>) -> Result<[u64; 3], Error> {
         }
         Ok(filter.fuel() - before)
     })
+}
+
+/// Fuel of an event that is held back where so many users' floods take turns.
+fn fluent_bit_cost_in_turn(users: usize) -> Result<u64, Error> {
+    let wasm = module("fluent-bit", true)?;
+    let mut filter = Filter::new(&wasm, Runtime::Wasmtime, Some(ONE_SERVER))?;
+    let mut push = |numbers: std::ops::Range<usize>| -> Result<u64, Error> {
+        let before = filter.fuel();
+        for n in numbers {
+            let (user, ip) = (
+                format!("user{}", n % users),
+                format!("203.0.113.{}", n % users),
+            );
+            filter.filter(b"mail", TIME_MS, event(n, &user, &ip).as_bytes())?;
+        }
+        Ok(filter.fuel() - before)
+    };
+    let (opened, measured) = (50 * users, 20 * users);
+    push(0..opened)?;
+    Ok(push(opened..opened + measured)? / measured as u64)
 }
 
 fn embed_costs(config: Option<&str>) -> Result<[u64; 3], Error> {

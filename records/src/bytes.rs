@@ -39,22 +39,19 @@ pub(crate) const fn word_key(word: &[u8]) -> u64 {
     key
 }
 
-/// Whether both are the same, of whatever length: the last eight bytes, which overlap what is compared by sixteen at a
-/// time and eight before them.
+/// Whether both are the same, of whatever length: sixteen bytes at a time from the end, where lines of one second differ
+/// first, and the eight at the front, which overlap the others.
 #[inline(never)]
 pub fn equal(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let (Some(end), Some(other_end)) = (left.last_chunk(), right.last_chunk()) else {
+    let (Some(first), Some(other_first)) = (left.first_chunk(), right.first_chunk()) else {
         return left.iter().zip(right).all(|(byte, other)| byte == other);
     };
-    if differs(end, other_end) != 0 {
-        return false;
-    }
-    let ((blocks, rest), (other_blocks, other_rest)) =
-        (left.as_chunks::<16>(), right.as_chunks::<16>());
-    for (block, other) in blocks.iter().zip(other_blocks) {
+    let ((rest, blocks), (other_rest, other_blocks)) =
+        (left.as_rchunks::<16>(), right.as_rchunks::<16>());
+    for (block, other) in blocks.iter().zip(other_blocks).rev() {
         // Not a loop, which would not be unrolled in guests.
         if let ([a, b], [c, d]) = (block.as_chunks().0, other.as_chunks().0)
             && differs(a, c) | differs(b, d) != 0
@@ -62,10 +59,11 @@ pub fn equal(left: &[u8], right: &[u8]) -> bool {
             return false;
         }
     }
-    match (rest.first_chunk(), other_rest.first_chunk()) {
+    let is_rest = match (rest.last_chunk(), other_rest.last_chunk()) {
         (Some(word), Some(other)) => differs(word, other) == 0,
         _ => true,
-    }
+    };
+    is_rest && differs(first, other_first) == 0
 }
 
 /// The bits in which two words differ.

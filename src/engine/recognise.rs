@@ -109,7 +109,7 @@ impl<'a> Sight<'a> {
             .or(input.latest_ms)
             .or(source.reference_ms);
         self.context = Context {
-            time_ms: known_ms.unwrap_or(0).clamp(0, MAX_TIME_MS),
+            time_ms: within_years(known_ms.unwrap_or(0)),
             host,
             message,
             record_bytes: input.line.len() as u64,
@@ -119,6 +119,11 @@ impl<'a> Sight<'a> {
         self.counts = counts;
         self.has_time = counts && known_ms.is_some();
     }
+}
+
+/// The nearest time of those that are kept.
+fn within_years(time_ms: i64) -> i64 {
+    time_ms.clamp(0, MAX_TIME_MS)
 }
 
 /// Whether a time is one that the clock can't have seen yet: it was dated by another one that is wrong.
@@ -148,7 +153,7 @@ pub(super) fn recall_ms(
     if found_ms.is_some_and(|time_ms| is_ahead(config, input.source, time_ms)) {
         return None;
     }
-    Some(found_ms)
+    Some(found_ms.map(within_years))
 }
 
 /// Finds and reads events.

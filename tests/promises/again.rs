@@ -118,11 +118,19 @@ fn record(next: &Next, now_ms: i64) -> (String, Option<i64>) {
     (line, (time_is == TimeIs::TheHosts).then_some(time_ms))
 }
 
-/// A file, or what comes in now.
-fn source(is_file: bool) -> Source {
+/// A file, or what comes in now, with a host's clock or without.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    File,
+    Live,
+    Clocked,
+}
+
+fn source(origin: Origin, now_ms: i64) -> Source {
     Source {
         format: Format::Json,
-        reference_ms: is_file.then_some(BEGIN_MS),
+        reference_ms: matches!(origin, Origin::File).then_some(BEGIN_MS),
+        clock_ms: matches!(origin, Origin::Clocked).then_some(now_ms),
         ..Source::default()
     }
 }
@@ -174,7 +182,9 @@ proptest! {
         thresholds in [1_u32..20, 1_u32..20],
         every_ms in prop_oneof![Just(0_i64), Just(7_300_i64)],
         within_ms in prop_oneof![Just(16_000_i64), Just(160_000_i64)],
-        is_file in any::<bool>(),
+        origin in prop_oneof![Just(Origin::File), Just(Origin::Live), Just(Origin::Clocked)],
+        // Now, or when the year 9999 ends.
+        begin_ms in prop_oneof![8 => Just(BEGIN_MS), 1 => Just(253_402_300_780_000)],
     ) {
         let mut config = small(policies.0);
         config.rules[0].within_ms = within_ms;
@@ -183,7 +193,7 @@ proptest! {
         config.rules[1].policy = policies.1;
         let [mut single, mut batch, mut anew] = [(); 3].map(|()| Engine::new(config.clone()).unwrap());
         let mut outs = [(); 3].map(|()| quiet_output());
-        let mut now_ms = BEGIN_MS;
+        let mut now_ms = begin_ms;
         for (step_ms, next, times) in &all {
             now_ms += step_ms;
             let engines = [&mut single, &mut batch, &mut anew];
@@ -193,7 +203,7 @@ proptest! {
                     engine.tick(now_ms + ahead_ms, out);
                 }
             } else {
-                let ((line, host_ms), source) = (record(next, now_ms), source(is_file));
+                let ((line, host_ms), source) = (record(next, now_ms), source(origin, now_ms));
                 let [out_of_single, out_of_batch, out_of_anew] = &mut outs;
                 for _ in 0..*times {
                     let record = line.trim_end().as_bytes();

@@ -19,7 +19,7 @@ use crate::time::{Reference, TimeZone};
 use remembered::{Remembered, Span, own};
 
 /// How many lines are remembered: floods that go on at once, between whose lines the log changes.
-const LINES_MAX: usize = 4;
+const LINES_MAX: usize = 32;
 /// The longest line that is remembered, in bytes.
 const LINE_MAX: usize = 2_048;
 
