@@ -105,6 +105,7 @@ test('the timeline is zoomed by mouse, keys and buttons, and read as a table', a
   await page.getByLabel('All, the whole period (0)').click();
   assert.equal(await shown(page), whole);
   await page.locator('.aside summary').click();
+  await page.locator('.aside tbody tr').first().waitFor();
   const rows = await page.locator('.aside tbody tr').evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent)));
   assert.deepEqual(rows[0].slice(0, 2), ['2027-01-01 01:00', '6']);
   assert.equal(rows.reduce((total, row) => total + Number(row[1].replaceAll(',', '')), 0), 6_884_211);

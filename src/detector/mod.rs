@@ -132,7 +132,7 @@ pub struct KeyState {
 }
 
 /// The time that is a duration of the configuration after another one. Times end with the year 9999 and durations with a week,
-/// so that the sum of no two is too large; what a made-up state holds may wrap around.
+/// so that the sum of no two is too large; of what a made-up state holds it may wrap around.
 pub fn after(time_ms: i64, duration_ms: i64) -> i64 {
     time_ms.wrapping_add(duration_ms)
 }
@@ -347,7 +347,9 @@ impl KeyState {
             Some(flood) if flood.last_ms != time_ms || rule.policy == Policy::Sample => 0,
             Some(_) => u32::MAX,
             None if !first.is_distinct(rule, first.window.newest_number()) => u32::MAX,
-            None => rule.threshold.saturating_sub(first.window.total() + 1),
+            None => rule
+                .threshold
+                .saturating_sub(first.window.total().saturating_add(1)),
         };
         let mut before_ms = first.window.end_ms().min(second_ms);
         if let Some(deadline_ms) = self.deadline_ms(rule) {

@@ -122,9 +122,16 @@ impl Clock {
         true
     }
 
-    /// Whether more events like the last one would be counted as nothing new.
-    pub fn is_steady(&self) -> bool {
-        self.earlier == 0
+    /// Whether more events like the last one, at its time, would change nothing: none is counted as far before the time,
+    /// nor tears it.
+    pub fn is_steady(&self, last_ms: i64, far_ms: i64) -> bool {
+        let Times {
+            newest_ms,
+            confirmed_ms,
+        } = self.times;
+        let is_before =
+            |time_ms: Option<i64>| time_ms.is_some_and(|time_ms| time_ms > after(last_ms, far_ms));
+        self.earlier == 0 && !is_before(confirmed_ms) && (self.is_torn || !is_before(newest_ms))
     }
 
     /// Up to which time one event more cannot make it leap; before all times where it leapt already.

@@ -13,13 +13,14 @@ use super::clock::Clock;
 use super::floods::{Call, Floods, Limit};
 use crate::alert::Alert;
 use crate::config::Config;
-use crate::detector::{EndReason, KeyState, Repeatable, Transition};
+use crate::detector::{EndReason, KeyState, Transition};
 use crate::table::{Slot, Timer};
 
 impl Floods {
     /// The end of the input: fires what is due by then, then ends every open flood; `false` if the output was full before.
     pub fn finish(&mut self, call: &mut Call<'_>, end_ms: i64) -> bool {
         let config = call.config;
+        self.look_again();
         if self.clock.forget_leap() {
             self.set_back(config, i64::MAX);
         }
@@ -195,7 +196,7 @@ impl Floods {
             entry.state.close();
             self.table.settle(slot);
             self.same = None;
-            self.again = Some(Repeatable::NONE);
+            self.look_again();
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) struct Floods {
     /// The remembered line that the last event's was like: another one like it has the same fields.
     last: Option<Like>,
     /// How many more like it would be held back and change nothing but numbers; `None` until somebody asks.
-    pub again: Option<Repeatable>,
+    again: Option<Repeatable>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
     /// What time it is.
@@ -136,7 +136,7 @@ impl Floods {
             self.table.seed(seed.number(time_ms as u64).finish() as u64);
         }
         self.tick_base_ms = None;
-        self.again = Some(Repeatable::NONE);
+        self.look_again();
         // One without a time says nothing about it, but where nothing else did.
         if (is_timed || self.clock.is_unset()) && self.clock.see(time_ms, self.far_ms) {
             self.set_back(config, i64::MAX);
@@ -165,8 +165,8 @@ impl Floods {
         self.clock.believed_ms(self.far_ms)
     }
 
-    /// Lets every rule count an event, after [`Floods::move_to`]; `like` is the remembered line that its own is like. The caller writes the record where it goes
-    /// on and then calls [`Floods::tell_starts`].
+    /// Lets every rule count an event, after [`Floods::move_to`]; `like` is the remembered line that its own is like. The
+    /// caller writes the record where it goes on and then calls [`Floods::tell_starts`].
     pub fn observe(
         &mut self,
         call: &mut Call<'_>,
@@ -203,7 +203,7 @@ impl Floods {
             // The same line again is more than one event more.
             self.same = None;
         }
-        if observed.is_held_back {
+        if observed.is_held_back && event.class == Class::Refusal {
             self.again = None;
         }
         observed
@@ -354,7 +354,7 @@ impl Floods {
 
     fn repeatable(&self, config: &Config) -> Repeatable {
         let is_known = |same: (Scope, Class, u64)| same.2 == self.table.forgotten();
-        if !self.same.is_some_and(is_known) || !self.clock.is_steady() {
+        if !self.same.is_some_and(is_known) || !self.clock.is_steady(self.last_ms, self.far_ms) {
             return Repeatable::NONE;
         }
         let repeatable = |&(number, slot): &(usize, Slot)| {
@@ -385,7 +385,7 @@ impl Floods {
     }
 
     /// Whether an event at a time that is like the last one would be held back as it was, and change nothing but numbers. If
-    /// so it is to be counted with [`Floods::repeat`].
+    /// so it is to be counted with [`Floods::repeat`]. At the last one's own time nothing is due: that one fired all there was.
     #[inline]
     pub fn is_again(&mut self, config: &Config, like: Like, time_ms: i64) -> bool {
         if self.last != Some(like) || time_ms < self.last_ms {
@@ -414,6 +414,11 @@ impl Floods {
     /// The time of the last event.
     pub fn last_ms(&self) -> i64 {
         self.last_ms
+    }
+
+    /// The next event has to be looked at, whatever it is like.
+    pub fn look_again(&mut self) {
+        self.again = Some(Repeatable::NONE);
     }
 
     /// An event that does not count in windows is the last one.

@@ -106,6 +106,7 @@ impl Engine {
         if let Some((like, Some(time_ms))) = recalled
             && !out.want.views
             && !out.want.held_back
+            && (limit == Limit::None || !out.is_full())
             && self.floods.is_again(&self.config, like, time_ms)
         {
             let session = self

@@ -463,6 +463,8 @@ impl Engine {
         if most == 0 {
             return self.periods.is_empty() || goes_on;
         }
+        // Where the last event was counted there may be another place for the next one like it.
+        self.floods.look_again();
         for counted in self.periods.take(now_ms, every_ms, goes_on, most) {
             let open = self.floods.open_of(&counted.module, &counted.limit);
             if let Some(queue) = &mut self.floods.outbox.queue {

@@ -150,10 +150,7 @@ impl Periods {
     pub fn is_due(&mut self, now_ms: i64, every_ms: i64) -> bool {
         let now = Some(period_of(now_ms, every_ms));
         self.current_ms != now && {
-            let is_due = self
-                .counted
-                .iter()
-                .any(|it| it.start_ms != now && it.tally.count > 0);
+            let is_due = self.counted.iter().any(|it| it.start_ms != now);
             if !is_due {
                 self.current_ms = now;
             }
@@ -178,28 +175,13 @@ impl Periods {
             .filter(|_| goes_on)
             .map(|now_ms| period_of(now_ms, every_ms));
         self.written_ms = self.written_ms.saturating_add(1).max(now_ms.unwrap_or(0));
-        let (all, last) = (core::mem::take(&mut self.counted), self.last as usize);
         self.last = u32::MAX;
         let mut taken = Vec::new();
-        for (at, counted) in all.into_iter().enumerate() {
+        for counted in core::mem::take(&mut self.counted) {
             let is_kept = taken.len() >= most || goes_on && counted.start_ms == current_ms;
-            // More of the last event may follow, and is counted where it was.
-            let is_last = goes_on && at == last;
-            if is_last {
-                self.last = self.counted.len() as u32;
-            }
-            if is_kept {
-                self.counted.push(counted);
-                continue;
-            }
-            if is_last {
-                self.counted.push(Counted {
-                    tally: Tally::default(),
-                    ..counted.clone()
-                });
-            }
-            if counted.tally.count > 0 {
-                taken.push(counted);
+            match is_kept {
+                true => self.counted.push(counted),
+                false => taken.push(counted),
             }
         }
         if taken.len() < most {

@@ -113,7 +113,9 @@ impl LineCache {
     #[inline(never)]
     pub fn clear(&mut self) {
         self.lines.clear();
-        (self.last, self.lengths) = (0, 0);
+        // The next one is the first of them, with a number that none had.
+        self.last = self.last.next_multiple_of(LINES_MAX as u32);
+        self.lengths = 0;
     }
 
     /// Remembers a line.
