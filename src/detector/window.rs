@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::after;
-
 use maxconn_records::codec;
 
 /// Slots per window. One more is judged, so that the slots always cover all of (t − within, t].

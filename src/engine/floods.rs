@@ -76,7 +76,7 @@ pub(super) struct Floods {
     /// The remembered line that the last event's was like: another one like it has the same fields.
     last: Option<Like>,
     /// How many more like it would be held back and change nothing but numbers; `None` until somebody asks.
-    again: Option<Repeatable>,
+    repeatable: Option<Repeatable>,
     /// Whether any rule has the client's network in its key.
     pub needs_net: bool,
     /// What time it is.
@@ -108,7 +108,7 @@ impl Floods {
             plans: config.rules.iter().map(Plan::new).collect(),
             hasher: None,
             last: None,
-            again: Some(Repeatable::NONE),
+            repeatable: Some(Repeatable::NONE),
             needs_net: config.rules.iter().any(needs_net),
             clock: Clock::default(),
             far_ms: config
@@ -204,7 +204,7 @@ impl Floods {
             self.same = None;
         }
         if observed.is_held_back && event.class == Class::Refusal {
-            self.again = None;
+            self.repeatable = None;
         }
         observed
     }
@@ -346,13 +346,13 @@ impl Floods {
 
     /// How many more events that are the last one over again, which was held back, would change nothing but numbers, and before
     /// which time.
-    pub fn again(&mut self, config: &Config) -> Repeatable {
-        let again = self.again.unwrap_or_else(|| self.repeatable(config));
-        self.again = Some(again);
-        again
+    pub fn repeatable(&mut self, config: &Config) -> Repeatable {
+        let repeatable = self.repeatable.unwrap_or_else(|| self.judge(config));
+        self.repeatable = Some(repeatable);
+        repeatable
     }
 
-    fn repeatable(&self, config: &Config) -> Repeatable {
+    fn judge(&self, config: &Config) -> Repeatable {
         let is_known = |same: (Scope, Class, u64)| same.2 == self.table.forgotten();
         if !self.same.is_some_and(is_known) || !self.clock.is_steady(self.last_ms, self.far_ms) {
             return Repeatable::NONE;
@@ -391,15 +391,15 @@ impl Floods {
         if self.last != Some(like) || time_ms < self.last_ms {
             return false;
         }
-        let again = self.again(config);
-        again.times > 0 && (time_ms == self.last_ms || time_ms < again.before_ms)
+        let repeatable = self.repeatable(config);
+        repeatable.times > 0 && (time_ms == self.last_ms || time_ms < repeatable.before_ms)
     }
 
     /// Counts them.
     pub fn repeat(&mut self, config: &Config, again: &Again) {
         self.tick_base_ms = None;
         self.last_ms = again.time_ms;
-        if let Some(left) = &mut self.again {
+        if let Some(left) = &mut self.repeatable {
             left.times = left.times.saturating_sub(again.times);
         }
         for &(number, slot) in &self.own {
@@ -418,7 +418,7 @@ impl Floods {
 
     /// The next event has to be looked at, whatever it is like.
     pub fn look_again(&mut self) {
-        self.again = Some(Repeatable::NONE);
+        self.repeatable = Some(Repeatable::NONE);
     }
 
     /// An event that does not count in windows is the last one.

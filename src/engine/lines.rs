@@ -50,7 +50,7 @@ impl Engine {
         if same.peek().is_none() {
             return 0;
         }
-        let most = self.floods.again(&self.config).times as usize;
+        let most = self.floods.repeatable(&self.config).times as usize;
         let times = same.take(most).count();
         if times > 0 {
             self.count_again(&Again {

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::{Engine, Kind, Output};
 use crate::detector::Transition;
 use crate::document::{close, number, open, text, time};
 use crate::json::write::Writer;
@@ -75,12 +76,102 @@ pub struct Levels {
 }
 
 /// The size of the module's memory; 0 outside of one.
-pub(super) fn memory_bytes() -> u64 {
+fn memory_bytes() -> u64 {
     #[cfg(target_arch = "wasm32")]
     let pages = core::arch::wasm32::memory_size::<0>();
     #[cfg(not(target_arch = "wasm32"))]
     let pages = 0_usize;
     pages as u64 * 65_536
+}
+
+impl Engine {
+    /// Writes the statistics document of docs/contract.md §3.4 as one [`Kind::Statistics`].
+    pub fn statistics(&mut self, out: &mut Output) {
+        let start = out.bytes.len();
+        let (now_ms, levels) = (self.floods.newest_ms(), self.levels());
+        let statistics = &self.statistics;
+        let sample = self.unrecognised.as_deref();
+        statistics.write(now_ms, levels, sample, &mut out.bytes);
+        out.piece(Kind::Statistics, start);
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// How full the table is.
+    pub fn levels(&self) -> Levels {
+        let table = &self.floods.table;
+        Levels {
+            keys: table.len() as u64,
+            floods: table.floods() as u64,
+            evictions: table.evictions(),
+            waiting: self
+                .floods
+                .outbox
+                .queue
+                .as_ref()
+                .map_or(0, |queue| queue.alerts() as u64),
+            memory_bytes: memory_bytes(),
+        }
+    }
+
+    /// Writes the statistics of servers, but for the period that goes on where there is one. `false` if there is no room.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn write_periods(
+        &mut self,
+        now_ms: Option<i64>,
+        goes_on: bool,
+        out: &mut Output,
+    ) -> bool {
+        let every_ms = self.config.statistics_every_ms;
+        let most = match &self.floods.outbox.queue {
+            Some(queue) => queue.room_for_statistics(),
+            None if !goes_on && out.is_full() => 0,
+            None => usize::MAX,
+        };
+        // Asked at every event until there is room.
+        if most == 0 {
+            return self.periods.is_empty() || goes_on;
+        }
+        // Where the last event was counted there may be another place for the next one like it.
+        self.floods.look_again();
+        for counted in self.periods.take(now_ms, every_ms, goes_on, most) {
+            let open = self.floods.open_of(&counted.module, &counted.limit);
+            if let Some(queue) = &mut self.floods.outbox.queue {
+                let mut document = Vec::with_capacity(512);
+                self.periods.write(&counted, every_ms, open, &mut document);
+                document.pop();
+                queue.push_statistics(document);
+            } else {
+                let start = out.bytes.len();
+                self.periods.write(&counted, every_ms, open, &mut out.bytes);
+                out.piece(Kind::Statistics, start);
+            }
+        }
+        self.periods.is_empty() || goes_on
+    }
+
+    /// Writes what is due at a time: the statistics of servers for the periods that are over, and the plugin's own.
+    pub(super) fn statistics_if_due(&mut self, now_ms: Option<i64>, out: &mut Output) {
+        let every_ms = self.config.statistics_every_ms;
+        let Some(now_ms) = now_ms.filter(|_| every_ms > 0) else {
+            return;
+        };
+        if self.periods.is_due(now_ms, every_ms) {
+            self.write_periods(Some(now_ms), true, out);
+        }
+        let next_ms = self
+            .next_statistics_ms
+            .get_or_insert(now_ms.saturating_add(every_ms));
+        // Far ahead, it was set when the time was another.
+        if !(1..=every_ms * 2).contains(&next_ms.saturating_sub(now_ms)) {
+            *next_ms = now_ms.saturating_add(every_ms);
+            self.statistics(out);
+        }
+    }
 }
 
 impl Statistics {
